@@ -1,0 +1,1 @@
+"""Viewers' comments: one file a format, recognised by content."""

@@ -1,0 +1,1 @@
+"""Speech back-ends, one file each."""

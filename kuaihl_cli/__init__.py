@@ -1,0 +1,1 @@
+"""What a person meets: the `kuaihl` command, one module a sub-command."""
