@@ -1,0 +1,230 @@
+"""Highlights of a finished stream: all scores in, the spans that stand out come out in order of time.
+
+Peaks of the score curve that stand out by their prominence grow over their neighbours, lesser peaks inside a taken
+span are suppressed, touching spans merge. The score made after segment i speaks of segment i+1, and that is the span
+it is drawn at; so nobody predicted the first segment, and no highlight begins in it.
+"""
+
+import math
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median, quantiles
+
+from kuaihl.engines.segment import Highlight, ScoredSegment
+from kuaihl.engines.spoken import segments_in, words_in
+from kuaihl.models.errors import UsageError
+
+MIN_PROMINENCE = 0.02  # of predicted LVTR: less than two points above its surroundings is no highlight …
+RANGE_SHARE = 0.6  # … nor is less than this share of the curve's usual range, 10th to 90th percentile …
+JITTER_TIMES = 5.0  # … nor less than this many standard deviations of its jitter from score to score,
+JITTER_NEEDS = 12  # which fewer scores than these do not tell
+GROWTH_SHARE = 0.5  # a neighbour belongs to a peak while it keeps this share of the peak's prominence
+SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A stretch of media and the score that spoke of it."""
+
+    start: float
+    end: float
+    score: float
+    after_gap: bool  # media is missing right before it: no highlight may reach across
+
+
+@dataclass(frozen=True)
+class Span:
+    """The stretches first … last (inclusive) and the score of the peak that they grew from."""
+
+    first: int
+    last: int
+    score: float
+
+
+def find_highlights(
+    scored: Sequence[ScoredSegment],
+    *,
+    top: int | None = None,
+    min_score: float | None = None,
+    min_seconds: float = 10.0,
+    max_seconds: float = 120.0,
+    duration: float | None = None,
+) -> list[Highlight]:
+    """The highlights of a finished stream, in order of time; none overlap, none spans a gap.
+
+    scored: every segment's score, in order. top: this many at most, the highest. min_score: none below. Without both,
+    only what stands out from the curve's own ups and downs counts. duration: the stream's end in seconds, by default
+    the last segment's. Lengths lie in [min_seconds, max_seconds]. A flat curve gives none.
+    Raises UsageError where the limits contradict each other.
+    """
+    if not 0.0 <= min_seconds <= max_seconds or max_seconds == 0.0:
+        raise UsageError("a highlight's minimum length cannot be above its maximum length")
+    curve = predicted_curve(scored, duration)
+    prominences = peak_prominences([one.score for one in curve])
+    # Whoever says how many, or from which score on, has set the bar: then the curve's usual ups and downs set none.
+    chosen = top is not None or min_score is not None
+    needed = MIN_PROMINENCE if chosen else needed_prominence([one.score for one in curve])
+    peaks = [peak for peak, prominence in prominences.items() if prominence >= needed]
+    peaks.sort(key=lambda peak: (-curve[peak].score, peak))
+    spans: list[Span] = []
+    taken: set[int] = set()
+    for peak in peaks:
+        if peak in taken or (min_score is not None and curve[peak].score < min_score):
+            continue
+        span = grow(curve, peak, prominences[peak], taken, min_seconds, max_seconds)
+        if span is not None:
+            spans.append(span)
+            taken.update(range(span.first, span.last + 1))
+    spans = merge_touching(curve, sorted(spans, key=lambda span: span.first), max_seconds)
+    best = sorted(spans, key=lambda span: (-span.score, span.first))[:top]
+    return [as_highlight(curve, scored, span, max_seconds) for span in sorted(best, key=lambda span: span.first)]
+
+
+def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = None) -> list[Predicted]:
+    """The scores at the media they speak of, in order of time, split at gaps and cut at the stream's end.
+
+    The score made after segment i goes to the media of segment i+1; the last one speaks of time after the end, and is
+    left out unless `duration` says that the stream goes on.
+    """
+    stream_end = duration if duration is not None else max((one.end for one in scored), default=0.0)
+    breaks = gap_times(scored)
+    curve = []
+    for one, following in zip(scored, [*scored[1:], None], strict=True):
+        if following is None:
+            start, end = one.predicts_start, one.predicts_end
+        elif following.segment == one.segment + 1:
+            start, end = following.start, following.end
+        else:  # the segment that this score speaks of is not there
+            continue
+        end = min(end, stream_end)
+        inside = [time for time in breaks if start + SAME_TIME < time < end - SAME_TIME]
+        after_gap = any(abs(time - start) <= SAME_TIME for time in breaks)
+        for piece_start, piece_end in pairwise([start, *inside, end]):
+            if piece_end > piece_start + SAME_TIME:
+                curve.append(Predicted(piece_start, piece_end, one.score, after_gap or piece_start > start))
+    return curve
+
+
+def gap_times(scored: Sequence[ScoredSegment]) -> list[float]:
+    """Where media is missing: what the events say, and every place where one segment does not follow on the last."""
+    times = {event.time for one in scored for event in one.events if event.kind == "gap"}
+    for before, after in pairwise(scored):
+        jumped = abs(after.start - before.end) > SAME_TIME or after.segment != before.segment + 1
+        # The flag stays up while the gap is in the look-back window: only where it goes up is media missing.
+        unexplained = after.gap and not before.gap and not any(event.kind == "gap" for event in after.events)
+        if jumped or unexplained:
+            times.add(after.start)
+    return sorted(times)
+
+
+def peak_prominences(scores: Sequence[float]) -> dict[int, float]:
+    """Index of each peak to its prominence: its height above the higher of the two saddles towards higher peaks.
+
+    The highest peak has none to go to and rises from the lowest score. A plateau is one peak, at its middle. A flat
+    curve has no peak.
+    """
+    if not scores or min(scores) == max(scores):
+        return {}
+    prominences = {}
+    first = 0
+    while first < len(scores):
+        last = first
+        while last + 1 < len(scores) and scores[last + 1] == scores[first]:
+            last += 1
+        left, right = range(first - 1, -1, -1), range(last + 1, len(scores))
+        if all(not side or scores[side[0]] < scores[first] for side in (left, right)):
+            saddles = [saddle(scores, side, scores[first]) for side in (left, right)]
+            lowest = max((low for low in saddles if low is not None), default=min(scores))
+            prominences[(first + last) // 2] = scores[first] - lowest
+        first = last + 1
+    return prominences
+
+
+def saddle(scores: Sequence[float], way: range, height: float) -> float | None:
+    """The lowest score on the way to one above `height`, or None where the way leads to none."""
+    lowest = height
+    for index in way:
+        if scores[index] > height:
+            return lowest
+        lowest = min(lowest, scores[index])
+    return None
+
+
+def needed_prominence(scores: Sequence[float]) -> float:
+    """What a peak must rise by: more than the floor, than the curve's usual ups and downs, and than its jitter."""
+    if len(scores) < 2:
+        return MIN_PROMINENCE
+    deciles = quantiles(scores, n=10, method="inclusive")
+    # The median step tells the jitter from the bursts, which are few; 1.4826 makes it a standard deviation.
+    jitter = 1.4826 / math.sqrt(2.0) * median(abs(after - before) for before, after in pairwise(scores))
+    if len(scores) < JITTER_NEEDS:
+        jitter = 0.0
+    return max(MIN_PROMINENCE, RANGE_SHARE * (deciles[-1] - deciles[0]), JITTER_TIMES * jitter)
+
+
+def grow(
+    curve: Sequence[Predicted],
+    peak: int,
+    prominence: float,
+    taken: AbstractSet[int],
+    min_seconds: float,
+    max_seconds: float,
+) -> Span | None:
+    """The span of a peak: neighbours that keep GROWTH_SHARE of its prominence, more of them up to the minimum length.
+
+    Spans that higher peaks took stay theirs. None where they, gaps and the stream's ends leave too little room.
+    """
+    floor = curve[peak].score - (1.0 - GROWTH_SHARE) * prominence
+    first = last = peak
+    while True:
+        neighbours = []
+        if first > 0 and not curve[first].after_gap and first - 1 not in taken:
+            neighbours.append(first - 1)
+        if last + 1 < len(curve) and not curve[last + 1].after_gap and last + 1 not in taken:
+            neighbours.append(last + 1)
+        if not neighbours:
+            break
+        best = max(neighbours, key=lambda index: curve[index].score)
+        short = length(curve, first, last) < min_seconds - SAME_TIME
+        longer = length(curve, min(first, best), max(last, best))
+        if not short and (curve[best].score < floor or longer > max_seconds + SAME_TIME):
+            break
+        first, last = min(first, best), max(last, best)
+    span = Span(first, last, curve[peak].score)
+    return span if length(curve, first, last) >= min_seconds - SAME_TIME else None
+
+
+def merge_touching(curve: Sequence[Predicted], spans: Sequence[Span], max_seconds: float) -> list[Span]:
+    """Spans (in order) with neighbours that touch joined, where no gap lies between and the maximum length allows."""
+    merged: list[Span] = []
+    for span in spans:
+        before = merged[-1] if merged else None
+        if (
+            before is not None
+            and before.last + 1 == span.first
+            and not curve[span.first].after_gap
+            and length(curve, before.first, span.last) <= max_seconds + SAME_TIME
+        ):
+            merged[-1] = Span(before.first, span.last, max(before.score, span.score))
+        else:
+            merged.append(span)
+    return merged
+
+
+def length(curve: Sequence[Predicted], first: int, last: int) -> float:
+    """Seconds from the start of stretch `first` to the end of stretch `last`."""
+    return curve[last].end - curve[first].start
+
+
+def as_highlight(
+    curve: Sequence[Predicted], scored: Sequence[ScoredSegment], span: Span, max_seconds: float
+) -> Highlight:
+    """A span as a highlight; where whole stretches are longer than the maximum, the lower end is cut."""
+    start, end = curve[span.first].start, curve[span.last].end
+    if curve[span.first].score < curve[span.last].score:
+        start = max(start, end - max_seconds)
+    else:
+        end = min(end, start + max_seconds)
+    return Highlight(start, end, span.score, segments_in(scored, start, end), words_in(scored, start, end))
