@@ -228,3 +228,10 @@ def as_highlight(
     else:
         end = min(end, start + max_seconds)
     return Highlight(start, end, span.score, segments_in(scored, start, end), words_in(scored, start, end))
+
+
+def ranks(highlights: Sequence[Highlight]) -> list[int]:
+    """The rank of each highlight, 1 for the highest score; of equals the earlier is the better."""
+    order = sorted(range(len(highlights)), key=lambda index: (-highlights[index].score, highlights[index].start))
+    rank_of = {index: rank for rank, index in enumerate(order, start=1)}
+    return [rank_of[index] for index in range(len(highlights))]
