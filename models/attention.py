@@ -1,0 +1,109 @@
+"""Multi-head attention of one query a segment to the tokens of the segments within its window.
+
+Order is told by a learned bias on the logits, one a head and segment distance (DESIGN section 5): nothing depends on
+absolute position, so the same weights serve a window of 20, a whole room, and a stream that never ends.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class WindowedAttention(nn.Module):
+    """Query i sees the `tokens` of each of the segments i-n+1 … i (of i-n+1 … i+n-1 where not `causal`).
+
+    Before the segments' tokens may stand `timeless` ones that every query sees: the streamer's. Keys and values travel
+    side by side as one tensor, the memory [B, timeless + S*T, 2d]. They have no bias: the keys' would be dropped by
+    softmax, and the values' is the output's.
+    """
+
+    def __init__(
+        self, width: int, heads: int, window: int, *, causal: bool, tokens: int = 1, timeless: int = 0
+    ) -> None:
+        super().__init__()
+        self.heads, self.window, self.causal, self.tokens, self.timeless = heads, window, causal, tokens, timeless
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width)
+        self.distance_bias = nn.Parameter(torch.zeros(heads, window if causal else 2 * window - 1))
+        self.timeless_bias = nn.Parameter(torch.zeros(heads, timeless)) if timeless else None
+
+    def remember(self, tokens: Tensor) -> Tensor:
+        """Keys and values [B, N, 2d] of tokens [B, N, d]; of nothing else, so a stream makes them once."""
+        return cast(Tensor, self.key_value(tokens))
+
+    def append(self, memory: Tensor, newest: Tensor) -> Tensor:
+        """The memory of n segments with the oldest dropped and the `newest` [B, T, 2d] at its end."""
+        timeless, kept = memory[:, : self.timeless], memory[:, self.timeless + self.tokens :]
+        return torch.cat([timeless, kept, newest], dim=1)
+
+    def forward(self, queries: Tensor, memory: Tensor, valid: Tensor | None = None) -> Tensor:
+        """From queries [B, S, d] to the memory of S segments; `valid` [B, S] hides segments that are padding.
+
+        Queries go in blocks of one window, so cost and memory grow with S, not with its square.
+        """
+        segments, reach = queries.shape[1], self.window - 1
+        blocks = []
+        for first in range(0, segments, self.window):  # one turn in training, where S = n
+            last = min(first + self.window, segments)
+            seen = range(max(0, first - reach), last if self.causal else min(segments, last + reach))
+            distance = _distances(range(first, last), seen, queries.device)
+            shown = None if valid is None else valid[:, seen.start : seen.stop]
+            blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), distance, shown))
+        return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
+
+    def newest(self, query: Tensor, memory: Tensor, valid: Tensor) -> Tensor:
+        """From the last segment's query [B, 1, d] to the memory of the last n; `valid` [B, n]."""
+        distance = _distances(range(self.window - 1, self.window), range(self.window), query.device)
+        return self._attend(query, memory, distance, valid)
+
+    def _attend(self, queries: Tensor, memory: Tensor, distance: Tensor, valid: Tensor | None) -> Tensor:
+        """Queries [B, Q, d] to the memory of W segments, `distance` [Q, W] away (0 is a query's own)."""
+        query = self._heads(self.query(queries))  # [B, h, Q, d_h]
+        key, value = (self._heads(half) for half in memory.chunk(2, dim=-1))  # [B, h, timeless + W*T, d_h]
+        bias = self._bias(distance, valid).to(query.dtype)  # [B or 1, h, Q, timeless + W*T]
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))
+
+    def _heads(self, wide: Tensor) -> Tensor:
+        return wide.view(*wide.shape[:2], self.heads, -1).transpose(1, 2)  # [B, N, d] -> [B, h, N, d_h]
+
+    def _bias(self, distance: Tensor, valid: Tensor | None) -> Tensor:
+        """What is added to the logits: the learned bias within the window, -inf outside it."""
+        reach = self.window - 1
+        farthest_ahead = 0 if self.causal else reach
+        visible = (distance <= reach) & (distance >= -farthest_ahead)  # [Q, W]
+        bias = self.distance_bias[:, distance.clamp(-farthest_ahead, reach) + farthest_ahead].unsqueeze(0)
+        visible = visible[None, None]
+        if valid is not None:  # a query always sees its own segment, so that no row of the softmax is empty
+            visible = visible & (valid[:, None, None, :] | (distance == 0))
+        bias = bias.masked_fill(~visible, float("-inf")).repeat_interleave(self.tokens, dim=-1)
+        if self.timeless_bias is None:
+            return bias
+        always = self.timeless_bias[None, :, None, :].expand(bias.shape[0], -1, bias.shape[2], -1)
+        return torch.cat([always, bias], dim=-1)
+
+    def _slice(self, memory: Tensor, segments: range) -> Tensor:
+        first, last = (self.timeless + self.tokens * edge for edge in (segments.start, segments.stop))
+        if first == self.timeless:
+            return memory[:, :last]
+        return torch.cat([memory[:, : self.timeless], memory[:, first:last]], dim=1)
+
+
+def feed_forward(width: int, multiple: int, dropout: float) -> nn.Sequential:
+    """The position-wise half of a block, pre-norm."""
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Linear(width, multiple * width),
+        nn.GELU(),
+        nn.Linear(multiple * width, width),
+        nn.Dropout(dropout),
+    )
+
+
+def _distances(queries: range, keys: range, device: torch.device) -> Tensor:
+    rows = torch.arange(queries.start, queries.stop, device=device)
+    columns = torch.arange(keys.start, keys.stop, device=device)
+    return rows[:, None] - columns[None, :]

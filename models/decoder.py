@@ -1,0 +1,39 @@
+"""Decoder: latents look back at the latents of their window, and each becomes one logit (paper, section III-D).
+
+The paper prints the mask upside down; here, as in the authors' code, latent i sees latents i-n+1 … i.
+"""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from kuaihl.models.attention import WindowedAttention, feed_forward
+from kuaihl.models.network_dims import NetworkDims
+
+
+class Decoder(nn.Module):
+    """Causal self-attention over the latents within the window, feed-forward, linear."""
+
+    def __init__(self, dims: NetworkDims) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dims.width)
+        self.attention = WindowedAttention(dims.width, dims.heads, dims.window, causal=dims.causal)
+        self.dropout = nn.Dropout(dims.dropout)
+        self.feed_forward = feed_forward(dims.width, dims.feed_forward, dims.dropout)
+        self.head = nn.Sequential(nn.LayerNorm(dims.width), nn.Linear(dims.width, 1))
+
+    def forward(self, latents: Tensor, valid: Tensor | None = None) -> Tensor:
+        """`latents` [B, S, d] -> logits [B, S]."""
+        normed = self.norm(latents)
+        return self._logits(latents, self.attention(normed, self.attention.remember(normed), valid))
+
+    def step(self, latent: Tensor, memory: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """The newest latent [B, 1, d] and the memory of the n before -> logit [B, 1] and the memory with it."""
+        normed = self.norm(latent)
+        memory = self.attention.append(memory, self.attention.remember(normed))
+        return self._logits(latent, self.attention.newest(normed, memory, valid)), memory
+
+    def _logits(self, latents: Tensor, seen: Tensor) -> Tensor:
+        latents = latents + self.dropout(seen)
+        latents = latents + self.feed_forward(latents)
+        return cast(Tensor, self.head(latents).squeeze(-1))

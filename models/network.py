@@ -1,0 +1,108 @@
+"""KuaiHL: features of segments in, for every segment the logit of the next segment's LVTR out (paper, section III).
+
+`forward` reads a whole sequence at once (a window of 20 in training, a room in evaluation); `step` reads one more
+segment of a stream with cached keys and values, at a cost that never grows. Both give the same scores: latent i sees n
+segments and the decoder n latents, so a score depends on the last 2n-1 segments and on nothing older.
+"""
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from kuaihl.models.decoder import Decoder
+from kuaihl.models.errors import ModelError
+from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
+from kuaihl.models.perceiver import PerceiverLayer
+from kuaihl.models.stream_state import StreamState
+
+
+class KuaiHL(nn.Module):
+    """The network. B rooms, S segments, P patches, T tokens a segment, d wide."""
+
+    def __init__(self, dims: NetworkDims) -> None:
+        super().__init__()
+        self.dims = dims
+        d = dims.width
+        if dims.use_visual:
+            self.visual = nn.Sequential(nn.Linear(dims.visual_width, d), nn.LayerNorm(d))  # W_v
+        if dims.use_text:
+            self.text = nn.Sequential(nn.Linear(dims.text_width, d), nn.LayerNorm(d))  # W_z
+        if dims.history_width:
+            self.history = nn.Linear(dims.history_width, d)
+        else:
+            self.streamer = nn.Embedding(dims.streamers + 1 if dims.use_id else 1, d)
+        self.streamer_norm = nn.LayerNorm(d)
+        self.perceiver = nn.ModuleList(PerceiverLayer(dims) for _ in range(dims.layers))
+        self.decoder = Decoder(dims)
+
+    def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Logits [B, S] of a whole sequence; their sigmoid is the score.
+
+        `visual` [B, S, P, d_v], `text` [B, S, d_t], `streamer` [B] indices (or histories [B, history_width]),
+        `valid` [B, S] bool: False hides a segment that is padding from all others.
+        """
+        return self.predict(self.embed(visual, text), streamer, valid)
+
+    def embed(self, visual: Tensor, text: Tensor) -> Tensor:
+        """Tokens e = [W_v v ; W_z z], [B, S, T, d]: visual first, the text token last. L_align reads them too."""
+        tokens = []
+        if self.dims.use_visual:
+            tokens.append(self.visual(visual))  # [B, S, P, d]
+        if self.dims.use_text:
+            tokens.append(self.text(text).unsqueeze(2))  # [B, S, 1, d]
+        return torch.cat(tokens, dim=2)
+
+    def predict(self, tokens: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Logits [B, S] from `tokens` [B, S, T, d]."""
+        u = self.streamer_vector(streamer)  # [B, d]
+        latents = u.unsqueeze(1).expand(-1, tokens.shape[1], -1)  # [B, S, d], one query a segment
+        seen = torch.cat([u.unsqueeze(1), tokens.flatten(1, 2)], dim=1)  # [B, 1 + S*T, d]
+        for layer in self.perceiver:
+            latents = layer(latents, seen, valid)  # [B, S, d]
+        return cast(Tensor, self.decoder(latents, valid))  # [B, S]
+
+    def streamer_vector(self, streamer: Tensor) -> Tensor:
+        """u [B, d]: who is on air, or the vector of the unknown streamer."""
+        if self.dims.history_width:
+            return cast(Tensor, self.streamer_norm(self.history(streamer)))
+        if not self.dims.use_id:
+            streamer = torch.full_like(streamer, UNKNOWN_STREAMER)
+        elif self.training and self.dims.id_dropout > 0:
+            hidden = torch.rand(streamer.shape, device=streamer.device) < self.dims.id_dropout
+            streamer = streamer.masked_fill(hidden, UNKNOWN_STREAMER)
+        return cast(Tensor, self.streamer_norm(self.streamer(streamer)))
+
+    def start(self, streamer: Tensor) -> StreamState:
+        """The state of B streams of which nothing has been seen; `streamer` [B] as in `forward`."""
+        dims, batch = self.dims, streamer.shape[0]
+        if not dims.causal:
+            raise ModelError("network: made with a fully visible mask, so it cannot follow a stream")
+        u = self.streamer_vector(streamer)  # [B, d]
+        nothing = u.new_zeros(batch, dims.window * dims.tokens, 2 * dims.width)
+        return StreamState(
+            tokens=tuple(
+                torch.cat([layer.attention.remember(u.unsqueeze(1)), nothing], dim=1) for layer in self._layers()
+            ),
+            latents=nothing[:, : dims.window],
+            streamer=u,
+            valid=torch.zeros(batch, dims.window, dtype=torch.bool, device=u.device),
+        )
+
+    def step(self, state: StreamState, visual: Tensor, text: Tensor) -> tuple[Tensor, StreamState]:
+        """Scores [B] in (0, 1) after one more segment: `visual` [B, P, d_v], `text` [B, d_t]; and the next state."""
+        tokens = self.embed(visual.unsqueeze(1), text.unsqueeze(1)).squeeze(1)  # [B, T, d]
+        valid = torch.cat([state.valid[:, 1:], torch.ones_like(state.valid[:, :1])], dim=1)  # [B, n]
+        latent = state.streamer.unsqueeze(1)  # [B, 1, d]
+        memories = []
+        for layer, past in zip(self._layers(), state.tokens, strict=True):
+            memory = layer.attention.append(past, layer.attention.remember(tokens))
+            latent = layer.step(latent, memory, valid)
+            memories.append(memory)
+        logit, latents = self.decoder.step(latent, state.latents, valid)
+        after = StreamState(tuple(memories), latents, state.streamer, valid, state.position + 1)
+        return torch.sigmoid(logit).squeeze(1), after
+
+    def _layers(self) -> Iterator[PerceiverLayer]:
+        return (cast(PerceiverLayer, layer) for layer in self.perceiver)

@@ -1,0 +1,44 @@
+"""What fixes the network's shape and function, and the two shapes in use. Imports no torch."""
+
+from dataclasses import dataclass
+
+from kuaihl.models.errors import ModelError
+
+UNKNOWN_STREAMER = 0
+
+
+@dataclass(frozen=True)
+class NetworkDims:
+    """Everything that fixes the network's shape and function; stored in the bundle."""
+
+    visual_width: int  # d_v
+    text_width: int  # d_t
+    patches: int  # P visual tokens a segment
+    width: int = 512  # d
+    heads: int = 8
+    layers: int = 3  # L
+    window: int = 20  # n segments, all that a latent sees
+    feed_forward: int = 4  # hidden width of a feed-forward, in multiples of d
+    streamers: int = 0  # known ones, index 1 …; index 0 is the unknown streamer
+    dropout: float = 0.1
+    id_dropout: float = 0.1  # in training the id becomes "unknown" so often
+    use_id: bool = True  # the three ablations of Table III that touch the network
+    use_text: bool = True
+    use_visual: bool = True
+    causal: bool = True  # False: mask fully visible (PHD)
+    history_width: int = 0  # > 0: a history vector of that width in place of the id (PHD)
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ModelError(f"network: width {self.width} is not a multiple of {self.heads} heads")
+        if not (self.use_text or self.use_visual):
+            raise ModelError("network: without text and without visual nothing is left to read")
+
+    @property
+    def tokens(self) -> int:
+        """T, tokens a segment."""
+        return self.patches * self.use_visual + self.use_text
+
+
+PAPER_DIMS = NetworkDims(visual_width=1024, text_width=768, patches=147)  # Swin-base, BERT-base, 3 frames of 7 x 7
+EDGE_DIMS = NetworkDims(visual_width=1280, text_width=384, patches=12, width=256, heads=4, feed_forward=2)

@@ -1,0 +1,38 @@
+"""Perceiver: one latent a segment gathers what the window shows (paper, section III-C; DESIGN section 5).
+
+In go the latents and the tokens of every segment, out come the latents. As printed every latent sees all n segments,
+and with them the segment whose label it is to predict; here the attention is block-causal.
+"""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from kuaihl.models.attention import WindowedAttention, feed_forward
+from kuaihl.models.network_dims import NetworkDims
+
+
+class PerceiverLayer(nn.Module):
+    """Cross-attention from latent i to the tokens of its window and to the streamer's vector, then feed-forward."""
+
+    def __init__(self, dims: NetworkDims) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dims.width)  # of the latents; tokens come normalised
+        self.attention = WindowedAttention(
+            dims.width, dims.heads, dims.window, causal=dims.causal, tokens=dims.tokens, timeless=1
+        )
+        self.dropout = nn.Dropout(dims.dropout)
+        self.feed_forward = feed_forward(dims.width, dims.feed_forward, dims.dropout)
+
+    def forward(self, latents: Tensor, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
+        """`latents` [B, S, d]; `tokens` [B, 1 + S*T, d], the streamer's vector first -> latents [B, S, d]."""
+        memory = self.attention.remember(tokens)
+        return self._mix(latents, self.attention(self.norm(latents), memory, valid))
+
+    def step(self, latent: Tensor, memory: Tensor, valid: Tensor) -> Tensor:
+        """The same for the newest segment alone: latent [B, 1, d] and the memory of the last n segments."""
+        return self._mix(latent, self.attention.newest(self.norm(latent), memory, valid))
+
+    def _mix(self, latents: Tensor, seen: Tensor) -> Tensor:
+        latents = latents + self.dropout(seen)
+        return cast(Tensor, latents + self.feed_forward(latents))
