@@ -1,0 +1,118 @@
+"""Encoded segments in, scored segments out: the network's cached step, one segment at a time.
+
+The score made after segment i speaks of segment i+1, so it predicts the span that begins where segment i ends.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from kuaihl.engines.segment import EncodedSegment, ScoredSegment
+from kuaihl.models.bundle import Bundle
+from kuaihl.models.errors import ModelError
+from kuaihl.models.stream_state import StreamState, read_tensors
+
+
+@dataclass(frozen=True)
+class ScorerState:
+    """A room's whole state: small, explicit, and of one size however long the stream."""
+
+    network: StreamState
+    gaps: tuple[bool, ...]  # of the last n segments
+    head_sha256: str  # of the bundle that made it; another one's memory would mean nothing
+
+    def to_bytes(self) -> bytes:
+        """The state as one safetensors file."""
+        extra = {"gaps": torch.tensor(self.gaps), "head_sha256": torch.tensor(list(bytes.fromhex(self.head_sha256)))}
+        return save(self.network.tensors() | extra)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "ScorerState":
+        """The inverse of `to_bytes`. Raises ModelError if `data` is not such a file."""
+        parts = read_tensors(data)
+        if "gaps" not in parts or "head_sha256" not in parts:
+            raise ModelError("room state: made by something else than a scorer; start the stream anew without it")
+        head = bytes(int(byte) for byte in parts["head_sha256"]).hex()
+        return cls(StreamState.from_tensors(parts), tuple(bool(gap) for gap in parts["gaps"]), head)
+
+
+class StreamingScorer:
+    """Scores one room as it comes; `streamer` is a name the bundle may know, `state` continues a room of before.
+
+    Raises ModelError where the weights cannot be used or the state belongs to another bundle.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str | torch.device = "cpu",
+        streamer: str | None = None,
+        segment_seconds: float | None = None,  # where segments are cut to another length than the bundle's
+        state: ScorerState | None = None,
+    ) -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.bundle, self.device = bundle, torch.device(device)
+        self.segment_seconds = segment_seconds or bundle.segment_seconds
+        self.network = bundle.network(self.device)
+        if state is not None and state.head_sha256 != bundle.head_sha256:
+            raise ModelError(f"{bundle.path}: the room's state was made by another bundle; start the stream anew")
+        with torch.inference_mode():
+            self._memory = (
+                state.network.to(self.device)
+                if state is not None
+                else self.network.start(torch.tensor([bundle.streamer_index(streamer)], device=self.device))
+            )
+        self._gaps = state.gaps if state is not None else ()
+
+    @property
+    def state(self) -> ScorerState:
+        """All that is needed to go on from here, in this process or another."""
+        return ScorerState(self._memory, self._gaps, self.bundle.head_sha256)
+
+    def scores(self, encoded: Iterable[EncodedSegment]) -> Iterator[ScoredSegment]:
+        """One score a segment, as soon as the segment is there."""
+        for segment in encoded:
+            yield self.score(segment)
+
+    def score(self, segment: EncodedSegment) -> ScoredSegment:
+        """Take in one more segment. Raises ModelError where its features are not what the head was trained on."""
+        visual, text = self._features(segment)
+        with torch.inference_mode():
+            score, self._memory = self.network.step(self._memory, visual, text)
+        self._gaps = (*self._gaps, segment.gap)[-self.network.dims.window :]
+        return ScoredSegment(
+            segment=segment.index,
+            start=segment.start,
+            end=segment.end,
+            predicts_start=segment.end,
+            predicts_end=segment.end + self.segment_seconds,
+            score=float(score[0]),
+            text=segment.transcript.text,
+            comments=len(segment.comments),
+            gap=any(self._gaps),
+            wall_time=segment.wall_time,
+            sentences=segment.transcript.sentences,
+            keyframe_times=segment.keyframe_times,
+            events=segment.events,
+        )
+
+    def _features(self, segment: EncodedSegment) -> tuple[Tensor, Tensor]:
+        dims, features = self.network.dims, segment.features
+        expected = ((dims.patches, dims.visual_width), (dims.text_width,))
+        if (features.visual.shape, features.text.shape) != expected:
+            raise ModelError(
+                f"{self.bundle.path}: the head reads features {expected[0]} and {expected[1]}, segment {segment.index} "
+                f"has {features.visual.shape} and {features.text.shape}; use the encoders of profile "
+                f"{self.bundle.profile!r}"
+            )
+        if not (np.isfinite(features.visual).all() and np.isfinite(features.text).all()):
+            raise ModelError(f"segment {segment.index}: features hold NaN or infinity; check the encoders' weights")
+        visual = torch.from_numpy(features.visual).to(self.device, torch.float32).unsqueeze(0)  # [1, P, d_v]
+        text = torch.from_numpy(features.text).to(self.device, torch.float32).unsqueeze(0)  # [1, d_t]
+        return visual, text

@@ -1,0 +1,277 @@
+"""A bundle: one trained model and all that is needed to run it, in one directory (DESIGN section 6).
+
+`bundle.json` says what it is, `head.safetensors` holds the weights; the JSON carries the weights' SHA-256, so the two
+cannot be mixed up. No pickle, ever.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from kuaihl.models.errors import ModelError
+from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+
+    from kuaihl.models.network import KuaiHL
+
+BUNDLE_FORMAT = 1
+ARCHITECTURE = "kuaihl"
+FACTS_FILE, HEAD_FILE = "bundle.json", "head.safetensors"
+HeadDtype = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """An encoder whose features the head was trained on: another one's would mean nothing to it."""
+
+    role: str  # "vision", "text" or "speech"
+    name: str
+    revision: str  # a package's version or a hub revision
+    sha256: str  # of its weight file; "" where it is not known
+
+
+@dataclass(frozen=True)
+class LabelFacts:
+    """What a score predicts."""
+
+    name: str = "LVTR"
+    definition: str = "impressions of the next segment watched for more than 60 s / all its impressions"
+    min_views: int = 60  # labels from fewer impressions were masked
+    source: str = ""  # where the labels came from, e.g. "simulated"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk, its facts read and checked; `network` loads the weights."""
+
+    path: Path
+    dims: NetworkDims
+    profile: str  # which encoders, by the name of their profile
+    encoders: tuple[EncoderFacts, ...]
+    segment_seconds: float
+    label: LabelFacts
+    licence_weights: str
+    licence_data: str
+    head_sha256: str
+    head_dtype: str = "float32"  # as stored; the network computes in float32
+    metrics: Mapping[str, Any] = field(default_factory=dict)  # at training time
+    streamers: Mapping[str, int] = field(default_factory=dict)  # name -> index, from 1
+    score_quantiles: Mapping[str, float] = field(default_factory=dict)  # "0.9" -> score, on training data
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    def streamer_index(self, name: str | None) -> int:
+        """The index of a streamer; 0, "unknown", for one that training never saw."""
+        return UNKNOWN_STREAMER if name is None else self.streamers.get(name, UNKNOWN_STREAMER)
+
+    def network(self, device: "str | device" = "cpu") -> "KuaiHL":
+        """The trained network, ready to score. Raises ModelError naming the file where the weights cannot be used."""
+        from kuaihl.models.network import KuaiHL
+
+        network = KuaiHL(self.dims)
+        weights = _read_head(self)
+        expected = {name: part.shape for name, part in network.state_dict().items()}
+        for name in sorted(expected.keys() ^ weights.keys()):
+            raise ModelError(
+                f"{self.path / HEAD_FILE}: weights do not fit {FACTS_FILE} ({name} is "
+                f"{'missing' if name in expected else 'not in the network'}); get the bundle again"
+            )
+        for name, shape in expected.items():
+            if weights[name].shape != shape:
+                raise ModelError(
+                    f"{self.path / HEAD_FILE}: {name} is {list(weights[name].shape)}, {FACTS_FILE} says {list(shape)}; "
+                    "get the bundle again"
+                )
+            if not bool(weights[name].isfinite().all()):
+                raise ModelError(f"{self.path / HEAD_FILE}: {name} holds NaN or infinity; train the bundle again")
+        network.load_state_dict({name: part.float() for name, part in weights.items()})
+        return network.to(device).eval()
+
+
+def save_bundle(
+    path: Path,
+    network: "KuaiHL",
+    *,
+    profile: str,
+    encoders: tuple[EncoderFacts, ...],
+    label: LabelFacts,
+    licence_weights: str,
+    licence_data: str,
+    segment_seconds: float = 30.0,
+    metrics: Mapping[str, Any] | None = None,
+    streamers: Mapping[str, int] | None = None,
+    score_quantiles: Mapping[str, float] | None = None,
+    head_dtype: HeadDtype = "float32",
+) -> Bundle:
+    """Write a bundle to `path`, whole or not at all; one that is there already is replaced.
+
+    Raises ModelError where `path` is something else, cannot be written, or the weights are not finite.
+    """
+    import torch
+    from safetensors.torch import save
+
+    if path.exists() and not (path / FACTS_FILE).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise ModelError(f"{path}: exists and is not a bundle; choose another place or remove it")
+    dtype = getattr(torch, head_dtype)
+    weights = {name: part.detach().cpu().to(dtype).contiguous() for name, part in network.state_dict().items()}
+    for name, part in weights.items():
+        if not bool(part.isfinite().all()):
+            raise ModelError(f"{path}: {name} holds NaN or infinity as {head_dtype}; the training has diverged")
+    head = save(weights)
+    bundle = Bundle(
+        path=path,
+        dims=network.dims,
+        profile=profile,
+        encoders=encoders,
+        segment_seconds=segment_seconds,
+        label=label,
+        licence_weights=licence_weights,
+        licence_data=licence_data,
+        head_sha256=hashlib.sha256(head).hexdigest(),
+        head_dtype=head_dtype,
+        metrics=dict(metrics or {}),
+        streamers=dict(streamers or {}),
+        score_quantiles=dict(score_quantiles or {}),
+    )
+    _check_streamers(bundle)
+    facts = {"format": BUNDLE_FORMAT, "architecture": ARCHITECTURE} | asdict(bundle)
+    del facts["path"]
+    text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    try:
+        _write_directory(path, {HEAD_FILE: head, FACTS_FILE: text.encode()})
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+    return bundle
+
+
+def load_bundle(source: str | Path) -> Bundle:
+    """Read and check the facts of the bundle at `source`: a directory, or the name of one that ships with kuaihl.
+
+    Raises ModelError, in one line, where there is none or it cannot be used.
+    """
+    path = find_bundle(source)
+    file = path / FACTS_FILE
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read ({error.strerror}); give --model a bundle's directory") from error
+    except ValueError as error:
+        raise ModelError(f"{file}: is not JSON ({error}); get the bundle again") from error
+    if not isinstance(facts, dict) or "format" not in facts:
+        raise ModelError(f"{file}: says no format version, so it is not a bundle's; give --model a bundle's directory")
+    if facts["format"] != BUNDLE_FORMAT:
+        raise ModelError(
+            f"{file}: bundle format {facts['format']}, this kuaihl reads {BUNDLE_FORMAT}; "
+            "update kuaihl or train the bundle again"
+        )
+    if facts.get("architecture") != ARCHITECTURE:
+        raise ModelError(f"{file}: architecture {facts.get('architecture')!r} is not known; update kuaihl")
+    try:
+        bundle = _parse(path, facts)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{file}: {_first_line(error)}; get the bundle again") from error
+    _check_streamers(bundle)
+    if not (path / HEAD_FILE).is_file():
+        raise ModelError(f"{path / HEAD_FILE}: missing; get the bundle again")
+    return bundle
+
+
+def find_bundle(source: str | Path) -> Path:
+    """The directory of a bundle: `source` itself, or the built-in bundle of that name. Raises ModelError."""
+    path = Path(source)
+    if path.is_dir():
+        return path
+    builtin = Path(str(files("kuaihl.models") / "bundles"))
+    if path.parent == Path() and (builtin / path / FACTS_FILE).is_file():
+        return builtin / path
+    names = sorted(entry.parent.name for entry in builtin.glob(f"*/{FACTS_FILE}"))
+    raise ModelError(f"{source}: no such bundle; give a directory or one of: {', '.join(names) or '(none built in)'}")
+
+
+def _parse(path: Path, facts: dict[str, Any]) -> Bundle:
+    dims = NetworkDims(**facts["dims"])
+    for entry in fields(NetworkDims):
+        value = getattr(dims, entry.name)
+        if type(value) is not entry.type and not (entry.type is float and type(value) is int):
+            raise ValueError(f"dims.{entry.name} is {value!r}")
+    if not (math.isfinite(facts["segment_seconds"]) and facts["segment_seconds"] > 0):
+        raise ValueError(f"segment_seconds is {facts['segment_seconds']}")
+    return Bundle(
+        path=path,
+        dims=dims,
+        profile=str(facts["profile"]),
+        encoders=tuple(EncoderFacts(**encoder) for encoder in facts["encoders"]),
+        segment_seconds=float(facts["segment_seconds"]),
+        label=LabelFacts(**facts["label"]),
+        licence_weights=str(facts["licence_weights"]),
+        licence_data=str(facts["licence_data"]),
+        head_sha256=str(facts["head_sha256"]),
+        head_dtype=str(facts["head_dtype"]),
+        metrics=dict(facts["metrics"]),
+        streamers={str(name): int(index) for name, index in facts["streamers"].items()},
+        score_quantiles={str(level): float(score) for level, score in facts["score_quantiles"].items()},
+    )
+
+
+def _check_streamers(bundle: Bundle) -> None:
+    for name, index in bundle.streamers.items():
+        if not 0 < index <= bundle.dims.streamers:
+            raise ModelError(
+                f"{bundle.path / FACTS_FILE}: streamer {name!r} has index {index}, the network knows 1 to "
+                f"{bundle.dims.streamers}; train the bundle again"
+            )
+
+
+def _read_head(bundle: Bundle) -> "dict[str, Tensor]":
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    file = bundle.path / HEAD_FILE
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read ({error.strerror}); get the bundle again") from error
+    if hashlib.sha256(data).hexdigest() != bundle.head_sha256:
+        raise ModelError(f"{file}: damaged or of another bundle (its SHA-256 differs); get the bundle again")
+    try:
+        return load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(f"{file}: is no safetensors file ({_first_line(error)}); get the bundle again") from error
+
+
+def _write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
+    """Write all files beside `path` first, then put them in its place, so that no reader meets half a bundle."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        fresh = workshop / "new"
+        fresh.mkdir()
+        for name, data in contents.items():
+            with (fresh / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        if path.exists():
+            path.rename(workshop / "old")
+        fresh.rename(path)
+    finally:
+        if not path.exists() and (workshop / "old").exists():
+            (workshop / "old").rename(path)
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _first_line(error: Exception) -> str:
+    text = f"{error.args[0]} is missing" if isinstance(error, KeyError) and error.args else str(error)
+    return text.splitlines()[0] if text else type(error).__name__
