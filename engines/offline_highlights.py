@@ -91,7 +91,8 @@ def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = No
     stream_end = duration if duration is not None else max((one.end for one in scored), default=0.0)
     breaks = gap_times(scored)
     curve = []
-    for one, following in zip(scored, [*scored[1:], None], strict=True):
+    for index, one in enumerate(scored):
+        following = scored[index + 1] if index + 1 < len(scored) else None
         if following is None:
             start, end = one.predicts_start, one.predicts_end
         elif following.segment == one.segment + 1:
