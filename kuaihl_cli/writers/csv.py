@@ -24,7 +24,7 @@ def render(document: HighlightsDocument) -> str:
                 format_timecode(one["end"], decimals=3, full=True),
                 f"{one['score']:.6f}",
                 as_text(one["text"]),
-                as_text(one.get("clip", "")),
+                as_text(one["clip"]["file"]) if "clip" in one else "",
             ]
         )
     return text.getvalue()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 from urllib.parse import urlsplit
 
+from kuaihl.engines.clips import Clip
 from kuaihl.engines.events import Event
 from kuaihl.engines.offline_highlights import ranks
 from kuaihl.engines.segment import Highlight
@@ -24,6 +25,14 @@ class ModelEntry(TypedDict):
     sha256: str | None
 
 
+class ClipEntry(TypedDict):
+    """A clip: its file relative to the document, and what it holds, which begins at a keyframe."""
+
+    file: str
+    start: float
+    end: float
+
+
 class HighlightEntry(TypedDict):
     rank: int
     start: float
@@ -31,7 +40,7 @@ class HighlightEntry(TypedDict):
     score: float
     segments: list[int]
     text: str
-    clip: NotRequired[str]
+    clip: NotRequired[ClipEntry]
 
 
 class EventEntry(TypedDict):
@@ -63,7 +72,8 @@ class Report:
     model: str
     model_sha256: str | None
     highlights: Sequence[Highlight]  # in order of time
-    clips: Sequence[str | None] = ()  # one a highlight, relative to the document; empty where none were cut
+    clips: Sequence[Clip | None] = ()  # one a highlight; empty where none were cut
+    folder: Path = Path()  # where the document will be; clips are named relative to it
     settings: Mapping[str, Setting] = field(default_factory=dict)
     events: Sequence[Event] = ()
 
@@ -82,7 +92,11 @@ def build_document(report: Report) -> HighlightsDocument:
             text=one.text,
         )
         if clip is not None:
-            entry["clip"] = clip
+            entry["clip"] = ClipEntry(
+                file=clip.path.relative_to(report.folder).as_posix(),
+                start=round(clip.start, TIME_DECIMALS),
+                end=round(clip.end, TIME_DECIMALS),
+            )
         entries.append(entry)
     return HighlightsDocument(
         version=FORMAT_VERSION,

@@ -34,7 +34,10 @@ class ScoresWriter:
             raise cannot_write(self.path, error) from error
 
     def close(self) -> None:
-        self.file.close()
+        try:
+            self.file.close()
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,77 @@
+"""Times are read as people write them and written so that they read back."""
+
+import random
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from kuaihl.models.errors import UsageError
+from kuaihl_cli.timecode import Timecode, format_timecode, parse_timecode
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90.0),
+        ("90.5", 90.5),
+        ("0", 0.0),
+        ("1:30", 90.0),
+        ("01:30.250", 90.25),
+        ("90:00", 5400.0),
+        ("00:01:30.5", 90.5),
+        ("00:01:30,5", 90.5),
+        (" 1:00:00 ", 3600.0),
+        ("100:00:00", 360000.0),
+    ],
+)
+def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_timecode(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "abc", "1:75", "1:60:00", "1:2:3:4", ":30", "1:", "-5", "nan", "inf", "1e3", "0x10", "1.2.3", "1:30.", "१:३०",
+     "9" * 1000],
+)  # fmt: skip
+def test_what_is_no_time_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a time") as caught:
+        parse_timecode(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_times_are_written_short_for_people_and_full_for_files() -> None:
+    assert format_timecode(0) == "0:00"
+    assert format_timecode(90.4) == "1:30"
+    assert format_timecode(3723) == "1:02:03"
+    assert format_timecode(90.5, decimals=3, full=True) == "00:01:30.500"
+    assert format_timecode(90.5, decimals=3, full=True, point=",") == "00:01:30,500"
+    assert format_timecode(360000, full=True) == "100:00:00"
+    assert format_timecode(-5.0) == "-0:05"
+
+
+def test_rounding_carries_into_the_minute_and_the_hour() -> None:
+    assert format_timecode(59.9996, decimals=3, full=True) == "00:01:00.000"
+    assert format_timecode(3599.7) == "1:00:00"
+    assert format_timecode(-0.0001, decimals=3) == "0:00.000"
+
+
+def test_what_is_written_reads_back() -> None:
+    chance = random.Random(0)
+    for _ in range(500):
+        seconds = chance.choice([1.0, 60.0, 4e5]) * chance.random()
+        for full in (False, True):
+            assert parse_timecode(format_timecode(seconds, decimals=3, full=full)) == pytest.approx(seconds, abs=5.1e-4)
+
+
+def test_a_command_takes_times_and_refuses_others_with_exit_code_2() -> None:
+    @click.command()
+    @click.option("--start", type=Timecode(), default=1.5)
+    def command(start: float) -> None:
+        click.echo(repr(start))
+
+    assert CliRunner().invoke(command, ["--start", "1:30"]).output == "90.0\n"
+    assert CliRunner().invoke(command, []).output == "1.5\n"
+    refused = CliRunner().invoke(command, ["--start", "1:75"])
+    assert refused.exit_code == 2
+    assert "'1:75' is not a time" in refused.output
