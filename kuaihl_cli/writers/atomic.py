@@ -6,12 +6,15 @@ from pathlib import Path
 from kuaihl.models.errors import UsageError
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write UTF-8 text; a reader, or a crash, sees the old file or the new one. Raises UsageError where it cannot."""
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write bytes, or text as UTF-8: a reader, or a crash, sees the old file or the new one.
+
+    Raises UsageError where it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("w", encoding="utf-8", errors="replace", newline="") as file:
-            file.write(text)
+        with beside.open("wb") as file:
+            file.write(content.encode("utf-8", "replace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
