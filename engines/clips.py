@@ -6,18 +6,23 @@ and damaged files do not survive.
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kuaihl.engines.clip_writer import INTERLEAVING, SAME_TIME, ClipWriter, Header
 from kuaihl.engines.offline_highlights import ranks
 from kuaihl.engines.segment import Highlight
 from kuaihl.models.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
 
@@ -25,8 +30,7 @@ if TYPE_CHECKING:
 MP4_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "eac3", "alac"})
 WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 
-SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
-INTERLEAVING = 10.0  # seconds by which one stream may lag behind the other in the file
+HEADERS_TOGETHER = 1.0  # seconds; an encoder that restarts gives sound and picture new headers at almost the same time
 
 
 @dataclass(frozen=True)
@@ -36,27 +40,6 @@ class Clip:
     path: Path
     start: float  # of the first frame: the keyframe at or before the highlight's start
     end: float
-
-
-@dataclass
-class Cut:
-    """A clip in the making: its span, and the output once the first packet has come."""
-
-    path: Path
-    start: float
-    end: float
-    origin: float | None = None  # the clip's time 0: its keyframe, or without video its first packet
-    output: "OutputContainer | None" = None
-    streams: dict[int, "Stream"] = field(default_factory=dict)  # by the source's stream index
-    last_dts: dict[int, int] = field(default_factory=dict)
-    first: float | None = None
-    last: float = 0.0
-    shown: dict[int, float] = field(default_factory=dict)  # latest time of a packet, by the source's stream index
-    passed: set[int] = field(default_factory=set)  # streams that have gone beyond the end
-
-    @property
-    def temporary(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.part")
 
 
 def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: str) -> list[Clip | None]:
@@ -70,12 +53,12 @@ def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: 
         folder / clip_name(stem, rank, highlight.start, suffix)
         for rank, highlight in zip(ranks(highlights), highlights, strict=True)
     ]
-    return copy_spans(source, [Cut(path, one.start, one.end) for path, one in zip(paths, highlights, strict=True)])
+    return copy_spans(source, highlights, paths)
 
 
 def cut_clip(source: str, highlight: Highlight, path: Path) -> Clip:
     """Cut one highlight to a file whose suffix is what `clip_suffix` says. Raises as `cut_clips`, and where empty."""
-    clip = copy_spans(source, [Cut(path, highlight.start, highlight.end)])[0]
+    clip = copy_spans(source, [highlight], [path])[0]
     if clip is None:
         raise SourceError(f"{source}: no media between {highlight.start:.1f} and {highlight.end:.1f} s")
     return clip
@@ -146,126 +129,111 @@ def timed_packets(container: "InputContainer", streams: Sequence["Stream"]) -> I
                 yield packet, float(ticks * packet.time_base) - origin
 
 
-def copy_spans(source: str, cuts: list[Cut]) -> list[Clip | None]:
-    """Write every cut; a clip appears under its name when it is whole."""
+def copy_spans(source: str, spans: Sequence[Highlight], paths: Sequence[Path]) -> list[Clip | None]:
+    """Write every clip; each appears under its name when it is whole."""
     import av
 
-    if not cuts:
+    if not spans:
         return []
     with opened(source) as container:
-        find_beginnings(container, cuts)
+        seen = survey(container, until=max(one.end for one in spans))
+    writers: list[ClipWriter] = []
     try:
         with opened(source) as container:
             streams = copied_streams(container)
-            waiting = list(cuts)
+            writers += [planned(one, path, streams, seen) for one, path in zip(spans, paths, strict=True)]
+            waiting = writers
             for packet, time in timed_packets(container, streams):
-                for cut in waiting:
-                    offer(cut, packet, time, streams)
-                waiting = [cut for cut in waiting if not done(cut, time, streams)]
+                for writer in waiting:
+                    writer.offer(packet, time)
+                waiting = [writer for writer in waiting if not writer.done(time)]
                 if not waiting:
                     break
-        return [finished(cut) for cut in cuts]
+        return [Clip(one.path, one.first or 0.0, one.last) if one.finish() else None for one in writers]
     except ValueError as error:  # what FFmpeg's muxers say of media that does not fit
         raise SourceError(f"{source}: cannot be cut without re-encoding ({error})") from error
     except (av.FFmpegError, OSError) as error:
-        raise UsageError(f"{cuts[0].path.parent}: clips cannot be written ({error.strerror or error})") from error
+        raise UsageError(f"{paths[0].parent}: clips cannot be written ({error.strerror or error})") from error
     finally:
-        for cut in cuts:
-            if cut.output is not None:
-                with suppress(OSError, ValueError):
-                    cut.output.close()
-            cut.temporary.unlink(missing_ok=True)
+        for writer in writers:
+            writer.clean_up()
 
 
-def find_beginnings(container: "InputContainer", cuts: Sequence[Cut]) -> None:
-    """Set where each cut's video begins: the last keyframe at or before its start, else the first one in it."""
-    streams = [stream for stream in copied_streams(container) if stream.type == "video"]
-    if not streams:  # any audio packet can begin a clip
-        return
-    latest = max(cut.start for cut in cuts)
+@dataclass(frozen=True)
+class Survey:
+    """Where a recording can be cut: keyframes, and the places where a decoder's header changed. Seconds, in order."""
+
+    keyframes: Sequence[float]
+    headers: Mapping[int, Sequence[Header]]  # by stream index; the header of the beginning is not among them
+
+
+def survey(container: "InputContainer", until: float) -> Survey:
+    """Read the packets up to a time, without decoding."""
+    streams = copied_streams(container)
+    keyframes = array("d")  # 8 bytes each: a day of nothing but keyframes fits
+    headers: dict[int, list[Header]] = {stream.index: [] for stream in streams}
+    in_force = {stream.index: header_of(stream) for stream in streams}
     for packet, time in timed_packets(container, streams):
-        if packet.is_keyframe:
-            for cut in cuts:
-                if time <= cut.start + SAME_TIME or (cut.origin is None and time < cut.end):
-                    cut.origin = time
-        if time > latest + INTERLEAVING and all(cut.origin is not None for cut in cuts):
+        if packet.stream.type == "video" and packet.is_keyframe:
+            keyframes.append(time)
+        if packet.has_sidedata("new_extradata"):
+            data = bytes(packet.get_sidedata("new_extradata"))
+            if data != in_force[packet.stream.index]:  # servers repeat the same one after a reconnect
+                in_force[packet.stream.index] = data
+                headers[packet.stream.index].append(Header(time, data, picture_size(packet, data)))
+        if time > until + INTERLEAVING:
             break
+    return Survey(keyframes, headers)
 
 
-def offer(cut: Cut, packet: "Packet[Any]", time: float, streams: Sequence["Stream"]) -> None:
-    """Copy a packet into a cut that it belongs to, with its times counted from the cut's beginning."""
-    index = packet.stream.index
-    is_video = packet.stream.type == "video"
-    lag = 0 if packet.dts is None or packet.pts is None else packet.pts - packet.dts
-    decoded = time - float(lag * packet.time_base)
-    # By decoding time, so that the last frames have what they refer to; and then no frame between those is left out.
-    shown = cut.shown.get(index, -math.inf)
-    if decoded >= cut.end - SAME_TIME and time > shown:
-        if decoded > shown:
-            cut.passed.add(index)
-        return
-    if (
-        time < (cut.start if cut.origin is None else cut.origin) - SAME_TIME
-    ):  # also frames before the keyframe that refer to what lies before it
-        return
-    if is_video and index not in cut.last_dts and not packet.is_keyframe:
-        return
-    if cut.output is None:
-        open_output(cut, streams)
-    if cut.origin is None:
-        cut.origin = time
-    cut.first = time if cut.first is None else min(cut.first, time)
-    cut.last = max(cut.last, time + float((packet.duration or 0) * packet.time_base))
-    cut.shown[index] = max(shown, time)
-    copy_packet(cut, packet, pts=time - cut.origin, dts=decoded - cut.origin)
-
-
-def copy_packet(cut: Cut, packet: "Packet[Any]", *, pts: float, dts: float) -> None:
-    """Write a packet with times in seconds from the clip's start; the packet is left as it was."""
-    assert cut.output is not None
-    index = packet.stream.index
-    target = cut.streams[index]
-    tick = target.time_base
-    assert tick is not None
-    kept = packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration
-    # Decoding times must rise tick by tick in the output, whatever they do in a damaged source.
-    ticks = round(dts / tick)
-    ticks = max(ticks, cut.last_dts.get(index, ticks - 1) + 1)
-    cut.last_dts[index] = ticks
-    packet.stream, packet.time_base = target, tick
-    packet.dts, packet.pts = ticks, max(round(pts / tick), ticks)
-    packet.duration = round((kept[4] or 0) * kept[1] / tick)
-    cut.output.mux(packet)
-    packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = kept
-
-
-def open_output(cut: Cut, streams: Sequence["Stream"]) -> None:
+def picture_size(packet: "Packet[Any]", header: bytes) -> tuple[int, int] | None:
+    """Width and height of the frame in a packet that came with a new header; None for sound, or where it is damaged."""
     import av
 
-    suffix = cut.path.suffix
-    names = {".mp4": "mp4", ".m4a": "mp4", ".webm": "webm", ".mkv": "matroska", ".mka": "matroska"}
-    options = {"movflags": "+faststart"} if names[suffix] == "mp4" else {}
-    cut.output = av.open(str(cut.temporary), "w", format=names[suffix], options=options)
-    for stream in streams:
-        copy: Any = cut.output.add_stream_from_template(stream, opaque=True)
-        if names[suffix] == "mp4" and codec_name(stream) == "hevc":
-            copy.codec_context.codec_tag = "hvc1"  # the other tag, hev1, does not play on Apple's systems
-        cut.streams[stream.index] = copy
-    cut.output.start_encoding()  # the container now fixes its streams' time bases
-
-
-def done(cut: Cut, time: float, streams: Sequence["Stream"]) -> bool:
-    """Whether nothing more of a cut can come."""
-    return len(cut.passed) == len(streams) or time > cut.end + INTERLEAVING
-
-
-def finished(cut: Cut) -> Clip | None:
-    """Put a cut in its place; None where the source ends before its start."""
-    if cut.output is None or cut.first is None:
+    if packet.stream.type != "video":
         return None
-    cut.output.close()
-    cut.output = None
-    if cut.last <= cut.start + SAME_TIME:  # nothing but what led up to it
-        return None
-    cut.temporary.replace(cut.path)
-    return Clip(cut.path, cut.first, cut.last)
+    context: Any = av.CodecContext.create(packet.stream.codec_context.codec.name, "r")
+    context.extradata = header
+    with suppress(av.FFmpegError):
+        for frame in [*context.decode(packet), *context.decode(None)]:
+            return frame.width, frame.height
+    return None
+
+
+def planned(span: Highlight, path: Path, streams: Sequence["Stream"], seen: Survey) -> ClipWriter:
+    """The writer of a span's clip: it begins at a keyframe, and holds no change of header, which no container could.
+
+    Of a span with a change in it, the longest piece without one is cut.
+    """
+    video = {stream.index for stream in streams if stream.type == "video"}
+    edges = [span.start, *(time for time in header_changes(seen, video) if span.start < time < span.end), span.end]
+    start, end = max(pairwise(edges), key=lambda piece: piece[1] - piece[0])
+    index = bisect_right(seen.keyframes, start + SAME_TIME) - 1
+    origin = seen.keyframes[max(0, index)] if seen.keyframes else None
+    headers = headers_at(seen, start if origin is None else origin, video)
+    barrier = end if end < span.end else math.inf
+    return ClipWriter(path, streams, start, end, origin, barrier, headers)
+
+
+def header_changes(seen: Survey, video: AbstractSet[int]) -> list[float]:
+    """When a decoder's header changed. Sound that changes together with the picture counts as one with it."""
+    pictures = [one.time for index in video for one in seen.headers[index]]
+    sounds = [one.time for index in seen.headers.keys() - video for one in seen.headers[index]]
+    alone = [time for time in sounds if all(abs(time - other) > HEADERS_TOGETHER for other in pictures)]
+    return sorted(pictures + alone)
+
+
+def headers_at(seen: Survey, time: float, video: AbstractSet[int]) -> dict[int, Header]:
+    """What each stream's decoder needs from a time on, where that is not the header of the beginning."""
+    found = {}
+    for index, headers in seen.headers.items():
+        late = SAME_TIME if index in video else HEADERS_TOGETHER
+        before = [header for header in headers if header.time <= time + late]
+        if before:
+            found[index] = before[-1]
+    return found
+
+
+def header_of(stream: "Stream") -> bytes | None:
+    context: Any = stream.codec_context
+    return context.extradata if context.extradata is None else bytes(context.extradata)

@@ -8,21 +8,21 @@ import av
 import numpy as np
 
 FPS = 25
-WIDTH, HEIGHT = 256, 64
+WIDTH = 256
 BITS = 12  # bars a frame: numbers up to 4095
 RATE = 48_000
 BEEP_SECONDS = 0.1
 
 
-def numbered_frame(number: int) -> av.VideoFrame:
+def numbered_frame(number: int, height: int) -> av.VideoFrame:
     bits = [(number >> bit) & 1 for bit in range(BITS)]
     row = np.repeat(np.array(bits, np.uint8) * 200 + 20, WIDTH // BITS + 1)[:WIDTH]
-    grey = np.ascontiguousarray(np.broadcast_to(row, (HEIGHT, WIDTH)))
+    grey = np.ascontiguousarray(np.broadcast_to(row, (height, WIDTH)))
     return av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p")
 
 
 def read_number(frame: av.VideoFrame) -> int:
-    grey = frame.to_ndarray(format="gray")[HEIGHT // 2]
+    grey = frame.to_ndarray(format="gray")[frame.height // 2]
     step = WIDTH // BITS + 1
     return sum(int(grey[bit * step + step // 2] > 120) << bit for bit in range(BITS))
 
@@ -44,13 +44,14 @@ def make_recording(
     gop: int = 50,
     bframes: int = 0,
     late: float = 0.0,
+    height: int = 64,
 ) -> Path:
     """Encode it; `late`: the first timestamp, in seconds, as in a recording that began in mid-broadcast."""
     with av.open(str(path), "w") as container:
         streams: list[Any] = []
         if video:
             picture: Any = container.add_stream(video, rate=FPS)
-            picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            picture.width, picture.height, picture.pix_fmt = WIDTH, height, "yuv420p"
             picture.time_base = picture.codec_context.time_base = Fraction(1, FPS)
             picture.gop_size = gop
             picture.codec_context.options = {"crf": "20"}
@@ -77,7 +78,7 @@ def make_recording(
 
 def encoded(stream: Any, seconds: float, late: float) -> list[tuple[float, Any]]:
     if stream.type == "video":
-        frames = [numbered_frame(number) for number in range(int(seconds * FPS))]
+        frames = [numbered_frame(number, stream.height) for number in range(int(seconds * FPS))]
         for number, frame in enumerate(frames):
             frame.pts, frame.time_base = number + round(late * FPS), Fraction(1, FPS)
         made = [packet for frame in [*frames, None] for packet in stream.encode(frame)]
@@ -123,3 +124,19 @@ def beep_onsets(path: Path) -> list[tuple[float, int]]:
         spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), RATE))
         onsets.append((first + index * window / RATE, round((int(spectrum.argmax()) - 500) / 100) % 20))
     return onsets
+
+
+def join_flv(path: Path, *parts: tuple[Path, float]) -> Path:
+    """One FLV of the tags of several, each shifted by its seconds: what a recorder writes when an encoder restarts."""
+    joined = parts[0][0].read_bytes()[:13]  # header and the first back pointer
+    for part, seconds in parts:
+        data, at = part.read_bytes(), 13
+        while at + 11 <= len(data):
+            size = int.from_bytes(data[at + 1 : at + 4], "big")
+            stamp = int.from_bytes(data[at + 4 : at + 7], "big") + (data[at + 7] << 24) + round(seconds * 1000)
+            tag = data[at : at + 4] + (stamp & 0xFFFFFF).to_bytes(3, "big") + bytes([stamp >> 24 & 0xFF])
+            if data[at] != 18:  # script tags say what is true of their own part alone
+                joined += tag + data[at + 8 : at + 11 + size + 4]
+            at += 11 + size + 4
+    path.write_bytes(joined)
+    return path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
-from clip_media import FPS, beep_onsets, frame_numbers, make_recording
+from clip_media import FPS, beep_onsets, frame_numbers, join_flv, make_recording
 
 from kuaihl.engines.clips import clip_name, clip_suffix, cut_clip, cut_clips
 from kuaihl.engines.segment import Highlight
@@ -119,6 +119,36 @@ def test_a_highlight_without_media_gives_no_clip_and_no_file(recordings: dict[st
     with pytest.raises(SourceError, match="no media between"):
         cut_clip(source, span(500.0, 530.0), tmp_path / "x.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clip_does_not_reach_over_a_change_of_resolution_and_each_side_decodes(tmp_path: Path) -> None:
+    before = make_recording(tmp_path / "before.flv", seconds=10)
+    after = make_recording(tmp_path / "after.flv", seconds=10, height=128, bframes=2)
+    joined = join_flv(tmp_path / "joined.flv", (before, 0.0), (after, 10.1))
+    first, second, later = cut_clips(
+        str(joined), [span(3.1, 13.0), span(8.1, 17.0), span(14.5, 18.0)], tmp_path, "room"
+    )
+    assert first and second and later
+    for clip, height, numbers, end in (
+        (first, 64, range(50, 250), 10.2),
+        (second, 128, range(173), 17.0),
+        (later, 128, range(100, 198), 18.0),
+    ):
+        with av.open(str(clip.path)) as container:
+            assert {frame.height for frame in container.decode(video=0)} == {height}
+        assert shown_height(clip.path) == height
+        found = [number for _, number in frame_numbers(clip.path)]
+        assert found == list(range(numbers.start, numbers.start + len(found)))
+        assert abs(len(found) - len(numbers)) <= 5
+        assert clip.end == pytest.approx(end, abs=0.2)
+        assert len(beep_onsets(clip.path)) >= 3
+
+
+def shown_height(clip: Path) -> int:
+    """What an MP4's track header tells players to scale the picture to: the last field of the first track's `tkhd`."""
+    data = clip.read_bytes()
+    at = data.index(b"tkhd") - 4
+    return int.from_bytes(data[at + 88 : at + 90], "big")
 
 
 def test_a_truncated_recording_still_gives_what_it_holds(recordings: dict[str, Path], tmp_path: Path) -> None:
