@@ -1,0 +1,30 @@
+"""The rule for a stream that is faster than the machine: live segments go in, some come out without their speech.
+
+Transcription costs most and is missed least, so it goes first; frames and comments are always scored.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from kuaihl.engines.events import Event
+from kuaihl.engines.segment import Segment
+from kuaihl.engines.stages import Stage
+
+BEHIND = 2  # segments that may wait before speech is dropped
+
+
+def skip_speech_when_behind(segments: Stage[Segment], *, behind: int = BEHIND) -> Iterator[Segment]:
+    """Pass segments on; while `behind` or more wait, empty the audio of the one at hand and say so in an event.
+
+    For live sources only: a file waits. The stage's `maxsize` must be larger than `behind`.
+    """
+    for segment in segments:
+        waiting = segments.waiting
+        if waiting < behind or not segment.audio.size:
+            yield segment
+            continue
+        detail = f"speech not transcribed: {waiting} segments waited"
+        event = Event("overload", segment.start, detail)
+        yield replace(segment, audio=np.zeros(0, np.float32), events=(*segment.events, event))

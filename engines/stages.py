@@ -1,0 +1,133 @@
+"""Stages on threads: an iterator goes in, the same items come out, made ahead on a thread behind a bounded queue.
+
+A full queue makes the thread wait (back-pressure), an error upstream is raised to the consumer, and a consumer that
+leaves early ends the thread: nothing grows and nothing is left behind.
+"""
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+JOIN_SECONDS = 2.0  # how long a stage that is closed waits for its thread
+
+
+class Channel(Generic[T]):
+    """A bounded queue between one producer and one consumer, either of whom may end it."""
+
+    def __init__(self, maxsize: int) -> None:
+        self.maxsize = maxsize
+        self.items: deque[T] = deque()
+        self.changed = threading.Condition()
+        self.finished = False  # the producer will put no more
+        self.abandoned = False  # the consumer will take no more
+        self.error: BaseException | None = None
+
+    def put(self, item: T) -> bool:
+        """Add an item, waiting for room; False where nobody will ever take it."""
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.items) < self.maxsize or self.abandoned)
+            if not self.abandoned:
+                self.items.append(item)
+                self.changed.notify_all()
+            return not self.abandoned
+
+    def take(self, timeout: float | None = None) -> T:
+        """The next item, or what ended the producer. Raises StopIteration at the end, TimeoutError after `timeout`."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.items or self.finished or self.abandoned, timeout):
+                raise TimeoutError
+            if self.items:
+                self.changed.notify_all()
+                return self.items.popleft()
+            error, self.error = self.error, None
+            if error is not None and not self.abandoned:
+                raise error
+            raise StopIteration
+
+    def finish(self, error: BaseException | None) -> None:
+        with self.changed:
+            self.finished, self.error = True, error
+            self.changed.notify_all()
+
+    def abandon(self) -> None:
+        with self.changed:
+            self.abandoned = True
+            self.items.clear()
+            self.changed.notify_all()
+
+
+def produce(upstream: Iterable[T], channel: Channel[T]) -> None:
+    """A stage's thread: everything that upstream makes goes into the channel; upstream is closed here, where it ran."""
+    error: BaseException | None = None
+    try:
+        try:
+            for item in upstream:
+                if not channel.put(item):
+                    break
+        finally:
+            close = getattr(upstream, "close", None)
+            if close is not None:
+                close()
+    except BaseException as raised:  # it is the consumer's to see, whatever it is
+        error = raised
+    channel.finish(error)
+
+
+class Stage(Iterator[T]):
+    """What `run_stage` returns: an iterator with a thread behind it. Close it, or use a `with`, to leave early."""
+
+    def __init__(self, upstream: Iterable[T], maxsize: int, stop: threading.Event | None) -> None:
+        self.stop = stop
+        self.channel: Channel[T] = Channel(maxsize)
+        # The thread knows the channel alone, so that a stage which is dropped without a word still ends it.
+        self.thread = threading.Thread(target=produce, args=(upstream, self.channel), name="kuaihl-stage", daemon=True)
+        self.forget = weakref.finalize(self, self.channel.abandon)
+        self.thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many items are made and not yet taken."""
+        return len(self.channel.items)
+
+    def take(self, timeout: float) -> T:
+        """The next item within `timeout` seconds. Raises TimeoutError, StopIteration, or what upstream raised."""
+        return self.channel.take(timeout)
+
+    def __next__(self) -> T:
+        return self.channel.take()
+
+    def close(self, timeout: float = JOIN_SECONDS) -> bool:
+        """End the stage, dropping what waits; True where its thread has ended within `timeout` seconds.
+
+        A thread that is blocked upstream for longer is left to itself: it ends, and closes upstream, at its next item.
+        """
+        left_early = not self.channel.finished
+        self.channel.abandon()
+        if left_early and self.stop is not None:
+            self.stop.set()
+        if self.thread is not threading.current_thread():
+            self.thread.join(timeout)
+        return not self.thread.is_alive()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def run_stage(upstream: Iterable[T], maxsize: int, *, stop: threading.Event | None = None) -> Stage[T]:
+    """Run `upstream` on a thread of its own, at most `maxsize` items ahead of who takes them.
+
+    `stop` is set when the consumer leaves before the end: the way to wake a live source further up that blocks.
+    """
+    if maxsize < 1:
+        raise ValueError("a stage needs room for at least one item")
+    return Stage(upstream, maxsize, stop)
