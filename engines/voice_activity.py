@@ -30,9 +30,9 @@ SECONDS_PER_FRAME = FRAME / SAMPLE_RATE
 SILENCE_RMS = 1e-4  # -80 dBFS: nothing that anybody could hear
 SPEECH_BEGINS = 0.5  # probability at which a span opens; Silero's own default
 SPEECH_ENDS = 0.35  # and below which it may close
-MIN_SILENCE = 0.8  # s; shorter pauses belong to the speech around them
+MIN_SILENCE = 2.0  # s; shorter pauses belong to the speech around them
 MIN_SPEECH = 0.25  # s; anything shorter is a click or a cough
-PADDING = 0.3  # s kept on either side of a span: the network is late on soft consonants
+PADDING = 0.6  # s kept on either side of a span: the network is late where speech starts softly or over music
 
 
 def speech_spans(audio: Audio) -> list[Span]:

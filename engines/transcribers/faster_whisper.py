@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from kuaihl.engines.segment import SAMPLE_RATE, Audio
 from kuaihl.engines.transcribers.transcriber import (
-    MAX_NEW_TOKENS,
     WINDOW_SAMPLES,
     WINDOW_SECONDS,
     Decoded,
     phrases_of,
+    token_limit,
 )
 from kuaihl.engines.weights import Resolved
 from kuaihl.models.errors import ModelError
@@ -102,7 +102,7 @@ class CTranslate2Decoder:
             encoded,
             [prompt] * len(windows),
             beam_size=1,
-            max_length=len(prompt) + MAX_NEW_TOKENS,
+            max_length=len(prompt) + token_limit(max(map(len, windows)) / SAMPLE_RATE),
             return_scores=True,
             return_no_speech_prob=True,
         )

@@ -5,28 +5,22 @@ The language: given, or detected and kept. The filters: loops, and words that Wh
 """
 
 import re
-import zlib
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from kuaihl.engines.segment import SAMPLE_RATE, Audio, Sentence, Transcript
+from kuaihl.engines.segment import Audio, Transcript
+from kuaihl.engines.transcribers.pauses import Speech, cut_pauses
+from kuaihl.engines.transcribers.sentences import sentences_of, without_loops
 from kuaihl.engines.transcribers.spoken_language import SpokenLanguage
 from kuaihl.engines.transcribers.transcriber import WINDOW_SAMPLES, Decoded, WindowDecoder, space_of
-from kuaihl.engines.voice_activity import Span, speech_spans_of
+from kuaihl.engines.voice_activity import speech_spans_of
 from kuaihl.models.errors import UsageError
 
-# Whisper's own thresholds (its paper, section 4.5).
-REPETITIVE = 2.4  # zlib compresses the text by more than this: a loop
-SILENT = 0.6  # no_speech_prob above this and
-UNSURE = -1.0  # avg_logprob below this: invented
-
-LOOP = re.compile(r"(.{2,60}?)(?:[\s,.!?，。！？、]*\1){3,}")  # anything said four times or more
-SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
-MAX_SENTENCE = 15.0  # s; without punctuation, phrases are not joined beyond this
-MAX_PAUSE = 1.0  # s between phrases of one sentence
+# Whisper's own thresholds: words with a no_speech_prob above this and an avg_logprob below that are invented.
+SILENT = 0.6
+UNSURE = -1.0
 
 
 class GatedTranscriber:
@@ -48,44 +42,19 @@ class GatedTranscriber:
         self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None
     ) -> list[Transcript]:
         given = None if language is None else language_code(language, self.decoder)
-        heard = [sound(window) for window in windows]
-        speech = [
-            Speech.cut(window, spans) for window, spans in zip(heard, speech_spans_of(heard, self.threads), strict=True)
-        ]
-        spoken = [i for i, each in enumerate(speech) if each.spans]
+        sounds = [sound(window) for window in windows]
+        voices = speech_spans_of(sounds, self.threads)
+        speech = {i: cut_pauses(sounds[i], voice) for i, voice in enumerate(voices) if voice}
         transcripts = [Transcript(no_speech_prob=1.0)] * len(windows)
-        if not spoken:
+        if not speech:
             return transcripts
-        code = given or self.spoken.of([speech[i].audio for i in spoken])
-        for i, decoded in zip(spoken, self.decoder.decode([speech[i].audio for i in spoken], code), strict=True):
+        heard = [each.audio for each in speech.values()]
+        code = given or self.spoken.of(heard)
+        for i, decoded in zip(speech, self.decoder.decode(heard, code), strict=True):
             transcripts[i] = transcript_of(decoded, speech[i], starts[i], code)
-            if given is None and decoded.avg_logprob < UNSURE:
+            if decoded.avg_logprob < UNSURE:
                 self.spoken.doubt()
         return transcripts
-
-
-@dataclass(frozen=True)
-class Speech:
-    """A window with its long pauses cut out, and how its times map back."""
-
-    audio: Audio
-    spans: tuple[Span, ...]  # s in the window, in order
-    cut_ends: tuple[float, ...]  # where each span ends in `audio`, s
-
-    @classmethod
-    def cut(cls, window: Audio, spans: Sequence[Span]) -> "Speech":
-        """Keep what lies in `spans` of `window`."""
-        pieces = [window[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in spans]
-        ends = np.cumsum([len(piece) for piece in pieces]) / SAMPLE_RATE
-        audio = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        return cls(audio, tuple(spans), tuple(ends.tolist()))
-
-    def time_in_window(self, time: float, *, is_end: bool) -> float:
-        """From seconds in `audio` to seconds in the window; at a cut, an end stays before it, a start goes after."""
-        index = (bisect_left if is_end else bisect_right)(self.cut_ends, time)
-        index = min(index, len(self.spans) - 1)
-        start, end = self.spans[index]
-        return min(end, start + time - (self.cut_ends[index - 1] if index else 0.0))
 
 
 def sound(window: Audio) -> Audio:
@@ -102,19 +71,14 @@ def language_code(language: str, decoder: WindowDecoder) -> str:
 
 
 def transcript_of(decoded: Decoded, speech: Speech, start: float, language: str) -> Transcript:
-    """Phrases of the cut audio -> sentences on the stream's clock; empty where the filters take them for invented."""
-    weak = decoded.no_speech_prob > SILENT and decoded.avg_logprob < UNSURE
-    phrases = () if weak else without_loops(decoded.phrases)
-    placed = [
-        Sentence(
-            start + speech.time_in_window(phrase.start, is_end=False),
-            start + speech.time_in_window(phrase.end, is_end=True),
-            phrase.text,
-        )
-        for phrase in phrases
-    ]
+    """Phrases of what was heard -> sentences on the stream's clock; none where the filters take them for invented."""
+    invented = decoded.no_speech_prob > SILENT and decoded.avg_logprob < UNSURE
+    phrases = () if invented else without_loops(decoded.phrases)
     space = space_of(language)
-    sentences = joined([replace(each, end=max(each.start, each.end)) for each in placed], space)
+    sentences = tuple(
+        replace(sentence, start=start + sentence.start, end=start + sentence.end)
+        for sentence in sentences_of([speech.place(phrase) for phrase in phrases], space)
+    )
     return Transcript(
         text=space.join(sentence.text for sentence in sentences),
         sentences=sentences,
@@ -122,38 +86,3 @@ def transcript_of(decoded: Decoded, speech: Speech, start: float, language: str)
         no_speech_prob=decoded.no_speech_prob,
         avg_logprob=decoded.avg_logprob,
     )
-
-
-def without_loops(phrases: tuple[Sentence, ...]) -> tuple[Sentence, ...]:
-    """Phrases as they are, unless they compress too well: then each loop once, or nothing if that does not help."""
-    if not repetitive(phrases):
-        return phrases
-    kept: list[Sentence] = []
-    for phrase in phrases:
-        text = LOOP.sub(r"\1", phrase.text)
-        if not kept or text != kept[-1].text:
-            kept.append(replace(phrase, text=text))
-    return () if repetitive(kept) else tuple(kept)
-
-
-def repetitive(phrases: Sequence[Sentence]) -> bool:
-    """Whether the text compresses like a loop."""
-    text = " ".join(phrase.text for phrase in phrases).encode()
-    return len(text) > REPETITIVE * len(zlib.compress(text))
-
-
-def joined(phrases: Sequence[Sentence], space: str) -> tuple[Sentence, ...]:
-    """Phrases of one sentence put together: Whisper also breaks where a line of subtitles would be full."""
-    sentences: list[Sentence] = []
-    for phrase in phrases:
-        last = sentences[-1] if sentences else None
-        if (
-            last is None
-            or last.text.endswith(SENTENCE_END)
-            or phrase.start - last.end > MAX_PAUSE
-            or phrase.end - last.start > MAX_SENTENCE
-        ):
-            sentences.append(phrase)
-        else:
-            sentences[-1] = Sentence(last.start, phrase.end, last.text + space + phrase.text)
-    return tuple(sentences)

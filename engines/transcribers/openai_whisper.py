@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.segment import SAMPLE_RATE, Audio
-from kuaihl.engines.transcribers.transcriber import MAX_NEW_TOKENS, Decoded, phrases_of
+from kuaihl.engines.transcribers.transcriber import Decoded, phrases_of, token_limit
 from kuaihl.engines.weights import Resolved
 from kuaihl.engines.whisper_weights import openai_whisper_weights
 from kuaihl.models.errors import ModelError, UsageError
@@ -67,7 +67,10 @@ class OpenAiWhisperDecoder:
     def decode_batch(self, windows: Sequence[Audio], language: str) -> list[Decoded]:
         """Greedy, with timestamps; nothing is carried from one window to another."""
         options = self.whisper.DecodingOptions(
-            language=language, temperature=0.0, sample_len=MAX_NEW_TOKENS, fp16=not self.on_cpu
+            language=language,
+            temperature=0.0,
+            sample_len=token_limit(max(map(len, windows)) / SAMPLE_RATE),
+            fp16=not self.on_cpu,
         )
         return [
             Decoded(

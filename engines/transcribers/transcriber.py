@@ -11,9 +11,14 @@ from kuaihl.engines.segment import SAMPLE_RATE, Audio, Sentence, Transcript
 
 WINDOW_SECONDS = 30.0  # what Whisper hears at once
 WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)
-MAX_NEW_TOKENS = 224  # half of Whisper's text context: a decoder that loops is stopped here
+MAX_NEW_TOKENS = 224  # half of Whisper's text context, and the quickest of speakers for 30 s
 SECONDS_PER_TIMESTAMP = 0.02
 UNSPACED = {"zh", "yue", "ja", "th", "lo", "my"}  # written without spaces between words
+
+
+def token_limit(seconds: float) -> int:
+    """How many tokens may be decoded for `seconds` of audio: a decoder that loops is stopped here."""
+    return min(MAX_NEW_TOKENS, round(24 + 9 * seconds))
 
 
 class Transcriber(Protocol):
