@@ -1,0 +1,76 @@
+"""The encoders' stage of the pipeline: segments in, segments with features and words out (DESIGN section 4).
+
+Segments are batched through each encoder in turn: frames to visual tokens, audio to words, words and comments to one
+vector.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from kuaihl.engines.profiles import Encoders
+from kuaihl.engines.segment import EncodedSegment, Segment, Transcript
+from kuaihl.models.features import SegmentFeatures
+
+BATCH_OF_FILES = 8  # segments; two full batches of Whisper windows, and no more than 100 MB of pictures and sound
+WRITTEN = ("chat", "gift")  # kinds of comments that carry words of viewers
+
+
+def encode(
+    segments: Iterable[Segment], encoders: Encoders, *, batch: int = 1, language: str | None = None
+) -> Iterator[EncodedSegment]:
+    """Encode one stream's segments, in order, `batch` at a time: 1 for a live stream, BATCH_OF_FILES for a file.
+
+    `language` is what is spoken, None to detect it. Raises UsageError for a language that Whisper lacks.
+    """
+    if encoders.transcriber is not None:
+        encoders.transcriber.new_stream()
+    source = iter(segments)
+    while group := list(islice(source, batch)):
+        yield from encode_batch(group, encoders, language)
+
+
+def encode_batch(group: Sequence[Segment], encoders: Encoders, language: str | None) -> list[EncodedSegment]:
+    """Encode a few segments together."""
+    times = encoders.times
+    with times.stage("vision"):
+        visual = encoders.vision.encode([[frame.image for frame in segment.frames] for segment in group])
+    with times.stage("speech"):
+        transcripts = transcribe(group, encoders, language)
+    with times.stage("text"):
+        text = encoders.text.encode(
+            [transcript.text for transcript in transcripts],
+            [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in group],
+        )
+    times.segments += len(group)
+    times.media_seconds += sum(segment.end - segment.start for segment in group)
+    return [
+        EncodedSegment(
+            index=segment.index,
+            start=segment.start,
+            end=segment.end,
+            features=SegmentFeatures(visual=visual[i], text=text[i]),
+            transcript=transcripts[i],
+            comments=segment.comments,
+            events=segment.events,
+            keyframe_times=segment.keyframe_times,
+            gap=segment.gap,
+            wall_time=segment.wall_time,
+        )
+        for i, segment in enumerate(group)
+    ]
+
+
+def transcribe(group: Sequence[Segment], encoders: Encoders, language: str | None) -> list[Transcript]:
+    """What was said in each segment: nothing where there is no sound, or no transcriber."""
+    transcripts = [Transcript()] * len(group)
+    heard = [i for i, segment in enumerate(group) if len(segment.audio)]
+    if encoders.transcriber is None or not heard:
+        return transcripts
+    from kuaihl.engines.transcribers import transcribe_segments
+
+    found = transcribe_segments(
+        encoders.transcriber, [group[i].audio for i in heard], [group[i].start for i in heard], language
+    )
+    for i, transcript in zip(heard, found, strict=True):
+        transcripts[i] = transcript
+    return transcripts

@@ -1,0 +1,217 @@
+"""Profiles: which encoders turn a segment into features. A profile's name goes in, loaded encoders come out.
+
+`edge`, the default, comes from package registries alone; `paper` is the published one and comes from the model hub.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from kuaihl.engines.stage_times import StageTimes
+from kuaihl.engines.weights import (
+    SPEECH_EDGE,
+    SPEECH_PAPER,
+    TEXT_EDGE,
+    TEXT_PAPER,
+    VISION_EDGE,
+    VISION_PAPER,
+    Resolved,
+    Weights,
+    resolve,
+)
+from kuaihl.models.bundle import EncoderFacts
+from kuaihl.models.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from kuaihl.engines.text_encoder import TextEncoder
+    from kuaihl.engines.transcribers import Transcriber
+    from kuaihl.engines.vision_encoder import VisionEncoder
+
+Encoder = TypeVar("Encoder")
+WhereWeightsAre = str | Path | None  # a path, or None: look for them
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A set of encoders, and the shape of the features they make."""
+
+    name: str
+    vision: Weights
+    text: Weights
+    speech: Weights
+    whisper: str  # the speech weights, as `load_transcriber` names them
+    load_vision: "Callable[[Resolved, str], VisionEncoder]"
+    load_text: "Callable[[Resolved, str], TextEncoder]"
+    d_v: int  # width of a visual token
+    d_t: int  # width of the text vector
+    patches: int  # P, visual tokens a segment
+
+
+def load_efficientnet(weights: Resolved, device: str) -> "VisionEncoder":
+    from kuaihl.engines.vision_encoder import efficientnet_encoder
+
+    return efficientnet_encoder(weights, device)
+
+
+def load_swin(weights: Resolved, device: str) -> "VisionEncoder":
+    from kuaihl.engines.vision_encoder import swin_encoder
+
+    return swin_encoder(weights, device)
+
+
+def load_e5(weights: Resolved, device: str) -> "TextEncoder":
+    from kuaihl.engines.text_encoder import e5_encoder
+
+    return e5_encoder(weights, device)
+
+
+def load_bert(weights: Resolved, device: str) -> "TextEncoder":
+    from kuaihl.engines.text_encoder import bert_encoder
+
+    return bert_encoder(weights, device)
+
+
+EDGE = Profile(
+    name="edge",
+    vision=VISION_EDGE,
+    text=TEXT_EDGE,
+    speech=SPEECH_EDGE,
+    whisper="edge",
+    load_vision=load_efficientnet,
+    load_text=load_e5,
+    d_v=1280,
+    d_t=384,
+    patches=3 * 2 * 2,
+)
+PAPER = Profile(
+    name="paper",
+    vision=VISION_PAPER,
+    text=TEXT_PAPER,
+    speech=SPEECH_PAPER,
+    whisper=SPEECH_PAPER.hub,
+    load_vision=load_swin,
+    load_text=load_bert,
+    d_v=1024,
+    d_t=768,
+    patches=3 * 7 * 7,
+)
+PROFILES = {profile.name: profile for profile in (EDGE, PAPER)}
+
+
+def profile_named(name: str) -> Profile:
+    """The profile of that name. Raises ModelError where there is none: a bundle of a later version may name one."""
+    if name not in PROFILES:
+        raise ModelError(f"{name}: no such profile of encoders, there are {' and '.join(PROFILES)}; update kuaihl")
+    return PROFILES[name]
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """A profile, loaded. `times` adds up what the stages took."""
+
+    profile: Profile
+    vision: "VisionEncoder"
+    text: "TextEncoder"
+    transcriber: "Transcriber | None"
+    facts: tuple[EncoderFacts, ...]  # of vision and text: what a head that reads these features depends on
+    times: StageTimes = field(default_factory=StageTimes, compare=False)
+
+    @property
+    def transcriber_name(self) -> str:
+        """The speech back-end in use, "none" where there is none."""
+        return self.transcriber.name if self.transcriber else "none"
+
+
+def load_encoders(
+    profile: Profile,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    asr: str = "auto",
+    whisper_model: str | None = None,
+    vision_weights: WhereWeightsAre = None,
+    text_weights: WhereWeightsAre = None,
+) -> Encoders:
+    """Load a profile's encoders, side by side; `asr` "none" leaves the speech out.
+
+    `whisper_model`, `vision_weights` and `text_weights` name others than the profile's own.
+    Raises UsageError: a device, back-end or package that is not here. Raises ModelError: weights missing or damaged.
+    """
+    from kuaihl.engines.transcribers import load_transcriber
+
+    place = choose_device(device)
+    count = set_threads(threads)
+    whisper = whisper_model or profile.whisper
+    with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
+        speaking = pool.submit(load_transcriber, asr, model=whisper, device=place, threads=count)
+        seeing = pool.submit(load_one, profile.vision, vision_weights, profile.load_vision, place)
+        text, text_facts = load_one(profile.text, text_weights, profile.load_text, place)
+        vision, vision_facts = seeing.result()
+        transcriber = speaking.result()
+    return Encoders(profile, vision, text, transcriber, (vision_facts, text_facts))
+
+
+def load_one(
+    weights: Weights, where: WhereWeightsAre, load: Callable[[Resolved, str], Encoder], device: str
+) -> tuple[Encoder, EncoderFacts]:
+    """Find one encoder's weights and load them."""
+    resolved = resolve(weights, where)
+    return load(resolved, device), facts_of(resolved)
+
+
+def facts_of(resolved: Resolved) -> EncoderFacts:
+    """What a bundle records of weights."""
+    weights = resolved.weights
+    return EncoderFacts(weights.role, weights.name, resolved.revision or str(resolved.file), resolved.sha256)
+
+
+def profile_record(profile: Profile) -> tuple[EncoderFacts, ...]:
+    """Vision, text and speech weights of a profile as they are on this machine, for `bundle.json`.
+
+    Raises ModelError where some are nowhere to be had.
+    """
+    return tuple(facts_of(resolve(weights)) for weights in (profile.vision, profile.text, profile.speech))
+
+
+def check_trained_with(trained_with: Sequence[EncoderFacts], encoders: Encoders) -> None:
+    """Raise ModelError where a head was trained on features of other encoders than these.
+
+    The same network counts as the same from every source (a 4-bit file of a package, the hub's float32): names
+    decide. Speech is the user's to choose, since the text encoder reads words, whoever wrote them down.
+    """
+    names = {facts.role: facts.name for facts in trained_with}
+    for facts in encoders.facts:
+        expected = names.get(facts.role, facts.name)
+        if facts.name != expected:
+            raise ModelError(
+                f"the model was trained on {facts.role} features of {expected}, and {facts.name} is loaded; "
+                "use the bundle's own profile"
+            )
+
+
+def choose_device(device: str) -> str:
+    """cpu, cuda or cuda:N for what the user said. Raises UsageError for a device that is not here."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise UsageError(f"--device {device}: give auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device {device}: there are {torch.cuda.device_count()} CUDA devices here; give auto or cpu"
+        )
+    return device
+
+
+def set_threads(threads: int | None) -> int:
+    """Let torch use that many CPU threads, by default as many as this process may run on; gives the number."""
+    import torch
+
+    count = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+    torch.set_num_threads(count)
+    return count

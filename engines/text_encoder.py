@@ -1,0 +1,191 @@
+"""Words to one vector: what was said and what viewers wrote in each segment in, `text [B, d_t]` out (section III-B).
+
+Speech and comments are a sentence pair, cleaned, at most 200 tokens. Where there are more words than that the oldest
+go: the score speaks of the segment to come. A segment without a word is zeros, as one without a picture is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kuaihl.models.errors import ModelError
+from kuaihl.models.features import Float16
+
+if TYPE_CHECKING:
+    from kuaihl.engines.weights import Resolved
+    from kuaihl.models.bert import Bert
+
+SPEECH_TOKENS = 100  # with the prefix, where there is one
+COMMENT_TOKENS = 97
+PAIR_TOKENS = SPEECH_TOKENS + COMMENT_TOKENS + 3  # 200, with the one at the start and one after each sentence
+MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
+TEXTS_AT_ONCE = 8
+
+Row = tuple[list[int], list[int]]  # ids and types of one text, both empty where there is none
+
+E5_PREFIX = "query: "  # E5 was trained on texts that begin with it
+
+
+@dataclass(frozen=True)
+class TextTokenizer:
+    """Text to ids without special tokens, and the special tokens."""
+
+    ids: Callable[[str], list[int]]
+    start: int  # [CLS] or <s>
+    end: int  # [SEP] or </s>
+    padding: int
+
+
+class TextEncoder:
+    """A BERT, its tokenizer and its way of pooling: the mean of all tokens, scaled to length 1, or the first token."""
+
+    def __init__(
+        self,
+        network: "Bert",
+        tokenizer: TextTokenizer,
+        *,
+        pooling: Literal["mean", "first"],
+        prefix: str = "",
+        device: str = "cpu",
+    ) -> None:
+        self.network = network.to(device)
+        self.tokenizer = tokenizer
+        self.pooling = pooling
+        self.prefix = tokenizer.ids(prefix.strip()) if prefix else []
+        self.device = torch.device(device)
+        self.second_type = 0 if pooling == "mean" else 1  # E5 knows one kind of sentence; BERT was trained on pairs
+
+    @property
+    def width(self) -> int:
+        """d_t."""
+        return self.network.dims.width
+
+    def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
+        """What was said and the comments, in order of time, of each segment -> [B, d_t]."""
+        from kuaihl.engines.text_cleaning import clean
+
+        pairs = [
+            (clean(said), " ".join(filter(None, map(clean, written))))
+            for said, written in zip(speech, comments, strict=True)
+        ]
+        return self.encode_clean(pairs)
+
+    def encode_clean(self, pairs: Sequence[tuple[str, str]]) -> Float16:
+        """Pairs of sentences that are clean already -> [B, d_t]; a pair of empty ones gives zeros."""
+        vectors = np.zeros((len(pairs), self.width), np.float16)
+        rows = [self.row(said, written) for said, written in pairs]
+        worded = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: len(rows[i][0]))
+        for first in range(0, len(worded), TEXTS_AT_ONCE):
+            batch = worded[first : first + TEXTS_AT_ONCE]
+            vectors[batch] = self.forward([rows[i] for i in batch])
+        return vectors
+
+    def row(self, said: str, written: str) -> Row:
+        """Ids and types of a pair of sentences, of one sentence where nothing was written; of none without a word."""
+        if not said and not written:
+            return [], []
+        token = self.tokenizer
+        room = SPEECH_TOKENS - len(self.prefix)
+        first = [token.start, *self.prefix, *token.ids(said[-MOST_CHARACTERS:])[-room:], token.end]
+        second = [*token.ids(written[-MOST_CHARACTERS:])[-COMMENT_TOKENS:], token.end] if written else []
+        return first + second, [0] * len(first) + [self.second_type] * len(second)
+
+    @torch.inference_mode()
+    def forward(self, rows: Sequence[Row]) -> Float16:
+        """Rows of ids and types, padded to the longest -> [B, d_t]."""
+        longest = max(len(ids) for ids, _ in rows)
+        ids = torch.full((len(rows), longest), self.tokenizer.padding)
+        types = torch.zeros_like(ids)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for i, (row_ids, row_types) in enumerate(rows):
+            ids[i, : len(row_ids)] = torch.tensor(row_ids)
+            types[i, : len(row_ids)] = torch.tensor(row_types)
+            mask[i, : len(row_ids)] = True
+        mask = mask.to(self.device)
+        tokens = self.network(ids.to(self.device), types.to(self.device), mask)  # [B, T, d_t]
+        pooled: Float16 = self.pool(tokens, mask).half().cpu().numpy()
+        return pooled
+
+    def pool(self, tokens: Tensor, mask: Tensor) -> Tensor:  # [B, T, d_t], [B, T] -> [B, d_t]
+        if self.pooling == "first":
+            return tokens[:, 0]
+        there = mask.unsqueeze(-1).to(tokens.dtype)
+        return F.normalize((tokens * there).sum(dim=1) / there.sum(dim=1), dim=-1)
+
+
+def e5_encoder(weights: "Resolved", device: str = "cpu") -> TextEncoder:
+    """multilingual-e5-small, the edge profile's: the 4-bit file of a package, or a folder laid out as on the hub.
+
+    Raises ModelError where the weights are another network's.
+    """
+    if weights.file.suffix == ".safetensors":
+        network, tokenizer = read_hub_folder(weights.folder)
+        return TextEncoder(network, tokenizer, pooling="mean", prefix=E5_PREFIX, device=device)
+    from kuaihl.engines.e5_weights import e5_network, e5_tokenizer, read_e5_file
+
+    file = read_e5_file(weights.file)
+    unigram, normalise = e5_tokenizer(file)
+    tokenizer = TextTokenizer(
+        ids=lambda text: unigram.encode(normalise(text), add_special_tokens=False).ids,
+        start=file.start,
+        end=file.end,
+        padding=file.padding,
+    )
+    return TextEncoder(e5_network(file), tokenizer, pooling="mean", prefix=E5_PREFIX, device=device)
+
+
+def bert_encoder(weights: "Resolved", device: str = "cpu") -> TextEncoder:
+    """A BERT of the hub's layout, the paper profile's: the vector of [CLS].
+
+    Raises ModelError where the weights are another network's.
+    """
+    network, tokenizer = read_hub_folder(weights.folder)
+    return TextEncoder(network, tokenizer, pooling="first", device=device)
+
+
+def read_hub_folder(folder: Path) -> "tuple[Bert, TextTokenizer]":
+    """`model.safetensors`, `config.json` and `tokenizer.json` of a folder. Raises ModelError where one will not do."""
+    import json
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from kuaihl.models.bert import dims_from_config, from_state_dict
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "model.safetensors")
+        network = from_state_dict(dims_from_config(config), tensors)
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"{folder}: not a BERT laid out as on the hub ({error})") from error
+    return network, read_tokenizer(folder / "tokenizer.json")
+
+
+def read_tokenizer(file: Path) -> TextTokenizer:
+    """A tokenizer of the hub's layout. Raises ModelError where it cannot be read or has no special tokens we know."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises a bare Exception
+        raise ModelError(f"{file}: cannot be read as a tokenizer ({error})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    for names in (("[CLS]", "[SEP]", "[PAD]"), ("<s>", "</s>", "<pad>")):
+        start, end, padding = map(tokenizer.token_to_id, names)
+        if start is not None and end is not None and padding is not None:
+            return TextTokenizer(
+                ids=lambda text: tokenizer.encode(text, add_special_tokens=False).ids,
+                start=start,
+                end=end,
+                padding=padding,
+            )
+    raise ModelError(f"{file}: has neither [CLS], [SEP], [PAD] nor <s>, </s>, <pad>")

@@ -1,0 +1,161 @@
+"""Frames to visual tokens: the frames of many segments in, `visual [B, P, d_v]` out (paper, section III-B).
+
+A frame is squashed to the backbone's square, not cropped: live pictures are 16:9 or 9:16, and what matters (a face in a
+corner, a price, the chat) sits at the edges. Letterboxing would leave 44% of the square, and half of each token, black.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kuaihl.engines.segment import FRAMES_PER_SEGMENT, RgbImage
+from kuaihl.models.errors import ModelError
+from kuaihl.models.features import Float16
+
+if TYPE_CHECKING:
+    from kuaihl.engines.weights import Resolved
+
+FRAMES_AT_ONCE_ON_CPU = 3  # more fall out of the cache: measured 20–30% slower a frame at 12 and at 24
+FRAMES_AT_ONCE_ON_CUDA = 48
+
+
+@dataclass(frozen=True)
+class VisionSettings:
+    """What a backbone wants to see and what is kept of its answer."""
+
+    size: int  # pixels, square
+    mean: tuple[float, float, float]  # of RGB in [0, 1]
+    std: tuple[float, float, float]
+    grid: int  # a frame's tokens are grid x grid, averaged out of the backbone's map where that is finer
+    width: int  # d_v
+
+
+HALF = (0.5, 0.5, 0.5)
+# 9 x 9 places of 1280 channels would be 243 tokens a segment, 600 KB of features, and attention over 4,860 of them a
+# window: more than a small head can use. 2 x 2 keeps roughly where things are, at 12 tokens and 30 KB.
+EFFICIENTNET_LITE2 = VisionSettings(size=260, mean=HALF, std=HALF, grid=2, width=1280)
+SWIN_SIZE, SWIN_GRID = 224, 7
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VisionEncoder:
+    """A backbone with its way of looking. `backbone` maps images [B, 3, size, size] to a map [B, d_v, h, w]."""
+
+    def __init__(self, backbone: Callable[[Tensor], Tensor], settings: VisionSettings, device: str = "cpu") -> None:
+        self.backbone = backbone
+        self.settings = settings
+        self.device = torch.device(device)
+        self.mean = torch.tensor(settings.mean, device=self.device).view(3, 1, 1) * 255
+        self.std = torch.tensor(settings.std, device=self.device).view(3, 1, 1) * 255
+        self.at_once = FRAMES_AT_ONCE_ON_CPU if self.device.type == "cpu" else FRAMES_AT_ONCE_ON_CUDA
+
+    @property
+    def width(self) -> int:
+        """d_v."""
+        return self.settings.width
+
+    @property
+    def patches(self) -> int:
+        """P, tokens a segment."""
+        return FRAMES_PER_SEGMENT * self.settings.grid**2
+
+    def encode(self, frames: Sequence[Sequence[RgbImage]]) -> Float16:
+        """Tokens of each segment's frames: [B, P, d_v]; frames that a segment lacks, or all of them, are zeros.
+
+        The frames may be of any sizes; more than FRAMES_PER_SEGMENT of them are not looked at.
+        """
+        tokens = self.settings.grid**2
+        visual = np.zeros((len(frames), FRAMES_PER_SEGMENT, tokens, self.width), np.float16)
+        there = [
+            (segment, place, image)
+            for segment, images in enumerate(frames)
+            for place, image in enumerate(images[:FRAMES_PER_SEGMENT])
+        ]
+        for batch in batches(there, self.at_once):
+            seen = self.look([image for _, _, image in batch])
+            for (segment, place, _), found in zip(batch, seen, strict=True):
+                visual[segment, place] = found
+        return visual.reshape(len(frames), self.patches, self.width)
+
+    @torch.inference_mode()
+    def look(self, images: Sequence[RgbImage]) -> Float16:
+        """Tokens of a few images: [len(images), grid * grid, d_v], row by row of the picture."""
+        batch = torch.stack([self.prepare(image) for image in images])
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        found = F.adaptive_avg_pool2d(self.backbone(batch), self.settings.grid)  # [B, d_v, grid, grid]
+        tokens: Float16 = found.flatten(2).transpose(1, 2).half().cpu().numpy()
+        return tokens
+
+    def prepare(self, image: RgbImage) -> Tensor:
+        """[H, W, 3] uint8 -> [3, size, size] float32, normalised. Shrunk as bytes, with antialiasing."""
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+        size = (self.settings.size, self.settings.size)
+        small = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)[0]
+        return (small.to(self.device).float() - self.mean) / self.std
+
+
+def batches(items: list[tuple[int, int, RgbImage]], size: int) -> Iterator[list[tuple[int, int, RgbImage]]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
+
+
+def efficientnet_encoder(weights: "Resolved", device: str = "cpu") -> VisionEncoder:
+    """EfficientNet-Lite2, the edge profile's. Raises ModelError where the weights are another network's."""
+    from kuaihl.models.efficientnet_lite import from_state_dict
+
+    try:
+        network = from_state_dict(read_tensors(weights)).fold()
+    except ModelError as error:
+        raise ModelError(f"{weights.file}: {error}") from error
+    backbone = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return VisionEncoder(backbone, EFFICIENTNET_LITE2, device)
+
+
+def read_tensors(weights: "Resolved") -> dict[str, Tensor]:
+    """The tensors of a .safetensors or .pth file; of the latter, tensors alone are unpickled and nothing is run."""
+    import pickle
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if weights.file.suffix == ".safetensors":
+            return load_file(weights.file)
+        found = torch.load(weights.file, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ModelError(f"not a file of weights, or damaged ({reason})") from error
+    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        raise ModelError("it holds something else than named tensors")
+    return found
+
+
+def swin_encoder(weights: "Resolved", device: str = "cpu") -> VisionEncoder:
+    """A Swin of the hub's layout, the paper profile's: 7 x 7 tokens a frame, kept as they are.
+
+    Raises ModelError where the weights are another network's.
+    """
+    from transformers import SwinConfig, SwinModel
+
+    try:
+        config = SwinConfig.from_pretrained(weights.folder, local_files_only=True)
+        network: Any = SwinModel.from_pretrained(
+            weights.folder, config=config, add_pooling_layer=False, local_files_only=True, use_safetensors=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ModelError(f"{weights.folder}: not a Swin ({reason})") from error
+    network.to(device).eval().requires_grad_(False)
+    width = config.embed_dim * 2 ** (len(config.depths) - 1)
+
+    def backbone(images: Tensor) -> Tensor:  # [B, 3, 224, 224] -> [B, d_v, 7, 7]
+        tokens: Tensor = network(images).last_hidden_state
+        return tokens.transpose(1, 2).reshape(len(images), width, SWIN_GRID, SWIN_GRID)
+
+    settings = VisionSettings(size=SWIN_SIZE, mean=IMAGENET_MEAN, std=IMAGENET_STD, grid=SWIN_GRID, width=width)
+    return VisionEncoder(backbone, settings, device)
