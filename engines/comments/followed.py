@@ -1,0 +1,88 @@
+"""A JSON Lines file that another program appends to while the stream runs, read from where the last segment ended.
+
+Our own lines, yt-dlp's live capture and chat-downloader's can be followed; danmaku XML that is rewritten as a whole
+cannot. Lines of ours without a `time` are taken to be said in the segment during which they were read.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from kuaihl.engines.comments import chat_downloader, jsonl, live_chat
+from kuaihl.engines.comments.comment import Comment
+from kuaihl.engines.comments.comment_format import CommentFormat
+from kuaihl.engines.comments.recognise import moved
+from kuaihl.models.errors import SourceError
+
+LINE_FORMATS = (jsonl.FORMAT, live_chat.FORMAT, chat_downloader.FORMAT)
+MAX_READ = 1 << 24  # bytes read at one segment; what is left is read at the next
+MAX_LINE = 1 << 20  # bytes
+MAX_WAITING = 100_000  # comments held whose time is still to come
+
+
+class FollowedComments:
+    """Takes each comment once, in the segment it belongs to, or in the one at hand where it came late."""
+
+    def __init__(self, path: str | Path, *, offset: float = 0.0) -> None:
+        """The file need not be there yet."""
+        self._path = Path(path)
+        self._offset = offset
+        self._format: CommentFormat | None = None
+        self._inode = 0
+        self._position = 0
+        self._torn = b""  # a line whose end is not written yet
+        self._waiting: list[Comment] = []
+        self.skipped = 0
+
+    def take(self, start: float, end: float) -> tuple[Comment, ...]:
+        """The comments with a time before `end` that were not taken yet. Raises SourceError: not JSON Lines."""
+        for comment in self._new(start):
+            if comment is None or comment.time + self._offset < 0:
+                self.skipped += 1
+            else:
+                self._waiting.append(moved(comment, self._offset))
+        self._waiting.sort(key=lambda comment: comment.time)
+        due = tuple(comment for comment in self._waiting if comment.time < end)
+        later = self._waiting[len(due) :]
+        self._waiting = later[:MAX_WAITING]
+        self.skipped += len(later) - len(self._waiting)
+        return due
+
+    def _new(self, now: float) -> Iterator[Comment | None]:
+        lines = self._lines()
+        if self._format is None and lines.strip():
+            self._format = next((format for format in LINE_FORMATS if format.recognises(lines)), None)
+            if self._format is None:
+                known = ", ".join(format.name for format in LINE_FORMATS)
+                raise SourceError(f"{self._path}: cannot be followed live; only lines of JSON can ({known})")
+        if self._format is jsonl.FORMAT:
+            return jsonl.read(io.StringIO(lines), now - self._offset)
+        return self._format.read(io.StringIO(lines)) if self._format else iter(())
+
+    def _lines(self) -> str:
+        """The complete lines written since the last call, "" where there are none or the file is away."""
+        try:
+            with self._path.open("rb") as file:
+                new = self._since(file)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise SourceError(f"{self._path}: {error.strerror or error}") from error
+        data = self._torn + new
+        end = data.rfind(b"\n") + 1
+        self._torn = data[end:]
+        if len(self._torn) > MAX_LINE:
+            self._torn = b""
+            self.skipped += 1
+        return data[:end].decode("utf-8-sig", "replace")
+
+    def _since(self, file: IO[bytes]) -> bytes:
+        state = os.fstat(file.fileno())
+        if state.st_ino != self._inode or state.st_size < self._position:  # a new file, or cut back to nothing
+            self._inode, self._position, self._torn = state.st_ino, 0, b""
+        file.seek(self._position)
+        data = file.read(MAX_READ)
+        self._position += len(data)
+        return data
