@@ -240,9 +240,9 @@ def from_hub(weights: Weights) -> Resolved:
 
     if constants.HF_HUB_OFFLINE:
         raise ModelError(nowhere(weights, "the hub is switched off (HF_HUB_OFFLINE)"))
-    revision = hub_revision(weights)
+    check_hub_answers(weights)
     try:
-        folder = Path(snapshot_download(weights.hub, revision=revision, allow_patterns=list(weights.hub_files)))
+        folder = Path(snapshot_download(weights.hub, allow_patterns=list(weights.hub_files)))
     except Exception as error:  # the hub's client raises its own, its transport's and the system's errors
         raise ModelError(nowhere(weights, f"fetching {weights.hub} failed ({first_line(error)})")) from error
     file = folder / weights.hub_files[0]
@@ -251,29 +251,27 @@ def from_hub(weights: Weights) -> Resolved:
     return Resolved(weights, folder, file, "hub", digest([file]), folder.name)
 
 
-def hub_revision(weights: Weights) -> str | None:
-    """The commit that the hub has now. Asked on a thread: name resolution has no time-out of its own.
+def check_hub_answers(weights: Weights) -> None:
+    """Raise ModelError where the hub says nothing in HUB_TIMEOUT seconds; its client would try again for minutes.
 
-    Raises ModelError where there is no answer in HUB_TIMEOUT seconds.
+    Asked on a thread: name resolution has no time-out of its own.
     """
     from huggingface_hub import HfApi
 
-    answer: list[str | None] = []
-    problem: list[str] = []
+    problem: list[str] = [f"no answer in {HUB_TIMEOUT:g} s"]
 
     def ask() -> None:
         try:
-            answer.append(HfApi().model_info(weights.hub, timeout=HUB_TIMEOUT).sha)
+            HfApi().model_info(weights.hub, timeout=HUB_TIMEOUT)
+            problem.clear()
         except Exception as error:  # as in from_hub
-            problem.append(first_line(error))
+            problem[:] = [first_line(error)]
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(HUB_TIMEOUT)
-    if answer:
-        return answer[0]
-    why = problem[0] if problem else f"no answer in {HUB_TIMEOUT:g} s"
-    raise ModelError(nowhere(weights, f"the hub cannot be reached ({why})"))
+    if problem:
+        raise ModelError(nowhere(weights, f"the hub cannot be reached ({problem[0]})"))
 
 
 def nowhere(weights: Weights, why: str) -> str:
