@@ -1,0 +1,31 @@
+"""Calls that may hang, watched from outside: FFmpeg's own time-outs are now and then ignored or capped.
+
+A call that hangs is left behind in its thread, which ends with the process: nothing in C can be interrupted safely.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def watched(call: Callable[[], T], seconds: float) -> T:
+    """The call's result or its exception; TimeoutError where neither has come after `seconds`."""
+    answers: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((call(), None))
+        except BaseException as error:  # handed to the caller, whatever it is
+            answers.put((None, error))
+
+    threading.Thread(target=run, name="watched", daemon=True).start()
+    try:
+        result, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds} s") from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]
