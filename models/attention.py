@@ -49,41 +49,39 @@ class WindowedAttention(nn.Module):
         for first in range(0, segments, self.window):  # one turn in training, where S = n
             last = min(first + self.window, segments)
             seen = range(max(0, first - reach), last if self.causal else min(segments, last + reach))
-            distance = _distances(range(first, last), seen, queries.device)
             shown = None if valid is None else valid[:, seen.start : seen.stop]
-            blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), distance, shown))
+            bias = self._bias(_distances(range(first, last), seen, queries.device), shown)
+            blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), bias))
         return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
 
     def newest(self, query: Tensor, memory: Tensor, valid: Tensor) -> Tensor:
         """From the last segment's query [B, 1, d] to the memory of the last n; `valid` [B, n]."""
-        distance = _distances(range(self.window - 1, self.window), range(self.window), query.device)
-        return self._attend(query, memory, distance, valid)
+        bias = self.distance_bias.flip(1)[None, :, None]  # [1, h, 1, n]: the oldest segment is the farthest
+        return self._attend(query, memory, bias.masked_fill(~valid[:, None, None], float("-inf")))
 
-    def _attend(self, queries: Tensor, memory: Tensor, distance: Tensor, valid: Tensor | None) -> Tensor:
-        """Queries [B, Q, d] to the memory of W segments, `distance` [Q, W] away (0 is a query's own)."""
+    def _attend(self, queries: Tensor, memory: Tensor, bias: Tensor) -> Tensor:
+        """From queries [B, Q, d] to the memory of W segments, with `bias` [B or 1, h, Q, W] on the logits."""
         query = self._heads(self.query(queries))  # [B, h, Q, d_h]
         key, value = (self._heads(half) for half in memory.chunk(2, dim=-1))  # [B, h, timeless + W*T, d_h]
-        bias = self._bias(distance, valid).to(query.dtype)  # [B or 1, h, Q, timeless + W*T]
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        bias = bias.unsqueeze(-1).expand(*bias.shape, self.tokens).flatten(3)  # a segment's tokens are equally far
+        if self.timeless_bias is not None:
+            always = self.timeless_bias[None, :, None].expand(bias.shape[0], -1, bias.shape[2], -1)
+            bias = torch.cat([always, bias], dim=-1)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
         return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))
 
     def _heads(self, wide: Tensor) -> Tensor:
         return wide.view(*wide.shape[:2], self.heads, -1).transpose(1, 2)  # [B, N, d] -> [B, h, N, d_h]
 
     def _bias(self, distance: Tensor, valid: Tensor | None) -> Tensor:
-        """What is added to the logits: the learned bias within the window, -inf outside it."""
+        """The learned bias within the window and -inf outside it, for `distance` [Q, W] from key to query."""
         reach = self.window - 1
-        farthest_ahead = 0 if self.causal else reach
-        visible = (distance <= reach) & (distance >= -farthest_ahead)  # [Q, W]
-        bias = self.distance_bias[:, distance.clamp(-farthest_ahead, reach) + farthest_ahead].unsqueeze(0)
-        visible = visible[None, None]
+        ahead = 0 if self.causal else reach
+        visible = ((distance <= reach) & (distance >= -ahead))[None, None]  # [1, 1, Q, W]
         if valid is not None:  # a query always sees its own segment, so that no row of the softmax is empty
-            visible = visible & (valid[:, None, None, :] | (distance == 0))
-        bias = bias.masked_fill(~visible, float("-inf")).repeat_interleave(self.tokens, dim=-1)
-        if self.timeless_bias is None:
-            return bias
-        always = self.timeless_bias[None, :, None, :].expand(bias.shape[0], -1, bias.shape[2], -1)
-        return torch.cat([always, bias], dim=-1)
+            visible = visible & (valid[:, None, None] | (distance == 0))
+        bias = self.distance_bias[:, distance.clamp(-ahead, reach) + ahead].unsqueeze(0)
+        return bias.masked_fill(~visible, float("-inf"))
 
     def _slice(self, memory: Tensor, segments: range) -> Tensor:
         first, last = (self.timeless + self.tokens * edge for edge in (segments.start, segments.stop))

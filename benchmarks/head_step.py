@@ -1,0 +1,61 @@
+"""What a score costs: one cached step of the head against running the whole window again, on CPU.
+
+    python benchmarks/head_step.py [--threads 2] [--repeats 300]
+
+Both use the edge dimensions; the streams are past their first window, so every slot is full. The two are measured in
+turn within one loop, so that whatever else the machine does falls on both.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from kuaihl.models.network import KuaiHL
+from kuaihl.models.network_dims import EDGE_DIMS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="One cached step of the head against a full window.")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=300)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    network, dims = KuaiHL(EDGE_DIMS).eval(), EDGE_DIMS
+    field = 2 * dims.window - 1  # all that a score depends on: what a scorer without a cache would have to read again
+    visual = torch.randn(1, field, dims.patches, dims.visual_width)
+    text = torch.randn(1, field, dims.text_width)
+    streamer = torch.tensor([0])
+    with torch.inference_mode():
+        state = network.start(streamer)
+        for segment in range(field):
+            _, state = network.step(state, visual[:, segment], text[:, segment])
+        contenders: dict[str, Callable[[], object]] = {
+            "cached step": lambda: network.step(state, visual[:, -1], text[:, -1]),
+            f"forward over {dims.window} segments": lambda: network(
+                visual[:, -dims.window :], text[:, -dims.window :], streamer
+            ),
+            f"forward over {field} segments (the same score)": lambda: network(visual, text, streamer),
+        }
+        taken: dict[str, list[float]] = {name: [] for name in contenders}
+        for repeat in range(options.repeats + 10):
+            for name, run in contenders.items():
+                start = time.perf_counter()
+                run()
+                if repeat >= 10:  # warm
+                    taken[name].append(time.perf_counter() - start)
+    step = statistics.median(taken["cached step"])
+    print(f"edge head, {options.threads} threads, batch 1, median of {options.repeats}, torch {torch.__version__}")
+    print(f"state of a room: {len(state.to_bytes()) / 1e6:.2f} MB")
+    print("| what | median ms | 90th percentile ms | times a step |\n|---|---|---|---|")
+    for name, seconds in taken.items():
+        high = statistics.quantiles(seconds, n=10)[-1]
+        middle = statistics.median(seconds)
+        print(f"| {name} | {middle * 1e3:.2f} | {high * 1e3:.2f} | {middle / step:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
