@@ -1,0 +1,71 @@
+"""A server that repeats its tail after a reconnect: the last packets are remembered, the repeats found by their bytes.
+
+Media servers greet a viewer with what they hold, back to a keyframe or for three HLS segments; a viewer who returns
+has seen that already. One packet that is surely the same tells by how much the two connections' clocks differ.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+REMEMBERED_SECONDS = 60.0  # three HLS segments of 20 s; servers hold no more
+REMEMBERED_PACKETS = 8192  # a bound where packets carry wild times
+TELLING_BYTES = 64  # smaller packets (silence, skipped pictures) are alike too often
+AGREE_SECONDS = 0.1  # how far the shifts that packets tell may differ
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What is remembered of a packet: its bytes' digest, and its time in seconds on the clock of whoever saw it."""
+
+    digest: bytes
+    time: float
+
+
+def trace(packet: "Packet[Any]", time: float) -> Trace | None:
+    """A packet's trace, or None where it is too small to be told from others."""
+    if packet.size < TELLING_BYTES:
+        return None
+    return Trace(blake2b(packet, digest_size=16).digest(), time)
+
+
+class Tail:
+    """The last packets of a stream, for as long as a server may repeat them."""
+
+    def __init__(self) -> None:
+        self.traces: deque[Trace] = deque(maxlen=REMEMBERED_PACKETS)
+
+    def remember(self, found: Trace) -> None:
+        self.traces.append(found)
+        while self.traces[0].time < found.time - REMEMBERED_SECONDS:
+            self.traces.popleft()
+
+    def shift(self, fresh: Iterable[Trace]) -> float | None:
+        """Seconds to add to the new connection's clock to get the old one's; None where nothing is repeated.
+
+        Packets that occur twice on either side tell nothing. The others must agree.
+        """
+        ours, theirs = once(self.traces), once(fresh)
+        shifts = [ours[digest] - theirs[digest] for digest in theirs.keys() & ours.keys()]
+        if not shifts:
+            return None
+        middle = median(shifts)
+        agreeing = sum(abs(shift - middle) <= AGREE_SECONDS for shift in shifts)
+        return middle if 2 * agreeing > len(shifts) else None
+
+
+def once(traces: Iterable[Trace]) -> dict[bytes, float]:
+    """Digest to time, of the digests that occur a single time."""
+    times: dict[bytes, float] = {}
+    twice: set[bytes] = set()
+    for item in traces:
+        if item.digest in times:
+            twice.add(item.digest)
+        times[item.digest] = item.time
+    return {digest: time for digest, time in times.items() if digest not in twice}
