@@ -93,6 +93,7 @@ def join_texts(texts: Sequence[str], limit: int = COMMENT_TOKENS, count: "Callab
     cleaned = [clean(text) for text in texts]
     chosen: dict[str, int] = {}  # its letters -> where it stands
     left = limit
+    share = limit // LONGEST_SHARE if len(texts) > 1 else limit
     for place in spread(len(cleaned)):
         text = cleaned[place]
         key = "".join(filter(str.isalnum, text)).casefold() or text
@@ -102,8 +103,8 @@ def join_texts(texts: Sequence[str], limit: int = COMMENT_TOKENS, count: "Callab
             chosen[key] = min(chosen[key], place)
             continue
         cost = count(text) + (count(SEPARATOR) if chosen else 0)
-        if cost > limit // LONGEST_SHARE and len(texts) > 1:
-            text = cut_to(text, limit // LONGEST_SHARE, count)
+        if cost > share:
+            text = cut_to(text, share, count)
             cost = count(text) + (count(SEPARATOR) if chosen else 0)
             cleaned[place] = text
         if text and cost <= left:

@@ -13,7 +13,6 @@ from xml.parsers import expat
 
 from kuaihl.engines.comments.comment import Comment
 from kuaihl.engines.comments.comment_format import CommentFormat, seconds, usable
-from kuaihl.models.errors import SourceError
 
 CHUNK = 1 << 18  # characters
 MAX_TOKEN = 1 << 20  # characters of one tag; expat holds an unclosed one in memory
@@ -31,6 +30,10 @@ ELEMENTS = ("d", "sc", "gift", "guard", "s")
 RESUME = re.compile(rb"<(?:d|sc|gift|guard|s)\s")
 
 
+class RefusedXml(Exception):
+    """Not danmaku, and perhaps meant to harm: declares entities, is nested deep, or is hardly XML at all."""
+
+
 def recognises(head: str) -> bool:
     start = head.lstrip()
     if not start.startswith("<") or re.search(r"<html[\s>]", head, re.IGNORECASE):
@@ -39,7 +42,7 @@ def recognises(head: str) -> bool:
 
 
 def read(stream: TextIO) -> Iterator[Comment | None]:
-    """Raises SourceError for a document that declares entities: no recorder writes any."""
+    """Raises RefusedXml for a document that no recorder writes."""
     elements = _Elements()
     held = ""
     while piece := stream.read(CHUNK):
@@ -133,7 +136,7 @@ class _Elements:
         """Start anew at the next element behind byte `bad` of `data`; returns what is left to feed."""
         self._restarts += 1
         if self._restarts > MAX_RESTARTS:
-            raise SourceError(f"not XML in more than {MAX_RESTARTS} places; save the danmaku again")
+            raise RefusedXml(f"not XML in more than {MAX_RESTARTS} places; save the danmaku again")
         self._found.append(None)
         self._begin()
         self._parser.Parse(b"<i>")
@@ -155,12 +158,12 @@ class _Elements:
         self._text = ""
 
     def _refuse(self, *declaration: object) -> None:
-        raise SourceError("declares XML entities, which danmaku never do; refused")
+        raise RefusedXml("declares XML entities, which danmaku never do; refused")
 
     def _open(self, name: str, fields: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise SourceError("nested too deep to be danmaku")
+            raise RefusedXml("nested too deep to be danmaku")
         if name in ELEMENTS:
             if self._name:  # the one before was never closed: a torn write
                 self._found.append(None)

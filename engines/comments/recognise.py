@@ -9,7 +9,7 @@ import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TextIO
+from typing import TextIO
 
 from kuaihl.engines.comments import bilibili_xml, chat_downloader, jsonl, live_chat, twitch
 from kuaihl.engines.comments.comment import Comment
@@ -55,8 +55,9 @@ def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
         raise UsageError(f"--comments-offset {offset}: give seconds between -{MAX_OFFSET:.0f} and {MAX_OFFSET:.0f}")
     path = Path(path)
     try:
-        format = format_of(head_of(path), path)
-        return _read(path, format, offset)
+        return _read(path, format_of(head_of(path), path), offset)
+    except bilibili_xml.RefusedXml as error:
+        raise SourceError(f"{path}: {error}") from error
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
 
@@ -81,18 +82,15 @@ def _read(path: Path, format: CommentFormat, offset: float) -> CommentFile:
     comments: list[Comment] = []
     skipped = before_start = 0
     with open_text(path) as stream:
-        try:
-            for comment in format.read(stream):
-                if comment is None:
-                    skipped += 1
-                elif comment.time + offset < 0:
-                    before_start += 1
-                elif len(comments) == MAX_COMMENTS:
-                    raise SourceError(f"more than {MAX_COMMENTS:,} comments; split the file")
-                else:
-                    comments.append(moved(comment, offset))
-        except SourceError as error:
-            raise SourceError(f"{path}: {error}") from error
+        for comment in format.read(stream):
+            if comment is None:
+                skipped += 1
+            elif comment.time + offset < 0:
+                before_start += 1
+            elif len(comments) == MAX_COMMENTS:
+                raise SourceError(f"{path}: more than {MAX_COMMENTS:,} comments; split the file")
+            else:
+                comments.append(moved(comment, offset))
     if not comments and not before_start and skipped:
         raise SourceError(f"{path}: {format.name}, but none of its {skipped} entries has both a time and words")
     comments.sort(key=lambda comment: comment.time)
@@ -107,10 +105,10 @@ def open_text(path: Path) -> TextIO:
     """Decoded text of a file, plain or gzip; a byte that is no UTF-8 becomes U+FFFD, line ends stay as they are."""
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read twice, and block
         raise SourceError(f"{path}: not a regular file; save the comments to one")
-    file: IO[bytes] = path.open("rb")
+    file = path.open("rb")
     start = file.read(2)
     file.seek(0)
-    bounded = _Bounded(gzip.GzipFile(fileobj=file) if start == b"\x1f\x8b" else file, file)
+    bounded = _Bounded(path, gzip.GzipFile(fileobj=file) if start == b"\x1f\x8b" else file, file)
     encoding = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's `>` writes UTF-16
     return io.TextIOWrapper(io.BufferedReader(bounded), encoding, errors="replace", newline="")
 
@@ -118,7 +116,8 @@ def open_text(path: Path) -> TextIO:
 class _Bounded(io.RawIOBase):
     """Bytes up to MAX_BYTES; a gzip file that was cut off ends where it does."""
 
-    def __init__(self, source: "IO[bytes] | gzip.GzipFile", file: IO[bytes]) -> None:
+    def __init__(self, path: Path, source: io.BufferedReader | gzip.GzipFile, file: io.BufferedReader) -> None:
+        self._path = path
         self._source = source
         self._file = file
         self._left = MAX_BYTES
@@ -128,14 +127,14 @@ class _Bounded(io.RawIOBase):
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
         try:
-            data = self._source.read(len(buffer))
+            data = self._source.read1(len(buffer))  # read() would throw away what stands before the cut
         except EOFError:
             return 0
         except (zlib.error, gzip.BadGzipFile) as error:
-            raise SourceError("damaged gzip file") from error
+            raise SourceError(f"{self._path}: damaged gzip file") from error
         self._left -= len(data)
         if self._left < 0:
-            raise SourceError(f"more than {MAX_BYTES >> 30} GiB of comments; split the file")
+            raise SourceError(f"{self._path}: more than {MAX_BYTES >> 30} GiB of comments; split the file")
         buffer[: len(data)] = data
         return len(data)
 
