@@ -78,9 +78,12 @@ class Bundle:
 
     def network(self, device: "str | device" = "cpu") -> "KuaiHL":
         """The trained network, ready to score. Raises ModelError naming the file where the weights cannot be used."""
+        import torch
+
         from kuaihl.models.network import KuaiHL
 
-        network = KuaiHL(self.dims)
+        with torch.device("meta"):  # shapes alone: no time and no random numbers go into weights that are replaced
+            network = KuaiHL(self.dims)
         weights = _read_head(self)
         expected = {name: part.shape for name, part in network.state_dict().items()}
         for name in sorted(expected.keys() ^ weights.keys()):
@@ -96,7 +99,7 @@ class Bundle:
                 )
             if not bool(weights[name].isfinite().all()):
                 raise ModelError(f"{self.path / HEAD_FILE}: {name} holds NaN or infinity; train the bundle again")
-        network.load_state_dict({name: part.float() for name, part in weights.items()})
+        network.load_state_dict({name: part.float() for name, part in weights.items()}, assign=True)
         return network.to(device).eval()
 
 

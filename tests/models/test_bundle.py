@@ -43,6 +43,14 @@ def test_a_bundle_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert not loaded.network().training
 
 
+def test_loading_draws_no_random_numbers_and_the_network_can_be_trained_on(tmp_path: Path) -> None:
+    save(tmp_path / "mine")
+    before = torch.get_rng_state()
+    network = load_bundle(tmp_path / "mine").network()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(parameter.requires_grad and parameter.device.type == "cpu" for parameter in network.parameters())
+
+
 def test_half_precision_halves_the_file_and_hardly_moves_the_scores(tmp_path: Path) -> None:
     network = small_network()
     save(tmp_path / "full", network)

@@ -9,9 +9,11 @@ from small_network import SMALL, small_network, stream
 from torch import Tensor
 
 from kuaihl.models.alignment_loss import alignment_loss, pair_costs, random_orders, swapped_order
+from kuaihl.models.network import KuaiHL
 from kuaihl.models.objective import Objective, losses
 from kuaihl.models.pairwise_loss import PAIR_VARIANTS, PairVariant, pairwise_loss
 from kuaihl.models.point_loss import point_loss
+from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.soft_dtw import soft_dtw
 
 
@@ -230,6 +232,44 @@ def test_the_total_is_the_weighted_sum_and_every_switch_turns_one_off() -> None:
     nothing.total.backward()
     assert nothing.total == 0
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in network.parameters())
+
+
+def test_a_small_network_learns_to_rank_by_the_total() -> None:
+    torch.manual_seed(0)
+    network = KuaiHL(SMALL)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    streamer, valid = torch.zeros(16, dtype=torch.long), torch.ones(16, 10, dtype=torch.bool)
+
+    def batch(seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        visual, text = stream(SMALL, 10, rooms=16, seed=seed)
+        return visual, text, (text[:, :, 0] + visual[:, :, 1, 2]).sigmoid()
+
+    for step in range(60):
+        visual, text, labels = batch(step)
+        terms = losses(network, Objective(), visual, text, streamer, labels, valid)
+        optimizer.zero_grad()
+        terms.total.backward()
+        optimizer.step()
+    visual, text, labels = batch(9999)
+    with torch.no_grad():
+        scores = network.eval()(visual, text, streamer)
+    assert kendall_tau_b(scores.flatten().numpy(), labels.flatten().numpy()) > 0.5
+
+
+def test_mixed_precision_gives_nearly_the_same_losses_and_finite_gradients() -> None:
+    network = small_network(dropout=0.0)
+    visual, text = stream(SMALL, 5, rooms=3)
+    labels, valid = torch.rand(3, 5), torch.ones(3, 5, dtype=torch.bool)
+    objective = Objective(align_variant="align_noswap")
+    torch.manual_seed(0)
+    full = losses(network, objective, visual, text, torch.tensor([0, 1, 2]), labels, valid)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = losses(network, objective, visual, text, torch.tensor([0, 1, 2]), labels, valid, valid)
+    mixed.total.backward()
+    assert mixed.total.dtype == torch.float32
+    torch.testing.assert_close(mixed.total, full.total, rtol=0.1, atol=0.05)
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
 def test_soft_dtw_of_a_window_is_the_reference() -> None:

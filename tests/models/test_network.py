@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from small_network import SMALL, run_steps, small_network, stream
+from torch.utils.flop_counter import FlopCounterMode
 
 from kuaihl.models.errors import ModelError
 from kuaihl.models.network import KuaiHL
@@ -77,6 +78,18 @@ def test_a_state_has_one_size_for_ever() -> None:
         sizes.add(len(state.to_bytes()))
     assert len(sizes) == 1
     assert state.position == 40
+
+
+def test_a_step_costs_the_same_however_long_the_stream() -> None:
+    network = small_network()
+    visual, text = stream(SMALL, 60)
+    state, costs = network.start(torch.tensor([1])), set()
+    for segment in range(60):
+        with FlopCounterMode(display=False) as counter:
+            _, state = network.step(state, visual[:, segment], text[:, segment])
+        costs.add(counter.get_total_flops())
+    assert len(costs) == 1
+    assert costs.pop() > 0
 
 
 def test_a_state_that_was_saved_and_read_goes_on_to_the_same_scores() -> None:
