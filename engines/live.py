@@ -89,7 +89,7 @@ def live_packets(
 
     `source` is a URL, or a source just opened, which is closed in the end. `timeout`: seconds without data after which
     a connection counts as lost. `stop` may be set by any thread. A source that is not live ends at its first end.
-    Raises SourceError where the first connection cannot be made.
+    Raises SourceError where the first connection cannot be made or brings nothing.
     """
     policy, stop = policy or ReconnectPolicy(), stop or threading.Event()
     source = source if isinstance(source, Source) else open_source(source, timeout=timeout)
@@ -106,6 +106,8 @@ def live_packets(
             except ConnectionLost as lost:
                 reason = str(lost)
             link.close(CLOSE_SECONDS)
+            if not clock.decoded:
+                raise SourceError(f"{name}: neither picture nor sound came ({reason}); check that it plays elsewhere")
             if not is_live:
                 yield Event("eof", clock.end, reason)
                 return

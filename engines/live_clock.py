@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 LAG_SECONDS = 30.0  # the lag behind the wall clock is the least one of this last while
-CONTINUES_SECONDS = 3.0  # how far source's and wall clock may differ for the source's to be believed
+CONTINUES_SECONDS = 10.0  # how far source's and wall clock may differ for the source's to be believed
 HEAD_PACKETS = 16  # as many are surely a stream's beginning and no accident
 GAP_SECONDS = 0.5  # a lesser hole after a reconnect is no fault
 

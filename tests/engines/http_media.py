@@ -78,11 +78,14 @@ def begin_stream(handler: BaseHTTPRequestHandler, kind: str = "video/x-flv") -> 
 
 
 def send_file(handler: BaseHTTPRequestHandler, data: bytes, kind: str) -> None:
-    handler.send_response(200)
+    first = int((handler.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+    handler.send_response(206 if "Range" in handler.headers else 200)
     handler.send_header("Content-Type", kind)
-    handler.send_header("Content-Length", str(len(data)))
+    handler.send_header("Accept-Ranges", "bytes")
+    handler.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+    handler.send_header("Content-Length", str(len(data) - first))
     handler.end_headers()
-    handler.wfile.write(data)
+    handler.wfile.write(data[first:])
 
 
 @contextmanager

@@ -131,10 +131,10 @@ def rtmp_server(directory: Path) -> Iterator[RtmpServer]:
         server.stop()
 
 
-def make_broadcast(path: Path, *, seconds: float = 30.0) -> Path:
+def make_broadcast(path: Path, *, seconds: float, tone: int = 330, picture: str = "testsrc2") -> Path:
     """A small FLV of a test card and a tone, H.264 and AAC, a keyframe every half second; no two packets are alike."""
-    picture = f"testsrc2=size=160x120:rate=20:duration={seconds}"
-    sound = f"sine=frequency=330:beep_factor=3:sample_rate=44100:duration={seconds}"
+    picture = f"{picture}=size=160x120:rate=20:duration={seconds}"
+    sound = f"sine=frequency={tone}:beep_factor=3:sample_rate=44100:duration={seconds}"
     command = [
         find_ffmpeg(),
         "-nostdin",
