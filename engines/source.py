@@ -6,22 +6,27 @@ is a SourceError in one line, and no wait is without an end (DESIGN, section 3).
 
 import os
 import stat
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from kuaihl.engines.watched import watched
+from kuaihl.engines.watched import ReadAhead, watched
 from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
 
 OPEN_SECONDS = 10.0  # the longest wait for a network source's answer, unless the caller says otherwise
+DAMAGES = 16  # failed reads in a row after which there is nothing left to read
+PATIENCE = 2.0  # seconds by which the watch from outside is later than FFmpeg's time-out
+PLAYLIST_SHARE = 3.0  # a live playlist is silent for as long as a piece of it lasts
 PIPE_SECONDS = 60.0  # the longest silence of a pipe: its writer may have to log in or to wait for a keyframe
 WATCH_SHARE = (
     3.0  # connecting, redirects and probing are waits of their own: the watch from outside strikes so much later
@@ -39,6 +44,8 @@ PROTOCOLS = {
 }
 ALWAYS_LIVE = frozenset({"rtmp", "rtmps", "rtmpt", "srt"})
 NO_STREAMS = frozenset({"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"})  # FFmpeg "plays" pictures and text, too
+
+GUESSED_DURATION = frozenset({"mpegts", "mpeg", "aac", "mp3"})  # from the bit rate or the last bytes, not from a header
 
 T = TypeVar("T")
 
@@ -80,6 +87,45 @@ class Source:
     @property
     def streams(self) -> "list[Stream]":
         return [stream for stream in (self.video, self.audio) if stream is not None]
+
+    @property
+    def promised(self) -> float | None:
+        """How long a file says that it is, in seconds, its chosen streams alone; None where only a scan would tell."""
+        if self.is_network or self.container.format.name in GUESSED_DURATION:
+            return None
+        known = [float(one.duration * one.time_base) for one in self.streams if one.duration and one.time_base]
+        if known:
+            return max(known)
+        return self.duration if len(self.streams) == len(self.container.streams) else None
+
+    def read(self, stop: threading.Event | None = None) -> "Iterator[Packet[Any] | None]":
+        """The chosen streams' packets as they come, None where data were damaged; to be called once.
+
+        Raises FFmpeg's errors, and TimeoutError where the network is silent.
+        """
+        if not self.is_network:
+            return self.demuxed()
+        ahead = ReadAhead(self.demuxed(), self.container.close)
+        self.on_close = [ahead.stop]
+        share = PLAYLIST_SHARE if self.container.format.name == "hls" else 1.0
+        return ahead.take(self.timeout * share + PATIENCE, stop)
+
+    def demuxed(self) -> "Iterator[Packet[Any] | None]":
+        import av
+
+        damages = 0
+        while True:
+            try:
+                for packet in self.container.demux(self.streams):
+                    if packet.size:  # the last ones are empty: they tell decoders to give what they hold
+                        damages = 0
+                        yield packet
+                return
+            except av.InvalidDataError:
+                damages += 1
+                if damages == DAMAGES:
+                    raise
+                yield None
 
     def close(self) -> None:
         """Idempotent; never blocks on the network."""
