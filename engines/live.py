@@ -157,8 +157,6 @@ def connection(source: Source | str, timeout: float, left: threading.Event) -> I
     """One connection from its opening to its end, every item stamped with its arrival."""
     with source if isinstance(source, Source) else open_source(source, timeout=timeout) as opened:
         for item in packets(opened, stop=left):
-            if isinstance(item, Event) and item.kind == "eof" and opened.failure:
-                item = Event("eof", item.time, opened.failure)
             yield Arrived(item, time.monotonic())
 
 
