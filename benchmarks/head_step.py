@@ -2,8 +2,8 @@
 
     python benchmarks/head_step.py [--threads 2] [--repeats 300]
 
-Both use the edge dimensions; the streams are past their first window, so every slot is full. The two are measured in
-turn within one loop, so that whatever else the machine does falls on both.
+Both use the edge dimensions; the streams are past their first window, so every slot is full. They are measured in turn,
+ten runs each, so that whatever else the machine does falls on both.
 """
 
 import argparse
@@ -41,12 +41,13 @@ def main() -> None:
             f"forward over {field} segments (the same score)": lambda: network(visual, text, streamer),
         }
         taken: dict[str, list[float]] = {name: [] for name in contenders}
-        for repeat in range(options.repeats + 10):
+        for turn in range(options.repeats // 10 + 1):
             for name, run in contenders.items():
-                start = time.perf_counter()
-                run()
-                if repeat >= 10:  # warm
-                    taken[name].append(time.perf_counter() - start)
+                for _ in range(10):
+                    start = time.perf_counter()
+                    run()
+                    if turn > 0:  # the first is the warm-up
+                        taken[name].append(time.perf_counter() - start)
     step = statistics.median(taken["cached step"])
     print(f"edge head, {options.threads} threads, batch 1, median of {options.repeats}, torch {torch.__version__}")
     print(f"state of a room: {len(state.to_bytes()) / 1e6:.2f} MB")
