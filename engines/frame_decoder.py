@@ -55,8 +55,10 @@ class FrameDecoder:
     def keyframe(self, key: TimedPacket) -> Frame | None:
         if key is self.key and self.latest is not None:
             return self.latest
-        self.gop = None
         self.use(key)
+        if self.gop is not None:
+            self.context.flush_buffers()  # a Gop that was decoded forward has left it at its end, or frames in it
+            self.gop = None
         frames = self.decode(key) + self.decode(None)
         self.context.flush_buffers()
         clean = [frame for frame in frames if not frame.is_corrupt]
