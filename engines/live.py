@@ -115,7 +115,7 @@ def live_packets(
                 hope = Hope(policy)
             back = reconnect(name, timeout, hope, stop)
             if back is None:
-                yield Event("eof", clock.end, f"{reason}; not back within {hope.waited():.0f} s")
+                yield Event("eof", clock.end, f"{reason}; not back within {hope.waited():.1f} s")
                 return
             if may_be_file and clock.begins_again(back.held):
                 link = back.link
