@@ -1,0 +1,83 @@
+"""`kuaihl doctor`: what was found on this machine, and what is missing."""
+
+import json
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+from kuaihl_cli.options import debug_option
+
+PACKAGES = ("kuaihl", "av", "decord", "torch", "transformers", "faster-whisper", "ctranslate2", "openai-whisper")
+PACKAGES_OF_ENGINES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@debug_option
+def doctor(as_json: bool) -> None:
+    """Print what was found: FFmpeg libraries, devices, weights, engines."""
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps(findings, indent=2, ensure_ascii=False))
+        return
+    for heading, entries in findings.items():
+        click.secho(heading, bold=True)
+        for name, value in entries.items():
+            click.echo(f"  {name:<22} {value}")
+
+
+def examine() -> dict[str, dict[str, Any]]:
+    """All findings, a heading each; nothing here raises where something is missing."""
+    return {
+        "system": {"python": platform.python_version(), "platform": platform.platform(), "executable": sys.executable},
+        "packages": {name: installed_version(name) for name in PACKAGES},
+        "ffmpeg libraries (in PyAV)": ffmpeg_libraries(),
+        "devices": devices(),
+        "engines": {name: installed_version(name) for name in PACKAGES_OF_ENGINES},
+        "weights": weights(),
+    }
+
+
+def installed_version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def ffmpeg_libraries() -> dict[str, str]:
+    import av
+
+    return {name: ".".join(map(str, numbers)) for name, numbers in sorted(av.library_versions.items())}
+
+
+def devices() -> dict[str, str]:
+    if find_spec("torch") is None:
+        return {"torch": "not installed"}
+    import torch
+
+    found = {"cpu": f"{torch.get_num_threads()} threads"}
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        found[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    if len(found) == 1:
+        found["cuda"] = "none found"
+    return found
+
+
+def weights() -> dict[str, str]:
+    from kuaihl.engines.weights import found_weights
+    from kuaihl.models.bundle import load_bundle
+    from kuaihl.models.errors import KuaihlError
+
+    found = {entry.role: f"{entry.status}: {entry.where}" for entry in found_weights()}
+    try:
+        bundle = load_bundle("edge")
+        found["bundle edge"] = f"ok: {bundle.path}"
+    except KuaihlError as error:
+        found["bundle edge"] = f"missing: {error}"
+    return found

@@ -1,0 +1,44 @@
+"""The last thing a person sees: the highlights as a table in a terminal, as tab-separated lines elsewhere."""
+
+import sys
+from collections.abc import Sequence
+
+from kuaihl.engines.segment import Highlight
+from kuaihl_cli.progress import excerpt
+from kuaihl_cli.timecode import format_timecode
+
+
+def print_highlights(highlights: Sequence[Highlight]) -> None:
+    """Write the highlights to standard output, best known by their score, in order of time."""
+    if not sys.stdout.isatty():
+        for rank, highlight in enumerate(highlights, start=1):
+            print(
+                rank,
+                format_timecode(highlight.start),
+                format_timecode(highlight.end),
+                f"{highlight.score:.3f}",
+                excerpt(highlight.text, 200),
+                sep="\t",
+            )
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    if not highlights:
+        Console().print("no highlights: no part of the stream stands out", style="dim")
+        return
+    table = Table(title="Highlights", title_justify="left", header_style="bold", expand=False)
+    table.add_column("#", justify="right")
+    for name in ("from", "to"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("score", justify="right", style="cyan")
+    table.add_column("words", overflow="ellipsis", max_width=70)
+    for rank, highlight in enumerate(highlights, start=1):
+        table.add_row(
+            str(rank),
+            format_timecode(highlight.start),
+            format_timecode(highlight.end),
+            f"{highlight.score:.3f}",
+            excerpt(highlight.text, 200),
+        )
+    Console().print(table)

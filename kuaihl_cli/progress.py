@@ -1,0 +1,141 @@
+"""What a person sees while a stream is scored: a live line in a terminal, plain lines elsewhere; on standard error."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from kuaihl.engines.segment import ScoredSegment
+from kuaihl_cli.sparkline import sparkline
+from kuaihl_cli.timecode import format_timecode
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+
+class Progress(Protocol):
+    """Hears of the stream's name and length, then of every scored segment and message as they come."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def begin(self, name: str, duration: float | None) -> None: ...
+
+    def segment(self, scored: ScoredSegment) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+
+def progress_for(*, quiet: bool) -> Progress:
+    """The progress that fits: silent if asked for, live in a terminal, else one line a segment."""
+    if quiet:
+        return SilentProgress()
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+class SilentProgress:
+    """`--quiet`: errors alone are said."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def begin(self, name: str, duration: float | None) -> None:
+        return None
+
+    def segment(self, scored: ScoredSegment) -> None:
+        return None
+
+    def message(self, text: str) -> None:
+        return None
+
+
+class PlainProgress(SilentProgress):
+    """One line a segment, for logs and pipes: its span, the score of what comes next, the words."""
+
+    def segment(self, scored: ScoredSegment) -> None:
+        span = f"{format_timecode(scored.start)}–{format_timecode(scored.end)}"
+        gap = "  [gap]" if scored.gap else ""
+        print(f"{span}  next {scored.score:.3f}{gap}  {excerpt(scored.text, 70)}".rstrip(), file=sys.stderr, flush=True)
+
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class LiveProgress:
+    """Position, speed, time left and the score curve so far, redrawn in place; messages scroll above."""
+
+    def __init__(self) -> None:
+        self.name = "loading"
+        self.duration: float | None = None
+        self.scores: list[float] = []
+        self.position = 0.0
+        self.last_text = ""
+        self.began = time.monotonic()
+        self.live: Live | None = None
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.live = Live(console=Console(stderr=True), get_renderable=self.render, refresh_per_second=4, transient=True)
+        self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def begin(self, name: str, duration: float | None) -> None:
+        self.name, self.duration, self.began = name, duration, time.monotonic()
+
+    def segment(self, scored: ScoredSegment) -> None:
+        self.scores.append(scored.score)
+        self.position = scored.end
+        self.last_text = scored.text or self.last_text
+
+    def message(self, text: str) -> None:
+        assert self.live is not None
+        self.live.console.print(text, markup=False, highlight=False)
+
+    def render(self) -> "RenderableType":
+        from rich.text import Text
+
+        assert self.live is not None
+        width = max(20, self.live.console.width)
+        head = Text.assemble((self.name, "bold"), "  ", self.facts(), overflow="ellipsis", no_wrap=True)
+        curve = Text.assemble(
+            (sparkline(self.scores, width=max(10, min(len(self.scores), width - 12))), "cyan"),
+            f"  {self.scores[-1]:.3f}" if self.scores else "",
+            no_wrap=True,
+        )
+        words = Text(excerpt(self.last_text, width - 1), style="dim", no_wrap=True)
+        return Text("\n").join([head, curve, words])
+
+    def facts(self) -> str:
+        elapsed = time.monotonic() - self.began
+        if not self.position:
+            return f"first segment … {elapsed:.0f} s"
+        speed = self.position / elapsed
+        where = format_timecode(self.position)
+        if self.duration is None:
+            return f"{where}  {speed:.1f}× real time"
+        left = max(0.0, self.duration - self.position) / speed
+        share = min(1.0, self.position / self.duration)
+        return f"{where} / {format_timecode(self.duration)}  {share:.0%}  {speed:.1f}× real time  ETA {left:.0f} s"
+
+
+def excerpt(text: str, width: int) -> str:
+    """The text on one line, cut to `width` characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: max(0, width - 1)] + "…"

@@ -1,0 +1,225 @@
+"""One room from source to output files: what `kuaihl score` does once and every worker of `kuaihl batch` does again."""
+
+import json
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuaihl.engines.archive import Room
+from kuaihl.engines.manifest import source_stem
+from kuaihl.engines.segment import Highlight, ScoredSegment
+from kuaihl.models.errors import UsageError
+from kuaihl_cli.progress import Progress
+from kuaihl_cli.timecode import format_timecode
+from kuaihl_cli.writers import parse_formats, write_formats
+from kuaihl_cli.writers.highlights_json import HighlightsDocument, Report, build_document, write_highlights
+from kuaihl_cli.writers.scores_jsonl import ScoresWriter
+
+if TYPE_CHECKING:
+    from kuaihl.engines.clips import Clip
+    from kuaihl.engines.online_highlights import HighlightEvent
+    from kuaihl.engines.profiles import Encoders
+    from kuaihl.engines.segmenter import CommentFeed
+    from kuaihl.models.bundle import Bundle
+
+SCORES_FILE, HIGHLIGHTS_FILE, PLOT_FILE, CLIPS_FOLDER = "scores.jsonl", "highlights.json", "scores.png", "clips"
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """What the user asked for, as it travels to a batch's workers; the options of the same names say what they mean."""
+
+    model: str
+    device: str
+    asr: str
+    whisper_model: str | None
+    language: str | None
+    segment_seconds: float | None
+    frames: str
+    threads: int | None
+    top: int | None
+    min_score: float | None
+    clips: bool
+    plot: bool
+    formats: str
+    comments_offset: float
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What is loaded once and used for every room."""
+
+    bundle: "Bundle"
+    encoders: "Encoders"
+
+
+@dataclass(frozen=True)
+class RoomOutcome:
+    """A scored room: its highlights in order of time, the document on disk, and whether the stream was heard out."""
+
+    highlights: list[Highlight]
+    document: HighlightsDocument
+    complete: bool
+
+
+def load_tools(settings: ScoreSettings) -> Tools:
+    """Load the bundle and the encoders that it was trained on.
+
+    Raises UsageError for an option that cannot be, ModelError for weights that cannot be used.
+    """
+    from kuaihl.engines.profiles import load_encoders, profile_named
+    from kuaihl.models.bundle import load_bundle
+
+    parse_formats(settings.formats)
+    bundle = load_bundle(settings.model)
+    encoders = load_encoders(
+        profile_named(bundle.profile),
+        device=settings.device,
+        threads=settings.threads,
+        asr=settings.asr,
+        whisper_model=settings.whisper_model,
+    )
+    return Tools(bundle, encoders)
+
+
+def score_room(
+    room: Room, tools: Tools, settings: ScoreSettings, progress: Progress, stop: threading.Event
+) -> RoomOutcome:
+    """Score a room and write its files; where `stop` is set, what has been scored so far is written all the same."""
+    from kuaihl.engines.exact_frames import ExactFrames
+    from kuaihl.engines.online_highlights import OnlineDetector
+    from kuaihl.engines.pipeline import score_source
+    from kuaihl.engines.scorer import StreamingScorer
+    from kuaihl.engines.source import open_source
+
+    segment_seconds = settings.segment_seconds or tools.bundle.segment_seconds
+    scorer = StreamingScorer(
+        tools.bundle, device=settings.device, streamer=room.streamer, segment_seconds=segment_seconds
+    )
+    detector = OnlineDetector()
+    scored: list[ScoredSegment] = []
+    source = open_source(room.source, timeout=settings.timeout)
+    progress.begin(source_stem(room.source), source.duration)
+    comments = comment_feed(room, settings, progress, is_live=source.is_live)
+    make_folder(room.output)
+    with ExitStack() as stack:
+        writer = stack.enter_context(ScoresWriter(room.output / SCORES_FILE))
+        exact = stack.enter_context(ExactFrames(room.source)) if settings.frames == "exact" else None
+        for one in score_source(
+            source,
+            tools.encoders,
+            scorer,
+            segment_seconds=segment_seconds,
+            language=settings.language,
+            comments=comments,
+            exact=exact,
+            stop=stop,
+        ):
+            writer.write(one)
+            scored.append(one)
+            progress.segment(one)
+            for event in one.events:
+                if event.kind != "eof":
+                    progress.message(f"{format_timecode(event.time)}  {event.kind}: {event.detail}")
+            for change in detector.push(one):
+                progress.message(change_words(change))
+        for change in detector.finish():
+            progress.message(change_words(change))
+    return finish_room(room, tools, settings, scored, complete=not stop.is_set())
+
+
+def finish_room(
+    room: Room, tools: Tools, settings: ScoreSettings, scored: Sequence[ScoredSegment], *, complete: bool
+) -> RoomOutcome:
+    """Find the highlights of what was scored, and write every file that was asked for; highlights.json comes last."""
+    from kuaihl.engines.clips import cut_clips
+    from kuaihl.engines.offline_highlights import find_highlights
+    from kuaihl.engines.snapping import snap_highlights
+
+    found = find_highlights(scored, top=settings.top, min_score=settings.min_score)
+    highlights = snap_highlights(found, scored)
+    clips: list[Clip | None] = []
+    if settings.clips and highlights:
+        make_folder(room.output / CLIPS_FOLDER)
+        clips = cut_clips(room.source, highlights, room.output / CLIPS_FOLDER, source_stem(room.source))
+    if settings.plot:
+        from kuaihl_cli.plot import plot_scores
+
+        plot_scores(scored, highlights, room.output / PLOT_FILE, title=source_stem(room.source))
+    document = build_document(
+        Report(
+            source=room.source,
+            duration=scored[-1].end if scored else 0.0,
+            complete=complete,
+            model=tools.bundle.name,
+            model_sha256=tools.bundle.head_sha256,
+            highlights=highlights,
+            clips=clips,
+            folder=room.output,
+            settings={
+                "segment_seconds": settings.segment_seconds or tools.bundle.segment_seconds,
+                "asr": tools.encoders.transcriber_name,
+                "language": settings.language,
+                "frames": settings.frames,
+                "top": settings.top,
+                "min_score": settings.min_score,
+                "comments": str(room.comments) if room.comments else None,
+                "comments_offset": settings.comments_offset,
+                "streamer": room.streamer,
+            },
+            events=[event for one in scored for event in one.events],
+        )
+    )
+    write_formats(document, parse_formats(settings.formats), room.output)
+    write_highlights(room.output / HIGHLIGHTS_FILE, document)
+    return RoomOutcome(highlights, document, complete)
+
+
+def comment_feed(room: Room, settings: ScoreSettings, progress: Progress, *, is_live: bool) -> "CommentFeed | None":
+    """The room's comments: a file is read whole, beside a live stream it is followed. Raises SourceError."""
+    if room.comments is None:
+        return None
+    from kuaihl.engines.comments.followed import FollowedComments
+    from kuaihl.engines.comments.recognise import read_comment_file
+    from kuaihl.engines.comments.track import CommentTrack
+
+    if is_live:
+        return FollowedComments(room.comments, offset=settings.comments_offset)
+    found = read_comment_file(room.comments, offset=settings.comments_offset)
+    left_out = f" ({found.skipped} entries left out)" if found.skipped else ""
+    progress.message(f"{len(found.comments)} comments from {room.comments.name}, {found.format}{left_out}")
+    return CommentTrack(found.comments)
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made ({error.strerror}); choose another with --output") from error
+
+
+def is_finished(output: Path) -> bool:
+    """Whether an earlier run scored this room to its end: highlights.json is written last, and says so."""
+    try:
+        document = json.loads((output / HIGHLIGHTS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("complete") is True
+
+
+def change_words(change: "HighlightEvent") -> str:
+    """An opening or closing of a highlight, in words for the terminal."""
+    from kuaihl.engines.online_highlights import HighlightClosed, HighlightOpened
+
+    match change:
+        case HighlightOpened():
+            return f"▲ highlight opens at {format_timecode(change.start)} (score {change.score:.3f})"
+        case HighlightClosed(highlight=highlight):
+            span = f"{format_timecode(highlight.start)}–{format_timecode(highlight.end)}"
+            return f"▼ highlight {span} closes (score {highlight.score:.3f})"
+        case _:
+            return f"▽ highlight at {format_timecode(change.start)} dropped ({change.reason})"
