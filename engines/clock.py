@@ -76,7 +76,7 @@ class Clock:
         if not self.begun:
             self.begin(raw)
         front = self.front()
-        ceiling = front + (GAP if self.has_lively_sound(front) else SPARSE_GAP)
+        ceiling = front + self.rhythm()
         floor = front - SKEW if isnan(track.last) else track.last - BACKWARDS
         for shift in (track.shift, self.shared):
             if floor <= raw + shift <= ceiling:
@@ -91,8 +91,14 @@ class Clock:
         for track in self.tracks:
             track.shift = self.shared
 
-    def has_lively_sound(self, front: float) -> bool:
-        return any(track.kind == "audio" and track.end > front - LIVELY for track in self.tracks)
+    def rhythm(self) -> float:
+        """The longest step, in seconds, that is no gap: packets of sound come without a pause, pictures may not."""
+        front = self.front()
+        return GAP if any(track.kind == "audio" and track.end > front - LIVELY for track in self.tracks) else SPARSE_GAP
+
+    def agree(self, one: float, other: float) -> bool:
+        """Whether two times on the source's clock, neither of which fits, bear each other out."""
+        return abs(one - other) <= self.rhythm()
 
     def jump(self, track: Track, raw: float) -> Event:
         """Take `raw`, which does not fit; the event, at the end of what was, says how."""

@@ -40,7 +40,8 @@ class Probe:
 
     path: str
     first: float  # of the first frame
-    seconds: float | None
+    origin: float  # where the file's own clock begins
+    seconds: float | None  # its length or its last time, as its header says
     size: tuple[int, int]  # width and height to decode to
     rotation: int
 
@@ -73,7 +74,8 @@ class ExactFrames:
         seconds = self.probe.seconds
         if not opened["clean"]:
             raise SourceError(f"{self.name}: its time stamps repeat or restart, which rules out --frames exact")
-        if seconds is not None and abs(self.probe.first + opened["seconds"] - seconds) > END_TOLERANCE:
+        end = self.probe.first + opened["seconds"]
+        if seconds is not None and min(abs(end - seconds), abs(end + self.probe.origin - seconds)) > END_TOLERANCE:
             raise SourceError(f"{self.name}: cut off, damaged or changed midway, which rules out --frames exact")
 
     def frames_at(self, instants: Sequence[float]) -> list[Frame]:
@@ -164,9 +166,10 @@ def probed(name: str) -> Probe:
             frame = next(source.container.decode(source.video))
         except (av.FFmpegError, StopIteration) as error:
             raise SourceError(f"{name}: its video cannot be decoded from the start") from error
-        first = 0.0 if frame.time is None else frame.time - (source.origin or 0.0)
+        origin = source.origin or 0.0
+        first = 0.0 if frame.time is None else frame.time - origin
         size = bounded(frame.width, frame.height)
-        return Probe(str(Path(name).absolute()), first, source.promised, size, frame.rotation)
+        return Probe(str(Path(name).absolute()), first, origin, source.promised, size, frame.rotation)
 
 
 def work(path: str, width: int, height: int) -> None:

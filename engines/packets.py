@@ -105,19 +105,10 @@ def packets(
         lane = lanes[packet.stream_index]
         track = lane.track
         raw = decode_time(packet, lane, clock)
-        if not -BACKWARDS <= raw + track.shift - track.last <= GAP and not clock.fits(track, raw):
-            suspect, lane.suspect = lane.suspect, packet
-            if suspect is None:
+        if lane.suspect is not None or not -BACKWARDS <= raw + track.shift - track.last <= GAP:
+            yield from judged(packet, lane, list(lanes.values()), clock, damage)
+            if lane.suspect is packet:
                 continue
-            suspect_raw = decode_time(suspect, lane, clock)
-            yield clock.jump(track, suspect_raw)
-            yield lane.timed(suspect, suspect_raw)
-            if not clock.fits(track, raw):
-                continue  # and it jumps once more
-            lane.suspect = None
-        elif lane.suspect is not None:
-            lane.suspect = None
-            yield from damage.event(clock.front(), f"{track.kind} with a time out of all order was dropped")
         if packet.is_corrupt:
             yield from damage.event(clock.front(), f"damaged {track.kind}")
         if packet.is_keyframe and track.kind == "video" and lane.changes_header(packet):
@@ -135,6 +126,32 @@ def packets(
             f"{source.name}: not a single packet could be read; {source.failure or 'the file is damaged'}"
         )
     yield Event("eof", end, ending(source, stopped))
+
+
+def judged(
+    packet: "AnyPacket", lane: Lane, lanes: list[Lane], clock: Clock, damage: Damage
+) -> Iterator[TimedPacket | Event]:
+    """What is to be told before a packet that jumps, or that comes after one that did.
+
+    A packet that stays the lane's suspect waits for the next one, of whichever stream, to bear it out.
+    """
+    earlier, lane.suspect = lane.suspect, None
+    if earlier is not None and clock.fits(lane.track, decode_time(earlier, lane, clock)):
+        yield lane.timed(earlier, decode_time(earlier, lane, clock))  # another stream has borne it out
+        earlier = None
+    raw = decode_time(packet, lane, clock)
+    if not clock.fits(lane.track, raw):
+        witnesses = [(lane, earlier), *((other, other.suspect) for other in lanes if other is not lane)]
+        for other, suspect in witnesses:
+            if suspect is not None and clock.agree(raw, decode_time(suspect, other, clock)):
+                other.suspect = earlier = None
+                yield clock.jump(other.track, decode_time(suspect, other, clock))
+                yield other.timed(suspect, decode_time(suspect, other, clock))
+                break
+        if not clock.fits(lane.track, raw):
+            lane.suspect = packet
+    if earlier is not None:
+        yield from damage.event(clock.front(), f"{lane.track.kind} with a time out of all order was dropped")
 
 
 def decode_time(packet: "AnyPacket", lane: Lane, clock: Clock) -> float:
@@ -165,9 +182,9 @@ def received(source: Source, stop: threading.Event | None) -> Iterator["AnyPacke
 
 
 def cut_off(source: Source, length: float) -> Iterator[Event]:
-    """Where a file ends before the time that its header promises."""
+    """Where a file ends before the time that its header promises: its length, or for some containers its last time."""
     promised = source.promised
-    if promised is not None and length < promised - CUT_OFF:
+    if promised is not None and max(length, length + (source.origin or 0.0)) < promised - CUT_OFF:
         detail = f"the file ends at {length:.1f} s, its header says {promised:.1f} s: cut off or damaged"
         yield Event("corrupt", length, detail)
 
