@@ -1,18 +1,9 @@
-"""Comments by time, for a pipeline that asks for one segment after another."""
+"""Comments by time, for a segmenter that asks for one segment after another."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import Protocol
 
 from kuaihl.engines.comments.comment import Comment
-
-
-class CommentSource(Protocol):
-    """What a pipeline needs of comments: those of one segment."""
-
-    def take(self, start: float, end: float) -> tuple[Comment, ...]:
-        """The comments that belong to the segment [start, end), seconds."""
-        ...
 
 
 class CommentTrack:
