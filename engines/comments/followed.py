@@ -13,7 +13,7 @@ from typing import IO
 from kuaihl.engines.comments import chat_downloader, jsonl, live_chat
 from kuaihl.engines.comments.comment import Comment
 from kuaihl.engines.comments.comment_format import CommentFormat
-from kuaihl.engines.comments.recognise import moved
+from kuaihl.engines.comments.recognise import head_of, moved
 from kuaihl.models.errors import SourceError
 
 LINE_FORMATS = (jsonl.FORMAT, live_chat.FORMAT, chat_downloader.FORMAT)
@@ -26,7 +26,7 @@ class FollowedComments:
     """Takes each comment once, in the segment it belongs to, or in the one at hand where it came late."""
 
     def __init__(self, path: str | Path, *, offset: float = 0.0) -> None:
-        """The file need not be there yet."""
+        """The file need not be there yet. Raises SourceError where it is and cannot be followed."""
         self._path = Path(path)
         self._offset = offset
         self._format: CommentFormat | None = None
@@ -35,6 +35,10 @@ class FollowedComments:
         self._torn = b""  # a line whose end is not written yet
         self._waiting: list[Comment] = []
         self.skipped = 0
+        if self._path.exists():
+            # A first line that is not whole yet is looked at when it is.
+            lines, newline, _ = self._head().rpartition("\n")
+            self._format = self._known(lines) if newline and lines.strip() else None
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments with a time before `end` that were not taken yet. Raises SourceError: not JSON Lines."""
@@ -53,13 +57,23 @@ class FollowedComments:
     def _new(self, now: float) -> Iterator[Comment | None]:
         lines = self._lines()
         if self._format is None and lines.strip():
-            self._format = next((format for format in LINE_FORMATS if format.recognises(lines)), None)
-            if self._format is None:
-                known = ", ".join(format.name for format in LINE_FORMATS)
-                raise SourceError(f"{self._path}: cannot be followed live; only lines of JSON can ({known})")
+            self._format = self._known(lines)
         if self._format is jsonl.FORMAT:
             return jsonl.read(io.StringIO(lines), now - self._offset)
         return self._format.read(io.StringIO(lines)) if self._format else iter(())
+
+    def _head(self) -> str:
+        try:
+            return head_of(self._path)
+        except OSError as error:
+            raise SourceError(f"{self._path}: {error.strerror or error}") from error
+
+    def _known(self, lines: str) -> CommentFormat:
+        for format in LINE_FORMATS:
+            if format.recognises(lines):
+                return format
+        known = ", ".join(format.name for format in LINE_FORMATS)
+        raise SourceError(f"{self._path}: cannot be followed live; only lines of JSON can ({known})")
 
     def _lines(self) -> str:
         """The complete lines written since the last call, "" where there are none or the file is away."""

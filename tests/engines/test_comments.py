@@ -393,6 +393,15 @@ def test_a_live_line_without_a_time_belongs_to_the_segment_that_reads_it(tmp_pat
     assert FollowedComments(path, offset=-100.0).take(300, 330) == (Comment(300.0, "hello"),)
 
 
+def test_a_first_line_that_is_half_written_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "live.jsonl"
+    append(path, '{"time": 70, "te')
+    followed = FollowedComments(path)
+    assert followed.take(60, 90) == ()
+    append(path, 'xt": "one"}\n')
+    assert [comment.text for comment in followed.take(90, 120)] == ["one"]
+
+
 def test_a_followed_file_may_be_cut_back_or_replaced(tmp_path: Path) -> None:
     path = tmp_path / "live.jsonl"
     append(path, lines({"time": 1, "text": "one"}, {"time": 2, "text": "two"}))
@@ -412,4 +421,8 @@ def test_other_json_lines_can_be_followed_too(form: str, tmp_path: Path) -> None
 
 def test_what_cannot_be_followed_says_so(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be followed live"):
-        FollowedComments(written(tmp_path, FILES["biliup"])).take(0, 30)
+        FollowedComments(written(tmp_path, FILES["biliup"]))
+    later = FollowedComments(tmp_path / "later")
+    append(tmp_path / "later", FILES["biliup"] + "\n")
+    with pytest.raises(SourceError, match="cannot be followed live"):
+        later.take(0, 30)
