@@ -1,0 +1,58 @@
+"""Training on simulated rooms, with small made-up banks in place of encoders: the head learns from them."""
+
+import numpy as np
+import pytest
+import torch
+
+from kuaihl.models.cold_start import (
+    RULES,
+    score_rooms,
+    simulate,
+    train_cold_start,
+    training_batches,
+    without_streamers,
+)
+from kuaihl.models.feature_bank import KEYS, FeatureBank
+from kuaihl.models.network import KuaiHL
+from kuaihl.models.network_dims import EDGE_DIMS
+from kuaihl.models.simulation import TOPICS
+
+
+def made_up_bank(seed: int) -> FeatureBank:
+    """A direction a topic, with noise around it that differs from bank to bank, as sentences do."""
+    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
+    spoken, chatter = shared.normal(size=(2, KEYS[1], EDGE_DIMS.text_width))
+    text = spoken[None, :, None, None, None] + chatter[None, None, :, None, None]
+    text = text + own.normal(size=(*KEYS, 3, EDGE_DIMS.text_width))
+    scenes = shared.normal(size=(len(TOPICS), 3, 1, 1, EDGE_DIMS.visual_width))
+    visual = scenes + own.normal(size=(len(TOPICS), 3, 4, EDGE_DIMS.patches, EDGE_DIMS.visual_width))
+    return FeatureBank(text.astype(np.float16), visual.astype(np.float16))
+
+
+def test_batches_hold_what_the_rooms_show() -> None:
+    data = simulate(5, made_up_bank(1), seed=3)
+    batches = list(training_batches(data, np.random.default_rng(0)))
+    visual, text, streamer, labels, valid = batches[0]
+    assert visual.shape[0] == text.shape[0] == streamer.shape[0] == 10  # two stretches a room
+    assert labels.shape == valid.shape == visual.shape[:2]
+    assert streamer.min() >= 1  # 0 is the unknown streamer
+    assert ((labels >= 0) & (labels <= 1)).all()
+
+
+def test_a_head_without_streamers_scores_as_the_unknown_one_did() -> None:
+    from dataclasses import replace
+
+    torch.manual_seed(0)
+    data = simulate(2, made_up_bank(1), seed=5)
+    network = KuaiHL(replace(EDGE_DIMS, streamers=7)).eval()
+    before, after = score_rooms(network, data), score_rooms(without_streamers(network), data)
+    assert all(np.allclose(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.slow
+def test_a_short_training_beats_every_simple_rule_on_new_rooms() -> None:
+    trained = train_cold_start(made_up_bank(1), made_up_bank(2), rooms=96, epochs=3, seed=0, tell=lambda _line: None)
+    table = trained.metrics["kendall_tau_a_room"]
+    assert all(table["head"]["tau"] > table[rule]["tau"] for rule in RULES)
+    assert table["head"]["tau"] < table["ceiling: the next segment's true rate"]["tau"]
+    assert list(trained.score_quantiles.values()) == sorted(trained.score_quantiles.values())
