@@ -9,6 +9,7 @@ from itertools import islice
 
 from kuaihl.engines.profiles import Encoders
 from kuaihl.engines.segment import EncodedSegment, Segment, Transcript
+from kuaihl.engines.stages import Stage
 from kuaihl.models.features import SegmentFeatures
 
 BATCH_OF_FILES = 8  # segments; two full batches of Whisper windows, and no more than 100 MB of pictures and sound
@@ -18,15 +19,24 @@ WRITTEN = ("chat", "gift")  # kinds of comments that carry words of viewers
 def encode(
     segments: Iterable[Segment], encoders: Encoders, *, batch: int = 1, language: str | None = None
 ) -> Iterator[EncodedSegment]:
-    """Encode one stream's segments, in order, `batch` at a time: 1 for a live stream, BATCH_OF_FILES for a file.
+    """Encode one stream's segments, in order, `batch` at most at a time: 1 if live, BATCH_OF_FILES of a file.
 
     `language` is what is spoken, None to detect it. Raises UsageError for a language that Whisper lacks.
     """
     if encoders.transcriber is not None:
         encoders.transcriber.new_stream()
-    source = iter(segments)
-    while group := list(islice(source, batch)):
+    for group in groups(segments, batch):
         yield from encode_batch(group, encoders, language)
+
+
+def groups(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
+    """Segments `most` at a time; of a stage only what waits, so that one that comes in slowly is not held back."""
+    source = iter(segments)
+    for first in source:
+        room = most - 1
+        if isinstance(segments, Stage):
+            room = min(room, segments.waiting)
+        yield [first, *islice(source, room)]
 
 
 def encode_batch(group: Sequence[Segment], encoders: Encoders, language: str | None) -> list[EncodedSegment]:

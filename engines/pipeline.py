@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kuaihl.engines.profiles import Encoders
     from kuaihl.engines.scorer import StreamingScorer
 
+STDIN = "-"
+
 
 def score_source(
     source: Source,
@@ -41,7 +43,8 @@ def score_source(
     """
     with ExitStack() as stack:
         stack.enter_context(source)
-        if source.is_network:
+        # A pipe's writer may fall silent as a network may; both are read so that `stop` is heard all the same.
+        if source.is_network or source.name == STDIN:
             stream = live_packets(source, timeout=source.timeout, stop=stop)
         else:
             stream = packets(source, stop=stop)

@@ -1,0 +1,141 @@
+"""`kuaihl score` and `kuaihl batch` as a user runs them: on the demo broadcast, with the edge bundle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+DEMO = REPOSITORY / "examples" / "demo.flv"
+COMMENTS = REPOSITORY / "examples" / "demo.comments.xml"
+
+
+def kuaihl(*arguments: str | Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kuaihl_cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+
+def schema(name: str) -> dict[str, Any]:
+    found = json.loads((REPOSITORY / "docs" / name).read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the command left behind."""
+
+    output: Path
+    result: subprocess.CompletedProcess[str]
+
+    @property
+    def scores(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.output / "scores.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    @property
+    def highlights(self) -> dict[str, Any]:
+        document = json.loads((self.output / "highlights.json").read_text(encoding="utf-8"))
+        assert isinstance(document, dict)
+        return document
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    output = tmp_path_factory.mktemp("demo")
+    options = ["--comments", COMMENTS, "--json", "--plot", "--clips", "--format", "csv,srt,vtt"]
+    yield Run(output, kuaihl("score", DEMO, "-o", output, "--language", "en", *options))
+
+
+@pytest.mark.slow
+def test_the_demo_is_scored_from_its_first_segment_to_its_last(demo: Run) -> None:
+    assert demo.result.returncode == 0, demo.result.stderr
+    assert [line["segment"] for line in demo.scores] == list(range(9))
+    for line in demo.scores:
+        jsonschema.validate(line, schema("scores.schema.json"))
+        assert line["predicts_start"] == line["end"]
+    assert "golem" in " ".join(line["text"] for line in demo.scores).lower()
+    assert sum(line["comments"] for line in demo.scores) > 100
+
+
+@pytest.mark.slow
+def test_standard_output_holds_the_document_and_nothing_else(demo: Run) -> None:
+    assert json.loads(demo.result.stdout) == demo.highlights
+    jsonschema.validate(demo.highlights, schema("highlights.schema.json"))
+    assert demo.highlights["complete"] is True
+
+
+@pytest.mark.slow
+def test_the_demos_fights_score_higher_than_its_idle_stretches(demo: Run) -> None:
+    truth = json.loads((REPOSITORY / "examples" / "demo.events.json").read_text(encoding="utf-8"))
+    spans = [(one["start"], one["end"]) for one in truth["highlights"]]
+    # The score made after a segment speaks of the next; bursts last, so judge it by the segment that it has just seen.
+    exciting, dull = [], []
+    for line in demo.scores[1:]:
+        middle = (line["start"] + line["end"]) / 2
+        (exciting if any(start <= middle <= end for start, end in spans) else dull).append(line["score"])
+    assert min(exciting) > sum(dull) / len(dull)
+
+
+@pytest.mark.slow
+def test_every_output_that_was_asked_for_is_there(demo: Run) -> None:
+    assert (demo.output / "scores.png").read_bytes().startswith(b"\x89PNG")
+    assert (demo.output / "highlights.csv").read_text(encoding="utf-8").startswith("rank,start,end")
+    assert (demo.output / "highlights.vtt").read_text(encoding="utf-8").startswith("WEBVTT")
+    found = demo.highlights["highlights"]
+    assert found, "the demo has two highlights that nobody should miss"
+    for highlight in found:
+        assert (demo.output / highlight["clip"]["file"]).stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_batch_lists_the_bad_file_scores_the_rest_and_skips_them_the_second_time(
+    tmp_path: Path, tiny_flv: Path
+) -> None:
+    archive, out = tmp_path / "archive", tmp_path / "out"
+    archive.mkdir()
+    for name in ("one.flv", "two.flv"):
+        (archive / name).write_bytes(tiny_flv.read_bytes())
+    (archive / "broken.flv").write_text("no media")
+    first = kuaihl("batch", archive, "-o", out, "--asr", "none")
+    assert first.returncode == 5, first.stderr
+    assert "2 done, 0 skipped, 1 failed" in first.stderr
+    reasons = [json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines()]
+    assert [Path(one["source"]).name for one in reasons if one["status"] == "failed"] == ["broken.flv"]
+    second = kuaihl("batch", archive, "-o", out, "--asr", "none")
+    assert second.returncode == 5
+    assert "0 done, 2 skipped, 1 failed" in second.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_run_cleanly_with_its_highlights_written(tmp_path: Path) -> None:
+    # Standard input stays open, as a live stream does, and says nothing more after the first two minutes.
+    command = [sys.executable, "-m", "kuaihl_cli", "score", "-", "-o", str(tmp_path), "--asr", "none"]
+    process = subprocess.Popen(
+        [*command, "--segment-seconds", "5"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(DEMO.read_bytes()[: 3 << 20])
+        process.stdin.flush()
+        scores = tmp_path / "scores.jsonl"
+        deadline = time.monotonic() + 120
+        while not (scores.exists() and scores.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    document = json.loads((tmp_path / "highlights.json").read_text())
+    assert document["complete"] is False
+    assert document["duration"] > 0
+    assert b"Traceback" not in errors
