@@ -39,11 +39,12 @@ class TimedPacket(NamedTuple):
 class Lane:
     """A stream: its place on the clock, and what of it is to be remembered from packet to packet."""
 
-    __slots__ = ("header", "shown", "suspect", "tick", "track")
+    __slots__ = ("codec", "header", "shown", "suspect", "tick", "track")
 
     def __init__(self, stream: "Stream") -> None:
         self.track = Track(stream.type)
         self.tick = float(stream.time_base or 1)  # seconds a unit of its time stamps
+        self.codec = stream.codec_context.codec.canonical_name
         self.header: bytes | None = getattr(stream.codec_context, "extradata", None)
         self.shown = 0.0  # when the last of its frames is over
         self.suspect: AnyPacket | None = None  # it jumped, and waits for a second witness
@@ -95,14 +96,17 @@ def packets(
     `start`: where the clock begins, for a source that continues another. `stop`: set by another thread, ends the
     stream at the next packet. Read errors are the stream's end. Raises SourceError where a file holds no packet at all.
     """
-    lanes = {stream.index: Lane(stream) for stream in source.streams}
+    lanes: dict[Stream, Lane] = {stream: Lane(stream) for stream in source.streams}
     clock = Clock([lane.track for lane in lanes.values()], source.origin, start)
     damage = Damage()
     for packet in received(source, stop):
         if packet is None:
             yield from damage.event(clock.front(), "damaged data were skipped")
             continue
-        lane = lanes[packet.stream_index]
+        lane = lanes.get(packet.stream)
+        if lane is None:
+            yield from new_stream(packet, lanes, clock)
+            lane = lanes[packet.stream]
         track = lane.track
         raw = decode_time(packet, lane, clock)
         if lane.suspect is not None or not -BACKWARDS <= raw + track.shift - track.last <= GAP:
@@ -114,6 +118,9 @@ def packets(
         if packet.is_keyframe and track.kind == "video" and lane.changes_header(packet):
             yield Event("header_change", raw + track.shift, "the header of the video changed")
         yield lane.timed(packet, raw)
+    for lane in lanes.values():
+        if lane.suspect is not None:
+            yield from damage.event(clock.front(), f"{lane.track.kind} with a time out of all order was dropped")
     stopped = stop is not None and stop.is_set()
     if clock.begun:
         end = max(lane.shown for lane in lanes.values())
@@ -126,6 +133,22 @@ def packets(
             f"{source.name}: not a single packet could be read; {source.failure or 'the file is damaged'}"
         )
     yield Event("eof", end, ending(source, stopped))
+
+
+def new_stream(packet: "AnyPacket", lanes: "dict[Stream, Lane]", clock: Clock) -> Iterator[Event]:
+    """A stream that was not there at the beginning: it takes the place of the one of its kind, or is the first."""
+    stream = packet.stream
+    lane = Lane(stream)
+    before = next((one for one in lanes.values() if one.track.kind == stream.type), None)
+    if before is None:
+        lane.track.shift = clock.shared
+        clock.tracks.append(lane.track)
+    else:
+        lane.track, lane.shown = before.track, before.shown
+        if before.codec != lane.codec:
+            time = decode_time(packet, lane, clock) + lane.track.shift
+            yield Event("header_change", time, f"the {stream.type} is now {lane.codec}")
+    lanes[stream] = lane
 
 
 def judged(

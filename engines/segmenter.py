@@ -59,7 +59,7 @@ def segments(
                 cutter.event(item)
                 continue
             cutter.push(item)
-            while cutter.is_complete():
+            while item.decode_time >= cutter.enough and cutter.is_complete():
                 yield from cutter.collect()
                 cutter.cut(segment_seconds)
             if cutter.ready is not None and cutter.ready.is_done():
@@ -90,6 +90,7 @@ class Cutter:
         self.decoder = FrameDecoder()
         self.worker = ThreadPoolExecutor(1, "frames")  # one thread: decoding frames and sound overlap
         self.index = 0
+        self.enough = length + MIN_SECONDS  # what a stream must have reached before the segment can end
         self.reached: dict[str, float] = {}  # decode time of the latest packet, by its kind
         self.end = 0.0  # of what has come, as shown
         self.events: list[Event] = []
@@ -144,9 +145,8 @@ class Cutter:
 
     def is_complete(self) -> bool:
         """All streams are so far beyond the segment's end that its sound and frames are here, or lag behind."""
-        enough = self.start + self.length + MIN_SECONDS
         front = max(self.reached.values())
-        return front >= enough and all(at >= enough or at < front - LAG for at in self.reached.values())
+        return all(at >= self.enough or at < front - LAG for at in self.reached.values())
 
     def cut(self, seconds: float, *, last: bool = False) -> None:
         """End the segment after `seconds` of it, and begin the next; its frames are decoded meanwhile."""
@@ -178,6 +178,7 @@ class Cutter:
         self.gaps = [gap for gap in self.gaps if gap[1] >= end]
         self.early = {}
         self.index += 1
+        self.enough += self.length
         self.stills.forget(end)
 
     def submit(self, wanted: Wanted) -> "Future[Frame | None]":

@@ -4,7 +4,8 @@ Decoded as it passes, resampled a second at a time. Runs of packets that follow 
 a new piece begins where their times part by more than DRIFT.
 """
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.resampler import AudioResampler
     from av.audio.stream import AudioStream
+    from av.packet import Packet
 
+SAME_TIME = 1e-3
 DRIFT = 0.1  # seconds by which sound may part from its time stamps before it is put back in its place
 BATCH_SECONDS = 1.0  # of sound through the resampler at once
+TELLING_SECONDS = 1.0  # for which one event tells of the damage, however many packets are damaged
 FULL_SCALE = 32768.0  # 16-bit samples: FFmpeg scales the mix to mono so that it cannot clip, for integers alone
 
 
@@ -30,48 +34,43 @@ class Sound:
     def __init__(self) -> None:
         self.events: list[Event] = []  # faults found while decoding, for the caller to take
         self.heard = False  # some audio has come
+        self.end = 0.0  # how far the sound has come, in seconds
         self.blocks: list[tuple[int, NDArray[np.int16]]] = []  # position in samples since 0, and the samples
         self.position = 0  # where the resampler's next sample belongs
+        self.queued_from = 0.0  # where the queue begins that has not been resampled yet
         self.stream: AudioStream | None = None
-        self.shift: float | None = None  # from the source's clock to ours
+        self.tick = 0.0  # seconds a unit of its time stamps
+        self.shift = 0.0  # from the source's clock to ours
         self.fifo: AudioFifo | None = None
         self.resampler: AudioResampler | None = None
-        self.rate = 0  # of the decoded sound
-        self.piece_start = 0.0  # of the piece of sound that is being decoded
-        self.piece_samples = 0  # of it, decoded so far
-
-    @property
-    def end(self) -> float:
-        """How far the sound has come, in seconds."""
-        return self.piece_start + self.piece_samples / self.rate if self.rate else 0.0
 
     def push(self, timed: TimedPacket) -> None:
         """Decode a packet; damaged ones leave silence and a `corrupt` event."""
         import av
 
-        self.heard = True
         packet = timed.packet
         shift = timed.time - timed.media_time
-        if packet.stream is not self.stream or shift != self.shift:
-            self.settle(timed, shift)
+        if packet.stream is not self.stream or not -SAME_TIME < shift - self.shift < SAME_TIME:
+            self.settle(packet, shift)
         assert self.stream is not None
         try:
-            frames = self.stream.codec_context.decode(packet)
+            for frame in self.stream.codec_context.decode(packet):
+                pts = frame.pts
+                time = self.end if pts is None else pts * self.tick + self.shift
+                if self.fifo is None or not -DRIFT < time - self.end < DRIFT:
+                    self.begin(frame, time)
+                self.queue(frame)
         except av.FFmpegError as error:
-            if not self.events or timed.time > self.events[-1].time + 1.0:
+            if not self.events or timed.time > self.events[-1].time + TELLING_SECONDS:
                 self.events.append(Event("corrupt", timed.time, f"audio that cannot be decoded ({error.strerror})"))
-            return
-        for frame in frames:
-            pts = frame.pts
-            self.place(frame, self.end if pts is None else pts * float(packet.time_base) + shift)
 
-    def settle(self, timed: TimedPacket, shift: float) -> None:
+    def settle(self, packet: "Packet[Any]", shift: float) -> None:
         """Another decoder or another place on the clock: give out what the old one still holds."""
-        if self.stream is None or timed.packet.stream is not self.stream:
+        self.heard = True
+        if packet.stream is not self.stream or abs(shift - self.shift) > DRIFT:
             self.drain()
-            self.stream = timed.packet.stream
-        elif self.shift is not None and abs(shift - self.shift) > DRIFT:
-            self.drain()
+        self.stream = packet.stream
+        self.tick = float(packet.time_base)
         self.shift = shift
 
     def drain(self) -> None:
@@ -79,32 +78,25 @@ class Sound:
         import av
 
         if self.stream is not None:
-            try:
+            with suppress(av.FFmpegError):  # what it holds is damaged: nothing is lost that could be heard
                 for frame in self.stream.codec_context.decode(None):
-                    self.place(frame, self.end)
-            except av.FFmpegError:  # what it holds is damaged: nothing is lost that could be heard
-                pass
+                    if self.fifo is not None:
+                        self.queue(frame)
             self.stream.codec_context.flush_buffers()
         self.flush()
 
-    def place(self, frame: "AudioFrame", time: float) -> None:
-        """Queue decoded sound that begins at `time`."""
-        from av.audio.fifo import AudioFifo
-
-        if self.fifo is None or abs(time - self.end) > DRIFT:
-            self.begin(frame, time)
+    def queue(self, frame: "AudioFrame") -> None:
+        """Decoded sound that follows what is queued."""
         assert self.fifo is not None
         frame.pts = None  # its place is kept here
         try:
             self.fifo.write(frame)
         except ValueError:  # another rate, layout or sample format
-            self.events.append(Event("header_change", time, f"the audio changed: {sound_words(frame)}"))
-            self.flush()
-            self.fifo = AudioFifo()
-            self.begin(frame, time)
+            self.events.append(Event("header_change", self.end, f"the audio is now {sound_words(frame)}"))
+            self.begin(frame, self.end)
             self.fifo.write(frame)
-        self.piece_samples += frame.samples
-        if self.fifo.samples >= BATCH_SECONDS * self.rate:
+        self.end += frame.samples / frame.sample_rate
+        if self.end > self.queued_from + BATCH_SECONDS:
             self.resample()
 
     def begin(self, frame: "AudioFrame", time: float) -> None:
@@ -113,17 +105,15 @@ class Sound:
         from av.audio.resampler import AudioResampler
 
         self.flush()
-        if self.fifo is None:
-            self.fifo = AudioFifo()
+        self.fifo = AudioFifo()
         self.resampler = AudioResampler("s16", "mono", SAMPLE_RATE)
-        self.rate = frame.sample_rate
-        self.piece_start = time
-        self.piece_samples = 0
+        self.end = self.queued_from = time
         self.position = round(time * SAMPLE_RATE)
 
     def resample(self) -> None:
         """Everything queued, as samples at their place."""
         assert self.fifo is not None and self.resampler is not None
+        self.queued_from = self.end
         queued = self.fifo.read()
         if queued is not None:
             queued.pts = None

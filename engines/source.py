@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from kuaihl.engines.watched import ReadAhead, watched
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
+
+    from kuaihl.engines.flv_changes import FlvChanges
 
 OPEN_SECONDS = 10.0  # the longest wait for a network source's answer, unless the caller says otherwise
 DAMAGES = 16  # failed reads in a row after which there is nothing left to read
@@ -50,6 +52,10 @@ GUESSED_DURATION = frozenset({"mpegts", "mpeg", "aac", "mp3"})  # from the bit r
 T = TypeVar("T")
 
 
+class Closable(Protocol):
+    def close(self) -> object: ...
+
+
 @dataclass(eq=False)
 class Source:
     """An opened source. `failure` says why reading ended, where it was not the end of the stream."""
@@ -62,7 +68,9 @@ class Source:
     is_live: bool  # a URL without an end: a disconnect may be followed by more
     timeout: float  # seconds without data after which a network source counts as lost
     failure: str | None = None
-    on_close: list[Callable[[], object]] = field(default_factory=list)
+    changes: "FlvChanges | None" = None  # for an FLV file, whose streams may come late or change
+    ahead: "ReadAhead[Packet[Any] | None] | None" = None
+    used: list[Closable] = field(default_factory=list)  # what goes with the container when the source is closed
     closed: bool = False
 
     @property
@@ -105,10 +113,9 @@ class Source:
         """
         if not self.is_network:
             return self.demuxed()
-        ahead = ReadAhead(self.demuxed(), self.container.close)
-        self.on_close = [ahead.stop]
+        self.ahead = ReadAhead(self.demuxed(), self.release)
         share = PLAYLIST_SHARE if self.container.format.name == "hls" else 1.0
-        return ahead.take(self.timeout * share + PATIENCE, stop)
+        return self.ahead.take(self.timeout * share + PATIENCE, stop)
 
     def demuxed(self) -> "Iterator[Packet[Any] | None]":
         import av
@@ -116,7 +123,7 @@ class Source:
         damages = 0
         while True:
             try:
-                for packet in self.container.demux(self.streams):
+                for packet in self.followed() if self.changes else self.container.demux(self.streams):
                     if packet.size:  # the last ones are empty: they tell decoders to give what they hold
                         damages = 0
                         yield packet
@@ -126,16 +133,57 @@ class Source:
                 if damages == DAMAGES:
                     raise
                 yield None
+            except IndexError:  # PyAV at the end of a file in which streams came that it had not known
+                return
+
+    def followed(self) -> "Iterator[Packet[Any]]":
+        """An FLV file's packets, opened anew where a stream goes on in another codec or begins very late."""
+        assert self.changes is not None
+        latest: dict[str, int] = {}  # dts, by kind
+        known: dict[str, int] = {}  # dts up to which packets have been given out before the file was opened anew
+        while True:
+            found = None
+            try:
+                for packet in self.container.demux(self.streams):
+                    if not packet.size:
+                        continue
+                    kind = "video" if packet.stream is self.video else "audio"
+                    if packet.dts is not None:
+                        if packet.dts <= known.get(kind, packet.dts - 1):
+                            continue
+                        known.pop(kind, None)
+                        latest[kind] = packet.dts
+                    yield packet
+                    if self.changes.passes(kind, packet.pos) and (found := self.changes.find()):
+                        break
+            except IndexError:  # as in `demuxed`
+                pass
+            found = found or self.changes.find(end=self.changes.path.stat().st_size)
+            if found is None:
+                return
+            known = {kind: dts for kind, dts in latest.items() if kind != found[0]}
+            self.reopen(self.changes.resume(*found))
+
+    def reopen(self, file: Any) -> None:
+        """Go on with another container of the same media; the old one stays, for its packets are still in use."""
+        self.used += [self.container, file]
+        self.container = opened(self.name, file)
+        self.video, self.audio = best(self.container, "video"), best(self.container, "audio")  # type: ignore[assignment]
 
     def close(self) -> None:
         """Idempotent; never blocks on the network."""
         if self.closed:
             return
         self.closed = True
-        for release in self.on_close:
-            release()
-        if not self.on_close:
-            self.container.close()
+        if self.ahead is None:
+            self.release()
+        else:
+            self.ahead.stop()  # the reading thread releases: nothing is closed under its feet
+
+    def release(self) -> None:
+        self.container.close()
+        for one in self.used:
+            one.close()
 
     def __enter__(self) -> "Source":
         return self
@@ -193,7 +241,25 @@ def from_path(name: str, path: Path, timeout: float) -> Source:
         raise SourceError(f"{name}: neither a file nor a pipe; give a media file")
     if status.st_size == 0:
         raise SourceError(f"{name}: the file is empty; if it is still being written, wait until data has come")
-    return chosen(name, opened(name, legacy_flv(path) or str(path.absolute())), timeout)
+    return from_file(name, path, timeout)
+
+
+def from_file(name: str, path: Path, timeout: float) -> Source:
+    from kuaihl.engines.flv_changes import FlvChanges
+    from kuaihl.engines.flv_hevc import LegacyHevc, has_legacy_hevc
+
+    with path.open("rb") as file:
+        legacy = has_legacy_hevc(file)
+    if legacy:
+        filtered = LegacyHevc(path.open("rb"))
+        source = chosen(name, opened(name, filtered), timeout)
+        source.used.append(filtered)
+        return source
+    source = chosen(name, opened(name, str(path.absolute())), timeout)
+    if source.container.format.name == "flv":
+        source.changes = FlvChanges(path)
+        source.used.append(source.changes)
+    return source
 
 
 def from_pipe(name: str, timeout: float) -> Source:
@@ -221,7 +287,7 @@ def from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     except BaseException:
         file.close()
         raise
-    source.on_close = [source.container.close, file.close]
+    source.used.append(file)
     return source
 
 
@@ -310,13 +376,3 @@ def best(container: "InputContainer", kind: Literal["video", "audio"]) -> "Strea
         if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
             return stream
     return None
-
-
-def legacy_flv(path: Path) -> Any:
-    """The file as a filter that FFmpeg understands, where it is FLV with HEVC under the old codec id; else None."""
-    from kuaihl.engines.flv_hevc import LegacyHevc, has_legacy_hevc
-
-    with path.open("rb") as file:
-        if not has_legacy_hevc(file):
-            return None
-    return LegacyHevc(path.open("rb"))
