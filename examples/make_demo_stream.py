@@ -22,14 +22,16 @@ PER_SECOND = 25  # frames
 KEYFRAME_EVERY = 2  # seconds, as streaming services ask for
 # As a live encoder is set: keyframes at even distances, no B-frames, so that the first picture is shown at 0.
 VIDEO = {
-    "crf": "27",
-    "preset": "medium",
+    "crf": "32",
+    "preset": "slow",
     "g": str(PER_SECOND * KEYFRAME_EVERY),
     "sc_threshold": "0",
     "bf": "0",
 }
-AUDIO_BITS = 56_000  # a second
+AUDIO_BITS = 44_000  # a second
 AUDIO_FRAME = 1024  # samples, AAC's own
+PRIMING = 1024  # samples by which AAC's packets are early; sent that much later, none is before 0
+SOUND_ENDS = script.LENGTH - 0.1  # so that the last packet ends within the last segment
 
 
 def main() -> None:
@@ -90,10 +92,10 @@ def record(path: Path, sound: Soundtrack) -> None:
             image = av.VideoFrame.from_ndarray(picture.frame(number / PER_SECOND, float(mouth[number])), "rgb24")
             image.pts, image.time_base = number, Fraction(1, PER_SECOND)
             container.mux(video.encode(image))
-            while sent < len(sound.mix) and sent / RATE <= (number + 1) / PER_SECOND:
+            while sent / RATE < min((number + 1) / PER_SECOND, SOUND_ENDS):
                 piece = sound.mix[sent : sent + AUDIO_FRAME]
                 samples = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece[None, :]), "fltp", "mono")
-                samples.sample_rate, samples.pts, samples.time_base = RATE, sent, Fraction(1, RATE)
+                samples.sample_rate, samples.pts, samples.time_base = RATE, sent + PRIMING, Fraction(1, RATE)
                 container.mux(audio.encode(samples))
                 sent += len(piece)
         container.mux(video.encode(None))

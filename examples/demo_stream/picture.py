@@ -123,7 +123,7 @@ def valley(time: float, since: float) -> Image.Image:
             write(image, WIDTH / 2, 120, "SPLASH!", 40, (150, 224, 255), "mm", 3)
     else:
         paste(image, sprites.knight("walk", step_at(time, 10)), 170, GROUND - 78)
-    snow(image, time, 26)
+    snow(image, time, 14)
     return image
 
 
@@ -139,7 +139,7 @@ def golem(time: float, since: float) -> Image.Image:
         paste(image, sprites.golem(step_at(time, 6), hurt=hurt), x, y)
     fighter(image, time, script.GOLEM_HITS, 300.0, alive)
     sparks(image, time, script.GOLEM_HITS, (440, GROUND - 80))
-    snow(image, time, 18)
+    snow(image, time, 10)
     if not alive:
         victory(image, time - script.GOLEM_FALLS, "GOLEM DEFEATED", "+500")
     return image
@@ -173,7 +173,7 @@ def dragon(time: float, since: float) -> Image.Image:
             draw.ellipse((bx - 8, by - 8, bx + 8, by + 8), (255, 224, 138, 255))
     fighter(image, time, script.DRAGON_HITS, 262.0, alive)
     sparks(image, time, script.DRAGON_HITS, (420, 170))
-    snow(image, time, 30)
+    snow(image, time, 16)
     if 179.2 <= time < script.DRAGON_FALLS:
         danger(image, time)
     if not alive:
@@ -221,7 +221,7 @@ def camp(time: float, since: float) -> Image.Image:
         along = (time * 0.35 + spark / 7) % 1
         x, y = 380 + 14 * math.sin(spark * 3 + time), 250 - 120 * along
         draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), (255, 200, 110, int(255 * (1 - along))))
-    snow(image, time, 8)
+    snow(image, time, 6)
     return image
 
 
@@ -231,7 +231,7 @@ def chest(time: float, since: float) -> Image.Image:
     draw = ImageDraw.Draw(image, "RGBA")
     if age >= 0:
         for ray in range(12):
-            angle = ray / 12 * 2 * math.pi + time * 0.35
+            angle = ray / 12 * 2 * math.pi + time * 0.2
             ends = [(380 + 420 * math.cos(angle + side), 190 + 420 * math.sin(angle + side)) for side in (-0.09, 0.09)]
             draw.polygon([(380, 190), *ends], (255, 220, 120, int(70 * min(1, age))))
     paste(image, sprites.chest(opened=age >= 0), 325, GROUND - 94)
@@ -242,7 +242,7 @@ def chest(time: float, since: float) -> Image.Image:
         confetti(image, age)
         if age > 0.8:
             write(image, WIDTH / 2 - 10, 92, "LEGENDARY DROP", 32, GOLD, "mm", 3)
-    snow(image, time, 12)
+    snow(image, time, 8)
     flash(image, age, (255, 236, 170))
     return image
 
@@ -252,7 +252,7 @@ def title(time: float, since: float) -> Image.Image:
     panel(image, 120, 96, 400, 116, (10, 12, 40, 150), 14)
     write(image, 320, 136, "FROZEN TOWER", 46, WHITE, "mm", 2)
     write(image, 320, 182, "the night run, live", 20, (150, 224, 255), "mm")
-    snow(image, time, 34)
+    snow(image, time, 17)
     return image
 
 
@@ -261,7 +261,7 @@ def farewell(time: float, since: float) -> Image.Image:
     panel(image, 120, 96, 400, 116, (10, 12, 40, 150), 14)
     write(image, 320, 136, "THANK YOU", 46, WHITE, "mm", 2)
     write(image, 320, 182, "tomorrow at eight", 20, (150, 224, 255), "mm")
-    snow(image, time, 34)
+    snow(image, time, 17)
     return image
 
 
