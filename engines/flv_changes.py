@@ -1,9 +1,11 @@
-"""Streams of an FLV file that FFmpeg's demuxer announces too late for PyAV: another codec midway, very late sound.
+"""What FFmpeg's demuxer does not bring out of an FLV file: another codec midway, very late sound, what damage hides.
 
-The file is looked at by its tags, where a stream has been silent for a while; if it went on in another codec, the file
-is opened anew from there, behind the headers that decoders need. Offsets are bytes from the file's beginning.
+It announces new streams too late for PyAV, and skips up to 16 MB over a damaged tag. So where a stream has been silent
+for a while, or offsets jump, the file is looked at by its tags, and if there is more in it, it is opened anew from
+there, behind the headers that decoders need. Offsets are bytes from the file's beginning.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,10 @@ Kind = Literal["video", "audio"]
 TAG_OF = {"video": VIDEO_TAG, "audio": AUDIO_TAG}
 KINDS: tuple[Kind, ...] = ("video", "audio")
 LOOK_PACKETS = 32  # between two looks: about a second
+SCAN_BYTES = 1 << 20
+TAG_PATTERN = re.compile(rb"(?s)[\x08\x09](?=(...)....\0\0\0)")
+SMALLEST_BYTES = 512  # of a hole that is worth a look at the file's end
+HOLE_BYTES = 1 << 16  # between two packets, beyond which something has been skipped; metadata may be that large, too
 CODEC_BYTES = 5  # the first byte, and enhanced RTMP's four letters
 AAC = 10  # high half of the first byte of an audio tag's data: the one old audio codec with a header of its own
 
@@ -83,17 +89,39 @@ class FlvFile:
         found = (tag.at for tag in tags(self.file, start, end) if tag.kind == TAG_OF[kind] and tag.codec != codec)
         return next(found, None)
 
-    def headers(self, before: int, without: Kind) -> bytes:
-        """As a file's beginning: its header, and the other stream's latest configuration before an offset."""
-        latest: Tag | None = None
-        for tag in tags(self.file, self.first, before):
-            if tag.is_header and tag.kind != TAG_OF[without]:
-                latest = tag
+    def next_tag(self, start: int, end: int) -> int | None:
+        """Where in [start, end) the next whole video or audio tag begins, behind damage."""
+        at = start
+        while at < end:
+            self.file.seek(at)
+            chunk = self.file.read(min(SCAN_BYTES, end - at))
+            for match in TAG_PATTERN.finditer(chunk):
+                size = int.from_bytes(match.group(1), "big")
+                self.file.seek(at + match.start() + TAG_HEADER_BYTES + size)
+                if int.from_bytes(self.file.read(PREVIOUS_SIZE_BYTES), "big") == TAG_HEADER_BYTES + size:
+                    return at + match.start()
+            at += max(len(chunk) - TAG_HEADER_BYTES, SCAN_BYTES - TAG_HEADER_BYTES)
+        return None
+
+    def headers(self, before: int, without: Kind | None) -> bytes:
+        """As a file's beginning: its header, and the streams' latest configurations before an offset."""
+        latest: dict[int, Tag] = {}
+        for tag in self.tags_over_damage(before):
+            if tag.is_header and (without is None or tag.kind != TAG_OF[without]):
+                latest[tag.kind] = tag
         head = b"FLV\x01\x05\0\0\0\x09\0\0\0\0"
-        if latest is not None:
-            self.file.seek(latest.at)
-            head += self.file.read(latest.end - latest.at)
+        for tag in latest.values():
+            self.file.seek(tag.at)
+            head += self.file.read(tag.end - tag.at)
         return head
+
+    def tags_over_damage(self, end: int) -> Iterator[Tag]:
+        at: int | None = self.first
+        while at is not None:
+            for tag in tags(self.file, at, end):
+                at = tag.end
+                yield tag
+            at = self.next_tag(at + 1, end)
 
     def close(self) -> None:
         self.file.close()
@@ -129,13 +157,24 @@ class FlvChanges:
         self.count = 0  # of packets
         self.places: dict[str, int] = {}  # offset of each stream's latest packet
         self.counts: dict[str, int] = {}  # the packet's number
+        self.reached = self.flv.first  # where the latest packet ends, at least
         self.looked: dict[str, int] = {}  # how far a stream that there is none of has been looked for
 
-    def passes(self, kind: str, at: int | None) -> bool:
-        """A packet goes by; whether it is time to look."""
+    def hidden(self, at: int | None, end: int) -> int | None:
+        """Where media lie that the demuxer skipped between its latest packet and this offset of its own, or `end`."""
+        start, limit = self.reached, end if at is None else at + self.shift
+        if limit - start < (SMALLEST_BYTES if at is None else HOLE_BYTES):
+            return None
+        self.reached = limit  # whatever comes of it, it is not looked at again
+        found = self.flv.next_tag(start, limit)
+        return None if found is None or limit - found < SMALLEST_BYTES else found
+
+    def passes(self, kind: str, at: int | None, size: int) -> bool:
+        """A packet goes by; whether it is time to look for changes."""
         self.count += 1
         if at is not None:
             self.places[kind] = at + self.shift
+            self.reached = at + self.shift + size
         self.counts[kind] = self.count
         return self.count % LOOK_PACKETS == 0
 
@@ -155,9 +194,11 @@ class FlvChanges:
                 return kind, at
         return None
 
-    def resume(self, kind: Kind, at: int) -> Resumed:
+    def resume(self, kind: Kind | None, at: int) -> Resumed:
+        """The file from an offset on; a kind brings a new configuration of its own."""
         head = self.flv.headers(at, without=kind)
         self.shift = at - len(head)
+        self.reached = at
         return Resumed(self.path, head, at)
 
     def close(self) -> None:

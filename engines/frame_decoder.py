@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHORT_SIDE = 288  # pixels at most: encoders read 224 to 260 …
 LONG_SIDE = 1024  # … and a panorama must not become a burden
+TELLING_SECONDS = 1.0
 MICRO = 1_000_000  # decoders carry whole numbers through: microseconds of our own clock
 
 
@@ -30,6 +31,7 @@ class FrameDecoder:
         self.reformatter: VideoReformatter | None = None
         self.size: tuple[int, int] | None = None  # of the decoded frames
         self.events: list[Event] = []  # for the caller to take
+        self.told = -TELLING_SECONDS  # time of the latest event about damage
         self.latest: Frame | None = None  # what a player would still show where nothing new can be decoded
         self.key: TimedPacket | None = None  # the keyframe that `latest` came from, if it came from one
         self.gop: Gop | None = None  # that is being decoded forward
@@ -42,8 +44,6 @@ class FrameDecoder:
         if wanted.gop is None:
             return self.latest
         found = self.forward(wanted, wanted.gop) if wanted.forward else self.keyframe(wanted.gop.key)
-        if found is None and not wanted.forward and wanted.gop.key is not self.key:
-            self.events.append(Event("corrupt", wanted.gop.key.time, "a keyframe that cannot be decoded"))
         for key in wanted.others:
             if found is not None or (self.latest is not None and self.latest.time > key.time):
                 break
@@ -63,6 +63,7 @@ class FrameDecoder:
         self.context.flush_buffers()
         clean = [frame for frame in frames if not frame.is_corrupt]
         if not clean:
+            self.damaged(key.time, "a keyframe that cannot be decoded")
             return None
         self.key = key
         return self.converted(clean[0], key.time)
@@ -91,6 +92,8 @@ class FrameDecoder:
             return None
         self.key = None
         time = time_of(self.shown)
+        if self.shown.is_corrupt:
+            self.damaged(time, "a damaged frame")
         if self.latest is not None and self.latest.time == time:
             return self.latest
         return self.converted(self.shown, time)
@@ -114,9 +117,17 @@ class FrameDecoder:
                 packet.pts = round(timed.time * MICRO)
                 packet.dts = round(timed.decode_time * MICRO)
                 frames = self.context.decode(packet)
-        except (av.FFmpegError, EOFError):
+        except av.FFmpegError as error:
+            if timed is not None:
+                self.damaged(timed.time, f"video that cannot be decoded ({error.strerror})")
             return []
         return [frame for frame in frames if frame.pts is not None]
+
+    def damaged(self, time: float, detail: str) -> None:
+        """One event a second of media, however many packets are damaged."""
+        if not self.told <= time < self.told + TELLING_SECONDS:
+            self.told = time
+            self.events.append(Event("corrupt", time, detail))
 
     def converted(self, frame: "VideoFrame", time: float) -> Frame:
         from av.video.reformatter import Interpolation, VideoReformatter

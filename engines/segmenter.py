@@ -200,7 +200,7 @@ class Cutter:
             return
         ready, self.ready = self.ready, None
         found = [frame.result() for frame in ready.frames]
-        events = sorted((*ready.segment.events, *self.decoder_events()), key=lambda event: event.time)
+        events = sorted((*ready.segment.events, *self.decoder_events()), key=lambda one: (one.kind == "eof", one.time))
         yield replace(ready.segment, frames=complete(found), events=tuple(events), wall_time=time.time())
 
     def decoder_events(self) -> Iterator[Event]:

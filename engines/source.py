@@ -8,6 +8,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -123,8 +124,8 @@ class Source:
         damages = 0
         while True:
             try:
-                for packet in self.followed() if self.changes else self.container.demux(self.streams):
-                    if packet.size:  # the last ones are empty: they tell decoders to give what they hold
+                for packet in self.followed(self.changes) if self.changes else self.container.demux(self.streams):
+                    if packet is None or packet.size:  # the last ones are empty: they tell decoders to let go
                         damages = 0
                         yield packet
                 return
@@ -136,33 +137,40 @@ class Source:
             except IndexError:  # PyAV at the end of a file in which streams came that it had not known
                 return
 
-    def followed(self) -> "Iterator[Packet[Any]]":
-        """An FLV file's packets, opened anew where a stream goes on in another codec or begins very late."""
-        assert self.changes is not None
+    def followed(self, changes: "FlvChanges") -> "Iterator[Packet[Any] | None]":
+        """An FLV file's packets, opened anew where its demuxer would leave something out; None before what it hid."""
         latest: dict[str, int] = {}  # dts, by kind
         known: dict[str, int] = {}  # dts up to which packets have been given out before the file was opened anew
+        end = changes.path.stat().st_size
         while True:
-            found = None
-            try:
+            hidden = found = None
+            with suppress(IndexError):  # as in `demuxed`
                 for packet in self.container.demux(self.streams):
                     if not packet.size:
                         continue
                     kind = "video" if packet.stream is self.video else "audio"
+                    hidden = changes.hidden(packet.pos, end) if packet.pos else None
+                    if hidden is not None:
+                        break
                     if packet.dts is not None:
                         if packet.dts <= known.get(kind, packet.dts - 1):
                             continue
                         known.pop(kind, None)
                         latest[kind] = packet.dts
                     yield packet
-                    if self.changes.passes(kind, packet.pos) and (found := self.changes.find()):
+                    if changes.passes(kind, packet.pos, packet.size) and (found := changes.find()):
                         break
-            except IndexError:  # as in `demuxed`
-                pass
-            found = found or self.changes.find(end=self.changes.path.stat().st_size)
-            if found is None:
+                else:
+                    hidden = changes.hidden(None, end)
+            if hidden is not None:
+                known = {}
+                self.reopen(changes.resume(None, hidden))
+                yield None
+            elif found := found or changes.find(end):
+                known = {kind: dts for kind, dts in latest.items() if kind != found[0]}
+                self.reopen(changes.resume(*found))
+            else:
                 return
-            known = {kind: dts for kind, dts in latest.items() if kind != found[0]}
-            self.reopen(self.changes.resume(*found))
 
     def reopen(self, file: Any) -> None:
         """Go on with another container of the same media; the old one stays, for its packets are still in use."""
