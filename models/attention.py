@@ -27,7 +27,9 @@ class WindowedAttention(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width)
-        self.distance_bias = nn.Parameter(torch.zeros(heads, window if causal else 2 * window - 1))
+        # Heads begin with reaches from one segment to all: of hundreds of equal tokens, none would be learned from.
+        distance = torch.arange(0 if causal else 1 - window, window).abs().float()
+        self.distance_bias = nn.Parameter(-torch.outer(2.0 * 0.5 ** torch.arange(heads), distance))
         self.timeless_bias = nn.Parameter(torch.zeros(heads, timeless)) if timeless else None
 
     def remember(self, tokens: Tensor) -> Tensor:
