@@ -11,16 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from kuaihl.engines.flv_hevc import (
-    AUDIO_TAG,
-    ENHANCED,
-    FLV_HEADER_BYTES,
-    PREVIOUS_SIZE_BYTES,
-    TAG_HEADER_BYTES,
-    VIDEO_TAG,
-    is_tag,
-)
-
+FLV_HEADER_BYTES = 9
+PREVIOUS_SIZE_BYTES = 4  # the length of the tag before, after the header and after every tag
+TAG_HEADER_BYTES = 11  # type, data size (3), time (3 + 1), stream id (3)
+AUDIO_TAG, VIDEO_TAG, SCRIPT_TAG = 8, 9, 18
+ENHANCED = 0x80  # high bit of a video tag's first byte: what follows is enhanced RTMP
 Kind = Literal["video", "audio"]
 TAG_OF = {"video": VIDEO_TAG, "audio": AUDIO_TAG}
 KINDS: tuple[Kind, ...] = ("video", "audio")
@@ -65,12 +60,17 @@ def tags(file: IO[bytes], start: int, end: int) -> Iterator[Tag]:
     while at < end:
         file.seek(at)
         head = file.read(TAG_HEADER_BYTES + CODEC_BYTES)
-        if len(head) < TAG_HEADER_BYTES + 2 or not is_tag(head, 0):
+        if len(head) < TAG_HEADER_BYTES + 2 or not is_tag(head):
             return
         tag = Tag(at, head[0], int.from_bytes(head[1:4], "big"), head[TAG_HEADER_BYTES:])
         if tag.kind in TAG_OF.values() and tag.size > 1:
             yield tag
         at = tag.end
+
+
+def is_tag(raw: bytes) -> bool:
+    """Whether a tag's header may begin there: a known type, and the stream id 0 of every tag."""
+    return raw[0] in (AUDIO_TAG, VIDEO_TAG, SCRIPT_TAG) and raw[8:TAG_HEADER_BYTES] == b"\0\0\0"
 
 
 class FlvFile:

@@ -254,15 +254,7 @@ def from_path(name: str, path: Path, timeout: float) -> Source:
 
 def from_file(name: str, path: Path, timeout: float) -> Source:
     from kuaihl.engines.flv_changes import FlvChanges
-    from kuaihl.engines.flv_hevc import LegacyHevc, has_legacy_hevc
 
-    with path.open("rb") as file:
-        legacy = has_legacy_hevc(file)
-    if legacy:
-        filtered = LegacyHevc(path.open("rb"))
-        source = chosen(name, opened(name, filtered), timeout)
-        source.used.append(filtered)
-        return source
     source = chosen(name, opened(name, str(path.absolute())), timeout)
     if source.container.format.name == "flv":
         source.changes = FlvChanges(path)
@@ -283,7 +275,6 @@ def from_pipe(name: str, timeout: float) -> Source:
 
 def from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     """A pipe, or a file that was redirected to standard input; closes the descriptor in the end."""
-    from kuaihl.engines.flv_hevc import without_legacy_hevc
     from kuaihl.engines.pipe import PipeReader
 
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -291,7 +282,7 @@ def from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     else:
         file = PipeReader(descriptor, PIPE_SECONDS)
     try:
-        source = chosen(name, opened(name, without_legacy_hevc(file)), timeout)
+        source = chosen(name, opened(name, file), timeout)
     except BaseException:
         file.close()
         raise

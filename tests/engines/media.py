@@ -181,3 +181,14 @@ def media_tags(path: Path) -> list[Tag]:
 
 def retimed(found: Iterable[Tag], change: Callable[[int], int]) -> Iterator[Tag]:
     return (replace(tag, ms=change(tag.ms)) for tag in found)
+
+
+def with_legacy_hevc(tag: Tag) -> Tag:
+    """A tag of enhanced RTMP as Chinese recorders write it, under the old codec id 12."""
+    if tag.kind != VIDEO_TAG:
+        return tag
+    assert tag.data[0] & 0x80 and tag.data[1:5] == b"hvc1"
+    frame_type, packet_type = tag.data[0] >> 4 & 7, tag.data[0] & 0x0F
+    time = tag.data[5:8] if packet_type == 1 else b"\0\0\0"
+    rest = tag.data[8:] if packet_type == 1 else tag.data[5:]
+    return replace(tag, data=bytes([frame_type << 4 | 12, min(packet_type, 1)]) + time + rest)

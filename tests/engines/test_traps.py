@@ -4,13 +4,22 @@ import itertools
 import random
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from media import AUDIO_TAG, FPS, VIDEO_TAG, Tag, make, media_tags, number_in, retimed, second_heard, tags, write_flv
+from media import (
+    AUDIO_TAG,
+    FPS,
+    make,
+    media_tags,
+    number_in,
+    retimed,
+    second_heard,
+    tags,
+    with_legacy_hevc,
+    write_flv,
+)
 
-from kuaihl.engines.flv_hevc import LegacyHevc
 from kuaihl.engines.packets import packets
 from kuaihl.engines.segment import SAMPLE_RATE, Segment
 from kuaihl.engines.segmenter import segments
@@ -73,20 +82,9 @@ def hevc(made: Path) -> Path:
     return make(made / "hevc.flv", seconds=10.0, video="libx265", bframes=2)
 
 
-def legacy(tag: Tag) -> Tag:
-    """A tag of enhanced RTMP as the old codec id 12 has it: what `flv_hevc` must undo."""
-    if tag.kind != VIDEO_TAG:
-        return tag
-    assert tag.data[0] & 0x80 and tag.data[1:5] == b"hvc1"
-    frame_type, packet_type = tag.data[0] >> 4 & 7, tag.data[0] & 0x0F
-    time = tag.data[5:8] if packet_type == 1 else b"\0\0\0"
-    rest = tag.data[8:] if packet_type == 1 else tag.data[5:]
-    return replace(tag, data=bytes([frame_type << 4 | 12, min(packet_type, 1)]) + time + rest)
-
-
 @pytest.fixture(scope="module")
 def legacy_hevc(hevc: Path, made: Path) -> Path:
-    return write_flv(made / "legacy_hevc.flv", map(legacy, media_tags(hevc)))
+    return write_flv(made / "legacy_hevc.flv", map(with_legacy_hevc, media_tags(hevc)))
 
 
 def test_hevc_in_flv_as_enhanced_rtmp(hevc: Path) -> None:
@@ -119,42 +117,6 @@ def test_legacy_hevc_on_standard_input(legacy_hevc: Path) -> None:
     ):
         run = subprocess.run(shell, shell=True, capture_output=True, text=True, timeout=50)
         assert run.stdout == "[3, 3]\n", run.stderr
-
-
-def all_of(filtered: LegacyHevc, size: int) -> bytes:
-    return b"".join(iter(lambda: filtered.read(size), b""))
-
-
-def test_the_hevc_filter_gives_the_same_whatever_the_size_of_its_reads(legacy_hevc: Path) -> None:
-    class Drops:
-        """A file that gives a few bytes at a time, as pipes do."""
-
-        def __init__(self, path: Path) -> None:
-            self.data, self.at, self.random = path.read_bytes(), 0, random.Random(7)
-
-        def read(self, size: int) -> bytes:
-            given = self.data[self.at : self.at + min(size, self.random.choice((1, 3, 11, 4096)))]
-            self.at += len(given)
-            return given
-
-        def close(self) -> None: ...
-
-    with legacy_hevc.open("rb") as file:
-        whole = all_of(LegacyHevc(file), 1 << 20)
-    assert all_of(LegacyHevc(Drops(legacy_hevc)), 1000) == whole
-    assert b"hvc1" in whole
-
-
-def test_the_hevc_filter_lets_everything_else_pass(plain: Path, made: Path) -> None:
-    text = made / "text.bin"
-    text.write_bytes(b"no FLV at all")
-    for path in (plain, text):
-        with path.open("rb") as file:
-            assert (
-                b"".join(iter(lambda: LegacyHevc.read(filtered, 999), b"")) == path.read_bytes()
-                if (filtered := LegacyHevc(file))
-                else False
-            )
 
 
 # Streams that come late or not at all
