@@ -7,7 +7,7 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kuaihl.engines.profiles import Encoders
+    from kuaihl.models.bundle import EncoderFacts
+    from kuaihl.models.features import Float16
 
 Sentences = dict[str, dict[str, list[str]]]  # topic → "speech" or "comments" → lines
 
@@ -44,30 +46,37 @@ def sentences(language: str, split: str) -> Sentences:
 
 def feature_bank(split: str, encoders: "Encoders", tell: "Callable[[str], None]") -> FeatureBank:
     """The bank of "train" or "held-out"; made once and kept in the cache folder, for it takes minutes."""
+    vision, text = encoders.facts
+    code = ["cold_start_features.py", "text_cleaning.py", "text_encoder.py"]
+    sentences = [f"cold_start_sentences/{language}.json" for language in LANGUAGES]
+
+    return FeatureBank(
+        text=kept(f"text-{split}-{recipe(text, [*code, *sentences])}", lambda: encode_sentences(split, encoders), tell),
+        visual=kept(
+            f"visual-{split}-{recipe(vision, ['cold_start_scenes.py'])}", lambda: encode_scenes(split, encoders), tell
+        ),
+    )
+
+
+def kept(name: str, make: "Callable[[], Float16]", tell: "Callable[[str], None]") -> "Float16":
+    """An array out of the cache folder, made first where it is not there."""
     from safetensors.numpy import load_file, save_file
 
     def build(folder: Path) -> None:
-        tell(f"encoding the {split} sentences")
-        text = encode_sentences(split, encoders)
-        tell(f"encoding the {split} scenes")
-        save_file({"text": text, "visual": encode_scenes(split, encoders)}, folder / "bank.safetensors")
+        tell(f"encoding {name}")
+        save_file({"features": make()}, folder / "features.safetensors")
 
-    folder = build_once(f"cold-start-{split}-{recipe(encoders)}", build)
-    bank = load_file(folder / "bank.safetensors")
-    return FeatureBank(bank["text"], bank["visual"])
+    return load_file(build_once(f"cold-start-{name}", build) / "features.safetensors")["features"]
 
 
-def recipe(encoders: "Encoders") -> str:
-    """A hash of all that the banks are made from: sentences, this code and the scenes', the encoders' weights."""
-    parts = [facts.sha256 for facts in encoders.facts]
+def recipe(encoder: "EncoderFacts", made_of: list[str]) -> str:
+    """A hash of all that features are made from: the encoder's weights, and files of this package."""
     folder = files("kuaihl.engines")
-    made_of = ["cold_start_features.py", "cold_start_scenes.py"]
-    made_of += [f"cold_start_sentences/{language}.json" for language in LANGUAGES]
-    parts += [(folder / name).read_text(encoding="utf-8") for name in made_of]
+    parts = [encoder.sha256, *((folder / name).read_text(encoding="utf-8") for name in made_of)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def encode_sentences(split: str, encoders: "Encoders") -> np.ndarray[Any, np.dtype[np.float16]]:
+def encode_sentences(split: str, encoders: "Encoders") -> "Float16":
     """Texts of every key, put together from lines at random, as [*KEYS, variants, d_t]."""
     random = np.random.default_rng(len(split))
     banks = [sentences(language, split) for language in LANGUAGES]
@@ -91,7 +100,7 @@ def some(lines: list[str], fewest: int, most: int, random: np.random.Generator) 
     return [lines[int(i)] for i in random.integers(len(lines), size=random.integers(fewest, most + 1))] if lines else []
 
 
-def encode_scenes(split: str, encoders: "Encoders") -> np.ndarray[Any, np.dtype[np.float16]]:
+def encode_scenes(split: str, encoders: "Encoders") -> "Float16":
     """Scenes of every topic, motion and style, three frames each, as [topics, levels, styles, P, d_v]."""
     from kuaihl.engines.cold_start_scenes import draw_scene, style_of
 

@@ -69,6 +69,7 @@ def draw_scene(topic: int, motion: float, style: Style, random: np.random.Genera
         sparks(draw, motion, style, random)
     if motion > 0.3:
         picture = picture.rotate(float(random.normal(0, 4 * motion)), resample=Image.Resampling.BILINEAR)
+    picture = picture.crop((WIDTH // 9, HEIGHT // 9, WIDTH - WIDTH // 9, HEIGHT - HEIGHT // 9))  # no black corners tell
     pixels = np.asarray(picture, dtype=np.float64)
     pixels = pixels * random.uniform(0.85, 1.1) + random.normal(0, 4, pixels.shape)  # light and sensor noise
     result: RgbImage = np.clip(pixels, 0, 255).astype(np.uint8)
@@ -147,7 +148,7 @@ def hype(draw: "ImageDraw", motion: float, style: Style, random: np.random.Gener
     world(draw, motion, style, random)
     sparks(draw, motion, style, random)
     draw.rectangle((90, 70, WIDTH - 90, 150), fill=style.accent)
-    word = ("VICTORY", "GOAL!", "TRIPLE KILL", "NEW RECORD", "COMEBACK", "胜利")[int(random.integers(5))]
+    word = ("VICTORY", "GOAL!", "TRIPLE KILL", "NEW RECORD", "COMEBACK", "HEADSHOT")[int(random.integers(6))]
     draw.text((WIDTH / 2, 110), word, fill=style.dark, anchor="mm", font_size=52)
 
 

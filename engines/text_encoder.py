@@ -68,13 +68,17 @@ class TextEncoder:
 
     def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
         """What was said and the comments, in order of time, of each segment -> [B, d_t]."""
-        from kuaihl.engines.text_cleaning import clean
+        from kuaihl.engines.text_cleaning import clean, join_texts
 
         pairs = [
-            (clean(said), " ".join(filter(None, map(clean, written))))
+            (clean(said), join_texts(written, COMMENT_TOKENS, self.length))
             for said, written in zip(speech, comments, strict=True)
         ]
         return self.encode_clean(pairs)
+
+    def length(self, text: str) -> int:
+        """Tokens of a text, without the special ones."""
+        return len(self.tokenizer.ids(text))
 
     def encode_clean(self, pairs: Sequence[tuple[str, str]]) -> Float16:
         """Pairs of sentences that are clean already -> [B, d_t]; a pair of empty ones gives zeros."""

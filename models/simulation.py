@@ -27,6 +27,7 @@ BURST_HAZARD = np.array([0.0, 0.0, 0.03, 0.008, 0.012, 0.09, 0.06, 0.01])
 # What each topic looks and sounds like before any burst: motion in [0, 1], loudness in dB, cuts a segment.
 MOTION = np.array([0.6, 0.35, 0.2, 0.05, 0.3, 0.45, 0.25, 0.2])
 LOUDNESS = np.array([-20.0, -22.0, -26.0, -36.0, -25.0, -26.0, -16.0, -26.0])  # music is loud and dull all the same
+UNRECORDED = 0.25  # rooms scored without their comments: a recording alone, or a platform without chat
 CUTS = np.array([1.0, 0.5, 0.3, 0.2, 3.0, 0.8, 0.5, 0.5])  # shopping shows cut most
 
 
@@ -107,6 +108,8 @@ def draw_room(index: int, streamer: Streamer, styles: int, random: np.random.Gen
     silent = random.random(length) < np.where(topics == IDLE, 0.4, np.where(topics == MUSIC, 0.6, 0.1))
     speech[silent | (not streamer.speaks)] = NOTHING
     comments, chatter = draw_comments(topics, excited, streamer.chattiness * crowd / streamer.audience, random)
+    if random.random() < UNRECORDED:
+        comments, chatter = np.zeros_like(comments), np.full_like(chatter, NOTHING)
     moving = 0.3 if streamer.static_camera else 1.0
     seen = np.full(length, random.choice(len(TOPICS), p=streamer.mix)) if streamer.static_camera else topics
     return Room(

@@ -1,0 +1,73 @@
+"""The default bundle, with the real encoders: it is small, says what it reached, and tells hype from idle talk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kuaihl.engines.profiles import EDGE, Encoders, load_encoders
+from kuaihl.engines.scorer import StreamingScorer
+from kuaihl.engines.segment import EncodedSegment, Transcript
+from kuaihl.models.bundle import Bundle, load_bundle
+from kuaihl.models.features import SegmentFeatures
+
+# None of these is in the sentences that the head was trained on.
+EXCITING = [
+    ("What a play, he turned it around completely, I am screaming!", ["LETS GOOO", "that was nuts", "insane clutch"]),
+    ("They are one round away from winning the whole tournament!", ["omg", "WWWW", "clip that"]),
+    ("He took down the giant with his very last arrow, incredible!", ["no shot!!", "hype hype", "legend"]),
+]
+DULL = [
+    ("Hold on, I am still waiting for this download to finish.", ["zzz", "is he afk", "boring"]),
+    ("I only have to tidy up this chest, it will take some time.", ["so slow", "anyone there"]),
+    ("Well, I do not really know what to do next, let me look around.", ["sleepy", "dead chat"]),
+]
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return load_bundle("edge")
+
+
+@pytest.fixture(scope="module")
+def encoders() -> Encoders:
+    return load_encoders(EDGE, device="cpu", threads=2, asr="none")
+
+
+def score_of(bundle: Bundle, encoders: Encoders, moments: list[tuple[str, list[str]]]) -> float:
+    """The last score of a stream that shows no picture and says these things over and over."""
+    scorer = StreamingScorer(bundle)
+    score = 0.0
+    for index, (said, written) in enumerate(moments * 3):
+        text = encoders.text.encode([said], [written])[0]
+        features = SegmentFeatures(np.zeros((EDGE.patches, EDGE.d_v), np.float16), text)
+        segment = EncodedSegment(index, 30.0 * index, 30.0 * index + 30, features, Transcript(said))
+        score = scorer.score(segment).score
+    return score
+
+
+def test_the_head_is_small_and_free_of_pickle(bundle: Bundle) -> None:
+    files = [file for file in bundle.path.iterdir() if file.is_file()]
+    assert {file.name for file in files} == {"bundle.json", "head.safetensors"}
+    assert sum(file.stat().st_size for file in files) < 15e6
+
+
+def test_on_held_out_rooms_it_beat_every_simple_rule_and_stayed_under_the_ceiling(bundle: Bundle) -> None:
+    table = bundle.metrics["kendall_tau_a_room"]
+    rules = [table[name]["ci95"][1] for name in ("comment count", "loudness", "shot count", "motion")]
+    assert table["head"]["ci95"][0] > max(rules)
+    assert table["head"]["tau"] < table["ceiling: the next segment's true rate"]["tau"]
+
+
+def test_it_records_the_encoders_that_it_was_trained_on(bundle: Bundle) -> None:
+    assert {facts.role for facts in bundle.encoders} == {"vision", "text", "speech"}
+    assert all(len(facts.sha256) == 64 for facts in bundle.encoders)
+    assert bundle.label.source == "simulated"
+
+
+def test_hype_scores_above_idle_talk_in_words_it_never_saw(bundle: Bundle, encoders: Encoders) -> None:
+    assert score_of(bundle, encoders, EXCITING) > score_of(bundle, encoders, DULL) + 0.05
+
+
+def test_it_is_found_by_name_and_by_path(bundle: Bundle) -> None:
+    assert load_bundle(Path(bundle.path)).head_sha256 == bundle.head_sha256
