@@ -19,6 +19,12 @@ class SourceError(KuaihlError):
     exit_code = 3
 
 
+class DataError(KuaihlError):
+    """A data set cannot be used: a room missing, features that are not finite, labels outside [0, 1]."""
+
+    exit_code = 3
+
+
 class ModelError(KuaihlError):
     """A model or its weights cannot be used: missing, corrupt, of another version."""
 

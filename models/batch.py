@@ -1,0 +1,17 @@
+"""A training batch as tensors: what every network of `architectures` learns from."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B stretches of S segments each; labels stand at the segment before the one they measure."""
+
+    visual: Tensor  # [B, S, P, d_v] float
+    text: Tensor  # [B, S, d_t] float
+    streamer: Tensor  # [B] long, 0 unknown
+    labels: Tensor  # [B, S] in [0, 1]; anything where not valid
+    label_valid: Tensor  # [B, S] bool, enough views behind it
+    segment_valid: Tensor  # [B, S] bool, False for padding
