@@ -296,11 +296,9 @@ def from_url(name: str, scheme: str, timeout: float) -> Source:
     if scheme in ("http", "https", "srt"):
         options["timeout"] = microseconds  # for rtmp this word means: listen
     url = scheme + name[len(scheme) :]
-    container = within(
-        name,
-        timeout * WATCH_SHARE,
-        lambda: opened(name, url, options=options, timeout=(timeout * WATCH_SHARE, timeout)),
-    )
+    longest = timeout * WATCH_SHARE  # of PyAV's own clock, for opening, and for reading in case it is a live playlist
+    limits = (longest, longest if scheme in ("http", "https") else timeout)
+    container = within(name, longest + PATIENCE, lambda: opened(name, url, container_options=options, timeout=limits))
     source = chosen(name, container, timeout)
     source.is_network = True
     source.is_live = scheme in ALWAYS_LIVE or source.duration is None
