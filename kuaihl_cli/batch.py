@@ -15,7 +15,8 @@ from kuaihl.engines.archive import Room, RoomResult, ScoreRoom, score_archive
 from kuaihl.engines.manifest import read_rooms
 from kuaihl.models.errors import BatchError
 from kuaihl_cli.options import debug_option, highlight_options, model_options
-from kuaihl_cli.room import ScoreSettings, is_finished
+from kuaihl_cli.output_folder import is_finished
+from kuaihl_cli.settings import ScoreSettings
 
 SUMMARY_FILE = "batch.jsonl"
 

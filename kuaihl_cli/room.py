@@ -1,18 +1,17 @@
 """One room from source to output files: what `kuaihl score` does once and every worker of `kuaihl batch` does again."""
 
-import json
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.archive import Room
 from kuaihl.engines.manifest import source_stem
 from kuaihl.engines.segment import Highlight, ScoredSegment
-from kuaihl.models.errors import UsageError
+from kuaihl_cli.output_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
 from kuaihl_cli.progress import Progress
+from kuaihl_cli.settings import ScoreSettings
 from kuaihl_cli.timecode import format_timecode
 from kuaihl_cli.writers import parse_formats, write_formats
 from kuaihl_cli.writers.highlights_json import HighlightsDocument, Report, build_document, write_highlights
@@ -24,29 +23,6 @@ if TYPE_CHECKING:
     from kuaihl.engines.profiles import Encoders
     from kuaihl.engines.segmenter import CommentFeed
     from kuaihl.models.bundle import Bundle
-
-SCORES_FILE, HIGHLIGHTS_FILE, PLOT_FILE, CLIPS_FOLDER = "scores.jsonl", "highlights.json", "scores.png", "clips"
-
-
-@dataclass(frozen=True)
-class ScoreSettings:
-    """What the user asked for, as it travels to a batch's workers; the options of the same names say what they mean."""
-
-    model: str
-    device: str
-    asr: str
-    whisper_model: str | None
-    language: str | None
-    segment_seconds: float | None
-    frames: str
-    threads: int | None
-    top: int | None
-    min_score: float | None
-    clips: bool
-    plot: bool
-    formats: str
-    comments_offset: float
-    timeout: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -193,22 +169,6 @@ def comment_feed(room: Room, settings: ScoreSettings, progress: Progress, *, is_
     left_out = f" ({found.skipped} entries left out)" if found.skipped else ""
     progress.message(f"{len(found.comments)} comments from {room.comments.name}, {found.format}{left_out}")
     return CommentTrack(found.comments)
-
-
-def make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be made ({error.strerror}); choose another with --output") from error
-
-
-def is_finished(output: Path) -> bool:
-    """Whether an earlier run scored this room to its end: highlights.json is written last, and says so."""
-    try:
-        document = json.loads((output / HIGHLIGHTS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(document, dict) and document.get("complete") is True
 
 
 def change_words(change: "HighlightEvent") -> str:

@@ -15,7 +15,8 @@ from kuaihl.engines.archive import Room
 from kuaihl.engines.manifest import source_stem
 from kuaihl.models.errors import UsageError
 from kuaihl_cli.options import debug_option, highlight_options, model_options
-from kuaihl_cli.room import HIGHLIGHTS_FILE, SCORES_FILE, ScoreSettings, is_finished
+from kuaihl_cli.output_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
+from kuaihl_cli.settings import ScoreSettings
 
 EXIT_INTERRUPTED = 130
 

@@ -1,0 +1,24 @@
+"""The options of `kuaihl score` and `kuaihl batch`, as one value; imports nothing, for `--help` reads it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """What the user asked for, as it travels to a batch's workers; the options of the same names say what they mean."""
+
+    model: str
+    device: str
+    asr: str
+    whisper_model: str | None
+    language: str | None
+    segment_seconds: float | None
+    frames: str
+    threads: int | None
+    top: int | None
+    min_score: float | None
+    clips: bool
+    plot: bool
+    formats: str
+    comments_offset: float
+    timeout: float = 10.0
