@@ -2,7 +2,8 @@
 
 Peaks of the score curve that stand out by their prominence grow over their neighbours, lesser peaks inside a taken
 span are suppressed, touching spans merge. The score made after segment i speaks of segment i+1, and that is the span
-it is drawn at; so nobody predicted the first segment, and no highlight begins in it.
+it is drawn at; so nobody predicted the first segment. A lead-in adds, with hindsight, the segment that the score was
+made after: what raised it happened there.
 """
 
 import math
@@ -20,7 +21,7 @@ MIN_PROMINENCE = 0.02  # of predicted LVTR: less than two points above its surro
 RANGE_SHARE = 0.6  # … nor is less than this share of the curve's usual range, 10th to 90th percentile …
 JITTER_TIMES = 5.0  # … nor less than this many standard deviations of its jitter from score to score,
 JITTER_NEEDS = 12  # which fewer scores than these do not tell
-GROWTH_SHARE = 0.5  # a neighbour belongs to a peak while it keeps this share of the peak's prominence
+GROWTH_SHARE = 0.5  # a neighbour belongs to a peak while it keeps this share of its height over saddle and median
 SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 
 
@@ -50,13 +51,15 @@ def find_highlights(
     min_score: float | None = None,
     min_seconds: float = 10.0,
     max_seconds: float = 120.0,
+    lead_in: int = 0,
     duration: float | None = None,
 ) -> list[Highlight]:
     """The highlights of a finished stream, in order of time; none overlap, none spans a gap.
 
     scored: every segment's score, in order. top: this many at most, the highest. min_score: none below. Without both,
-    only what stands out from the curve's own ups and downs counts. duration: the stream's end in seconds, by default
-    the last segment's. Lengths lie in [min_seconds, max_seconds]. A flat curve gives none.
+    only what stands out from the curve's own ups and downs counts. lead_in: so many segments before the predicted ones
+    belong to a highlight too, where no gap, no other highlight and no maximum length forbids it. duration: the stream's
+    end in seconds, by default the last segment's. Lengths lie in [min_seconds, max_seconds]. A flat curve gives none.
     Raises UsageError where the limits contradict each other.
     """
     if not 0.0 <= min_seconds <= max_seconds or max_seconds == 0.0:
@@ -68,18 +71,30 @@ def find_highlights(
     needed = MIN_PROMINENCE if chosen else needed_prominence([one.score for one in curve])
     peaks = [peak for peak, prominence in prominences.items() if prominence >= needed]
     peaks.sort(key=lambda peak: (-curve[peak].score, peak))
+    usual = median(one.score for one in curve) if curve else 0.0
     spans: list[Span] = []
     taken: set[int] = set()
     for peak in peaks:
         if peak in taken or (min_score is not None and curve[peak].score < min_score):
             continue
-        span = grow(curve, peak, prominences[peak], taken, min_seconds, max_seconds)
+        height = min(prominences[peak], max(curve[peak].score - usual, MIN_PROMINENCE))
+        floor = curve[peak].score - (1.0 - GROWTH_SHARE) * height
+        span = grow(curve, peak, floor, taken, min_seconds, max_seconds)
         if span is not None:
             spans.append(span)
             taken.update(range(span.first, span.last + 1))
     spans = merge_touching(curve, sorted(spans, key=lambda span: span.first), max_seconds)
     best = sorted(spans, key=lambda span: (-span.score, span.first))[:top]
-    return [as_highlight(curve, scored, span, max_seconds) for span in sorted(best, key=lambda span: span.first)]
+    highlights: list[Highlight] = []
+    for span in sorted(best, key=lambda span: span.first):
+        start, end = limits(curve, span, max_seconds)
+        if lead_in:
+            free = highlights[-1].end if highlights else 0.0
+            start = led_in(scored, start, lead_in, max(free, end - max_seconds))
+        highlights.append(
+            Highlight(start, end, span.score, segments_in(scored, start, end), words_in(scored, start, end))
+        )
+    return highlights
 
 
 def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = None) -> list[Predicted]:
@@ -168,16 +183,15 @@ def needed_prominence(scores: Sequence[float]) -> float:
 def grow(
     curve: Sequence[Predicted],
     peak: int,
-    prominence: float,
+    floor: float,
     taken: AbstractSet[int],
     min_seconds: float,
     max_seconds: float,
 ) -> Span | None:
-    """The span of a peak: neighbours that keep GROWTH_SHARE of its prominence, more of them up to the minimum length.
+    """The span of a peak: neighbours not below the floor, and lower ones too up to the minimum length.
 
     Spans that higher peaks took stay theirs. None where they, gaps and the stream's ends leave too little room.
     """
-    floor = curve[peak].score - (1.0 - GROWTH_SHARE) * prominence
     first = last = peak
     while True:
         neighbours = []
@@ -219,16 +233,23 @@ def length(curve: Sequence[Predicted], first: int, last: int) -> float:
     return curve[last].end - curve[first].start
 
 
-def as_highlight(
-    curve: Sequence[Predicted], scored: Sequence[ScoredSegment], span: Span, max_seconds: float
-) -> Highlight:
-    """A span as a highlight; where whole stretches are longer than the maximum, the lower end is cut."""
+def limits(curve: Sequence[Predicted], span: Span, max_seconds: float) -> tuple[float, float]:
+    """Start and end of a span; where whole stretches are longer than the maximum, the lower end is cut."""
     start, end = curve[span.first].start, curve[span.last].end
     if curve[span.first].score < curve[span.last].score:
-        start = max(start, end - max_seconds)
-    else:
-        end = min(end, start + max_seconds)
-    return Highlight(start, end, span.score, segments_in(scored, start, end), words_in(scored, start, end))
+        return max(start, end - max_seconds), end
+    return start, min(end, start + max_seconds)
+
+
+def led_in(scored: Sequence[ScoredSegment], start: float, segments: int, earliest: float) -> float:
+    """A start moved back by so many segments, as far as media goes on without a gap and not before `earliest`."""
+    breaks = gap_times(scored)
+    for one in reversed(scored):
+        if segments == 0 or one.start < earliest - SAME_TIME or any(abs(time - start) <= SAME_TIME for time in breaks):
+            break
+        if abs(one.end - start) <= SAME_TIME:
+            start, segments = one.start, segments - 1
+    return start
 
 
 def ranks(highlights: Sequence[Highlight]) -> list[int]:

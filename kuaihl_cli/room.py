@@ -116,7 +116,7 @@ def finish_room(
     from kuaihl.engines.offline_highlights import find_highlights
     from kuaihl.engines.snapping import snap_highlights
 
-    found = find_highlights(scored, top=settings.top, min_score=settings.min_score)
+    found = find_highlights(scored, top=settings.top, min_score=settings.min_score, lead_in=settings.lead_in)
     highlights = snap_highlights(found, scored)
     clips: list[Clip | None] = []
     if settings.clips and highlights:
@@ -143,6 +143,7 @@ def finish_room(
                 "frames": settings.frames,
                 "top": settings.top,
                 "min_score": settings.min_score,
+                "lead_in": settings.lead_in,
                 "comments": str(room.comments) if room.comments else None,
                 "comments_offset": settings.comments_offset,
                 "streamer": room.streamer,
@@ -166,8 +167,10 @@ def comment_feed(room: Room, settings: ScoreSettings, progress: Progress, *, is_
     if is_live:
         return FollowedComments(room.comments, offset=settings.comments_offset)
     found = read_comment_file(room.comments, offset=settings.comments_offset)
-    left_out = f" ({found.skipped} entries left out)" if found.skipped else ""
-    progress.message(f"{len(found.comments)} comments from {room.comments.name}, {found.format}{left_out}")
+    asides = [f"{found.skipped} entries left out"] if found.skipped else []
+    asides += [f"{found.before_start} from before the stream's start"] if found.before_start else []
+    aside = f" ({', '.join(asides)})" if asides else ""
+    progress.message(f"{len(found.comments)} comments from {room.comments.name}, {found.format}{aside}")
     return CommentTrack(found.comments)
 
 

@@ -17,6 +17,7 @@ class ScoreSettings:
     threads: int | None
     top: int | None
     min_score: float | None
+    lead_in: int
     clips: bool
     plot: bool
     formats: str

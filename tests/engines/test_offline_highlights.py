@@ -33,6 +33,37 @@ def test_a_highlight_lies_where_the_score_points_to_one_segment_later() -> None:
     assert highlight.text == "words of 11 words of 12"
 
 
+def test_a_lead_in_begins_with_the_segment_after_which_the_score_rose() -> None:
+    scores = quiet(40)
+    scores[10] = scores[11] = 0.8
+    (highlight,) = find_highlights(scored_stream(scores), lead_in=1)
+    assert (highlight.start, highlight.end) == (300.0, 390.0)
+    assert highlight.segments == (10, 11, 12)
+    assert highlight.text == "words of 10 words of 11 words of 12"
+
+
+def test_a_lead_in_stops_at_the_streams_start() -> None:
+    (highlight,) = find_highlights(scored_stream([0.4, 0.8, 0.4, 0.4]), lead_in=9)
+    assert (highlight.start, highlight.end) == (0.0, 90.0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_lead_in_crosses_no_gap_no_other_highlight_and_no_maximum_length(seed: int) -> None:
+    stream = random_stream(seed)
+    plain, led = (find_highlights(stream, lead_in=segments) for segments in (0, 2))
+    assert [(one.end, one.score) for one in led] == [(one.end, one.score) for one in plain]
+    for before, one in zip(plain, led, strict=True):
+        assert one.start <= before.start
+        assert one.end - one.start <= 120.001
+        assert not any(one.start < gap < before.start + 0.001 for gap in gap_times(stream) if gap > one.start + 0.001)
+    assert all(first.end <= second.start + 0.001 for first, second in pairwise(led))
+
+
+def test_a_peak_takes_no_neighbour_that_is_nearer_to_the_usual_score_than_to_its_own() -> None:
+    scores = [0.46, 0.47, 0.48, 0.57, 0.33, 0.34, 0.60, 0.46, 0.44]  # the deep after the peak lowers its saddle
+    assert spans(find_highlights(scored_stream(scores), min_score=0.5)) == [(120.0, 150.0), (210.0, 240.0)]
+
+
 def test_nobody_predicted_the_first_segment() -> None:
     scores = [0.9, 0.4, 0.4, 0.4]  # the first score is of the second segment
     assert spans(find_highlights(scored_stream(scores))) == [(30.0, 60.0)]
