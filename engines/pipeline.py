@@ -17,6 +17,7 @@ from kuaihl.engines.segment import ScoredSegment
 from kuaihl.engines.segmenter import CommentFeed, FrameFinder, segments
 from kuaihl.engines.source import Source
 from kuaihl.engines.stages import run_stage
+from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
     from kuaihl.engines.profiles import Encoders
@@ -39,8 +40,9 @@ def score_source(
     """Score an open source segment by segment, until it ends or `stop` is set, and close it.
 
     What was read before `stop` is still scored. `language` is what is spoken, None to detect it; `exact` finds frames
-    by random access in place of keyframes. Raises SourceError where reading fails before any media has come.
+    by random access in place of keyframes. Raises SourceError where reading ends before any media has come.
     """
+    scored_any = False
     with ExitStack() as stack:
         stack.enter_context(source)
         # A pipe's writer may fall silent as a network may; both are read so that `stop` is heard all the same.
@@ -56,4 +58,7 @@ def score_source(
         for encoded in encode(ready, encoders, batch=batch, language=language):
             with encoders.times.stage("head"):
                 scored = scorer.score(encoded)
+            scored_any = True
             yield scored
+        if not scored_any and not stop.is_set():
+            raise SourceError(f"{source.name}: holds no picture and no sound that can be read; check that it is whole")

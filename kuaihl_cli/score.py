@@ -78,7 +78,7 @@ def check_before_loading(
     from kuaihl_cli.writers import parse_formats
 
     parse_formats(settings.formats)
-    taken = [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if (output / name).exists()]
+    taken = [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if holds_something(output / name)]
     if taken and not force:
         raise UsageError(f"{output} already holds {taken[0]}; --force overwrites it, --output names another folder")
     is_stream = source == "-" or "://" in source
@@ -92,6 +92,11 @@ def check_before_loading(
         open_source(source).close()
     if comments is not None and comments != Path("-") and not comments.is_file():
         raise UsageError(f"{comments}: no such file of comments")
+
+
+def holds_something(file: Path) -> bool:
+    """Whether there is anything to lose: a run that failed at once leaves an empty file of scores."""
+    return file.exists() and (not file.is_file() or file.stat().st_size > 0)
 
 
 def run(room: Room, settings: ScoreSettings, *, as_json: bool, quiet: bool, verbose: bool) -> int:
