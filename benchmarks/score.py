@@ -21,14 +21,14 @@ THREADS = "2"
 
 
 def repeated(video: Path, minutes: float, folder: Path) -> Path:
-    """The video over and over again, by stream copy, as one MP4 of at least that many minutes."""
+    """The video over and over again, by stream copy, as one Matroska file of about that many minutes."""
     seconds = float(
         subprocess.check_output(
             ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(video)]
         )
     )
     times = max(1, round(minutes * 60 / seconds))
-    target = folder / "speech.mp4"
+    target = folder / "speech.mkv"
     command = [
         "ffmpeg",
         "-v",
