@@ -13,7 +13,7 @@ from kuaihl_cli.options import debug_option
     "--output", "-o", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Where the bundle goes."
 )
 @click.option("--rooms", type=click.IntRange(20), default=800, show_default=True, help="Simulated rooms to train on.")
-@click.option("--epochs", type=click.IntRange(1), default=14, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
 @debug_option
@@ -48,3 +48,6 @@ def cold_start(output: Path, rooms: int, epochs: int, seed: int, threads: int | 
     for name, found in trained.metrics["kendall_tau_a_room"].items():
         low, high = found["ci95"]
         print(f"{name:<40} tau {found['tau']:.3f}  [{low:.3f}, {high:.3f}]")
+    margin = trained.metrics["margin_over_best_rule"]
+    low, high = margin["ci95"]
+    print(f"{'head less ' + margin['rule'] + ', room by room':<40} tau {margin['tau']:.3f}  [{low:.3f}, {high:.3f}]")

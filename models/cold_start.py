@@ -59,10 +59,11 @@ class ColdStart:
     score_quantiles: dict[str, float]
 
 
-def simulate(count: int, bank: FeatureBank, seed: int) -> SimulatedSet:
-    """Rooms of streamers of their own; another seed gives other streamers."""
-    random = np.random.default_rng(seed)
-    rooms = draw_rooms(count, draw_streamers(STREAMERS, random), bank.styles, random)
+def simulate(count: int, bank: FeatureBank, seed: int, first_room: int = 0) -> SimulatedSet:
+    """Rooms of streamers of their own: another seed gives others, another `first_room` other rooms of the same."""
+    streamers = draw_streamers(STREAMERS, np.random.default_rng(seed))
+    random = np.random.default_rng((seed, first_room))
+    rooms = draw_rooms(count, streamers, bank.styles, random)
     return SimulatedSet(rooms, [features_of(room, bank, random) for room in rooms], bank)
 
 
@@ -77,8 +78,8 @@ def train_cold_start(
 ) -> ColdStart:
     """Train the edge head and measure it; the epoch with the best validation tau is kept.
 
-    Validation rooms are new rooms of new streamers out of the training bank; held-out rooms are touched once, at the
-    end.
+    Every epoch has `rooms` new rooms: simulated ones cost nothing, and none is learned by heart. Validation rooms are
+    new rooms of new streamers out of the training bank; held-out rooms are touched once, at the end.
     """
     import torch
 
@@ -86,7 +87,6 @@ def train_cold_start(
     from kuaihl.models.objective import Objective, losses
 
     torch.manual_seed(seed)
-    train = simulate(rooms, train_bank, seed)
     validation = simulate(max(20, rooms // 10), train_bank, seed + 1)
     held_out = simulate(max(20, rooms // 5), held_out_bank, seed + 2)
     dims = replace(EDGE_DIMS, streamers=STREAMERS, id_dropout=ID_DROPOUT)
@@ -104,6 +104,7 @@ def train_cold_start(
         total = 0.0
         batches = 0
         network.train()
+        train = simulate(rooms, train_bank, seed, first_room=epoch * rooms)
         for batch in training_batches(train, random):
             terms = losses(network, objective, *batch)
             optimiser.zero_grad()
@@ -139,7 +140,7 @@ def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterat
             part = slice(start, start + SEQUENCE)
             rate, usable = labels_of(room)
             visual.append(shown(data.bank, tuple(each[part] for each in features.visual), random))
-            text.append(data.bank.text[tuple(each[part] for each in features.text)])
+            text.append(said(data.bank, tuple(each[part] for each in features.text), random))
             labels.append(rate[part])
             valid.append(usable[part])
             streamer.append(room.streamer + 1)
@@ -180,6 +181,14 @@ def shown(bank: FeatureBank, where: tuple[NDArray[np.int64], ...], random: np.ra
     share = np.float32(random.uniform(0.0, ELSEWHERE))
     elsewhere = own[int(random.integers(len(own)))][:, random.permutation(own.shape[-1])]
     mixed: NDArray[np.float32] = (1 - share) * own + share * elsewhere
+    return mixed
+
+
+def said(bank: FeatureBank, where: tuple[NDArray[np.int64], ...], random: np.random.Generator) -> NDArray[np.float32]:
+    """Words [S, d_t] of a training stretch, each part way to another text of its kind: the bank has few of each."""
+    other = (*where[:-1], random.integers(bank.text.shape[-2], size=len(where[-1])))
+    share = random.uniform(0.0, 0.5, size=(len(where[-1]), 1)).astype(np.float32)
+    mixed: NDArray[np.float32] = (1 - share) * bank.text[where] + share * bank.text[other]
     return mixed
 
 
@@ -230,22 +239,25 @@ def measure(
         "ceiling: the next segment's true rate": [np.append(room.rate[1:], 0.0) for room in rooms],
         "this segment's true rate": [room.rate for room in rooms],
     }
-    table = {}
+    table, taus = {}, {}
     for name, contender in contenders.items():
-        taus = np.array(room_taus(contender, rooms))
-        means = taus[random.integers(len(taus), size=(BOOTSTRAPS, len(taus)))].mean(axis=1)
-        low, high = np.quantile(means, (0.025, 0.975))
-        table[name] = {
-            "tau": round(float(taus.mean()), 3),
-            "ci95": [round(float(low), 3), round(float(high), 3)],
-            "tau_overall": round(overall_tau(contender, rooms), 3),
-        }
+        taus[name] = np.array(room_taus(contender, rooms))
+        table[name] = interval(taus[name], random) | {"tau_overall": round(overall_tau(contender, rooms), 3)}
+    best = max(RULES, key=lambda rule: float(taus[rule].mean()))
     return {
         "kendall_tau_a_room": table,
+        "margin_over_best_rule": interval(taus["head"] - taus[best], random) | {"rule": best},  # room by room
         "held_out_rooms": len(rooms),
         "held_out_segments": sum(len(room.rate) for room in rooms),
         "validation_tau": round(validation_tau, 3),
     }
+
+
+def interval(values: NDArray[np.float64], random: np.random.Generator) -> dict[str, Any]:
+    """The mean of one value a room, with its 95% bootstrap interval over rooms."""
+    means = values[random.integers(len(values), size=(BOOTSTRAPS, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return {"tau": round(float(values.mean()), 3), "ci95": [round(float(low), 3), round(float(high), 3)]}
 
 
 def without_streamers(network: "KuaiHL") -> "KuaiHL":
