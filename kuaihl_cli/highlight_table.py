@@ -3,15 +3,17 @@
 import sys
 from collections.abc import Sequence
 
+from kuaihl.engines.offline_highlights import ranks
 from kuaihl.engines.segment import Highlight
 from kuaihl_cli.progress import excerpt
 from kuaihl_cli.timecode import format_timecode
 
 
 def print_highlights(highlights: Sequence[Highlight]) -> None:
-    """Write the highlights to standard output, best known by their score, in order of time."""
+    """Write the highlights to standard output in order of time, each with its rank, 1 for the best."""
+    ranked = list(zip(ranks(highlights), highlights, strict=True))
     if not sys.stdout.isatty():
-        for rank, highlight in enumerate(highlights, start=1):
+        for rank, highlight in ranked:
             print(
                 rank,
                 format_timecode(highlight.start),
@@ -28,12 +30,12 @@ def print_highlights(highlights: Sequence[Highlight]) -> None:
         Console().print("no highlights: no part of the stream stands out", style="dim")
         return
     table = Table(title="Highlights", title_justify="left", header_style="bold", expand=False)
-    table.add_column("#", justify="right")
+    table.add_column("rank", justify="right")
     for name in ("from", "to"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("score", justify="right", style="cyan")
     table.add_column("words", overflow="ellipsis", max_width=70)
-    for rank, highlight in enumerate(highlights, start=1):
+    for rank, highlight in ranked:
         table.add_row(
             str(rank),
             format_timecode(highlight.start),
