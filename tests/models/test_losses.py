@@ -161,11 +161,12 @@ def test_alignment_loss_is_the_literal_one_over_the_same_draws(swap: bool) -> No
         for room, length in enumerate(lengths.tolist())
     ]
 
-    def ours(x: Tensor) -> Tensor:
-        return alignment_loss(x, visual, valid, swap=swap, generator=torch.Generator().manual_seed(7))
+    def ours(both: Tensor) -> Tensor:
+        return alignment_loss(both[0], both[1], valid, swap=swap, generator=torch.Generator().manual_seed(7))
 
-    value, slope = gradient(ours, text)
-    expected, expected_slope = gradient(lambda x: literal_alignment(x, visual, rooms, orders), text)
+    both = torch.stack([text, visual])  # words and pictures each have their gradient
+    value, slope = gradient(ours, both)
+    expected, expected_slope = gradient(lambda x: literal_alignment(x[0], x[1], rooms, orders), both)
     torch.testing.assert_close(value.double(), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(slope, expected_slope, rtol=1e-3, atol=1e-5)
 
@@ -232,6 +233,61 @@ def test_the_total_is_the_weighted_sum_and_every_switch_turns_one_off() -> None:
     nothing.total.backward()
     assert nothing.total == 0
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in network.parameters())
+
+
+OBJECTIVES = [
+    Objective(),
+    Objective(pair=0.0, align=0.0),
+    Objective(point=0.0, align=0.0),
+    Objective(point=0.0, pair=0.0),
+    Objective(pair_variant="pair0", align_variant="align_noswap"),
+    Objective(0.2, 0.3, 0.5, pair_variant="pair1"),
+    Objective(pair_variant="pair2"),
+]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_losses_together_and_alone_are_the_literal_sum_down_to_every_weight(objective: Objective) -> None:
+    network = small_network(dropout=0.0).double()
+    visual, text = (features.double() for features in stream(SMALL, 5, rooms=3))
+    streamer, there = torch.tensor([0, 1, 2]), torch.ones(3, 5, dtype=torch.bool)
+    there[1, :2] = False  # a room begins
+    labels = torch.randint(0, 5, (3, 5), generator=torch.Generator().manual_seed(0)) / 4
+    counted = there & (labels != 0.5)
+
+    def literal_total() -> Tensor:
+        tokens = network.embed(visual, text)
+        words, pictures = tokens[:, :, -1], tokens[:, :, :-1].mean(dim=2)
+        logits = network.predict(tokens, streamer, there)
+        rooms = [[0, 1, 2, 3, 4], [2, 3, 4], [0, 1, 2, 3, 4]]
+        front = torch.tensor([[0, 1, 2, 3, 4], [2, 3, 4, 0, 1], [0, 1, 2, 3, 4]])  # padding to the end
+        cost = pair_costs(*(part.detach().take_along_dim(front[:, :, None], 1) for part in (words, pictures)))
+        torch.manual_seed(7)
+        lengths = torch.tensor([5, 3, 5])
+        swaps = objective.align_variant == "align"
+        positive = swapped_order(1 - cost, lengths) if swaps else torch.arange(5).expand(3, 5)
+        negative = random_orders(cost, lengths, objective.negatives)
+        orders = [
+            [order[: len(room)].tolist() for order in (positive[which], *negative[which])]
+            for which, room in enumerate(rooms)
+        ]
+        return (
+            objective.point * literal_point(logits, labels, counted)
+            + objective.pair * literal_pair(objective.pair_variant, logits, labels, counted)
+            + objective.align * literal_alignment(words, pictures, rooms, orders)
+        )
+
+    expected = literal_total()
+    expected_slopes = torch.autograd.grad(expected, list(network.parameters()), allow_unused=True)
+    torch.manual_seed(7)
+    total = losses(network, objective, visual, text, streamer, labels, counted, there).total
+    slopes = torch.autograd.grad(total, list(network.parameters()), allow_unused=True)
+    torch.testing.assert_close(total.double(), expected, rtol=1e-4, atol=1e-5)
+    for (name, parameter), slope, wanted in zip(network.named_parameters(), slopes, expected_slopes, strict=True):
+        none = torch.zeros_like(parameter)
+        torch.testing.assert_close(
+            none if slope is None else slope, none if wanted is None else wanted, rtol=2e-3, atol=1e-4, msg=name
+        )
 
 
 def test_a_small_network_learns_to_rank_by_the_total() -> None:
