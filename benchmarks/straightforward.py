@@ -46,7 +46,7 @@ def load_bert() -> tuple[Any, Any]:
         intermediate_size=dims.feed_forward,
         max_position_embeddings=dims.positions,
         type_vocab_size=dims.types,
-        layer_norm_eps=dims.epsilon,
+        layer_norm_eps=dims.norm_eps,
     )
     model = BertModel(config, add_pooling_layer=False)
     state = dict(read_state(file))
