@@ -65,7 +65,8 @@ def swapped_order(
     there = order < lengths[:, None]
     allowed = (later & there[:, :, None] & there[:, None, :]).flatten(1)  # [B, S*S]
     none = ~allowed.any(dim=1, keepdim=True)  # a sample of one segment "swaps" it with itself
-    logits = (similarity.flatten(1) / gamma).masked_fill(~allowed, float("-inf")).masked_fill(none, 0.0)
+    likely = similarity.flatten(1).nan_to_num() / gamma  # diverged weights are to end in a loss of NaN, not in the draw
+    logits = likely.masked_fill(~allowed, float("-inf")).masked_fill(none, 0.0)
     drawn = torch.multinomial(torch.softmax(logits, dim=1), 1, generator=generator).masked_fill(none, 0)  # [B, 1]
     first, second = drawn // segments, drawn % segments
     return order.scatter(1, first, second).scatter(1, second, first)
