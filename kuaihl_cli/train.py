@@ -1,0 +1,214 @@
+"""`kuaihl train DATASET -o BUNDLE`: train a network on a KLive data set and keep the best in a bundle."""
+
+import os
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kuaihl.models.errors import UsageError
+from kuaihl.models.training_plan import ABLATIONS, BATCH, EPOCHS, LEARNING_RATE, PRECISIONS, TrainingPlan, text_without
+from kuaihl_cli.options import debug_option
+
+if TYPE_CHECKING:
+    from kuaihl.models.klive import KLive
+    from kuaihl.models.training import Trained
+
+EXIT_INTERRUPTED = 130
+ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "showme")
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), required=True, metavar="BUNDLE",
+    help="Where the bundle goes; checkpoints and the log go to BUNDLE.training beside it.",
+)  # fmt: skip
+@click.option(
+    "--arch", type=click.Choice(ARCHITECTURES), default="kuaihl", show_default=True,
+    help="The paper's model, or a baseline of its Table I.",
+)  # fmt: skip
+@click.option(
+    "--loss-weights", type=click.FloatRange(0.0), nargs=3, default=(0.65, 0.15, 0.20), show_default=True,
+    metavar="POINT PAIR ALIGN", help="Weights of the three losses (eq. 13); 0 turns one off.",
+)  # fmt: skip
+@click.option(
+    "--pair", type=click.Choice(["pair0", "pair1", "pair2", "pair3", "off"]), default="pair3", show_default=True,
+    help="Pairwise loss: plain, with a border, border as midpoint, both (eq. 9-12).",
+)  # fmt: skip
+@click.option(
+    "--align", type=click.Choice(["align", "align_noswap", "off"]), default="align", show_default=True,
+    help="Alignment of words and pictures (eq. 4-7), with or without the swap.",
+)  # fmt: skip
+@click.option(
+    "--without", type=click.Choice(ABLATIONS), multiple=True,
+    help="Train without one of the inputs; may be repeated (Table III).",
+)  # fmt: skip
+@click.option("--epochs", type=click.IntRange(1), default=EPOCHS, show_default=True)
+@click.option(
+    "--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Windows a step, over all processes."
+)
+@click.option(
+    "--lr", type=click.FloatRange(0.0, min_open=True), default=LEARNING_RATE, show_default=True, help="Adam's."
+)
+@click.option("--width", type=click.IntRange(8), help="Width of the network; by default what suits the features.")
+@click.option("--layers", type=click.IntRange(1), help="Perceiver layers.")
+@click.option("--heads", type=click.IntRange(1), help="Attention heads.")
+@click.option("--window", type=click.IntRange(2), help="Segments that the model may look back, 20 by default.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="no", show_default=True,
+    help="Mixed precision; fp16 needs a GPU.",
+)  # fmt: skip
+@click.option("--device", default="auto", show_default=True, envvar="KUAIHL_DEVICE", help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint, if there is one.")
+@click.option("--force", is_flag=True, help="Start over where an earlier run left a bundle or a checkpoint.")
+@click.option(
+    "--checkpoint-minutes", type=click.FloatRange(0.0), default=15.0, show_default=True, metavar="MIN",
+    help="A checkpoint is written so often, and after every epoch.",
+)  # fmt: skip
+@click.option(
+    "--tensorboard",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write TensorBoard scalars (needs tensorboardX).",
+)
+@click.option("--licence", default="", metavar="TEXT", help="Licence of the weights, for the bundle.")
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+@debug_option
+def train(dataset: Path, output: Path, **options: Any) -> int:
+    """Train on DATASET, a folder that `kuaihl dataset build` or `simulate` made, and write BUNDLE.
+
+    The defaults are the paper's. After each epoch the validation rooms are scored; the network of the best Kendall tau
+    is kept. Ctrl-C saves a checkpoint; --resume goes on from it to the very same losses. Several processes or GPUs:
+    accelerate launch -m kuaihl_cli train … (docs/training.md).
+    """
+    folder = output.with_name(f"{output.name}.training")
+    refuse_to_overwrite(output, folder, resume=options["resume"], force=options["force"])
+    from kuaihl.models.klive import open_klive
+
+    data = open_klive(dataset)
+    plan = plan_of(data, **options)
+    return run(data, plan, output, folder, options)
+
+
+def refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool) -> None:
+    """Hours of training are not to be lost by a command typed twice. Raises UsageError."""
+    from kuaihl.models.checkpoint import CHECKPOINT_FILE
+
+    if resume and force:
+        raise UsageError("--resume goes on and --force starts over: give one of them")
+    for path in (folder / CHECKPOINT_FILE, output):
+        if path.exists() and not (resume or force):
+            raise UsageError(f"{path} is there already; --resume goes on with that run, --force starts over")
+
+
+def plan_of(data: "KLive", **options: Any) -> TrainingPlan:
+    """The options as a plan for this data set. Raises UsageError, ModelError for a network that cannot be."""
+    from kuaihl.models.objective import Objective
+    from kuaihl.models.streamer_index import streamer_index
+    from kuaihl.models.training_plan import dims_for
+
+    shape = {name: options[name] for name in ("width", "layers", "heads", "window")}
+    point, pair, align = options["loss_weights"]
+    return TrainingPlan(
+        architecture=options["arch"],
+        dims=dims_for(data.facts, len(streamer_index(data.rooms)), options["without"], **shape),
+        objective=Objective(
+            point=point,
+            pair=0.0 if options["pair"] == "off" else pair,
+            align=0.0 if options["align"] == "off" else align,
+            pair_variant="pair3" if options["pair"] == "off" else options["pair"],
+            align_variant="align" if options["align"] == "off" else options["align"],
+        ),
+        text=text_without(options["without"]),
+        epochs=options["epochs"],
+        batch=options["batch"],
+        learning_rate=options["lr"],
+        seed=options["seed"],
+        precision=options["precision"],
+    )
+
+
+def run(data: "KLive", plan: TrainingPlan, output: Path, folder: Path, options: dict[str, Any]) -> int:
+    """Train, show it, write the bundle; gives the exit code."""
+    import torch
+
+    from kuaihl.models.training import train as train_network
+    from kuaihl_cli.score import stopped_by_signals
+    from kuaihl_cli.training_log import hearers
+
+    if options["threads"]:
+        torch.set_num_threads(options["threads"])
+    with (
+        stopped_by_signals() as stop,
+        hearers(folder, plan.batch, options["tensorboard"], quiet=options["quiet"]) as tell,
+    ):
+        trained = train_network(
+            data,
+            plan,
+            folder=folder,
+            resume=options["resume"],
+            device=options["device"],
+            checkpoint_seconds=60 * options["checkpoint_minutes"],
+            tell=tell,
+            keep=lambda best: write_bundle(output, best, data, options["licence"]),
+            should_stop=stop.is_set,
+        )
+    if trained is None:
+        print(f"stopped, checkpoint saved; go on with: {resume_command()}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if int(os.environ.get("RANK", "0")) == 0:
+        write_bundle(output, trained, data, options["licence"])
+        best = trained.best
+        print(f"{output}: epoch {best.epoch}, validation tau {best.tau:.3f}, a room {best.tau_a_room:.3f}")
+    return 0
+
+
+def write_bundle(output: Path, trained: "Trained", data: "KLive", licence: str) -> None:
+    """The best network with all that is known of how it came about. Raises ModelError."""
+    from kuaihl.models.bundle import save_bundle
+
+    facts, plan = data.facts, trained.plan
+    save_bundle(
+        output,
+        trained.network,
+        architecture=plan.architecture,
+        profile=facts.profile,
+        encoders=facts.encoders,
+        label=facts.label,
+        licence_weights=licence,
+        licence_data=facts.licence,
+        segment_seconds=facts.segment_seconds,
+        streamers=trained.streamers,
+        score_quantiles=trained.score_quantiles,
+        metrics={
+            "command": command(),
+            "validation": asdict(trained.best),
+            "history": [asdict(epoch) for epoch in trained.history],
+            "plan": {name: value for name, value in asdict(plan).items() if name != "dims"},
+            "data": {
+                "name": data.path.resolve().name,
+                "rooms": {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")},
+                "segments": {
+                    split: sum(room.segments for room in data.rooms_of(split))
+                    for split in ("train", "validation", "test")
+                },
+            },
+        },
+    )
+
+
+def command() -> str:
+    """The command as it was typed."""
+    return shlex.join(["kuaihl", *sys.argv[1:]])
+
+
+def resume_command() -> str:
+    """The same command, going on."""
+    words = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
+    return shlex.join(["kuaihl", *words, "--resume"])

@@ -1,0 +1,178 @@
+"""What a training run tells: to the person, to `log.jsonl` beside the checkpoint, and to TensorBoard if asked.
+
+All hear of the same reports, in the main process alone, so whatever they open is opened at the first one.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kuaihl.models.errors import UsageError
+from kuaihl.models.training_report import EpochReport, StepReport
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Report = StepReport | EpochReport
+Hearer = Callable[[Report], None]
+
+LOG_FILE = "log.jsonl"
+SECONDS_A_LINE = 10.0  # at most, where there is no terminal
+
+
+@contextmanager
+def hearers(folder: Path, batch: int, tensorboard: Path | None, *, quiet: bool) -> Iterator[Hearer]:
+    """One function that passes a report on to all. Raises UsageError where TensorBoard is asked for and cannot be."""
+    with ExitStack() as open_things:
+        heard_by: list[Hearer] = [JsonLog(folder / LOG_FILE)]
+        if tensorboard:
+            heard_by.append(Scalars(tensorboard, open_things))
+        if not quiet:
+            heard_by.append(Bar(batch, open_things) if sys.stderr.isatty() else Lines(batch))
+
+        def tell(report: Report) -> None:
+            for hear in heard_by:
+                hear(report)
+
+        yield tell
+
+
+class JsonLog:
+    """A line a report. What an interrupted run wrote beyond its checkpoint is written anew, so it is cut off first."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.begun = False
+
+    def __call__(self, report: Report) -> None:
+        facts = asdict(report)
+        if not self.begun:
+            self.begun = True
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            kept = [line for line in self._lines() if before(json.loads(line), facts)]
+            self.file.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        with self.file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(facts) + "\n")
+
+    def _lines(self) -> list[str]:
+        return self.file.read_text(encoding="utf-8").splitlines() if self.file.exists() else []
+
+
+def before(line: dict[str, float], first: dict[str, float]) -> bool:
+    """Whether a report of an earlier run precedes the first one of this."""
+    if "step" in line and "step" in first:
+        return line["step"] < first["step"]
+    return line["epoch"] < first["epoch"]
+
+
+class Scalars:
+    """TensorBoard's event files, by tensorboardX, which needs neither TensorFlow nor the viewer."""
+
+    def __init__(self, folder: Path, open_things: ExitStack) -> None:
+        try:
+            from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise UsageError("--tensorboard needs tensorboardX: pip install 'kuaihl[train]'") from error
+        self.folder, self.make, self.open_things = folder, SummaryWriter, open_things
+        self.writer: Any = None
+
+    def __call__(self, report: Report) -> None:
+        facts = asdict(report)
+        at = facts["step"] if isinstance(report, StepReport) else report.epoch
+        if self.writer is None:
+            self.writer = self.make(str(self.folder), purge_step=facts.get("step"))
+            self.open_things.callback(self.writer.close)
+        for name in ("total", "point", "pair", "align"):
+            if name in facts:
+                self.writer.add_scalar(f"loss/{name}", facts[name], at)
+        for name in ("tau", "tau_a_room"):
+            if name in facts:
+                self.writer.add_scalar(f"validation/{name}", facts[name], at)
+
+
+class Rate:
+    """Windows a second since this process began: what an earlier run did before a resume counts for nothing."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.since: tuple[int, float] | None = None
+
+    def of(self, step: int) -> float:
+        now = time.monotonic()
+        if self.since is None:
+            self.since = step, now
+        first, began = self.since
+        return self.batch * (step - first) / (now - began) if step > first else 0.0
+
+
+class Lines:
+    """Plain lines for logs and pipes: the loss now and then, every epoch's tau."""
+
+    def __init__(self, batch: int) -> None:
+        self.rate, self.last = Rate(batch), float("-inf")
+
+    def __call__(self, report: Report) -> None:
+        if isinstance(report, EpochReport):
+            print(epoch_line(report), file=sys.stderr, flush=True)
+            return
+        rate = self.rate.of(report.step)
+        if time.monotonic() - self.last >= SECONDS_A_LINE:
+            self.last = time.monotonic()
+            print(
+                f"step {report.step}/{report.steps}  {terms(report)}  {rate:.0f} windows/s", file=sys.stderr, flush=True
+            )
+
+
+class Bar:
+    """A bar over all steps with the loss terms, the speed and the time left; the epochs' lines scroll above it."""
+
+    def __init__(self, batch: int, open_things: ExitStack) -> None:
+        self.rate, self.open_things = Rate(batch), open_things
+        self.progress: Progress | None = None
+
+    def __call__(self, report: Report) -> None:
+        if self.progress is None:
+            self.progress = self.open_things.enter_context(rich_progress())
+            self.task = self.progress.add_task("training", total=None, terms="")
+        if isinstance(report, EpochReport):
+            self.progress.console.print(epoch_line(report), markup=False, highlight=False)
+            return
+        self.progress.update(
+            self.task,
+            description=f"epoch {report.epoch}",
+            total=report.steps,
+            completed=report.step,
+            terms=f"{terms(report)}  {self.rate.of(report.step):.0f} windows/s",
+        )
+
+
+def rich_progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        "{task.description}",
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[terms]}"),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def terms(report: StepReport) -> str:
+    """The losses of a report, those that are off left out."""
+    named = {"loss": report.total, "point": report.point, "pair": report.pair, "align": report.align}
+    return "  ".join(f"{name} {value:.4f}" for name, value in named.items() if value)
+
+
+def epoch_line(report: EpochReport) -> str:
+    """An epoch as a person reads it."""
+    best = "  best so far, kept" if report.best else ""
+    taus = f"validation tau {report.tau:.3f}  a room {report.tau_a_room:.3f}"
+    return f"epoch {report.epoch}  loss {report.loss:.4f}  {taus}{best}"

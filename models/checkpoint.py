@@ -1,0 +1,94 @@
+"""A checkpoint: all that a training run needs to go on as if it had never stopped, in one safetensors file, no pickle.
+
+Weights, Adam's moments and running sums are tensors; the position, the plan and the history are JSON in the file's
+header. The position tells the order of the data and every random draw too: each step seeds its own (`training`).
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kuaihl.models.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+    from torch.optim import Optimizer
+
+CHECKPOINT_FORMAT = 1
+CHECKPOINT_FILE = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """As read: `tensors` by name, all on the CPU, and `facts` as they were given."""
+
+    file: Path
+    tensors: Mapping[str, "Tensor"]
+    facts: Mapping[str, Any]
+
+
+def save_checkpoint(file: Path, tensors: Mapping[str, "Tensor"], facts: Mapping[str, Any]) -> None:
+    """Write both, whole or not at all. Raises ModelError where the place cannot be written."""
+    from safetensors.torch import save
+
+    header = {"format": str(CHECKPOINT_FORMAT), "facts": json.dumps(facts, ensure_ascii=False)}
+    data = save({name: part.detach().cpu().contiguous() for name, part in tensors.items()}, metadata=header)
+    fresh = file.with_suffix(".new")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(file)
+    except OSError as error:
+        raise ModelError(
+            f"{file}: cannot be written ({error.strerror}); free some space or choose another place"
+        ) from error
+
+
+def load_checkpoint(file: Path) -> Checkpoint:
+    """Read what `save_checkpoint` wrote. Raises ModelError where the file is damaged or of another version."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            header = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
+        if header.get("format") != str(CHECKPOINT_FORMAT):
+            raise ModelError(f"{file}: checkpoint format {header.get('format')}, this kuaihl reads {CHECKPOINT_FORMAT}")
+        return Checkpoint(file, tensors, json.loads(header["facts"]))
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(f"{file}: no usable checkpoint ({error}); start over without --resume") from error
+
+
+def adam_tensors(network: "Module", adam: "Optimizer") -> "dict[str, Tensor]":
+    """Adam's step and moments, named after the parameter they belong to."""
+    return {
+        f"adam.{kind}.{name}": part
+        for name, parameter in network.named_parameters()
+        for kind, part in adam.state.get(parameter, {}).items()
+    }
+
+
+def restore(network: "Module", adam: "Optimizer", checkpoint: Checkpoint) -> None:
+    """Put weights and moments back in place. Raises ModelError where they are of another network."""
+    weights = {
+        name.removeprefix("network."): part for name, part in checkpoint.tensors.items() if name.startswith("network.")
+    }
+    expected = network.state_dict()
+    if weights.keys() != expected.keys() or any(weights[name].shape != expected[name].shape for name in weights):
+        raise ModelError(f"{checkpoint.file}: its weights are of another network; start over without --resume")
+    network.load_state_dict(weights)
+    for name, parameter in network.named_parameters():
+        moments = {kind: checkpoint.tensors.get(f"adam.{kind}.{name}") for kind in ("step", "exp_avg", "exp_avg_sq")}
+        adam.state[parameter] = {
+            # Adam counts its steps on the CPU, whatever the device of the weights.
+            kind: part if kind == "step" else part.to(parameter.device)
+            for kind, part in moments.items()
+            if part is not None
+        }

@@ -1,0 +1,61 @@
+"""Scores of a data set's rooms: rooms in, for every segment the score of the next and the label it should have had.
+
+A score of a causal network depends on the last 2n − 1 segments at most, so a long room is read in stretches that
+overlap by what the first score of each needs: memory stays bounded and the scores are those of one pass.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from kuaihl.models.klive import KLive, RoomRecord
+from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
+from kuaihl.models.training_plan import TextSource
+
+STRETCH = 256  # segments scored in one pass
+
+
+@dataclass(frozen=True)
+class ScoredRoom:
+    """A room of S segments; scores and labels stand at the segment before the one they are about."""
+
+    record: RoomRecord
+    scores: NDArray[np.float64]  # [S] in (0, 1)
+    labels: NDArray[np.float64]  # [S] in [0, 1]
+    valid: NDArray[np.bool_]  # [S], the label counts
+
+
+def score_rooms(
+    network: nn.Module,
+    data: KLive,
+    records: Iterable[RoomRecord],
+    streamers: Mapping[str, int],
+    text: TextSource = "both",
+    stretch: int = STRETCH,
+) -> list[ScoredRoom]:
+    """Score rooms on the network's own device; one that is not causal reads each room whole. Raises DataError."""
+    network.eval()
+    device = next(network.parameters()).device
+    dims = cast(NetworkDims, network.dims)
+    context = 2 * dims.window - 2 if dims.causal else 0
+    scored = []
+    with torch.inference_mode():
+        for record in records:
+            room = data.room(record, text=text)
+            streamer = torch.tensor([streamers.get(record.streamer, UNKNOWN_STREAMER)], device=device)
+            length = stretch if dims.causal else record.segments
+            scores = []
+            for first in range(0, record.segments, length):
+                seen = slice(max(0, first - context), min(first + length, record.segments))
+                visual = torch.from_numpy(np.array(room.visual[seen])).to(device).float()[None]  # [1, W, P, d_v]
+                words = torch.from_numpy(np.array(room.text[seen])).to(device).float()[None]  # [1, W, d_t]
+                logits = network(visual, words, streamer, None)[0, first - seen.start :]
+                scores.append(torch.sigmoid(logits).double().cpu().numpy())
+            labels, valid = room.labels()
+            scored.append(ScoredRoom(record, np.concatenate(scores), labels.astype(np.float64), valid))
+    return scored

@@ -1,0 +1,213 @@
+"""Training (paper, section IV-B): a KLive data set and a plan in, the network of the best validation tau out.
+
+One plain loop. Hugging Face Accelerate puts the network on its device, casts under mixed precision and averages the
+gradients of several processes. Every step seeds its own random draws from (seed, step, process), so the number of steps
+done is all the random state that there is.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kuaihl.models.architectures import build_network
+from kuaihl.models.batch import Batch
+from kuaihl.models.checkpoint import CHECKPOINT_FILE
+from kuaihl.models.cold_start import read_standardised
+from kuaihl.models.errors import DataError, ModelError, UsageError
+from kuaihl.models.klive import KLive
+from kuaihl.models.objective import Objective
+from kuaihl.models.streamer_index import streamer_index
+from kuaihl.models.training_batches import batches, on_device, steps_an_epoch
+from kuaihl.models.training_plan import TrainingPlan
+from kuaihl.models.training_report import TERMS, EpochReport, StepReport
+from kuaihl.models.training_state import TrainingState, load_state, save_state
+from kuaihl.models.validation import validate
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator  # type: ignore[import-untyped]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The network of the best epoch so far, on the CPU and ready to score, and how it came about."""
+
+    network: nn.Module
+    plan: TrainingPlan
+    streamers: Mapping[str, int]
+    history: tuple[EpochReport, ...]
+    score_quantiles: Mapping[str, float]  # of its scores of the validation rooms
+
+    @property
+    def best(self) -> EpochReport:
+        return [epoch for epoch in self.history if epoch.best][-1]
+
+
+class StepLosses(nn.Module):
+    """Network and losses as one module: whoever averages gradients over processes stands behind its `forward`."""
+
+    def __init__(self, network: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.network, self.objective = network, objective
+
+    def forward(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The scalars of TERMS, the total first."""
+        terms = self.network.training_losses(self.objective, batch)  # type: ignore[operator]
+        return tuple(getattr(terms, name) for name in TERMS)
+
+
+def train(
+    data: KLive,
+    plan: TrainingPlan,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    checkpoint_seconds: float = 900.0,
+    tell: Callable[[StepReport | EpochReport], None] = lambda report: None,
+    keep: Callable[[Trained], None] = lambda trained: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Trained | None:
+    """Train by the plan. `tell` hears how it goes and `keep` gets every new best network, in the main process alone.
+
+    A `folder` gets a checkpoint after every epoch, every `checkpoint_seconds`, and when `should_stop` says so; then
+    None is returned. With `resume` training goes on from the checkpoint, if there is one.
+
+    Raises DataError naming room and row for data that cannot be learned from, UsageError where processes, device or
+    checkpoint do not fit the plan, ModelError for a loss that is not finite.
+    """
+    accelerator = start_processes(plan, device)
+    process, processes, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+    file = folder / CHECKPOINT_FILE if folder else None
+    streamers = streamer_index(data.rooms)
+    windows = data.windows("train", plan.dims.window, plan.text)
+    if not len(windows) or not data.rooms_of("validation"):
+        raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
+    epoch_steps = steps_an_epoch(len(windows), plan.batch)
+    steps = plan.epochs * epoch_steps
+
+    torch.manual_seed(plan.seed)
+    network = build_network(plan.architecture, plan.dims)
+    start_readers(network, next(batches(windows, streamers, plan, range(1))))
+    adam = torch.optim.Adam(network.parameters(), lr=plan.learning_rate)
+    model, optimiser = accelerator.prepare(StepLosses(network, plan.objective), adam)
+    state = TrainingState(torch.zeros(len(TERMS), dtype=torch.float64, device=accelerator.device))
+    if resume and file and file.exists():
+        state = load_state(file, network, adam, plan, len(windows), accelerator.scaler, accelerator.device)
+
+    saved_at = monotonic()
+    for batch in batches(windows, streamers, plan, range(state.step, steps), process, processes):
+        model.train()
+        seed_step(plan.seed, state.step, process)
+        terms = model(on_device(batch, accelerator.device))
+        optimiser.zero_grad()
+        accelerator.backward(terms[0])
+        optimiser.step()
+        state.unreported += torch.stack(terms).detach()
+        state.unreported_steps += 1
+        state.step += 1
+
+        ended = state.step % epoch_steps == 0
+        reported = ended or state.step % plan.report_every == 0
+        if reported:
+            report = report_step(accelerator, state, steps, epoch_steps)
+            if main:
+                tell(report)
+        if ended:
+            if end_epoch(state, network, data, streamers, plan, epoch_steps) and main:
+                keep(trained(state, network, plan, streamers))
+            if main:
+                tell(state.history[-1])
+        stop = any_process(accelerator, should_stop()) if reported or processes == 1 else False
+        if file and main and (ended or stop or monotonic() - saved_at > checkpoint_seconds):
+            save_state(file, state, network, adam, plan, len(windows), accelerator.scaler)
+            saved_at = monotonic()
+        if stop and state.step < steps:
+            return None
+    return trained(state, network, plan, streamers)
+
+
+def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
+    """This process's place among those that a launcher started, and its device. Raises UsageError, see `train`."""
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise UsageError("training needs Hugging Face Accelerate: pip install 'kuaihl[train]'") from error
+    cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    if not cpu and not torch.cuda.is_available():
+        raise UsageError(f"--device {device}: this torch sees no CUDA device; --device cpu trains without one")
+    if cpu and plan.precision == "fp16":
+        raise UsageError("--precision fp16 needs a GPU; on CPU there are no and bf16")
+    if ":" in device:
+        torch.cuda.set_device(torch.device(device))
+    AcceleratorState._reset_state()  # another plan of this process may have had another precision
+    accelerator = Accelerator(cpu=cpu, mixed_precision=plan.precision)
+    if plan.batch % accelerator.num_processes:
+        raise UsageError(
+            f"--batch {plan.batch} cannot be shared out evenly among {accelerator.num_processes} processes"
+        )
+    return accelerator
+
+
+def start_readers(network: nn.Module, batch: Batch) -> None:
+    """Begin with projections that read features standardised over a batch: some encoders' hardly differ at all."""
+    for name, features in (("visual", batch.visual), ("text", batch.text)):
+        reader = getattr(network, name, None)
+        if isinstance(reader, nn.Sequential) and isinstance(reader[0], nn.Linear):
+            read_standardised(reader, features.numpy())
+
+
+def seed_step(seed: int, step: int, process: int) -> None:
+    """Dropout, hidden ids, swaps and random orders of a step are drawn from here on."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, process)).generate_state(1, np.uint64)[0]))
+
+
+def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, epoch_steps: int) -> StepReport:
+    """Means over the processes and the steps since the last report. Raises ModelError where one is not finite."""
+    total, point, pair, align = (accelerator.reduce(state.unreported, "mean") / state.unreported_steps).tolist()
+    if not np.isfinite(total):
+        raise ModelError(
+            f"the loss is {total} after step {state.step}: the training has diverged; lower --learning-rate"
+        )
+    state.epoch_total += total * state.unreported_steps
+    state.unreported = torch.zeros_like(state.unreported)
+    state.unreported_steps = 0
+    return StepReport(state.step, steps, (state.step - 1) // epoch_steps + 1, total, point, pair, align)
+
+
+def end_epoch(
+    state: TrainingState,
+    network: nn.Module,
+    data: KLive,
+    streamers: Mapping[str, int],
+    plan: TrainingPlan,
+    epoch_steps: int,
+) -> bool:
+    """Validate and note the epoch; whether its network is the best so far. Every process finds the same."""
+    found = validate(network, data, streamers, plan.text)
+    best = found.tau > max((before.tau for before in state.history), default=-np.inf)
+    if best:
+        state.best_weights = {name: part.detach().cpu().clone() for name, part in network.state_dict().items()}
+        state.best_quantiles = found.score_quantiles
+    loss, state.epoch_total = state.epoch_total / epoch_steps, 0.0
+    state.history.append(EpochReport(len(state.history) + 1, loss, found.tau, found.tau_a_room, best))
+    return best
+
+
+def trained(state: TrainingState, network: nn.Module, plan: TrainingPlan, streamers: Mapping[str, int]) -> Trained:
+    """What has come out so far."""
+    best = deepcopy(network).cpu().eval()
+    best.load_state_dict(state.best_weights)
+    return Trained(best, plan, streamers, tuple(state.history), state.best_quantiles)
+
+
+def any_process(accelerator: "Accelerator", asked: bool) -> bool:
+    """Whether one of the processes was asked: all must stop at the same step."""
+    return bool(accelerator.reduce(torch.tensor(float(asked), device=accelerator.device), "sum") > 0)

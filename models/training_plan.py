@@ -1,0 +1,71 @@
+"""All that decides what a training run gives: the network's shape, the losses, the order of the data, the arithmetic.
+
+Two runs of one plan on one data set on CPU give the same weights bit for bit, in one go or resumed. Imports no torch,
+for the options of a command are read from here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from kuaihl.models.errors import UsageError
+from kuaihl.models.network_dims import EDGE_DIMS, PAPER_DIMS, NetworkDims
+
+if TYPE_CHECKING:
+    from kuaihl.models.klive import DataSetFacts
+    from kuaihl.models.objective import Objective
+
+LEARNING_RATE = 5e-5  # of Adam, as in the paper; so are the batch and the epochs
+BATCH = 48
+EPOCHS = 12
+
+Ablation = Literal["id", "text", "audio", "comments", "visual"]
+ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
+Precision = Literal["no", "fp16", "bf16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+TextSource = Literal["both", "speech", "comments"]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What to train, on what, how long; `batch` counts the windows of a step over all processes together."""
+
+    dims: NetworkDims
+    objective: "Objective"
+    architecture: str = "kuaihl"
+    text: TextSource = "both"  # which text vectors of the data set are read
+    epochs: int = EPOCHS
+    batch: int = BATCH
+    learning_rate: float = LEARNING_RATE
+    seed: int = 0
+    precision: Precision = "no"
+    report_every: int = 10  # steps
+
+
+def text_without(without: Sequence[Ablation]) -> TextSource:
+    """Which text vectors tell neither the audio nor the comments, as asked (Table III)."""
+    if "audio" in without and "comments" in without:
+        raise UsageError("without audio and without comments no text is left: ask for --without text")
+    return "comments" if "audio" in without else "speech" if "comments" in without else "both"
+
+
+def dims_for(
+    facts: "DataSetFacts", streamers: int, without: Sequence[Ablation] = (), **shape: int | None
+) -> NetworkDims:
+    """The network that fits a data set's features: the profile's own, with what is given of `shape` in place.
+
+    `shape` may hold width, heads, layers, window. Raises ModelError for a network that cannot be.
+    """
+    given: dict[str, Any] = {name: value for name, value in shape.items() if value is not None}
+    suited = EDGE_DIMS if facts.profile == "edge" else PAPER_DIMS
+    return replace(
+        suited,
+        visual_width=facts.visual_width,
+        text_width=facts.text_width,
+        patches=facts.patches,
+        streamers=streamers,
+        use_id="id" not in without,
+        use_text="text" not in without,
+        use_visual="visual" not in without,
+        **given,
+    )

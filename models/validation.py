@@ -1,0 +1,42 @@
+"""How good a network is between epochs: Kendall's tau-b of its scores of the validation rooms with their labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from kuaihl.models.klive import KLive
+from kuaihl.models.rank_correlation import kendall_tau_b
+from kuaihl.models.room_scores import score_rooms
+from kuaihl.models.training_plan import TextSource
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+FEWEST_LABELS = 10  # of a room, for its own tau to count
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Taus in [-1, 1], 0 where scores are constant, and quantiles of the scores, as bundles keep them."""
+
+    tau: float  # over all labelled segments of all rooms
+    tau_a_room: float  # mean over rooms
+    score_quantiles: dict[str, float]
+
+
+def validate(network: nn.Module, data: KLive, streamers: Mapping[str, int], text: TextSource = "both") -> Validation:
+    """Score every validation room whole. Raises DataError, as reading does."""
+    rooms = score_rooms(network, data, data.rooms_of("validation"), streamers, text=text)
+    scores = np.concatenate([room.scores[room.valid] for room in rooms])
+    labels = np.concatenate([room.labels[room.valid] for room in rooms])
+    taus = [
+        kendall_tau_b(room.scores[room.valid], room.labels[room.valid])
+        for room in rooms
+        if room.valid.sum() >= FEWEST_LABELS
+    ]
+    values = np.quantile(np.concatenate([room.scores for room in rooms]), QUANTILES)
+    return Validation(
+        tau=float(np.nan_to_num(kendall_tau_b(scores, labels))),
+        tau_a_room=float(np.nan_to_num(taus).mean()) if taus else 0.0,
+        score_quantiles={str(level): float(value) for level, value in zip(QUANTILES, values, strict=True)},
+    )

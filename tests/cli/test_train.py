@@ -1,0 +1,164 @@
+"""`kuaihl train` as a person runs it: processes of their own, real signals, real launchers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from small_dataset import break_room, small_dataset
+
+from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE, load_bundle
+
+NETWORK = ["--width", "16", "--heads", "2", "--layers", "2", "--window", "5"]
+SMALL = [*NETWORK, "--batch", "24", "--lr", "3e-3", "--device", "cpu", "--threads", "1"]
+COMMAND = [sys.executable, "-m", "kuaihl_cli", "train"]
+
+
+def run(*arguments: str | Path, launcher: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*(launcher or [sys.executable]), "-m", "kuaihl_cli", "train", *SMALL, *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_dataset(tmp_path_factory.mktemp("klive"))
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("trained")
+    return folder / "bundle", run(dataset, "-o", folder / "bundle", "--epochs", 2, "--tensorboard", folder / "board")
+
+
+def test_it_writes_a_bundle_that_says_how_it_came_about(
+    trained: tuple[Path, subprocess.CompletedProcess[str]], dataset: Path
+) -> None:
+    path, result = trained
+    assert result.returncode == 0, result.stderr
+    bundle = load_bundle(path)
+    assert bundle.network().dims.width == 16
+    assert bundle.profile == "edge"
+    assert bundle.label.min_views == 60
+    assert bundle.licence_data == "made for a test"
+    assert bundle.streamers
+    assert set(bundle.score_quantiles) >= {"0.5", "0.9"}
+    assert bundle.metrics["command"].startswith("kuaihl train ")
+    assert str(dataset) in bundle.metrics["command"]
+    assert bundle.metrics["validation"]["tau"] == max(epoch["tau"] for epoch in bundle.metrics["history"])
+    assert bundle.metrics["plan"]["objective"]["pair_variant"] == "pair3"
+    assert bundle.metrics["data"]["rooms"]["validation"] == 3
+
+
+def test_it_tells_the_losses_on_standard_error_line_by_line(
+    trained: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    _, result = trained
+    assert "\x1b" not in result.stderr
+    assert "point " in result.stderr
+    assert "epoch 2  loss " in result.stderr
+    assert len(result.stdout.splitlines()) == 1
+    assert "validation tau" in result.stdout
+
+
+def test_the_log_and_tensorboard_hold_the_losses_and_the_taus(
+    trained: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    path, _ = trained
+    lines = [json.loads(line) for line in (path.with_name("bundle.training") / "log.jsonl").read_text().splitlines()]
+    steps, epochs = [line for line in lines if "step" in line], [line for line in lines if "tau" in line]
+    assert steps[-1]["step"] == steps[-1]["steps"]
+    assert [line["epoch"] for line in epochs] == [1, 2]
+    events = b"".join(file.read_bytes() for file in (path.parent / "board").iterdir())
+    for tag in (b"loss/total", b"loss/align", b"validation/tau"):
+        assert tag in events
+
+
+def test_a_second_run_does_not_overwrite_the_first_unasked(
+    trained: tuple[Path, subprocess.CompletedProcess[str]], dataset: Path
+) -> None:
+    path, _ = trained
+    before = (path / FACTS_FILE).read_bytes()
+    result = run(dataset, "-o", path)
+    assert result.returncode == 2
+    assert "--resume" in result.stderr
+    assert (path / FACTS_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("harm", ["nan", "label", "missing"])
+def test_bad_data_is_one_line_naming_room_and_row_and_ends_with_3(tmp_path: Path, harm: str) -> None:
+    folder = small_dataset(tmp_path / "klive")
+    room = break_room(folder, harm, split="train", row=7)
+    result = run(folder, "-o", tmp_path / "bundle", "--quiet")
+    assert result.returncode == 3
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("kuaihl: error: ")
+    assert room in line
+    assert harm == "missing" or "7" in line.replace(room, "")
+
+
+def test_ctrl_c_saves_and_resume_ends_with_the_bundle_of_a_run_never_interrupted(
+    trained: tuple[Path, subprocess.CompletedProcess[str]], dataset: Path, tmp_path: Path
+) -> None:
+    arguments = [str(dataset), "-o", str(tmp_path / "bundle"), "--epochs", "2", *SMALL]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    log = tmp_path / "bundle.training" / "log.jsonl"
+    give_up = time.monotonic() + 120
+    while not log.exists() and process.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    last = said.splitlines()[-1]
+    assert last.startswith("stopped")
+    assert "--resume" in last
+    result = run(*arguments[:5], "--resume")
+    assert result.returncode == 0, result.stderr
+    path, _ = trained
+    assert (tmp_path / "bundle" / HEAD_FILE).read_bytes() == (path / HEAD_FILE).read_bytes()
+    whole = (path.with_name("bundle.training") / "log.jsonl").read_text()
+    assert log.read_text() == whole
+
+
+def test_two_processes_of_24_learn_what_one_of_48_learns(dataset: Path, tmp_path: Path) -> None:
+    """Each has its own draws, so dropout's and the alignment's noise differ: the losses only nearly agree."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    losses = {}
+    for name, how in (("one", None), ("two", launcher)):
+        result = run(dataset, "-o", tmp_path / name, "--epochs", 2, "--batch", 48, launcher=how)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("validation tau") == 1
+        history = load_bundle(tmp_path / name).metrics["history"]
+        losses[name] = [epoch["loss"] for epoch in history]
+    assert losses["one"] != losses["two"]  # there really were two
+    assert losses["two"] == pytest.approx(losses["one"], rel=0.03)
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(dataset: Path, tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    result = run(dataset, "-o", tmp_path / "bundle", "--batch", 25, launcher=launcher)
+    assert result.returncode != 0
+    assert "--batch 25 cannot be shared out evenly among 2 processes" in result.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    check = (
+        "import sys; sys.argv = ['kuaihl', 'train', '--help']\n"
+        "from kuaihl_cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'numpy', 'accelerate', 'pyarrow', 'rich') if name in sys.modules])"
+    )
+    listed = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
+    assert "--resume" in listed.stdout
+    assert listed.stdout.splitlines()[-1] == "[]"
