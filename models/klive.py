@@ -1,0 +1,264 @@
+"""Data sets in the KLive layout (DESIGN section 6): a directory in, look-back windows with shifted labels out.
+
+`dataset.json` says what the features are, `rooms.parquet` has a row a room, `rooms/<id>.safetensors` holds each
+segment once. Windows of n = 20 segments are cut from memory-mapped rooms as they are asked for (paper, section IV-A).
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from sys import intern
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.models.bundle import EncoderFacts, LabelFacts
+from kuaihl.models.errors import DataError, UsageError
+from kuaihl.models.features import Float16
+from kuaihl.models.room_checks import record_problems, room_problems
+from kuaihl.models.room_file import map_room
+
+DATASET_FORMAT = 1
+FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
+WINDOW = 20  # n, segments that a model may look back
+OPEN_ROOMS = 64  # mapped at a time; each holds a file open
+
+TextSource = Literal["both", "speech", "comments"]
+TEXT_ARRAYS: Mapping[TextSource, str] = {"both": "text", "speech": "text_speech", "comments": "text_comments"}
+
+
+@dataclass(frozen=True)
+class DataSetFacts:
+    """What holds for all rooms of a data set; stored in `dataset.json`."""
+
+    profile: str  # which encoders, by the name of their profile
+    encoders: tuple[EncoderFacts, ...]
+    segment_seconds: float
+    label: LabelFacts
+    visual_width: int  # d_v
+    text_width: int  # d_t
+    patches: int  # P visual tokens a segment
+    licence: str = ""
+    ceiling: Mapping[str, Any] | None = None  # what label noise allows, where the true rate is known
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRecord:
+    """A row of `rooms.parquet`."""
+
+    id: str
+    streamer: str  # "" where nobody knows
+    segments: int  # S
+    split: str
+    start_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RoomData:
+    """A whole room, mapped: its pages are read when they are touched."""
+
+    visual: Float16  # [S, P, d_v]
+    text: Float16  # [S, d_t], of the text source that was asked for
+    views: NDArray[np.int32] | None  # [S]; None where the labels are rates that nobody counted
+    long_views: NDArray[np.int32] | None  # [S]
+    rate: NDArray[np.float32] | None  # [S], labels that are not counts
+    true_rate: NDArray[np.float32] | None  # [S], what counts were drawn from; simulated rooms alone
+    min_views: int
+
+    def labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The LVTR of the NEXT segment at each segment [S], 0 where it counts for nothing, and whether it counts [S].
+
+        The last segment has no next, and labels of fewer than `min_views` impressions are masked (eq. 1).
+        """
+        return self._labels
+
+    @cached_property
+    def _labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        labels, valid = np.zeros(len(self.visual), np.float32), np.zeros(len(self.visual), np.bool_)
+        if self.rate is not None:
+            labels[:-1], valid[:-1] = self.rate[1:], True
+        elif self.views is not None and self.long_views is not None:
+            views = self.views[1:]
+            np.greater_equal(views, max(self.min_views, 1), out=valid[:-1])
+            np.divide(self.long_views[1:], views, out=labels[:-1], where=valid[:-1], casting="same_kind")
+        return labels, valid
+
+
+@dataclass(frozen=True)
+class Windows:
+    """B windows of n segments; a room's first ones are padded on the left."""
+
+    visual: Float16  # [B, n, P, d_v]
+    text: Float16  # [B, n, d_t]
+    labels: NDArray[np.float32]  # [B, n], the LVTR of the next segment; 0 where not valid
+    label_valid: NDArray[np.bool_]  # [B, n]
+    segment_valid: NDArray[np.bool_]  # [B, n], False for padding
+    streamer: tuple[str, ...]  # B
+
+
+class KLive:
+    """An open data set. Rooms are mapped when they are read, a bounded number at a time; threads may share it."""
+
+    def __init__(self, path: Path, facts: DataSetFacts, rooms: tuple[RoomRecord, ...]) -> None:
+        self.path, self.facts, self.rooms = path, facts, rooms
+        self._open: OrderedDict[tuple[str, TextSource], RoomData] = OrderedDict()  # least recently read first
+        self._sound: set[str] = set()  # ids of rooms whose rows have been looked at
+        self._lock = Lock()
+
+    def rooms_of(self, split: str) -> tuple[RoomRecord, ...]:
+        return tuple(room for room in self.rooms if room.split == split)
+
+    def windows(self, split: str, window: int = WINDOW, text: TextSource = "both") -> "WindowIndex":
+        """All windows of a split, one that ends at each segment."""
+        return WindowIndex(self, self.rooms_of(split), window, text)
+
+    def room(self, record: RoomRecord, text: TextSource = "both") -> RoomData:
+        """A room, mapped. Raises DataError naming room and row where it cannot be learned from."""
+        key = (record.id, text)
+        with self._lock:
+            if key in self._open:
+                self._open.move_to_end(key)
+                return self._open[key]
+        room = self._read(record, text)
+        with self._lock:
+            self._open[key] = room
+            while len(self._open) > OPEN_ROOMS:
+                self._open.popitem(last=False)
+        return room
+
+    def _read(self, record: RoomRecord, text: TextSource) -> RoomData:
+        arrays = map_room(room_path(self.path, record.id))
+        if record.id not in self._sound:
+            for problem in room_problems(arrays, record.segments, self.facts):
+                raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
+            self._sound.add(record.id)
+        if TEXT_ARRAYS[text] not in arrays:
+            raise DataError(
+                f"{self.path}: room {record.id} has no {TEXT_ARRAYS[text]}, the text of {text} alone; build it again"
+            )
+        return RoomData(
+            visual=arrays["visual"],
+            text=arrays[TEXT_ARRAYS[text]],
+            views=arrays.get("views"),
+            long_views=arrays.get("long_views"),
+            rate=arrays.get("rate"),
+            true_rate=arrays.get("true_rate"),
+            min_views=self.facts.label.min_views,
+        )
+
+
+class WindowIndex:
+    """The windows of some rooms, by number: room after room, segment after segment."""
+
+    def __init__(self, data: KLive, records: Sequence[RoomRecord], window: int, text: TextSource) -> None:
+        self.data, self.records, self.window, self.text = data, records, window, text
+        # Eight bytes a room and none a window: KLive has 1.4 million windows.
+        self._after = np.cumsum([record.segments for record in records], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._after[-1]) if len(self._after) else 0
+
+    def pairs(self, indices: Sequence[int] | NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which room (a place in `records`) each window is of, and the segment it ends at. Raises IndexError."""
+        numbers = np.asarray(indices, np.int64)
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(self)):
+            raise IndexError(f"there are {len(self)} windows, numbered from 0")
+        rooms = np.searchsorted(self._after, numbers, side="right")
+        before = np.concatenate(([0], self._after[:-1]))[rooms]
+        return rooms, numbers - before
+
+    def gather(self, indices: Sequence[int] | NDArray[np.int64]) -> Windows:
+        """Copy these windows out of their rooms. Raises DataError naming room and row where one cannot be used."""
+        facts, n, count = self.data.facts, self.window, len(indices)
+        visual = np.empty((count, n, facts.patches, facts.visual_width), np.float16)
+        text = np.empty((count, n, facts.text_width), np.float16)
+        labels = np.zeros((count, n), np.float32)
+        label_valid, segment_valid = np.zeros((count, n), np.bool_), np.zeros((count, n), np.bool_)
+        streamers = []
+        for i, (where, end) in enumerate(zip(*map(np.ndarray.tolist, self.pairs(indices)), strict=True)):
+            record = self.records[where]
+            room = self.data.room(record, self.text)
+            streamers.append(record.streamer)
+            seen = slice(max(0, end + 1 - n), end + 1)
+            pad = n - (seen.stop - seen.start)
+            visual[i, :pad], text[i, :pad] = 0, 0
+            visual[i, pad:], text[i, pad:] = room.visual[seen], room.text[seen]
+            all_labels, all_valid = room.labels()
+            labels[i, pad:], label_valid[i, pad:] = all_labels[seen], all_valid[seen]
+            segment_valid[i, pad:] = True
+        return Windows(visual, text, labels, label_valid, segment_valid, tuple(streamers))
+
+
+def open_klive(path: str | Path) -> KLive:
+    """Read what a data set is and which rooms it has, and no room yet.
+
+    Raises DataError where it is none, of another format, or its table of rooms cannot be used; UsageError where
+    pyarrow is missing.
+    """
+    folder = Path(path)
+    facts, rooms = read_facts(folder), read_rooms(folder)
+    for problem in record_problems(rooms):
+        raise DataError(f"{folder / ROOMS_FILE}: {problem}; see `kuaihl dataset validate`")
+    return KLive(folder, facts, rooms)
+
+
+def room_path(folder: Path, room: str) -> Path:
+    """Where a room of that id, which has been checked, lies."""
+    return folder / ROOMS_FOLDER / f"{room}.safetensors"
+
+
+def read_facts(folder: Path) -> DataSetFacts:
+    """`dataset.json`, checked. Raises DataError."""
+    file = folder / FACTS_FILE
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}); give the folder of a data set") from error
+    except ValueError as error:
+        raise DataError(f"{file}: is not JSON ({error}); build the data set again") from error
+    if not isinstance(found, dict) or found.get("format") != DATASET_FORMAT:
+        raise DataError(f"{file}: is not of data set format {DATASET_FORMAT}; update kuaihl or build it again")
+    try:
+        facts = DataSetFacts(
+            profile=str(found["profile"]),
+            encoders=tuple(EncoderFacts(**encoder) for encoder in found["encoders"]),
+            segment_seconds=float(found["segment_seconds"]),
+            label=LabelFacts(**found["label"]),
+            visual_width=int(found["visual_width"]),
+            text_width=int(found["text_width"]),
+            patches=int(found["patches"]),
+            licence=str(found["licence"]),
+            ceiling=found.get("ceiling"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{file}: lacks something or has it wrong ({error}); build the data set again") from error
+    if min(facts.visual_width, facts.text_width, facts.patches) < 1 or not facts.segment_seconds > 0:
+        raise DataError(f"{file}: widths, patches and segment_seconds must be above 0; build the data set again")
+    return facts
+
+
+def read_rooms(folder: Path) -> tuple[RoomRecord, ...]:
+    """`rooms.parquet` as it is. Raises DataError where it is no such table, UsageError where pyarrow is missing."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise UsageError("data sets need pyarrow: pip install 'kuaihl[train]'") from error
+    file = folder / ROOMS_FILE
+    try:
+        table = pq.ParquetFile(file).read(["id", "streamer", "start_time", "segments", "split"]).to_pydict()
+        return tuple(
+            RoomRecord(str(room), intern(streamer or ""), int(segments), intern(split or ""), start)
+            for room, streamer, segments, split, start in zip(
+                *(table[name] for name in ("id", "streamer", "segments", "split", "start_time")), strict=True
+            )
+        )
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{file}: cannot be read as a table of rooms ({reason}); build the data set again") from error

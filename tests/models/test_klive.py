@@ -1,0 +1,300 @@
+"""The KLive layout, written and read again (DESIGN section 6)."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from kuaihl.models.bundle import EncoderFacts, LabelFacts
+from kuaihl.models.errors import DataError
+from kuaihl.models.klive import OPEN_ROOMS, DataSetFacts, KLive, RoomRecord, open_klive
+from kuaihl.models.klive_writer import DataSetWriter
+from kuaihl.models.streamer_index import streamer_index
+
+FACTS = DataSetFacts(
+    profile="edge",
+    encoders=(EncoderFacts("vision", "drawn", "1", ""),),
+    segment_seconds=30.0,
+    label=LabelFacts(source="drawn for a test"),
+    visual_width=6,
+    text_width=4,
+    patches=2,
+    licence="none needed",
+)
+
+
+def arrays(segments: int, seed: int = 0) -> dict[str, Any]:
+    draw = np.random.default_rng(seed)
+    views = draw.integers(60, 500, segments).astype(np.int32)
+    return {
+        "visual": draw.normal(size=(segments, 2, 6)).astype(np.float16),
+        "text": draw.normal(size=(segments, 4)).astype(np.float16),
+        "views": views,
+        "long_views": (views // 3).astype(np.int32),
+    }
+
+
+def write(folder: Path, rooms: dict[RoomRecord, dict[str, Any]], facts: DataSetFacts = FACTS) -> KLive:
+    writer = DataSetWriter(folder, facts)
+    for record, content in rooms.items():
+        writer.write_room(record, content)
+    writer.finish()
+    return open_klive(folder)
+
+
+def break_array(folder: Path, room: str, name: str, where: object, value: float) -> None:
+    file = folder / "rooms" / f"{room}.safetensors"
+    content = load_file(file)
+    content[name][where] = value
+    save_file(content, file)
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    start = datetime(2026, 3, 1, 20, 30, tzinfo=UTC)
+    record, content = RoomRecord("直播-1", "小明", 7, "test", start), arrays(7)
+    data = write(tmp_path / "set", {record: content, RoomRecord("other", "", 3, "train"): arrays(3)})
+    assert data.facts == FACTS
+    assert data.rooms_of("test") == (record,)
+    assert data.rooms_of("train")[0].start_time is None
+    room = data.room(record)
+    for name in ("visual", "text", "views", "long_views"):
+        np.testing.assert_array_equal(getattr(room, name), content[name])
+
+
+def test_a_label_is_the_next_segments_rate_and_is_masked_under_sixty_views(tmp_path: Path) -> None:
+    content = arrays(5)
+    content["views"][:] = [100, 59, 60, 200, 0]
+    content["long_views"][:] = [50, 20, 15, 150, 0]
+    record = RoomRecord("room", "a", 5, "train")
+    labels, valid = write(tmp_path / "set", {record: content}).room(record).labels()
+    np.testing.assert_array_equal(valid, [False, True, True, False, False])
+    np.testing.assert_array_equal(labels, np.float32([0, 0.25, 0.75, 0, 0]))
+
+
+def test_rates_that_nobody_counted_are_labels_of_every_segment_but_the_last(tmp_path: Path) -> None:
+    content = {name: part for name, part in arrays(4).items() if "views" not in name}
+    content["rate"] = np.float32([0.1, 0.5, 0.25, 1.0])
+    record = RoomRecord("room", "a", 4, "train")
+    room = write(tmp_path / "set", {record: content}).room(record)
+    assert room.views is None
+    labels, valid = room.labels()
+    np.testing.assert_array_equal(labels, np.float32([0.5, 0.25, 1.0, 0]))
+    np.testing.assert_array_equal(valid, [True, True, True, False])
+
+
+def test_a_window_ends_at_every_segment_and_is_padded_on_the_left_at_a_rooms_start(tmp_path: Path) -> None:
+    rooms = {RoomRecord(f"room{i}", f"streamer{i}", 3 + i, "train"): arrays(3 + i, i) for i in range(3)}
+    data = write(tmp_path / "set", rooms)
+    index = data.windows("train", window=4)
+    assert len(index) == 3 + 4 + 5
+    number = 0
+    for record, content in rooms.items():
+        for end in range(record.segments):
+            got = index.gather([number])
+            first = max(0, end - 3)
+            kept = end + 1 - first
+            np.testing.assert_array_equal(got.segment_valid[0], [False] * (4 - kept) + [True] * kept)
+            np.testing.assert_array_equal(got.visual[0, -kept:], content["visual"][first : end + 1])
+            np.testing.assert_array_equal(got.text[0, -kept:], content["text"][first : end + 1])
+            labels, valid = data.room(record).labels()
+            np.testing.assert_array_equal(got.labels[0, -kept:], labels[first : end + 1])
+            np.testing.assert_array_equal(got.label_valid[0, -kept:], valid[first : end + 1])
+            for padding in (got.visual, got.text, got.labels, got.label_valid):
+                assert not padding[0, :-kept].any()
+            assert got.streamer == (record.streamer,)
+            number += 1
+
+
+def test_windows_come_in_the_order_that_was_asked_for(tmp_path: Path) -> None:
+    index = write(tmp_path / "set", {RoomRecord(f"room{i}", "a", 6, "train"): arrays(6, i) for i in range(4)}).windows(
+        "train", window=3
+    )
+    order = np.random.default_rng(1).permutation(len(index))
+    together, alone = index.gather(order), [index.gather([int(number)]) for number in order]
+    for name in ("visual", "text", "labels", "label_valid", "segment_valid"):
+        np.testing.assert_array_equal(getattr(together, name), np.concatenate([getattr(one, name) for one in alone]))
+    with pytest.raises(IndexError):
+        index.gather([len(index)])
+    with pytest.raises(IndexError):
+        index.gather([-1])
+
+
+def test_the_text_of_speech_or_comments_alone_is_read_where_it_is_there(tmp_path: Path) -> None:
+    record, content = RoomRecord("room", "a", 3, "train"), arrays(3)
+    content |= {"text_speech": content["text"] + np.float16(1), "text_comments": content["text"] + np.float16(2)}
+    plain = RoomRecord("plain", "a", 3, "train")
+    data = write(tmp_path / "set", {record: content, plain: arrays(3)})
+    np.testing.assert_array_equal(data.room(record, text="speech").text, content["text_speech"])
+    np.testing.assert_array_equal(data.room(record, text="comments").text, content["text_comments"])
+    np.testing.assert_array_equal(data.room(record).text, content["text"])
+    with pytest.raises(DataError, match="plain has no text_speech"):
+        data.room(plain, text="speech")
+
+
+def test_a_streamer_may_be_in_several_splits_and_is_known_from_the_training_split_alone(tmp_path: Path) -> None:
+    records = [
+        RoomRecord("r1", "zoe", 3, "train"),
+        RoomRecord("r2", "adam", 3, "train"),
+        RoomRecord("r3", "zoe", 3, "test"),
+        RoomRecord("r4", "new", 3, "validation"),
+        RoomRecord("r5", "", 3, "train"),
+    ]
+    expected = {"adam": 1, "zoe": 2}
+    assert streamer_index(records) == expected
+    assert streamer_index(records[::-1]) == expected
+    data = write(tmp_path / "set", {record: arrays(3) for record in records})
+    assert streamer_index(data.rooms) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "value", "said"),
+    [
+        ("visual", (4, 1, 2), np.nan, "row 4: visual features hold NaN or infinity"),
+        ("text", (2, 0), np.inf, "row 2: text features hold NaN or infinity"),
+        ("text", (2, 3), -np.inf, "row 2: text features hold NaN or infinity"),
+        ("long_views", 3, 10_000, "row 3: 10000 long views of"),
+        ("long_views", 1, -1, "row 1: -1 long views of"),
+    ],
+)
+def test_bad_rows_are_told_by_room_and_row(tmp_path: Path, name: str, where: object, value: float, said: str) -> None:
+    write(tmp_path / "set", {RoomRecord(f"room{i}", "a", 25, "train"): arrays(25) for i in "ab"})
+    break_array(tmp_path / "set", "roomb", name, where, value)
+    data = open_klive(tmp_path / "set")
+    data.room(data.rooms[0])
+    with pytest.raises(DataError) as told:
+        data.windows("train").gather([0, 25])
+    assert f"room roomb, {said}" in str(told.value)
+
+
+def test_the_largest_finite_number_is_no_fault(tmp_path: Path) -> None:
+    content = arrays(3)
+    content["visual"][1, 1, 1] = -np.finfo(np.float16).max
+    record = RoomRecord("room", "a", 3, "train")
+    assert write(tmp_path / "set", {record: content}).room(record).visual[1, 1, 1] < -65_000
+
+
+def test_a_rate_outside_0_to_1_is_refused(tmp_path: Path) -> None:
+    writer = DataSetWriter(tmp_path / "set", FACTS)
+    for wrong in (1.5, -0.1, np.nan):
+        content = arrays(3) | {"rate": np.float32([0.5, wrong, 0.5])}
+        with pytest.raises(DataError, match="room bad, row 1: rate"):
+            writer.write_room(RoomRecord("bad", "a", 3, "train"), content)
+
+
+def test_a_missing_room_is_told_when_it_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "set", {RoomRecord(f"room{i}", "a", 3, "train"): arrays(3) for i in range(2)})
+    (tmp_path / "set" / "rooms" / "room1.safetensors").unlink()
+    data = open_klive(tmp_path / "set")
+    data.room(data.rooms[0])
+    with pytest.raises(DataError, match=r"room1\.safetensors: missing"):
+        data.room(data.rooms[1])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"short",
+        (1 << 62).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (2).to_bytes(8, "little") + b"{}" + b"more than the header says",
+    ],
+)
+def test_a_file_that_is_no_room_is_told(tmp_path: Path, damage: bytes) -> None:
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 3, "train"): arrays(3)})
+    (tmp_path / "set" / "rooms" / "room.safetensors").write_bytes(damage)
+    with pytest.raises(DataError, match=r"room\.safetensors"):
+        data.room(data.rooms[0])
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F16", "shape": [3, 2, 6], "data_offsets": [0, 1 << 40]},
+        {"dtype": "F16", "shape": [-3, 2, 6], "data_offsets": [0, 72]},
+        {"dtype": "F64", "shape": [9], "data_offsets": [0, 72]},
+        {"dtype": "F16", "shape": "wide", "data_offsets": [0, 72]},
+        {"shape": [36], "data_offsets": [0, 72]},
+    ],
+)
+def test_a_header_that_lies_is_told(tmp_path: Path, entry: dict[str, Any]) -> None:
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 3, "train"): arrays(3)})
+    header = json.dumps({"visual": entry}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(72)
+    (tmp_path / "set" / "rooms" / "room.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match=r"room\.safetensors"):
+        data.room(data.rooms[0])
+
+
+def test_a_cut_file_is_told(tmp_path: Path) -> None:
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 3, "train"): arrays(3)})
+    file = tmp_path / "set" / "rooms" / "room.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(DataError, match="bytes and should be"):
+        data.room(data.rooms[0])
+
+
+def test_features_of_another_width_are_told(tmp_path: Path) -> None:
+    record = RoomRecord("room", "a", 3, "train")
+    write(tmp_path / "set", {record: arrays(3)})
+    wider = tmp_path / "wider"
+    data = write(wider, {record: arrays(3) | {"text": np.zeros((3, 9), np.float16)}}, replace(FACTS, text_width=9))
+    (tmp_path / "set" / "rooms" / "room.safetensors").replace(wider / "rooms" / "room.safetensors")
+    with pytest.raises(DataError, match=r"room room, text is float16 \[3, 4\] and should be float16 \[3, 9\]"):
+        data.room(record)
+
+
+@pytest.mark.parametrize("room", ["../escape", "a/b", ".hidden", "", "a" * 121, "a\x00b"])
+def test_an_id_that_leads_out_of_the_folder_is_refused(tmp_path: Path, room: str) -> None:
+    writer = DataSetWriter(tmp_path / "set", FACTS)
+    with pytest.raises(DataError, match="cannot be a file's name"):
+        writer.write_room(RoomRecord(room, "a", 3, "train"), arrays(3))
+    assert not list((tmp_path / "set" / "rooms").iterdir())
+
+
+def test_what_is_no_data_set_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        open_klive(tmp_path)
+    (tmp_path / "dataset.json").write_text('{"format": 99}')
+    with pytest.raises(DataError, match="not of data set format 1"):
+        open_klive(tmp_path)
+    write(tmp_path / "set", {RoomRecord("room", "a", 3, "train"): arrays(3)})
+    (tmp_path / "set" / "rooms.parquet").write_text("no table")
+    with pytest.raises(DataError, match=r"rooms\.parquet"):
+        open_klive(tmp_path / "set")
+
+
+def test_a_build_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    first, second = RoomRecord("first", "a", 3, "train"), RoomRecord("second", "b", 4, "test")
+    DataSetWriter(tmp_path / "set", FACTS).write_room(first, arrays(3))
+    writer = DataSetWriter(tmp_path / "set", FACTS)
+    assert writer.written("first") == first
+    assert writer.written("second") is None
+    (tmp_path / "set" / "rooms" / "second.safetensors").write_bytes(b"half a room")
+    assert writer.written("second") is None
+    writer.write_room(second, arrays(4))
+    writer.finish()
+    assert open_klive(tmp_path / "set").rooms == (first, second)
+
+
+def test_another_kind_of_data_set_is_not_gone_on_with(tmp_path: Path) -> None:
+    DataSetWriter(tmp_path / "set", FACTS)
+    with pytest.raises(DataError, match="other features or labels"):
+        DataSetWriter(tmp_path / "set", replace(FACTS, segment_seconds=10.0))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(DataError, match="is not a data set"):
+        DataSetWriter(tmp_path / "mine", FACTS)
+
+
+def test_no_more_than_a_bounded_number_of_files_is_open(tmp_path: Path) -> None:
+    rooms = {RoomRecord(f"room{i:03}", "a", 2, "train"): arrays(2) for i in range(OPEN_ROOMS + 40)}
+    data = write(tmp_path / "set", rooms)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    data.windows("train").gather(np.arange(len(data.windows("train"))))
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= OPEN_ROOMS
