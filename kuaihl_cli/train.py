@@ -77,7 +77,7 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
     metavar="DIR",
     help="Write TensorBoard scalars (needs tensorboardX).",
 )
-@click.option("--licence", default="", metavar="TEXT", help="Licence of the weights, for the bundle.")
+@click.option("--licence", default="not stated", metavar="TEXT", help="Licence of the weights, for the bundle.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 @debug_option
 def train(dataset: Path, output: Path, **options: Any) -> int:
@@ -102,9 +102,13 @@ def refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool
 
     if resume and force:
         raise UsageError("--resume goes on and --force starts over: give one of them")
-    for path in (folder / CHECKPOINT_FILE, output):
-        if path.exists() and not (resume or force):
-            raise UsageError(f"{path} is there already; --resume goes on with that run, --force starts over")
+    checkpoint = folder / CHECKPOINT_FILE
+    if force and is_main_process():
+        checkpoint.unlink(missing_ok=True)  # or a later --resume would go on with the run before
+    if not (resume or force) and checkpoint.exists():
+        raise UsageError(f"{checkpoint} is there already; --resume goes on with that run, --force starts over")
+    if not force and output.exists() and not checkpoint.exists():
+        raise UsageError(f"{output} is there already, and no checkpoint to go on from; --force overwrites it")
 
 
 def plan_of(data: "KLive", **options: Any) -> TrainingPlan:
@@ -162,7 +166,7 @@ def run(data: "KLive", plan: TrainingPlan, output: Path, folder: Path, options: 
     if trained is None:
         print(f"stopped, checkpoint saved; go on with: {resume_command()}", file=sys.stderr)
         return EXIT_INTERRUPTED
-    if int(os.environ.get("RANK", "0")) == 0:
+    if is_main_process():
         write_bundle(output, trained, data, options["licence"])
         best = trained.best
         print(f"{output}: epoch {best.epoch}, validation tau {best.tau:.3f}, a room {best.tau_a_room:.3f}")
@@ -201,6 +205,11 @@ def write_bundle(output: Path, trained: "Trained", data: "KLive", licence: str) 
             },
         },
     )
+
+
+def is_main_process() -> bool:
+    """Whether this is the one that writes, of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def command() -> str:

@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from kuaihl.models.klive import KLive, RoomRecord
+from kuaihl.models.klive import KLive, RoomRecord, TextSource
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
-from kuaihl.models.training_plan import TextSource
 
 STRETCH = 256  # segments scored in one pass
 

@@ -124,8 +124,10 @@ def train(
                 keep(trained(state, network, plan, streamers))
             if main:
                 tell(state.history[-1])
-        stop = any_process(accelerator, should_stop()) if reported or processes == 1 else False
-        if file and main and (ended or stop or monotonic() - saved_at > checkpoint_seconds):
+        # Several processes stop and save where they have just agreed on their sums.
+        stop = should_stop() if processes == 1 else reported and any_process(accelerator, should_stop())
+        due = reported and monotonic() - saved_at > checkpoint_seconds
+        if file and main and (ended or stop or due):
             save_state(file, state, network, adam, plan, len(windows), accelerator.scaler)
             saved_at = monotonic()
         if stop and state.step < steps:

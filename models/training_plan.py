@@ -12,7 +12,7 @@ from kuaihl.models.errors import UsageError
 from kuaihl.models.network_dims import EDGE_DIMS, PAPER_DIMS, NetworkDims
 
 if TYPE_CHECKING:
-    from kuaihl.models.klive import DataSetFacts
+    from kuaihl.models.klive import DataSetFacts, TextSource
     from kuaihl.models.objective import Objective
 
 LEARNING_RATE = 5e-5  # of Adam, as in the paper; so are the batch and the epochs
@@ -23,7 +23,6 @@ Ablation = Literal["id", "text", "audio", "comments", "visual"]
 ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
 Precision = Literal["no", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-TextSource = Literal["both", "speech", "comments"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class TrainingPlan:
     dims: NetworkDims
     objective: "Objective"
     architecture: str = "kuaihl"
-    text: TextSource = "both"  # which text vectors of the data set are read
+    text: "TextSource" = "both"  # which text vectors of the data set are read
     epochs: int = EPOCHS
     batch: int = BATCH
     learning_rate: float = LEARNING_RATE
@@ -42,7 +41,7 @@ class TrainingPlan:
     report_every: int = 10  # steps
 
 
-def text_without(without: Sequence[Ablation]) -> TextSource:
+def text_without(without: Sequence[Ablation]) -> "TextSource":
     """Which text vectors tell neither the audio nor the comments, as asked (Table III)."""
     if "audio" in without and "comments" in without:
         raise UsageError("without audio and without comments no text is left: ask for --without text")

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from kuaihl.models.klive import KLive
+from kuaihl.models.klive import KLive, TextSource
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.room_scores import score_rooms
-from kuaihl.models.training_plan import TextSource
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 FEWEST_LABELS = 10  # of a room, for its own tau to count
