@@ -164,7 +164,8 @@ def run(data: "KLive", plan: TrainingPlan, output: Path, folder: Path, options: 
             should_stop=stop.is_set,
         )
     if trained is None:
-        print(f"stopped, checkpoint saved; go on with: {resume_command()}", file=sys.stderr)
+        if is_main_process():
+            print(f"stopped, checkpoint saved; go on with: {resume_command()}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if is_main_process():
         write_bundle(output, trained, data, options["licence"])
