@@ -1,0 +1,197 @@
+"""Simulated rooms as a data set in the KLive layout: a plan and two feature banks in, a directory out.
+
+Stands in for the paper's KLive, which is not public. The causes are those of `simulation` and one more, that speech
+and pictures may show things in another order (docs/cold-start.md). Taste shows in nothing but the streamer's id. The
+ceiling that label noise allows is measured and written beside the rooms.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.models.bundle import EncoderFacts, LabelFacts
+from kuaihl.models.feature_bank import FeatureBank, features_of
+from kuaihl.models.features import Float16
+from kuaihl.models.klive import DataSetFacts, RoomRecord
+from kuaihl.models.klive_writer import DataSetWriter
+from kuaihl.models.rank_correlation import kendall_tau_b
+from kuaihl.models.simulation import NOTHING, TOPICS, Room, draw_rooms, draw_streamers, labels_of
+
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the rooms
+FRAMES = 3  # a segment's patches are those of its frames, one after another
+FARTHEST_SWAP = 4  # segments between two things that are said in the other order
+DIFFERENCES = (0.0, 0.2, 0.4, 0.6)  # of labels, that the paper's taus are asked at
+FEWEST_LABELS = 10  # of a room, for its own tau to count
+
+
+@dataclass(frozen=True)
+class SimulationPlan:
+    """All that decides what is simulated; two sets of one plan and the same banks are the same."""
+
+    rooms: int = 300
+    streamers: int = 60
+    seed: int = 0
+    pooled: bool = True  # one patch a frame, the mean of its own: a quarter of the numbers, for training on CPU
+    swaps: float = 0.08  # a segment, how often speech shows two things in the other order
+
+    @property
+    def source(self) -> str:
+        """What `dataset.json` says of where the labels came from."""
+        return (
+            f"simulated: rooms {self.rooms}, streamers {self.streamers}, seed {self.seed}, "
+            f"swaps {self.swaps}, {'pooled' if self.pooled else 'whole'} patches"
+        )
+
+
+def write_simulated_set(
+    path: Path,
+    plan: SimulationPlan,
+    train_bank: FeatureBank,
+    held_out_bank: FeatureBank,
+    *,
+    profile: str,
+    encoders: tuple[EncoderFacts, ...],
+    tell: Callable[[int, int], None] = lambda done, rooms: None,
+) -> dict[str, Any]:
+    """Simulate rooms of the same streamers in all splits, write them, and give the ceiling; `tell` hears how far it is.
+
+    Sentences and drawn worlds of validation and test are of the held-out bank, half of it each. Raises DataError.
+    """
+    banks = dict(zip(SHARES, (train_bank, *halves(held_out_bank)), strict=True))
+    streamers = draw_streamers(plan.streamers, np.random.default_rng(plan.seed))
+    patches, width = train_bank.visual.shape[-2:]
+    facts = DataSetFacts(
+        profile=profile,
+        encoders=encoders,
+        segment_seconds=30.0,
+        label=LabelFacts(source=plan.source),
+        visual_width=width,
+        text_width=train_bank.text.shape[-1],
+        patches=FRAMES if plan.pooled else patches,
+        licence="simulated; sentences and scenes written for kuaihl (MIT)",
+    )
+    writer = DataSetWriter(path, facts)
+    done, test_rooms = 0, []
+    for split, count in room_counts(plan.rooms).items():
+        random = np.random.default_rng((plan.seed, list(SHARES).index(split)))
+        for room in draw_rooms(count, streamers, banks[split].styles, random):
+            swapped = swap_order(room, plan.swaps, random)
+            record = RoomRecord(f"room-{done:05}", f"streamer-{room.streamer:04}", len(room.rate), split)
+            writer.write_room(record, room_arrays(swapped, banks[split], random, pooled=plan.pooled))
+            done += 1
+            tell(done, plan.rooms)
+            if split == "test":
+                test_rooms.append(room)
+    ceiling = noise_ceiling(test_rooms)
+    writer.finish(ceiling)
+    return ceiling
+
+
+def room_counts(rooms: int) -> dict[str, int]:
+    """How many rooms each split gets, at least one each."""
+    held = {split: max(1, round(SHARES[split] * rooms)) for split in ("validation", "test")}
+    return {"train": rooms - sum(held.values()), **held}
+
+
+def halves(bank: FeatureBank) -> tuple[FeatureBank, FeatureBank]:
+    """Two banks that share no text and no style."""
+    texts, styles = bank.text.shape[-2] // 2, bank.styles // 2
+    return (
+        FeatureBank(bank.text[..., :texts, :], bank.visual[:, :, :styles]),
+        FeatureBank(bank.text[..., texts:, :], bank.visual[:, :, styles:]),
+    )
+
+
+def swap_order(room: Room, swaps: float, random: np.random.Generator) -> Room:
+    """The room with some pairs of segments, up to FARTHEST_SWAP apart, having each other's topic of speech.
+
+    So it is where somebody tells of things in another order than they are shown in. Silence stays where it is.
+    """
+    speech = room.speech.copy()
+    for first in np.flatnonzero(random.random(len(speech)) < swaps):
+        second = first + int(random.integers(1, FARTHEST_SWAP + 1))
+        if second < len(speech) and NOTHING not in (speech[first], speech[second]):
+            speech[first], speech[second] = speech[second], speech[first]
+    return replace(room, speech=speech)
+
+
+def room_arrays(room: Room, bank: FeatureBank, random: np.random.Generator, *, pooled: bool) -> dict[str, NDArray[Any]]:
+    """A room as it is stored; every text and picture lies between two of its kind, so that rooms differ."""
+    features = features_of(room, bank, random)
+    length = len(room.rate)
+    other_text = random.integers(bank.text.shape[-2], size=length)
+    text_share = random.uniform(0.0, 0.5, size=(length, 1)).astype(np.float32)
+    other_style = np.full(length, random.integers(bank.styles))  # a room's world is the same throughout
+    style_share = np.float32(random.uniform(0.0, 0.5))
+
+    def said(*, speech: bool, comments: bool) -> Float16:
+        language, spoken, chatter, many, variant = features.text
+        kept = (
+            language,
+            spoken if speech else np.full(length, len(TOPICS)),
+            chatter if comments else np.full(length, len(TOPICS)),
+            many,
+        )
+        return between(bank.text[(*kept, variant)], bank.text[(*kept, other_text)], text_share)
+
+    scene, level, style = features.visual
+    visual = between(bank.visual[scene, level, style], bank.visual[scene, level, other_style], style_share)
+    return {
+        "visual": pool_frames(visual) if pooled else visual,
+        "text": said(speech=True, comments=True),
+        "text_speech": said(speech=True, comments=False),
+        "text_comments": said(speech=False, comments=True),
+        "views": room.views.astype(np.int32),
+        "long_views": room.long_views.astype(np.int32),
+        "true_rate": room.rate.astype(np.float32),
+    }
+
+
+def between(one: Float16, other: Float16, share: "NDArray[np.float32] | np.float32") -> Float16:
+    """`share` of the way from one to the other."""
+    mixed: Float16 = ((1 - share) * one.astype(np.float32) + share * other.astype(np.float32)).astype(np.float16)
+    return mixed
+
+
+def pool_frames(visual: Float16) -> Float16:  # [S, P, d_v] -> [S, FRAMES, d_v]
+    """The mean of each frame's patches."""
+    frames = visual.reshape(len(visual), FRAMES, -1, visual.shape[-1])
+    pooled: Float16 = frames.mean(axis=2, dtype=np.float32).astype(np.float16)
+    return pooled
+
+
+def noise_ceiling(rooms: list[Room]) -> dict[str, Any]:
+    """What knowing the truth would reach: taus of the next segment's true rate with the rate counted, by Δ.
+
+    The counted rate is a binomial draw at the true one; what lacks to 1 is the noise of that draw. Beside it the tau of
+    the present segment's true rate: what knowing how the viewers are now, but not what comes, would reach.
+    """
+    contenders = {
+        "next segment's true rate": [np.append(room.rate[1:], 0.0) for room in rooms],
+        "this segment's true rate": [room.rate for room in rooms],
+    }
+    labels = [labels_of(room) for room in rooms]
+    counted = np.concatenate([rate[valid] for rate, valid in labels])
+    found: dict[str, Any] = {"split": "test", "rooms": len(rooms), "labels": len(counted)}
+    for name, rates in contenders.items():
+        true = np.concatenate([rate[valid] for rate, (_, valid) in zip(rates, labels, strict=True)])
+        a_room = [
+            kendall_tau_b(rate[valid], seen[valid])
+            for rate, (seen, valid) in zip(rates, labels, strict=True)
+            if valid.sum() >= FEWEST_LABELS
+        ]
+        found[name] = {
+            "tau": {str(difference): tau(true, counted, difference) for difference in DIFFERENCES},
+            "tau a room": round(float(np.nanmean(a_room)), 4) if a_room else None,
+        }
+    return found
+
+
+def tau(scores: NDArray[np.float64], labels: NDArray[np.float64], difference: float) -> float | None:
+    """Kendall's tau-b to four digits, None where no two labels are that far apart."""
+    value = kendall_tau_b(scores, labels, difference)
+    return round(value, 4) if np.isfinite(value) else None
