@@ -1,11 +1,22 @@
 """`kuaihl dataset simulate|build|info|validate`: make data sets to train on, and say what is in them."""
 
+import json
+import os
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from kuaihl_cli.options import debug_option
+from kuaihl.models.errors import BatchError, DataError, UsageError
+from kuaihl_cli.batch import in_words
+from kuaihl_cli.options import debug_option, model_options
+
+if TYPE_CHECKING:
+    from kuaihl.engines.archive import RoomResult
 
 
 @click.group()
@@ -60,6 +71,137 @@ def simulate(
             tell=lambda _done, _rooms: bar.update(1),
         )
     reached = ceiling["next segment's true rate"]
-    print(
-        f"{output}: {rooms} rooms; ceiling of tau: {reached['tau']['0.0']} over the test, {reached['tau a room']} a room"
+    tau, a_room = reached["tau"]["0.0"], reached["tau a room"]
+    print(f"{output}: {rooms} rooms; ceiling of tau: {tau} over the test, {a_room} a room")
+
+
+@dataset.command()
+@click.argument("archive", type=click.Path(path_type=Path), metavar="DIR|MANIFEST")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.option(
+    "--views", type=click.Path(path_type=Path), metavar="FILE",
+    help="Log of views, csv or parquet, an impression a row: room, time (s from its start), watched (s).",
+)  # fmt: skip
+@click.option(
+    "--heatmap", is_flag=True,
+    help="Labels are yt-dlp's heat maps (\"most replayed\") from the .info.json beside each recording.",
+)  # fmt: skip
+@click.option(
+    "--rooms", "table", type=click.Path(path_type=Path), metavar="FILE",
+    help="What is known of rooms, csv or parquet: room, and any of streamer, split, start_time.",
+)  # fmt: skip
+@click.option("--jobs", "-j", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes.")
+@model_options
+@click.option(
+    "--comments-offset", type=float, default=0.0, show_default=True, metavar="S",
+    help="Seconds added to every comment's time, where chat and video drift.",
+)  # fmt: skip
+@click.option("--licence", default="", metavar="TEXT", help="Licence of the data, for dataset.json.")
+@click.option("--force", is_flag=True, help="Build rooms again that an earlier run has built.")
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+@debug_option
+def build(archive: Path, output: Path, jobs: int, quiet: bool, **options: Any) -> None:
+    """Make a data set of recordings, their comments and a log of views, with the encoders of a bundle (--model).
+
+    Recordings and comments are found as `kuaihl batch` finds them; a room is called as its file is. Rooms that an
+    earlier run built are skipped. A room that fails is listed with its reason, the rest go on, and the exit code is 5.
+    """
+    if (options["views"] is None) == (not options["heatmap"]):
+        raise UsageError("labels come from one of --views FILE and --heatmap")
+    results = build_results(archive, output, jobs, options)
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts[result.status] += 1
+        if not quiet or result.status == "failed":
+            print(f"[{counts.total()}] {in_words(result)}", file=sys.stderr, flush=True)
+    if not quiet:
+        print(f"{counts['done']} done, {counts['skipped']} skipped, {counts['failed']} failed", file=sys.stderr)
+    if counts["failed"]:
+        raise BatchError(f"{counts['failed']} of {counts.total()} rooms failed; the lines above say why")
+
+
+def build_results(archive: Path, output: Path, jobs: int, options: dict[str, Any]) -> "Iterator[RoomResult]":
+    """Read what the labels come from, then build room after room."""
+    from kuaihl.engines.dataset_build import HEATMAP_LABEL, VIEWS_LABEL, BuildSettings, build_dataset, dataset_facts
+    from kuaihl.engines.manifest import read_rooms
+    from kuaihl.engines.profiles import profile_named
+    from kuaihl.engines.room_table import read_room_table
+    from kuaihl.engines.view_log import read_view_log
+    from kuaihl.models.bundle import load_bundle
+
+    bundle = load_bundle(options["model"])
+    segment_seconds = options["segment_seconds"] or bundle.segment_seconds
+    facts = dataset_facts(
+        profile_named(bundle.profile),
+        HEATMAP_LABEL if options["heatmap"] else VIEWS_LABEL,
+        segment_seconds=segment_seconds,
+        asr=options["asr"],
+        whisper_model=options["whisper_model"],
+        licence=options["licence"],
     )
+    settings = BuildSettings(
+        folder=output,
+        facts=facts,
+        trained_with=bundle.encoders,
+        threads=options["threads"] or max(1, (os.cpu_count() or 1) // jobs),
+        **{name: options[name] for name in ("device", "asr", "whisper_model", "language", "frames", "comments_offset")},
+    )
+    return build_dataset(
+        read_rooms(archive, output),
+        settings,
+        views=read_view_log(options["views"], segment_seconds) if options["views"] else None,
+        known=read_room_table(options["table"]) if options["table"] else {},
+        jobs=jobs,
+        again=options["force"],
+    )
+
+
+@dataset.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="DATASET")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@debug_option
+def info(path: Path, as_json: bool) -> None:
+    """Say what is inside DATASET: features, labels, rooms, streamers and hours of each split."""
+    from kuaihl.models.dataset_summary import summarise
+    from kuaihl.models.klive import open_klive
+
+    data = open_klive(path)
+    splits = {split: asdict(found) for split, found in summarise(data).items()}
+    if as_json:
+        print(json.dumps({"path": str(path), "splits": splits, **asdict(data.facts)}, ensure_ascii=False, indent=2))
+        return
+    facts = data.facts
+    print(f"features   {facts.profile}: {', '.join(encoder.name for encoder in facts.encoders)}")
+    print(f"           {facts.patches} patches of {facts.visual_width}, text of {facts.text_width}, a segment")
+    print(f"segments   {facts.segment_seconds:g} s")
+    print(f"label      {facts.label.name}: {facts.label.definition}")
+    print(f"           from {facts.label.source}; masked under {facts.label.min_views} views")
+    print(f"licence    {facts.licence or '(not given)'}")
+    for name, reached in (facts.ceiling or {}).items():
+        if isinstance(reached, dict):
+            print(f"ceiling    {name}: tau {reached['tau']['0.0']} over the test, {reached['tau a room']} a room")
+    print()
+    columns = {name: [cell(found[name]) for found in splits.values()] for name in next(iter(splits.values()))}
+    for name, cells in {"": list(splits), **columns}.items():
+        print(f"{name.replace('_', ' '):<20}" + "".join(f"{text:>14}" for text in cells))
+
+
+def cell(value: float | None) -> str:
+    """A number as a table shows it."""
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+
+
+@dataset.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="DATASET")
+@debug_option
+def validate(path: Path) -> None:
+    """Read every row of DATASET and print what is wrong, a line a fault; the exit code is 3 if anything is."""
+    from kuaihl.models.dataset_problems import dataset_problems
+
+    found = 0
+    for problem in dataset_problems(path):
+        found += 1
+        print(problem)
+    if found:
+        raise DataError(f"{path}: {found} {'fault' if found == 1 else 'faults'}, listed on standard output")
+    print(f"{path}: nothing wrong", file=sys.stderr)

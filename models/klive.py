@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.features import Float16
-from kuaihl.models.room_checks import record_problems, room_problems
+from kuaihl.models.room_checks import label_problems, record_problems, room_problems
 from kuaihl.models.room_file import map_room
 
 DATASET_FORMAT = 1
@@ -142,15 +142,14 @@ class KLive:
             raise DataError(
                 f"{self.path}: room {record.id} has no {TEXT_ARRAYS[text]}, the text of {text} alone; build it again"
             )
-        return RoomData(
-            visual=arrays["visual"],
-            text=arrays[TEXT_ARRAYS[text]],
-            views=arrays.get("views"),
-            long_views=arrays.get("long_views"),
-            rate=arrays.get("rate"),
-            true_rate=arrays.get("true_rate"),
-            min_views=self.facts.label.min_views,
-        )
+        return room_data(arrays, self.facts, text)
+
+    def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
+        arrays = map_room(room_path(self.path, record.id))
+        for problem in label_problems(arrays, record.segments, self.facts):
+            raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
+        return room_data(arrays, self.facts, "both").labels()
 
 
 class WindowIndex:
@@ -206,6 +205,19 @@ def open_klive(path: str | Path) -> KLive:
     for problem in record_problems(rooms):
         raise DataError(f"{folder / ROOMS_FILE}: {problem}; see `kuaihl dataset validate`")
     return KLive(folder, facts, rooms)
+
+
+def room_data(arrays: Mapping[str, NDArray[Any]], facts: DataSetFacts, text: TextSource) -> RoomData:
+    """A room's arrays, which have been checked, by their names."""
+    return RoomData(
+        visual=arrays["visual"],
+        text=arrays[TEXT_ARRAYS[text]],
+        views=arrays.get("views"),
+        long_views=arrays.get("long_views"),
+        rate=arrays.get("rate"),
+        true_rate=arrays.get("true_rate"),
+        min_views=facts.label.min_views,
+    )
 
 
 def room_path(folder: Path, room: str) -> Path:

@@ -32,7 +32,10 @@ METADATA_KEY = "kuaihl"
 
 
 class DataSetWriter:
-    """A data set that is being built in `path`; one of the same facts that is there already is gone on with."""
+    """A data set that is being built in `path`; one of the same facts that is there already is gone on with.
+
+    Several processes may write rooms of one data set; the one that finishes it asks for each that is `written`.
+    """
 
     def __init__(self, path: Path, facts: DataSetFacts) -> None:
         """Raises DataError where `path` holds something else or cannot be written."""
@@ -44,9 +47,10 @@ class DataSetWriter:
             raise DataError(f"{path}: holds a data set of other features or labels; choose another place or remove it")
         try:
             (path / ROOMS_FOLDER).mkdir(parents=True, exist_ok=True)
-            self._write_facts()
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        if not (path / FACTS_FILE).is_file():
+            self._write_facts()
 
     def written(self, room: str) -> RoomRecord | None:
         """The record of a room that an earlier run has written whole, which `finish` then keeps; else None."""
@@ -132,7 +136,7 @@ def parse_record(said: Mapping[str, Any]) -> RoomRecord:
 
 def write_whole(file: Path, data: bytes) -> None:
     """Write a file beside its place and move it there, so that nobody meets half of it. Raises DataError."""
-    unfinished = file.with_name(f".{file.name}.part")
+    unfinished = file.with_name(f".{os.getpid()}.part")  # short: an id may be as long as a file's name can be
     try:
         with unfinished.open("wb") as out:
             out.write(data)
@@ -141,4 +145,4 @@ def write_whole(file: Path, data: bytes) -> None:
         unfinished.replace(file)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise DataError(f"{file}: cannot be written ({error.strerror}); is the disk full?") from error
+        raise DataError(f"{file}: cannot be written ({error.strerror})") from error

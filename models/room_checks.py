@@ -39,15 +39,19 @@ def record_problems(records: "Sequence[RoomRecord]") -> Iterator[str]:
 
 def room_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
     """Every fault of a room that should have that many segments."""
-    shape_problems = list(wrong_shapes(arrays, segments, facts))
-    yield from shape_problems
-    if shape_problems:
+    yield from label_problems(arrays, segments, facts)
+    if any(wrong_shapes(arrays, segments, facts)):
         return
     for name in ("visual", *TEXTS):
         if name in arrays:
             for row in rows_not_finite(arrays[name]):
                 yield f"row {row}: {name} features hold NaN or infinity"
-    yield from wrong_labels(arrays)
+
+
+def label_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
+    """The faults that can be told without reading features: in shapes, and in labels where the shapes are right."""
+    shape_problems = list(wrong_shapes(arrays, segments, facts))
+    yield from shape_problems or wrong_labels(arrays)
 
 
 def wrong_shapes(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:

@@ -1,0 +1,214 @@
+"""Recordings, comments and labels in, a data set in the KLive layout out (DESIGN section 6).
+
+Rooms go through the encoders of a bundle's profile as they do when a recording is scored, in worker processes. What an
+earlier run wrote is kept; a room that fails is told with its reason and the rest go on.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.archive import Room, RoomResult, score_archive
+from kuaihl.engines.encode import BATCH_OF_FILES, WRITTEN, encode
+from kuaihl.engines.heatmap import HeatMap, read_heatmap
+from kuaihl.engines.packets import packets
+from kuaihl.engines.room_table import RoomFacts, share_out
+from kuaihl.engines.segmenter import segments
+from kuaihl.engines.source import open_source
+from kuaihl.engines.stages import run_stage
+from kuaihl.engines.view_log import LONG_VIEW_SECONDS, ViewLog
+from kuaihl.models.bundle import EncoderFacts, LabelFacts
+from kuaihl.models.errors import SourceError
+from kuaihl.models.klive import DataSetFacts, RoomRecord
+from kuaihl.models.klive_writer import DataSetWriter
+
+if TYPE_CHECKING:
+    from kuaihl.engines.profiles import Encoders, Profile
+    from kuaihl.engines.segment import EncodedSegment
+
+VIEWS_LABEL = LabelFacts(
+    definition=f"impressions of the next segment watched for more than {LONG_VIEW_SECONDS:.0f} s / all its impressions",
+    source="view log",
+)
+HEATMAP_LABEL = LabelFacts(
+    name="heat map",
+    definition="how often the next segment was replayed, relative to the video's most replayed part",
+    min_views=0,
+    source="yt-dlp heatmap (.info.json)",
+)
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What is built where, and how; travels to the workers."""
+
+    folder: Path
+    facts: DataSetFacts
+    trained_with: tuple[EncoderFacts, ...] = ()  # by a bundle whose features these must be
+    device: str = "auto"
+    asr: str = "auto"
+    whisper_model: str | None = None
+    language: str | None = None
+    frames: str = "keyframe"
+    threads: int | None = None
+    comments_offset: float = 0.0
+
+
+def dataset_facts(
+    profile: "Profile", label: LabelFacts, *, segment_seconds: float, asr: str, whisper_model: str | None, licence: str
+) -> DataSetFacts:
+    """What `dataset.json` will say of features made by a profile. Raises ModelError where its weights are not here."""
+    from kuaihl.engines.profiles import facts_of
+    from kuaihl.engines.weights import resolve
+
+    if asr == "none" or whisper_model:
+        speech = EncoderFacts("speech", whisper_model if whisper_model and asr != "none" else "none", "", "")
+    else:
+        speech = facts_of(resolve(profile.speech))
+    return DataSetFacts(
+        profile=profile.name,
+        encoders=(facts_of(resolve(profile.vision)), facts_of(resolve(profile.text)), speech),
+        segment_seconds=segment_seconds,
+        label=label,
+        visual_width=profile.d_v,
+        text_width=profile.d_t,
+        patches=profile.patches,
+        licence=licence,
+    )
+
+
+def build_dataset(
+    rooms: Sequence[Room],
+    settings: BuildSettings,
+    *,
+    views: ViewLog | None,
+    known: Mapping[str, RoomFacts],
+    jobs: int = 1,
+    again: bool = False,
+) -> Iterator[RoomResult]:
+    """Build every room and yield what became of it; without `views` the heat maps beside the recordings are the labels.
+
+    A room is called as its `output` is. Rooms that are there already are skipped, or built `again`. The table of rooms
+    is written when the last is done, or when the caller leaves early. Raises DataError, ModelError.
+    """
+    writer = DataSetWriter(settings.folder, settings.facts)
+    before = {} if again else {name: writer.written(name) for name in names_of(rooms)}
+    splits = {name: facts.split for name, facts in known.items()}
+    splits |= {name: record.split for name, record in before.items() if record}  # a room stays where it was
+    shared = share_out(names_of(rooms), splits)
+    todo = {name: replace(known.get(name, RoomFacts()), split=split) for name, split in shared.items()}
+    try:
+        for result in score_archive(
+            rooms,
+            jobs=jobs,
+            prepare=partial(prepare, settings, views, todo),
+            finished=lambda room: before.get(room.output.name) is not None,
+        ):
+            if result.status == "done":
+                writer.written(result.room.output.name)
+            yield result
+    finally:
+        writer.finish()
+
+
+def names_of(rooms: Sequence[Room]) -> list[str]:
+    return [room.output.name for room in rooms]
+
+
+def prepare(settings: BuildSettings, views: ViewLog | None, known: Mapping[str, RoomFacts]) -> Callable[[Room], None]:
+    """In a worker: load the encoders, give what builds a room with them."""
+    from kuaihl.engines.profiles import check_trained_with, load_encoders, profile_named
+
+    encoders = load_encoders(
+        profile_named(settings.facts.profile),
+        device=settings.device,
+        threads=settings.threads,
+        asr=settings.asr,
+        whisper_model=settings.whisper_model,
+    )
+    check_trained_with(settings.trained_with, encoders)
+    writer = DataSetWriter(settings.folder, settings.facts)
+
+    def build_one(room: Room) -> None:
+        facts = known[room.output.name]
+        heat = None
+        if views is None:  # first, for a room without labels is not worth its encoding
+            heat = read_heatmap(Path(room.source))
+            facts = replace(
+                facts, streamer=facts.streamer or heat.channel, start_time=facts.start_time or heat.start_time
+            )
+        else:
+            views.find(room.output.name)
+        encoded = list(encoded_segments(room, encoders, settings))
+        if not encoded:
+            raise SourceError(f"{room.source}: holds no picture and no sound that can be read; check that it is whole")
+        arrays = features(encoded, encoders) | labels(room.output.name, encoded, views, heat, settings)
+        record = RoomRecord(
+            id=room.output.name,
+            streamer=room.streamer or facts.streamer,
+            segments=len(encoded),
+            split=facts.split,
+            start_time=facts.start_time,
+        )
+        writer.write_room(record, arrays)
+
+    return build_one
+
+
+def encoded_segments(room: Room, encoders: "Encoders", settings: BuildSettings) -> "Iterator[EncodedSegment]":
+    """The segments of a recording with its comments, as `kuaihl score` makes them. Raises SourceError."""
+    from kuaihl.engines.comments.recognise import read_comments
+    from kuaihl.engines.comments.track import CommentTrack
+    from kuaihl.engines.exact_frames import ExactFrames
+
+    written = read_comments(room.comments, offset=settings.comments_offset) if room.comments else []
+    stop = threading.Event()
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(room.source))
+        if source.is_live:
+            raise SourceError(f"{room.source}: is a live stream; record it, then build from the recording")
+        exact = stack.enter_context(ExactFrames(room.source)) if settings.frames == "exact" else None
+        cut = segments(
+            packets(source, stop=stop),
+            segment_seconds=settings.facts.segment_seconds,
+            exact=exact,
+            comments=CommentTrack(written),
+        )
+        ahead = stack.enter_context(run_stage(cut, BATCH_OF_FILES, stop=stop))
+        yield from encode(ahead, encoders, batch=BATCH_OF_FILES, language=settings.language)
+
+
+def features(encoded: "Sequence[EncodedSegment]", encoders: "Encoders") -> dict[str, NDArray[Any]]:
+    """The features of a room's segments, and the text vectors of speech and of comments alone (Table III)."""
+    speech = [segment.transcript.text for segment in encoded]
+    comments = [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in encoded]
+    return {
+        "visual": np.stack([segment.features.visual for segment in encoded]),
+        "text": np.stack([segment.features.text for segment in encoded]),
+        "text_speech": encoders.text.encode(speech, [[] for _ in encoded]),
+        "text_comments": encoders.text.encode(["" for _ in encoded], comments),
+    }
+
+
+def labels(
+    room: str,
+    encoded: "Sequence[EncodedSegment]",
+    views: ViewLog | None,
+    heat: HeatMap | None,
+    settings: BuildSettings,
+) -> dict[str, NDArray[Any]]:
+    """A room's counts, or its rates. Raises DataError where they do not fit the recording."""
+    if heat is not None:
+        starts = np.array([segment.start for segment in encoded])
+        return {"rate": heat.rates(starts, np.array([segment.end for segment in encoded]))}
+    assert views is not None
+    places = [round(segment.start / settings.facts.segment_seconds) for segment in encoded]
+    all_views, all_long_views = views.counts(room, places[-1] + 1)
+    return {"views": all_views[places], "long_views": all_long_views[places]}
