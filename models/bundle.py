@@ -82,7 +82,7 @@ class Bundle:
 
         from kuaihl.models.network import KuaiHL
 
-        with torch.device("meta"):  # shapes alone: no time and no random numbers go into weights that are replaced
+        with torch.random.fork_rng(devices=[]):  # the weights are replaced: the caller's random numbers are not spent
             network = KuaiHL(self.dims)
         weights = _read_head(self)
         expected = {name: part.shape for name, part in network.state_dict().items()}
