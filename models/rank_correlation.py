@@ -21,9 +21,7 @@ def kendall_tau_b(scores: ArrayLike, labels: ArrayLike, min_difference: float = 
         raise ValueError("scores and labels must be finite")
     order = np.argsort(y, kind="stable")
     ranks = np.unique(x, return_inverse=True)[1].astype(np.int64)[order]  # of the scores, in order of the labels
-    smaller = np.searchsorted(y[order], y[order] - min_difference, side="left")  # labels that far below each one's
-    if min_difference > 0:  # y − Δ is rounded: a label at the border by a hair is still "not more than Δ"
-        smaller = _strictly_apart(y[order], smaller, min_difference)
+    smaller = smaller_by(y[order], min_difference)
     concordant, discordant = _agreements(ranks, smaller)
     apart = int(smaller.sum())  # pairs whose labels differ
     if min_difference > 0:
@@ -32,6 +30,13 @@ def kendall_tau_b(scores: ArrayLike, labels: ArrayLike, min_difference: float = 
         pairs = len(x) * (len(x) - 1) // 2
         norm = math.sqrt(float(pairs - _tied(ranks)) * float(apart))
     return (concordant - discordant) / norm if norm else math.nan
+
+
+def smaller_by(labels: NDArray[np.float64], difference: float) -> Integers:
+    """For each of `labels` [N], sorted ascending, how many are smaller by more than `difference`."""
+    smaller: Integers = np.searchsorted(labels, labels - difference, side="left")
+    # y − Δ is rounded: a label at the border by a hair is still "not more than Δ".
+    return _strictly_apart(labels, smaller, difference) if difference > 0 else smaller
 
 
 def _strictly_apart(labels: NDArray[np.float64], smaller: Integers, difference: float) -> Integers:
