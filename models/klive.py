@@ -5,11 +5,11 @@ segment once. Windows of n = 20 segments are cut from memory-mapped rooms as the
 """
 
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from sys import intern
 from threading import Lock
@@ -22,13 +22,14 @@ from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.features import Float16
 from kuaihl.models.room_checks import label_problems, record_problems, room_problems
-from kuaihl.models.room_file import map_room
+from kuaihl.models.room_file import RoomFile, map_room
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
 WINDOW = 20  # n, segments that a model may look back
 OPEN_ROOMS = 64  # mapped at a time; each holds a file open
 
+Arrays = Mapping[str, NDArray[Any]]
 TextSource = Literal["both", "speech", "comments"]
 TEXT_ARRAYS: Mapping[TextSource, str] = {"both": "text", "speech": "text_speech", "comments": "text_comments"}
 
@@ -76,17 +77,11 @@ class RoomData:
 
         The last segment has no next, and labels of fewer than `min_views` impressions are masked (eq. 1).
         """
-        return self._labels
-
-    @cached_property
-    def _labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         labels, valid = np.zeros(len(self.visual), np.float32), np.zeros(len(self.visual), np.bool_)
         if self.rate is not None:
             labels[:-1], valid[:-1] = self.rate[1:], True
         elif self.views is not None and self.long_views is not None:
-            views = self.views[1:]
-            np.greater_equal(views, max(self.min_views, 1), out=valid[:-1])
-            np.divide(self.long_views[1:], views, out=labels[:-1], where=valid[:-1], casting="same_kind")
+            labels[:-1], valid[:-1] = lvtr(self.views[1:], self.long_views[1:], self.min_views)
         return labels, valid
 
 
@@ -102,13 +97,23 @@ class Windows:
     streamer: tuple[str, ...]  # B
 
 
+def lvtr(
+    views: NDArray[np.int32], long_views: NDArray[np.int32], min_views: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Long-view-through rates (eq. 1), 0 where they count for nothing, and where they count; of any shape."""
+    valid = views >= max(min_views, 1)
+    rates = np.divide(long_views, views, out=np.zeros(views.shape), where=valid)
+    return rates.astype(np.float32), valid
+
+
 class KLive:
     """An open data set. Rooms are mapped when they are read, a bounded number at a time; threads may share it."""
 
     def __init__(self, path: Path, facts: DataSetFacts, rooms: tuple[RoomRecord, ...]) -> None:
         self.path, self.facts, self.rooms = path, facts, rooms
-        self._open: OrderedDict[tuple[str, TextSource], RoomData] = OrderedDict()  # least recently read first
+        self._open: OrderedDict[str, RoomFile] = OrderedDict()  # by id, least recently read first
         self._sound: set[str] = set()  # ids of rooms whose rows have been looked at
+        self._folder = f"{path / ROOMS_FOLDER}{os.sep}"
         self._lock = Lock()
 
     def rooms_of(self, split: str) -> tuple[RoomRecord, ...]:
@@ -120,29 +125,34 @@ class KLive:
 
     def room(self, record: RoomRecord, text: TextSource = "both") -> RoomData:
         """A room, mapped. Raises DataError naming room and row where it cannot be learned from."""
-        key = (record.id, text)
-        with self._lock:
-            if key in self._open:
-                self._open.move_to_end(key)
-                return self._open[key]
-        room = self._read(record, text)
-        with self._lock:
-            self._open[key] = room
-            while len(self._open) > OPEN_ROOMS:
-                self._open.popitem(last=False)
-        return room
+        file = self.open_room(record, text)
+        return room_data(file.mapped(), self.facts, text)
 
-    def _read(self, record: RoomRecord, text: TextSource) -> RoomData:
-        arrays = map_room(room_path(self.path, record.id))
-        if record.id not in self._sound:
-            for problem in room_problems(arrays, record.segments, self.facts):
-                raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
-            self._sound.add(record.id)
-        if TEXT_ARRAYS[text] not in arrays:
-            raise DataError(
-                f"{self.path}: room {record.id} has no {TEXT_ARRAYS[text]}, the text of {text} alone; build it again"
-            )
-        return room_data(arrays, self.facts, text)
+    def open_room(self, record: RoomRecord, text: TextSource = "both") -> RoomFile:
+        """A room's file, with that text in it; a bounded number is kept open. Raises DataError as `room` does."""
+        with self._lock:
+            file = self._open.get(record.id)
+            if file is not None:
+                self._open.move_to_end(record.id)
+        if file is None:
+            file = RoomFile(f"{self._folder}{record.id}.safetensors")
+            self._check(record, file)
+            with self._lock:
+                self._open[record.id] = file
+                if len(self._open) > OPEN_ROOMS:
+                    self._open.popitem(last=False)
+        name = TEXT_ARRAYS[text]
+        if name not in file:
+            raise DataError(f"{self.path}: room {record.id} has no {name}, the text of {text} alone; build it again")
+        return file
+
+    def _check(self, record: RoomRecord, file: RoomFile) -> None:
+        """Look at every row when a room is first met, once."""
+        if record.id in self._sound:
+            return
+        for problem in room_problems(file.mapped(), record.segments, self.facts):
+            raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
+        self._sound.add(record.id)
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
@@ -177,21 +187,30 @@ class WindowIndex:
         facts, n, count = self.data.facts, self.window, len(indices)
         visual = np.empty((count, n, facts.patches, facts.visual_width), np.float16)
         text = np.empty((count, n, facts.text_width), np.float16)
-        labels = np.zeros((count, n), np.float32)
-        label_valid, segment_valid = np.zeros((count, n), np.bool_), np.zeros((count, n), np.bool_)
-        streamers = []
+        views, long_views = np.zeros((2, count, n), np.int32)
+        rates, is_rate = np.zeros((count, n), np.float32), np.zeros((count, n), np.bool_)
+        segment_valid = np.zeros((count, n), np.bool_)
+        streamers, text_name = [], TEXT_ARRAYS[self.text]
         for i, (where, end) in enumerate(zip(*map(np.ndarray.tolist, self.pairs(indices)), strict=True)):
             record = self.records[where]
-            room = self.data.room(record, self.text)
+            file = self.data.open_room(record, self.text)
             streamers.append(record.streamer)
-            seen = slice(max(0, end + 1 - n), end + 1)
-            pad = n - (seen.stop - seen.start)
-            visual[i, :pad], text[i, :pad] = 0, 0
-            visual[i, pad:], text[i, pad:] = room.visual[seen], room.text[seen]
-            all_labels, all_valid = room.labels()
-            labels[i, pad:], label_valid[i, pad:] = all_labels[seen], all_valid[seen]
+            start = max(0, end + 1 - n)
+            pad = n - (end + 1 - start)
+            if pad:
+                visual[i, :pad], text[i, :pad] = 0, 0
+            file.read_rows("visual", start, visual[i, pad:])
+            file.read_rows(text_name, start, text[i, pad:])
             segment_valid[i, pad:] = True
-        return Windows(visual, text, labels, label_valid, segment_valid, tuple(streamers))
+            labelled = slice(pad, n - (end + 1 == record.segments))  # by the next ones; the last segment has none
+            if "rate" in file:
+                file.read_rows("rate", start + 1, rates[i, labelled])
+                is_rate[i, labelled] = True
+            else:
+                file.read_rows("views", start + 1, views[i, labelled])
+                file.read_rows("long_views", start + 1, long_views[i, labelled])
+        counted, enough = lvtr(views, long_views, facts.label.min_views)
+        return Windows(visual, text, counted + rates, enough | is_rate, segment_valid, tuple(streamers))
 
 
 def open_klive(path: str | Path) -> KLive:
@@ -207,7 +226,7 @@ def open_klive(path: str | Path) -> KLive:
     return KLive(folder, facts, rooms)
 
 
-def room_data(arrays: Mapping[str, NDArray[Any]], facts: DataSetFacts, text: TextSource) -> RoomData:
+def room_data(arrays: Arrays, facts: DataSetFacts, text: TextSource) -> RoomData:
     """A room's arrays, which have been checked, by their names."""
     return RoomData(
         visual=arrays["visual"],

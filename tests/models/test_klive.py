@@ -1,6 +1,7 @@
 """The KLive layout, written and read again (DESIGN section 6)."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -290,6 +291,40 @@ def test_another_kind_of_data_set_is_not_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
     with pytest.raises(DataError, match="is not a data set"):
         DataSetWriter(tmp_path / "mine", FACTS)
+
+
+def test_threads_may_share_a_data_set(tmp_path: Path) -> None:
+    rooms = {RoomRecord(f"room{i:03}", "a", 5, "train"): arrays(5, i) for i in range(OPEN_ROOMS + 20)}
+    index = write(tmp_path / "set", rooms).windows("train", window=3)
+    orders = [np.random.default_rng(seed).permutation(len(index)) for seed in range(8)]
+    expected = [index.gather(order) for order in orders]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(pool.map(index.gather, orders), expected, strict=True):
+            np.testing.assert_array_equal(one.visual, other.visual)
+            np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_a_room_that_became_shorter_while_it_is_read_is_told(tmp_path: Path) -> None:
+    record = RoomRecord("room", "a", 9, "train")
+    data = write(tmp_path / "set", {record: arrays(9)})
+    data.windows("train").gather([8])
+    file = tmp_path / "set" / "rooms" / "room.safetensors"
+    with file.open("r+b") as opened:
+        opened.truncate(file.stat().st_size - 50)
+    with pytest.raises(DataError, match="become shorter"):
+        data.windows("train").gather([8])
+    assert data.windows("train").gather([3]).segment_valid.sum() == 4
+
+
+def test_a_room_that_was_replaced_by_a_shorter_one_is_told(tmp_path: Path) -> None:
+    rooms = {RoomRecord(f"room{i:03}", "a", 9, "train"): arrays(9) for i in range(OPEN_ROOMS + 1)}
+    data = write(tmp_path / "set", rooms)
+    index = data.windows("train")
+    index.gather(np.arange(0, len(index), 9))  # the first room is no longer open
+    write(tmp_path / "other", {RoomRecord("room000", "a", 4, "train"): arrays(4)})
+    (tmp_path / "other" / "rooms" / "room000.safetensors").replace(tmp_path / "set" / "rooms" / "room000.safetensors")
+    with pytest.raises(DataError, match="visual has 4 rows, 9 are asked for"):
+        index.gather([8])
 
 
 def test_no_more_than_a_bounded_number_of_files_is_open(tmp_path: Path) -> None:

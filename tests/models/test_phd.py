@@ -1,4 +1,4 @@
-"""PHD: the csv as its README shows it, a file of features a video, histories in place of ids, stretches of 192 frames."""
+"""PHD: the csv as its README shows it, a file of features a video, histories in place of ids, stretches of 192."""
 
 from pathlib import Path
 
