@@ -26,14 +26,15 @@ class RoomPairs:
     labels_apart: Floats  # [R, R], pairs whose labels are more than Δ apart
 
     def tau(self, draws: Floats) -> Floats:  # [B, R] -> [B]
-        """Tau-b of each draw, `draws[b, r]` telling how often room r is in it; NaN where it has nothing to compare."""
+        """Tau-b of each draw, `draws[b, r]` telling how often room r is in it.
+
+        0 where all scores are equal: they order nothing. NaN where no two labels are Δ apart.
+        """
         return _ratio(*(((draws @ table) * draws).sum(axis=1) for table in self._tables()))
 
     def tau_each(self) -> Floats:  # [R]
-        """Tau-b of each room alone; 0 where all its scores are equal, NaN where no two labels are Δ apart."""
-        agreement, scores_apart, labels_apart = (table.diagonal() for table in self._tables())
-        said_nothing = (scores_apart == 0) & (labels_apart > 0)
-        return np.where(said_nothing, 0.0, _ratio(agreement, scores_apart, labels_apart))
+        """Tau-b of each room alone, 0 and NaN as in `tau`."""
+        return _ratio(*(table.diagonal() for table in self._tables()))
 
     def _tables(self) -> tuple[Floats, Floats, Floats]:
         return self.agreement, self.scores_apart, self.labels_apart
@@ -90,4 +91,5 @@ def _both_before(rank: Integers, place: Integers) -> Integers:  # [m], [m] -> [m
 
 def _ratio(agreement: Floats, scores_apart: Floats, labels_apart: Floats) -> Floats:
     norm = np.sqrt(scores_apart * labels_apart)
-    return np.divide(agreement, norm, out=np.full_like(norm, np.nan), where=norm > 0)
+    nothing = np.where(labels_apart > 0, 0.0, np.nan)
+    return np.divide(agreement, norm, out=nothing, where=norm > 0)
