@@ -27,6 +27,8 @@ from kuaihl.models.room_file import RoomFile, map_room
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
 WINDOW = 20  # n, segments that a model may look back
+COLUMNS = ("id", "streamer", "segments", "split", "start_time")  # of rooms.parquet
+ROOMS_AT_ONCE = 512  # rows of the table turned into records, so that what lies between takes no memory
 OPEN_ROOMS = 64  # mapped at a time; each holds a file open
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -112,7 +114,6 @@ class KLive:
     def __init__(self, path: Path, facts: DataSetFacts, rooms: tuple[RoomRecord, ...]) -> None:
         self.path, self.facts, self.rooms = path, facts, rooms
         self._open: OrderedDict[str, RoomFile] = OrderedDict()  # by id, least recently read first
-        self._sound: set[str] = set()  # ids of rooms whose rows have been looked at
         self._folder = f"{path / ROOMS_FOLDER}{os.sep}"
         self._lock = Lock()
 
@@ -128,15 +129,20 @@ class KLive:
         file = self.open_room(record, text)
         return room_data(file.mapped(), self.facts, text)
 
-    def open_room(self, record: RoomRecord, text: TextSource = "both") -> RoomFile:
-        """A room's file, with that text in it; a bounded number is kept open. Raises DataError as `room` does."""
+    def open_room(self, record: RoomRecord, text: TextSource = "both", *, is_sound: bool = False) -> RoomFile:
+        """A room's file, with that text in it; a bounded number is kept open.
+
+        All of its rows are looked at unless it is known that they are sound. Raises DataError as `room` does.
+        """
         with self._lock:
             file = self._open.get(record.id)
             if file is not None:
                 self._open.move_to_end(record.id)
         if file is None:
             file = RoomFile(f"{self._folder}{record.id}.safetensors")
-            self._check(record, file)
+            if not is_sound:
+                for problem in room_problems(file.mapped(), record.segments, self.facts):
+                    raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
             with self._lock:
                 self._open[record.id] = file
                 if len(self._open) > OPEN_ROOMS:
@@ -145,14 +151,6 @@ class KLive:
         if name not in file:
             raise DataError(f"{self.path}: room {record.id} has no {name}, the text of {text} alone; build it again")
         return file
-
-    def _check(self, record: RoomRecord, file: RoomFile) -> None:
-        """Look at every row when a room is first met, once."""
-        if record.id in self._sound:
-            return
-        for problem in room_problems(file.mapped(), record.segments, self.facts):
-            raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
-        self._sound.add(record.id)
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
@@ -167,8 +165,9 @@ class WindowIndex:
 
     def __init__(self, data: KLive, records: Sequence[RoomRecord], window: int, text: TextSource) -> None:
         self.data, self.records, self.window, self.text = data, records, window, text
-        # Eight bytes a room and none a window: KLive has 1.4 million windows.
+        # A few bytes a room and none a window: KLive has 1.4 million windows.
         self._after = np.cumsum([record.segments for record in records], dtype=np.int64)
+        self._sound = np.zeros(len(records), np.bool_)  # rooms whose rows have been looked at, once
 
     def __len__(self) -> int:
         return int(self._after[-1]) if len(self._after) else 0
@@ -193,7 +192,8 @@ class WindowIndex:
         streamers, text_name = [], TEXT_ARRAYS[self.text]
         for i, (where, end) in enumerate(zip(*map(np.ndarray.tolist, self.pairs(indices)), strict=True)):
             record = self.records[where]
-            file = self.data.open_room(record, self.text)
+            file = self.data.open_room(record, self.text, is_sound=bool(self._sound[where]))
+            self._sound[where] = True
             streamers.append(record.streamer)
             start = max(0, end + 1 - n)
             pad = n - (end + 1 - start)
@@ -282,14 +282,16 @@ def read_rooms(folder: Path) -> tuple[RoomRecord, ...]:
     except ImportError as error:
         raise UsageError("data sets need pyarrow: pip install 'kuaihl[train]'") from error
     file = folder / ROOMS_FILE
+    rooms: list[RoomRecord] = []
     try:
-        table = pq.ParquetFile(file).read(["id", "streamer", "start_time", "segments", "split"]).to_pydict()
-        return tuple(
-            RoomRecord(str(room), intern(streamer or ""), int(segments), intern(split or ""), start)
-            for room, streamer, segments, split, start in zip(
-                *(table[name] for name in ("id", "streamer", "segments", "split", "start_time")), strict=True
-            )
-        )
+        with pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(ROOMS_AT_ONCE, columns=list(COLUMNS), use_threads=False):
+                columns = (batch.column(name).to_pylist() for name in COLUMNS)
+                rooms.extend(
+                    RoomRecord(str(room), intern(streamer or ""), int(segments), intern(split or ""), start)
+                    for room, streamer, segments, split, start in zip(*columns, strict=True)
+                )
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{file}: cannot be read as a table of rooms ({reason}); build the data set again") from error
+    return tuple(rooms)

@@ -29,6 +29,7 @@ from kuaihl.models.klive import (
 from kuaihl.models.room_checks import record_problems, room_problems
 
 METADATA_KEY = "kuaihl"
+ROOMS_A_GROUP = 1024  # of the table: what a reader must hold at a time
 
 
 class DataSetWriter:
@@ -103,7 +104,7 @@ class DataSetWriter:
         )
         table = pa.table({name: [getattr(room, name) for room in rooms] for name in schema.names}, schema=schema)
         buffer = pa.BufferOutputStream()
-        pq.write_table(table, buffer)
+        pq.write_table(table, buffer, row_group_size=ROOMS_A_GROUP)
         write_whole(self.path / ROOMS_FILE, buffer.getvalue().to_pybytes())
         if ceiling is not None:
             self._write_facts(ceiling)

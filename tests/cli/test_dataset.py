@@ -1,0 +1,168 @@
+"""`kuaihl dataset` as a person runs it: build from a real recording, look inside, hear what is wrong."""
+
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file, save_file
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from small_dataset import small_dataset
+
+from kuaihl.engines.profiles import EDGE, profile_record
+from kuaihl.models.errors import KuaihlError
+from kuaihl.models.klive import open_klive
+from kuaihl_cli.main import main
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def edge_weights() -> None:
+    try:
+        profile_record(EDGE)
+    except KuaihlError as error:
+        pytest.skip(f"the edge weights are not here: {error}")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    with pytest.raises(SystemExit) as ended:
+        main(["dataset", *map(str, arguments)])
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+def write_views(file: Path, room: str) -> Path:
+    """A hundred impressions a segment of the demo; the later the segment, the more of them are long."""
+    with file.open("w", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["time", "room", "watched"])
+        for segment in range(9):
+            writer.writerows([30 * segment + i % 30, room, 90 if i < 10 * segment else 20] for i in range(100))
+    return file
+
+
+@pytest.mark.usefixtures("edge_weights")
+def test_build_makes_a_data_set_of_good_recordings_lists_bad_ones_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "recordings", tmp_path / "set"
+    source.mkdir()
+    shutil.copy(EXAMPLES / "demo.flv", source)
+    shutil.copy(EXAMPLES / "demo.comments.xml", source)
+    (source / "torn.flv").write_bytes(b"FLV and nothing more")
+    command = ["build", source, "-o", output, "--views", write_views(tmp_path / "views.csv", "demo")]
+    command += ["--asr", "none", "--device", "cpu", "--threads", 1, "--licence", "ours"]
+    code, out, err = run(capsys, *command)
+    assert (code, out) == (5, "")
+    assert "1 done, 0 skipped, 1 failed" in err
+    assert "torn: no impressions" in err
+    assert err.splitlines()[-1].startswith("kuaihl: error: 1 of 2 rooms failed")
+    data = open_klive(output)
+    labels, valid = data.labels(data.rooms[0])
+    np.testing.assert_allclose(labels[valid], np.arange(1, 9) / 10, rtol=1e-6)
+    assert data.facts.licence == "ours"
+    (source / "torn.flv").unlink()
+    code, _, err = run(capsys, *command)
+    assert code == 0
+    assert "0 done, 1 skipped, 0 failed" in err
+
+
+def test_build_asks_for_one_source_of_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options in ([], ["--views", "views.csv", "--heatmap"]):
+        code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", *options)
+        assert code == 2
+        assert "one of --views FILE and --heatmap" in err
+        assert not (tmp_path / "set").exists()
+
+
+def test_info_tells_what_is_inside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = small_dataset(tmp_path / "klive")
+    code, out, err = run(capsys, "info", folder)
+    assert (code, err) == (0, "")
+    rows = {line[:20].strip(): line[20:].split() for line in out.splitlines()}
+    assert rows["rooms"] == ["8", "3", "2"]
+    assert rows["segments"] == ["200", "75", "50"]
+    code, out, _ = run(capsys, "info", folder, "--json")
+    told = json.loads(out)
+    data = open_klive(folder)
+    labelled = [data.labels(room)[1].sum() for room in data.rooms_of("train")]
+    assert told["splits"]["train"]["labelled"] == sum(labelled)
+    assert told["splits"]["test"]["hours"] == pytest.approx(50 * 30 / 3600)
+    assert told["label"]["source"] == "simulated"
+
+
+def test_validate_says_all_that_is_wrong_row_by_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = small_dataset(tmp_path / "klive")
+    assert run(capsys, "validate", folder) == (0, "", f"{folder}: nothing wrong\n")
+
+    def change(room: str, **arrays: object) -> None:
+        file = folder / "rooms" / f"{room}.safetensors"
+        content = {name: array for name, array in (load_file(file) | arrays).items() if array is not None}
+        save_file(content, file)
+
+    visual = load_file(folder / "rooms" / "room-00.safetensors")["visual"]
+    visual[[3, 20], 1, 2] = np.nan, np.inf
+    change("room-00", visual=visual)
+    views = np.full(25, 100, np.int32)
+    change("room-01", views=views, long_views=np.where(np.arange(25) == 9, 101, 5).astype(np.int32))
+    change("room-02", text=np.zeros((25, 7), np.float16))
+    change("room-03", text_speech=None)
+    (folder / "rooms" / "room-04.safetensors").unlink()
+    (folder / "rooms" / "room-05.safetensors").write_bytes(b"not a room")
+    rooms = pq.read_table(folder / "rooms.parquet").to_pylist()
+    rooms[6]["split"] = "holdout"
+    rooms[7]["id"] = "room-08"
+    rooms[9]["segments"] = 24
+    rooms[10]["id"] = "../escape"
+    pq.write_table(pa.Table.from_pylist(rooms), folder / "rooms.parquet")
+
+    code, out, err = run(capsys, "validate", folder)
+    assert code == 3
+    assert err == f"kuaihl: error: {folder}: {len(out.splitlines())} faults, listed on standard output\n"
+    for expected in (
+        "rooms.parquet, row 6: room room-06 is of split 'holdout'",
+        "rooms.parquet, row 8: id room-08 is that of row 7 too",
+        "rooms.parquet, row 10: id '../escape' cannot be a file's name",
+        "room room-00, row 3: visual features hold NaN or infinity",
+        "room room-00, row 20: visual features hold NaN or infinity",
+        "room room-01, row 9: 101 long views of 100 views",
+        "room room-02, text is float16 [25, 7] and should be float16 [25, 6]",
+        "room room-03: has no text_speech, which other rooms have",
+        "room room-04: ",
+        "room room-05: ",
+        "room room-09, visual is float16 [25, 3, 10] and should be float16 [24, 3, 10]",
+    ):
+        assert len([line for line in out.splitlines() if line.startswith(expected)]) == 1, expected
+    assert len(out.splitlines()) == 11 + 5  # room-09's other arrays: text, its two parts, views, long views
+
+
+@pytest.mark.parametrize("command", ["info", "validate"])
+def test_what_is_no_data_set_is_one_line_and_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    code, _, err = run(capsys, command, tmp_path / "nowhere")
+    assert code == 3
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("edge_weights")
+def test_simulate_writes_a_sound_data_set_and_tells_the_ceiling(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "simulated"
+    code, out, _ = run(capsys, "simulate", "-o", output, "--rooms", 12, "--streamers", 5, "--threads", 1)
+    assert code == 0
+    assert "ceiling of tau" in out
+    data = open_klive(output)
+    assert (data.facts.patches, data.facts.visual_width, data.facts.text_width) == (3, 1280, 384)
+    assert len(data.rooms) == 12
+    assert run(capsys, "validate", output)[0] == 0
