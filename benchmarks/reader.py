@@ -44,9 +44,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="kuaihl-reader-", dir=options.folder))
     try:
         sets = write_sets(folder, sorted(options.rooms), options.segments)
-        print(
-            f"{'rooms':>7} {'processes':>10} {'windows/s':>10} {'a CPU second':>13} {'GB/s':>6}   MB resident, anonymous, of files"
-        )
+        print(f"{'rooms':>7} {'processes':>10} {'windows/s':>10} {'a CPU second':>13} {'GB/s':>6}", end="")
+        print("   MB resident, anonymous, of files")
         for rooms, path in sets.items():
             for processes in (1, 2):
                 report(rooms, measure(path, processes, options.seconds))
