@@ -5,12 +5,13 @@ vector.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import islice
 
 from kuaihl.engines.profiles import Encoders
 from kuaihl.engines.segment import EncodedSegment, Segment, Transcript
 from kuaihl.engines.stages import Stage
-from kuaihl.models.features import SegmentFeatures
+from kuaihl.models.features import Float16, SegmentFeatures
 
 BATCH_OF_FILES = 8  # segments; two full batches of Whisper windows, and no more than 100 MB of pictures and sound
 WRITTEN = ("chat", "gift")  # kinds of comments that carry words of viewers
@@ -25,8 +26,9 @@ def encode(
     """
     if encoders.transcriber is not None:
         encoders.transcriber.new_stream()
-    for group in groups(segments, batch):
-        yield from encode_batch(group, encoders, language)
+    with ThreadPoolExecutor(1, "vision") as beside:
+        for group in groups(segments, batch):
+            yield from encode_batch(group, encoders, language, beside)
 
 
 def groups(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
@@ -39,11 +41,12 @@ def groups(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
         yield [first, *islice(source, room)]
 
 
-def encode_batch(group: Sequence[Segment], encoders: Encoders, language: str | None) -> list[EncodedSegment]:
-    """Encode a few segments together."""
+def encode_batch(
+    group: Sequence[Segment], encoders: Encoders, language: str | None, beside: Executor
+) -> list[EncodedSegment]:
+    """Encode a few segments together; pictures on the thread `beside`, for speech leaves cores idle at its ends."""
     times = encoders.times
-    with times.stage("vision"):
-        visual = encoders.vision.encode([[frame.image for frame in segment.frames] for segment in group])
+    seeing = beside.submit(see, group, encoders)
     with times.stage("speech"):
         transcripts = transcribe(group, encoders, language)
     with times.stage("text"):
@@ -51,6 +54,7 @@ def encode_batch(group: Sequence[Segment], encoders: Encoders, language: str | N
             [transcript.text for transcript in transcripts],
             [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in group],
         )
+    visual = seeing.result()
     times.segments += len(group)
     times.media_seconds += sum(segment.end - segment.start for segment in group)
     return [
@@ -68,6 +72,12 @@ def encode_batch(group: Sequence[Segment], encoders: Encoders, language: str | N
         )
         for i, segment in enumerate(group)
     ]
+
+
+def see(group: Sequence[Segment], encoders: Encoders) -> Float16:
+    """Visual tokens [B, P, d_v]."""
+    with encoders.times.stage("vision"):
+        return encoders.vision.encode([[frame.image for frame in segment.frames] for segment in group])
 
 
 def transcribe(group: Sequence[Segment], encoders: Encoders, language: str | None) -> list[Transcript]:
