@@ -85,6 +85,12 @@ def mean_estimate(each: Floats, drawn: Floats) -> Estimate:  # [R], [1 + B, R]
     return _estimate(np.divide(total, number, out=np.full_like(number, np.nan), where=number > 0))
 
 
+def difference(one: Estimate, other: Estimate) -> Estimate:
+    """How much more `one` has than `other`, both of one seed: draw by draw on the same rooms, so that what is hard
+    about a room falls out. Their own intervals may overlap where this one stays clear of 0."""
+    return _estimate(np.append(one.value - other.value, one.draws - other.draws))
+
+
 def _estimate(values: Floats) -> Estimate:  # [1 + B], the figure itself and those of the draws
     draws = values[1:]
     low, high = np.nan, np.nan

@@ -45,7 +45,7 @@ def room_pairs(scores: Sequence[Floats], labels: Sequence[Floats], min_differenc
 
     Raises ValueError for rooms of unlike lengths or values that are not finite.
     """
-    sizes = np.array([len(room) for room in labels])
+    sizes = np.array([len(room) for room in labels], dtype=np.int64)
     if [len(room) for room in scores] != sizes.tolist():
         raise ValueError("a room has not as many scores as labels")
     x, y = np.concatenate([*scores, []]), np.concatenate([*labels, []])

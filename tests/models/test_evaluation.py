@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kuaihl.models.evaluation import DIFFERENCES, Evaluation, draw_rooms, evaluate, mean_estimate
+from kuaihl.models.evaluation import DIFFERENCES, Evaluation, difference, draw_rooms, evaluate, mean_estimate
 from kuaihl.models.klive import RoomRecord
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.room_pairs import room_pairs
@@ -92,6 +92,12 @@ def test_where_no_two_labels_are_that_far_apart_there_is_no_figure() -> None:
     assert found.rooms_counted[0.4] == 0
 
 
+def test_nothing_to_measure_on_gives_no_figure() -> None:
+    found = evaluate([], draws=10)
+    assert (found.rooms, found.labels) == (0, 0)
+    assert math.isnan(found.tau[0.0].value)
+
+
 def many(rooms: int, noise: float, seed: int = 0) -> Evaluation:
     random = np.random.default_rng(seed)
     labels = [random.random(40) for _ in range(rooms)]
@@ -113,6 +119,20 @@ def test_intervals_of_the_mean_hold_the_truth_as_often_as_they_say() -> None:
     estimates = [mean_estimate(random.normal(0.3, 0.1, size=40), drawn) for _ in range(400)]
     held = sum(one.low < 0.3 < one.high for one in estimates)
     assert 0.91 < held / 400 < 0.97  # 95% promised; percentile intervals of 40 rooms are a little narrow
+
+
+def test_a_difference_on_the_same_rooms_is_surer_than_two_intervals_apart() -> None:
+    random = np.random.default_rng(5)
+    worse, better = [], []
+    for _ in range(40):
+        labels, noise = random.random(40), random.normal(size=40) * random.uniform(0.1, 3)  # rooms of unlike hardness
+        worse.append(scored(labels + 1.1 * noise, labels))
+        better.append(scored(labels + noise, labels))
+    first, second = (evaluate(rooms, (0.0,)).tau_a_room[0.0] for rooms in (worse, better))
+    more = difference(second, first)
+    assert more.value == pytest.approx(second.value - first.value)
+    assert second.low < first.high
+    assert more.low > 0
 
 
 def test_one_seed_draws_the_same_rooms_for_every_system() -> None:

@@ -1,0 +1,120 @@
+"""What `kuaihl eval` found, for people and programs: rows of figures in, tables, tab-separated lines or JSON out."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kuaihl.models.contest import Row
+    from kuaihl.models.evaluation import Estimate
+
+BESIDES = {  # rows that are no bundle's
+    "published": "published, other data",  # nobody may take it for a figure of ours
+    "ceiling": "the true rate",
+    "humans": "with each other",
+}
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What was measured on what, and how."""
+
+    kind: str
+    data: str
+    split: str
+    bootstrap: int
+    seed: int
+    counted: Mapping[str, Any]
+
+
+def with_published(rows: "Sequence[Row]", published: "Sequence[Row]") -> "list[Row]":
+    """Each published row behind our bundles of that architecture; those of systems that we did not run come last."""
+    ours = [row.facts.get("architecture") for row in rows]
+    placed: list[Row] = []
+    for number, row in enumerate(rows):
+        placed.append(row)
+        if row.role == "bundle" and ours[number] not in ours[number + 1 :]:
+            placed += [one for one in published if one.system == ours[number]]
+    return placed + [one for one in published if one.system not in ours]
+
+
+def print_tables(heading: Heading, rows: "Sequence[Row]") -> None:
+    """To standard output: tables on a terminal; elsewhere a line a figure: table, system, column, value, interval."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            for title, figures in row.figures.items():
+                for column, figure in figures.items():
+                    numbers = (plain(number) for number in (figure.value, figure.low, figure.high))
+                    name, detail = label(row)
+                    print(title, f"{name} ({detail})", column, *numbers, sep="\t")
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(in_words(heading), style="dim", highlight=False)
+    for title in dict.fromkeys(title for row in rows for title in row.figures):
+        shown = [row for row in rows if title in row.figures]
+        columns = list(dict.fromkeys(column for row in shown for column in row.figures[title]))
+        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table.add_column("")
+        for column in columns:
+            table.add_column(column, justify="right", no_wrap=True)
+        for row in shown:
+            cells = [cell(row.figures[title][column]) if column in row.figures[title] else "" for column in columns]
+            table.add_row("\n".join(label(row)), *cells, style="" if row.role == "bundle" else "dim")
+        console.print(table)
+
+
+def label(row: "Row") -> tuple[str, str]:
+    """Who did that, and what to know of it."""
+    if row.role != "bundle":
+        return row.system, BESIDES[row.role]
+    return row.system, row.facts["architecture"] + ("" if row.facts["causal"] else ", sees the future")
+
+
+def in_words(heading: Heading) -> str:
+    """One line over the tables."""
+    counted = ", ".join(
+        f"{number:,} {name}" for name, number in heading.counted.items() if isinstance(number, int) and number
+    )
+    intervals = f"; in brackets 95% of {heading.bootstrap:,} draws" if heading.bootstrap else ""
+    return f"{heading.data} ({heading.kind}), {counted}{intervals}"
+
+
+def cell(figure: "Estimate") -> str:
+    """A figure over its interval."""
+    if math.isnan(figure.value):
+        return "-"
+    value = f"{figure.value:.3f}"
+    return value if math.isnan(figure.low) else f"{value}\n[{figure.low:.2f} {figure.high:.2f}]"
+
+
+def plain(number: float) -> str:
+    return "" if math.isnan(number) else f"{number:.4f}"
+
+
+def print_json(heading: Heading, rows: "Sequence[Row]") -> None:
+    """One document; what could not be measured is null."""
+    systems = [
+        {
+            "system": row.system,
+            "role": row.role,
+            **row.facts,
+            "figures": {
+                title: {column: numbers(figure) for column, figure in figures.items()}
+                for title, figures in row.figures.items()
+            },
+        }
+        for row in rows
+    ]
+    print(json.dumps(asdict(heading) | {"systems": systems}, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def numbers(figure: "Estimate") -> dict[str, float | None]:
+    found = {"value": figure.value, "low": figure.low, "high": figure.high}
+    return {name: None if math.isnan(number) else round(number, 6) for name, number in found.items()}

@@ -1,0 +1,257 @@
+"""Systems side by side on one data set, as in the paper's Table I: bundles and data in, a row of figures each out.
+
+Live rooms (the KLive layout) are measured by tau at label differences, PHD by mean average precision, TVSum and SumMe
+by rank correlation with their annotators. Rows that are no bundle say what could be reached: the noise ceiling where
+the true rate is known, the agreement of humans where there are several.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.models.average_precision import average_precision
+from kuaihl.models.bundle import Bundle
+from kuaihl.models.errors import DataError, UsageError
+from kuaihl.models.evaluation import DRAWS, Estimate, Evaluation, difference, draw_rooms, evaluate, mean_estimate
+from kuaihl.models.summary_protocol import RankAgreement, agreement, human_agreement
+
+if TYPE_CHECKING:
+    from kuaihl.models.klive import KLive, TextSource
+    from kuaihl.models.phd import PhdSet
+    from kuaihl.models.summary_h5 import SummaryVideo
+    from kuaihl.models.tvsum_mat import RatedVideo
+
+ALL, EACH = "tau over all segments", "tau a room, mean"
+PRECISION, RANKS = "mean average precision", "rank correlation with annotators, mean"
+CEILING, HUMANS = "noise ceiling", "humans"
+
+Role = Literal["bundle", "ceiling", "humans", "published"]
+Figures = Mapping[str, Mapping[str, Estimate]]  # table -> column -> figure
+Item = TypeVar("Item")
+Track = Callable[[str, Iterable[Any]], Iterable[Any]]  # passes items on and tells somebody how far it is
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system and how it did."""
+
+    system: str
+    role: Role
+    figures: Figures
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What was measured on what."""
+
+    counted: Mapping[str, Any]  # rooms and labels, or videos
+    rows: tuple[Row, ...]
+
+
+def untracked(_name: str, items: Iterable[Item]) -> Iterable[Item]:
+    """Tell nobody."""
+    return items
+
+
+def klive_contest(
+    bundles: Sequence[Bundle],
+    data: "KLive",
+    split: str,
+    *,
+    device: str = "cpu",
+    draws: int = DRAWS,
+    seed: int = 0,
+    track: Track = untracked,
+) -> Contest:
+    """Every bundle on the rooms of a split, and the ceiling where it is known.
+
+    Raises DataError where no label of the split counts, UsageError where there is no such split or a bundle reads other
+    features.
+    """
+    from kuaihl.models.ceiling_scores import ceiling_rooms
+    from kuaihl.models.room_scores import score_rooms
+
+    for bundle in bundles:
+        check_features(bundle, data)
+    records = data.rooms_of(split)
+    if not records:
+        there = sorted({room.split for room in data.rooms})
+        raise UsageError(f"{data.path}: has no {split} split; it has {', '.join(there)}")
+    rows: list[Row] = []
+    counted: dict[str, Any] = {}
+
+    def measure(system: str, role: Role, rooms: "Sequence[Any]", facts: Mapping[str, Any]) -> None:
+        found = evaluate(rooms, draws=draws, seed=seed)
+        if not found.labels:
+            raise DataError(f"{data.path}: the {split} split has no label that counts; see `kuaihl dataset info`")
+        counted.update(rooms=found.rooms, labels=found.labels, rooms_counted=by_difference(found.rooms_counted))
+        rows.append(Row(system, role, figures_of(found), facts))
+
+    for bundle in bundles:
+        network = bundle.network(device)
+        text = text_of(bundle)
+        scored = score_rooms(network, data, track(bundle.name, records), bundle.streamers, text=text)
+        measure(bundle.name, "bundle", scored, facts_of(bundle) | {"text": text})
+    ceiling = ceiling_rooms(data, records)
+    if ceiling:
+        measure(CEILING, "ceiling", ceiling, {})
+    if not rows:
+        raise UsageError(f"{data.path}: knows no true rate, so without a bundle there is nothing to measure")
+    return Contest(counted, with_differences(rows))
+
+
+def phd_contest(
+    bundles: Sequence[Bundle],
+    data: "PhdSet",
+    *,
+    device: str = "cpu",
+    draws: int = DRAWS,
+    seed: int = 0,
+    track: Track = untracked,
+) -> Contest:
+    """Every bundle on PHD's target videos. Raises UsageError for a bundle of other features."""
+    from kuaihl.models.video_scores import score_targets
+
+    rows = []
+    drawn = draw_rooms(len(data.targets), draws, seed)
+    for bundle in bundles:
+        check_widths(bundle, data.patches, data.visual_width, f"{data.folder}")
+        targets = [(one.scores, one.labels) for one in track(bundle.name, score_targets(bundle.network(device), data))]
+        each = {
+            name: np.array([average_precision(scores, labels, interpolated=smooth) for scores, labels in targets])
+            for name, smooth in (("mAP", False), ("mAP interpolated", True))
+        }
+        figures = {PRECISION: {name: mean_estimate(values, drawn) for name, values in each.items()}}
+        rows.append(Row(bundle.name, "bundle", figures, facts_of(bundle)))
+    return Contest({"videos": len(data.targets), "videos missing": data.missing}, with_differences(rows))
+
+
+def summary_contest(
+    bundles: Sequence[Bundle],
+    folds: "Sequence[Sequence[tuple[SummaryVideo, NDArray[np.float64]]]]",
+    *,
+    device: str = "cpu",
+    draws: int = DRAWS,
+    seed: int = 0,
+    track: Track = untracked,
+) -> Contest:
+    """Bundles on videos [T sampled frames] with what annotators gave them [A, N], and what humans reach on the same.
+
+    Each bundle is tested on the one fold there is. Where there are as many folds as bundles, bundle k is tested on
+    fold k, and they make one row together.
+    """
+    from kuaihl.models.video_scores import score_videos
+
+    if len(folds) not in (1, len(bundles)):
+        raise UsageError(f"{len(folds)} splits need as many bundles, each trained on its own, or --split N to choose")
+    rows, systems = [], [[bundle] for bundle in bundles] if len(folds) == 1 else [list(bundles)]
+    videos = [video for fold in folds for video in fold]
+    drawn = draw_rooms(len(videos), draws, seed)
+    for system in systems:
+        found: list[RankAgreement] = []
+        for bundle, fold in zip(system, folds, strict=True):
+            for video, _ in fold:
+                check_widths(bundle, 1, video.features.shape[1], video.key)
+            scores = score_videos(bundle.network(device), [video for video, _ in fold])
+            for (video, given), given_scores in zip(fold, track(bundle.name, scores), strict=True):
+                found.append(agreement(video.to_frames(given_scores), given))
+        name = " + ".join(bundle.name for bundle in system)
+        rows.append(Row(name, "bundle", rank_figures(found, drawn), facts_of(system[0])))
+    humans = human_row([given for _, given in videos], drawn)
+    return Contest({"videos": len(videos)}, (*with_differences(rows), humans))
+
+
+def with_differences(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Give each bundle but the first further tables: how much more it has than the first."""
+    first, others = rows[0], rows[1:]
+    return first, *(replace(row, figures={**row.figures, **over(row, first)}) for row in others)
+
+
+def over(row: Row, first: Row) -> Figures:
+    """Tables of differences, for a bundle."""
+    if row.role != "bundle":
+        return {}
+    return {
+        f"{table}: more than {first.system}": {
+            column: difference(figure, first.figures[table][column]) for column, figure in figures.items()
+        }
+        for table, figures in row.figures.items()
+    }
+
+
+def human_row(annotations: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64]) -> Row:
+    """How far the annotators of videos agree with one another."""
+    return Row(HUMANS, "humans", rank_figures([human_agreement(given) for given in annotations], drawn))
+
+
+def rated(videos: "Sequence[SummaryVideo]", ratings: "Sequence[RatedVideo]") -> list[NDArray[np.float64]]:
+    """TVSum's ratings of videos that the h5 file numbers: found by the number of frames, which no two videos share.
+
+    Raises DataError where a video has none.
+    """
+    by_frames = {video.annotations.shape[1]: video.annotations for video in ratings}
+    for video in videos:
+        if video.n_frames not in by_frames:
+            raise DataError(f"{video.key}: none of the annotated videos has its {video.n_frames} frames")
+    return [by_frames[video.n_frames] for video in videos]
+
+
+def figures_of(found: Evaluation) -> Figures:
+    return {ALL: by_difference(found.tau), EACH: by_difference(found.tau_a_room)}
+
+
+def by_difference(found: Mapping[float, Item]) -> dict[str, Item]:
+    """Columns of Table I."""
+    return {f"Δ = {difference:g}": value for difference, value in found.items()}
+
+
+def rank_figures(found: Sequence[RankAgreement], drawn: NDArray[np.float64]) -> Figures:
+    columns = {"Kendall's tau": [one.tau for one in found], "Spearman's rho": [one.rho for one in found]}
+    return {RANKS: {name: mean_estimate(np.array(values), drawn) for name, values in columns.items()}}
+
+
+def facts_of(bundle: Bundle) -> dict[str, Any]:
+    """What tells one system from another."""
+    return {"bundle": str(bundle.path), "architecture": bundle.architecture, "causal": bundle.dims.causal}
+
+
+def text_of(bundle: Bundle) -> "TextSource":
+    """Which text vectors the bundle was trained to read: those without audio or comments are its own (Table III)."""
+    return cast("TextSource", bundle.metrics.get("plan", {}).get("text", "both"))
+
+
+def check_features(bundle: Bundle, data: "KLive") -> None:
+    """Raise UsageError where the data set's features are not those that the bundle was trained on."""
+    facts = data.facts
+    for role in ("vision", "text"):
+        ours, theirs = (
+            {(one.name, one.sha256) for one in encoders if one.role == role}
+            for encoders in (bundle.encoders, facts.encoders)
+        )
+        if ours and theirs and ours != theirs:
+            raise UsageError(
+                f"{bundle.path}: reads {role} features of {names(ours)}, {data.path} holds {names(theirs)}; "
+                "build the data set with the bundle's encoders"
+            )
+    check_widths(bundle, facts.patches, facts.visual_width, str(data.path))
+    if facts.text_width != bundle.dims.text_width:
+        raise UsageError(f"{bundle.path}: reads text {bundle.dims.text_width} wide, {data.path}: {facts.text_width}")
+
+
+def check_widths(bundle: Bundle, patches: int, width: int, source: str) -> None:
+    """Raise UsageError where the visual features are of another shape than those that the bundle was trained on."""
+    dims = bundle.dims
+    if (patches, width) != (dims.patches, dims.visual_width):
+        raise UsageError(
+            f"{bundle.path}: reads {dims.patches} visual tokens a segment, {dims.visual_width} wide; "
+            f"{source} has {patches}, {width} wide"
+        )
+
+
+def names(encoders: set[tuple[str, str]]) -> str:
+    """With the hash where two of one name differ in it."""
+    return ", ".join(f"{name} ({digest[:12]})" if digest else name for name, digest in sorted(encoders))
