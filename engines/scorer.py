@@ -59,7 +59,7 @@ class StreamingScorer:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.bundle, self.device = bundle, torch.device(device)
         self.segment_seconds = segment_seconds or bundle.segment_seconds
-        self.network = bundle.network(self.device)
+        self.network = bundle.streaming_network(self.device)
         if state is not None and state.head_sha256 != bundle.head_sha256:
             raise ModelError(f"{bundle.path}: the room's state was made by another bundle; start the stream anew")
         with torch.inference_mode():

@@ -14,18 +14,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from kuaihl.models.architectures import ARCHITECTURES, build_network
 from kuaihl.models.errors import ModelError
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
 
 if TYPE_CHECKING:
-    from torch import Tensor, device
+    from torch import Tensor, device, nn
 
     from kuaihl.models.network import KuaiHL
 
 BUNDLE_FORMAT = 1
-ARCHITECTURE = "kuaihl"
 FACTS_FILE, HEAD_FILE = "bundle.json", "head.safetensors"
 HeadDtype = Literal["float32", "float16"]
 
@@ -63,6 +63,7 @@ class Bundle:
     licence_weights: str
     licence_data: str
     head_sha256: str
+    architecture: str = "kuaihl"  # by its name in `architectures`
     head_dtype: str = "float32"  # as stored; the network computes in float32
     metrics: Mapping[str, Any] = field(default_factory=dict)  # at training time
     streamers: Mapping[str, int] = field(default_factory=dict)  # name -> index, from 1
@@ -76,14 +77,21 @@ class Bundle:
         """The index of a streamer; 0, "unknown", for one that training never saw."""
         return UNKNOWN_STREAMER if name is None else self.streamers.get(name, UNKNOWN_STREAMER)
 
-    def network(self, device: "str | device" = "cpu") -> "KuaiHL":
+    def streaming_network(self, device: "str | device" = "cpu") -> "KuaiHL":
+        """The network of a bundle that can follow a stream. Raises ModelError for a baseline, and as `network`."""
+        if not ARCHITECTURES[self.architecture].streams:
+            raise ModelError(
+                f"{self.path}: {self.architecture} is a baseline for `kuaihl eval` and cannot follow a stream; "
+                "give --model a bundle of architecture kuaihl"
+            )
+        return cast("KuaiHL", self.network(device))
+
+    def network(self, device: "str | device" = "cpu") -> "nn.Module":
         """The trained network, ready to score. Raises ModelError naming the file where the weights cannot be used."""
         import torch
 
-        from kuaihl.models.network import KuaiHL
-
         with torch.random.fork_rng(devices=[]):  # the weights are replaced: the caller's random numbers are not spent
-            network = KuaiHL(self.dims)
+            network = build_network(self.architecture, self.dims)
         weights = _read_head(self)
         expected = {name: part.shape for name, part in network.state_dict().items()}
         for name in sorted(expected.keys() ^ weights.keys()):
@@ -105,8 +113,9 @@ class Bundle:
 
 def save_bundle(
     path: Path,
-    network: "KuaiHL",
+    network: "nn.Module",
     *,
+    architecture: str = "kuaihl",
     profile: str,
     encoders: tuple[EncoderFacts, ...],
     label: LabelFacts,
@@ -135,7 +144,8 @@ def save_bundle(
     head = save(weights)
     bundle = Bundle(
         path=path,
-        dims=network.dims,
+        dims=cast(NetworkDims, network.dims),
+        architecture=architecture,
         profile=profile,
         encoders=encoders,
         segment_seconds=segment_seconds,
@@ -149,7 +159,7 @@ def save_bundle(
         score_quantiles=dict(score_quantiles or {}),
     )
     _check_streamers(bundle)
-    facts = {"format": BUNDLE_FORMAT, "architecture": ARCHITECTURE} | asdict(bundle)
+    facts = {"format": BUNDLE_FORMAT, "architecture": architecture} | asdict(bundle)
     del facts["path"]
     text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     try:
@@ -179,7 +189,7 @@ def load_bundle(source: str | Path) -> Bundle:
             f"{file}: bundle format {facts['format']}, this kuaihl reads {BUNDLE_FORMAT}; "
             "update kuaihl or train the bundle again"
         )
-    if facts.get("architecture") != ARCHITECTURE:
+    if facts.get("architecture") not in ARCHITECTURES:
         raise ModelError(f"{file}: architecture {facts.get('architecture')!r} is not known; update kuaihl")
     try:
         bundle = _parse(path, facts)
@@ -214,6 +224,7 @@ def _parse(path: Path, facts: dict[str, Any]) -> Bundle:
     return Bundle(
         path=path,
         dims=dims,
+        architecture=str(facts["architecture"]),
         profile=str(facts["profile"]),
         encoders=tuple(EncoderFacts(**encoder) for encoder in facts["encoders"]),
         segment_seconds=float(facts["segment_seconds"]),

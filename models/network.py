@@ -6,16 +6,20 @@ segments and the decoder n latents, so a score depends on the last 2n-1 segments
 """
 
 from collections.abc import Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
+from kuaihl.models.batch import Batch
 from kuaihl.models.decoder import Decoder
 from kuaihl.models.errors import ModelError
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
 from kuaihl.models.perceiver import PerceiverLayer
 from kuaihl.models.stream_state import StreamState
+
+if TYPE_CHECKING:
+    from kuaihl.models.objective import LossTerms, Objective
 
 
 class KuaiHL(nn.Module):
@@ -73,6 +77,21 @@ class KuaiHL(nn.Module):
             hidden = torch.rand(streamer.shape, device=streamer.device) < self.dims.id_dropout
             streamer = streamer.masked_fill(hidden, UNKNOWN_STREAMER)
         return cast(Tensor, self.streamer_norm(self.streamer(streamer)))
+
+    def training_losses(self, objective: "Objective", batch: Batch) -> "LossTerms":
+        """The three losses of eq. 13 on a batch."""
+        from kuaihl.models.objective import losses
+
+        return losses(
+            self,
+            objective,
+            batch.visual,
+            batch.text,
+            batch.streamer,
+            batch.labels,
+            batch.label_valid,
+            batch.segment_valid,
+        )
 
     def start(self, streamer: Tensor) -> StreamState:
         """The state of B streams of which nothing has been seen; `streamer` [B] as in `forward`."""

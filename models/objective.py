@@ -1,15 +1,17 @@
 """What training minimises (eq. 13): L = 0.65 L_point + 0.15 L_pair + 0.20 L_align, each on or off."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from kuaihl.models.alignment_loss import NEGATIVES, TAU, alignment_loss
-from kuaihl.models.network import KuaiHL
 from kuaihl.models.pairwise_loss import SIGMA, PairVariant, pairwise_loss
 from kuaihl.models.point_loss import point_loss
+
+if TYPE_CHECKING:
+    from kuaihl.models.network import KuaiHL
 
 AlignVariant = Literal["align", "align_noswap"]
 
@@ -40,7 +42,7 @@ class LossTerms:
 
 
 def losses(
-    network: KuaiHL,
+    network: "KuaiHL",
     objective: Objective,
     visual: Tensor,  # [B, S, P, d_v]
     text: Tensor,  # [B, S, d_t]

@@ -1,0 +1,49 @@
+"""Every network that can be trained, by name: one interface, features of segments in, a logit a segment out.
+
+    forward(visual [B, S, P, d_v], text [B, S, d_t], streamer [B], valid [B, S] or None) -> logits [B, S]
+    training_losses(objective, batch) -> LossTerms
+
+"kuaihl" is the paper's own; the others are the systems of its Table I (docs/baselines.md).
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from kuaihl.models.errors import ModelError
+from kuaihl.models.network_dims import NetworkDims
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where a network is found, and what a reader of a table must know of it."""
+
+    title: str
+    paper: str
+    module: str  # imported when it is built: it needs torch
+    class_name: str
+    causal: bool  # no score depends on a later segment
+    streams: bool = False  # has `start` and `step`, so `kuaihl score` can run it
+
+
+ARCHITECTURES = {
+    "kuaihl": Architecture(
+        "KuaiHL",
+        "A Multimodal Transformer for Live Streaming Highlight Prediction, ICME 2024",
+        "kuaihl.models.network",
+        "KuaiHL",
+        causal=True,
+        streams=True,
+    ),
+}
+
+
+def build_network(name: str, dims: NetworkDims) -> "nn.Module":
+    """A network of that architecture with fresh weights. Raises ModelError for a name that is not known."""
+    if name not in ARCHITECTURES:
+        raise ModelError(f"{name}: no such architecture; there are {', '.join(ARCHITECTURES)}")
+    found = ARCHITECTURES[name]
+    return cast("nn.Module", getattr(import_module(found.module), found.class_name)(dims))
