@@ -18,6 +18,9 @@ EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "score": "kuaihl_cli.score",
     "batch": "kuaihl_cli.batch",
+    "dataset": "kuaihl_cli.dataset",
+    "train": "kuaihl_cli.train",
+    "eval": "kuaihl_cli.eval",
     "cold-start": "kuaihl_cli.cold_start",
     "doctor": "kuaihl_cli.doctor",
 }
@@ -74,6 +77,7 @@ def cli(ctx: click.Context) -> None:
     kuaihl score stream.flv --comments stream.xml
     kuaihl score rtmp://server/live/room --asr none
     kuaihl batch recordings/ -o scored --jobs 2
+    kuaihl train my-dataset -o my-bundle
     """
     ctx.default_map = read_config(config_path())
 
