@@ -18,6 +18,7 @@ from kuaihl.models.errors import DataError
 INFO_SUFFIX = ".info.json"
 MAX_INFO_BYTES = 64 << 20
 MAX_SPANS = 10_000  # YouTube gives a hundred
+ROUNDED = 0.1  # seconds by which a span may miss the one before: YouTube rounds starts and lengths
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def parse_spans(file: Path, spans: Any) -> tuple[NDArray[np.float64], NDArray[np
     if len(rows) > MAX_SPANS:
         raise DataError(f"{file}: has a heatmap of more than {MAX_SPANS} spans")
     starts, ends, values = rows.T
-    follows = np.append(True, np.abs(starts[1:] - ends[:-1]) <= 0.01)
+    follows = np.append(True, np.abs(starts[1:] - ends[:-1]) <= ROUNDED)
     good = follows & (ends > starts) & (starts >= 0) & (values >= 0) & (values <= 1) & np.isfinite(ends)
-    if not good.all() or starts[0] > 0.01:
+    if not good.all() or starts[0] > ROUNDED:
         row = int(np.flatnonzero(~good)[0]) if not good.all() else 0
         raise DataError(f"{file}: heatmap, span {row}: {starts[row]} to {ends[row]} s, value {values[row]}")
     return np.append(starts, ends[-1]), values

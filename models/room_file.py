@@ -21,6 +21,8 @@ from kuaihl.models.errors import DataError
 LENGTH_BYTES = 8  # little-endian, before the header
 MAX_HEADER_BYTES = 1 << 20  # a room has ten tensors at most
 USUAL_HEADER_BYTES = 4096  # read at once
+METADATA = '{"__metadata__":'  # comes first, if at all
+DECODER = json.JSONDecoder()
 DTYPES: Mapping[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "I32": np.dtype("<i4")}
 
 Place = tuple[np.dtype[Any], tuple[int, ...], int]  # dtype, shape, offset into the data
@@ -60,7 +62,7 @@ class RoomFile:
         if not LENGTH_BYTES < first <= min(size, LENGTH_BYTES + MAX_HEADER_BYTES):
             raise DataError(f"{self.path}: is no safetensors file, or cut short; build the room again")
         header = start[LENGTH_BYTES:first] if first <= len(start) else os.pread(self.file, length, LENGTH_BYTES)
-        places, end = parse_header(header)
+        places, end = read_layout(header)
         if first + end != size:
             raise DataError(f"{self.path}: is {size} bytes and should be {first + end}; build the room again")
         return places, first
@@ -91,9 +93,18 @@ def map_room(path: Path | str) -> dict[str, NDArray[Any]]:
     return RoomFile(path).mapped()
 
 
-@lru_cache(maxsize=1024)  # rooms of one length have the same header: a data set has few
-def parse_header(header: bytes) -> tuple[Mapping[str, Place], int]:
+def read_layout(header: bytes) -> tuple[Mapping[str, Place], int]:
     """Where a header says that arrays are, and where its data ends. Raises ValueError, KeyError or TypeError."""
+    text = header.decode()
+    if text.startswith(METADATA):  # it differs from room to room, and what is left from length to length alone
+        _, end = DECODER.raw_decode(text, len(METADATA))
+        text = "{" + text[end:].lstrip().removeprefix(",")
+    return parse_layout(text)
+
+
+@lru_cache(maxsize=1024)
+def parse_layout(header: str) -> tuple[Mapping[str, Place], int]:
+    """As `read_layout`; rooms of one length have the same, and a data set has few lengths."""
     entries = json.loads(header)
     entries.pop("__metadata__", None)
     places = {}

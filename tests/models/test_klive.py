@@ -67,6 +67,16 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(room, name), content[name])
 
 
+def test_what_a_file_says_of_its_room_is_never_taken_for_its_layout(tmp_path: Path) -> None:
+    rooms = {
+        RoomRecord(f"room{i}", "}" * i + '"},"visual":{"x": [', 3 + i, "train"): arrays(3 + i, i) for i in range(4)
+    }
+    data = write(tmp_path / "set", rooms)
+    for record, content in rooms.items():
+        np.testing.assert_array_equal(data.room(record).visual, content["visual"])
+        assert DataSetWriter(tmp_path / "set", FACTS).written(record.id) == record
+
+
 def test_a_label_is_the_next_segments_rate_and_is_masked_under_sixty_views(tmp_path: Path) -> None:
     content = arrays(5)
     content["views"][:] = [100, 59, 60, 200, 0]
