@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kuaihl.models.architectures import ARCHITECTURES
 from kuaihl.models.average_precision import average_precision
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import DataError, UsageError
@@ -216,7 +217,8 @@ def rank_figures(found: Sequence[RankAgreement], drawn: NDArray[np.float64]) -> 
 
 def facts_of(bundle: Bundle) -> dict[str, Any]:
     """What tells one system from another."""
-    return {"bundle": str(bundle.path), "architecture": bundle.architecture, "causal": bundle.dims.causal}
+    causal = ARCHITECTURES[bundle.architecture].causal and bundle.dims.causal
+    return {"bundle": str(bundle.path), "architecture": bundle.architecture, "causal": causal}
 
 
 def text_of(bundle: Bundle) -> "TextSource":
@@ -248,7 +250,7 @@ def check_widths(bundle: Bundle, patches: int, width: int, source: str) -> None:
     if (patches, width) != (dims.patches, dims.visual_width):
         raise UsageError(
             f"{bundle.path}: reads {dims.patches} visual tokens a segment, {dims.visual_width} wide; "
-            f"{source} has {patches}, {width} wide"
+            f"{source} has {patches}, {width} wide: measure it on the kind of data that it was trained on"
         )
 
 
