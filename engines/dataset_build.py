@@ -26,7 +26,7 @@ from kuaihl.engines.stages import run_stage
 from kuaihl.engines.view_log import LONG_VIEW_SECONDS, ViewLog
 from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.errors import SourceError
-from kuaihl.models.klive import DataSetFacts, RoomRecord
+from kuaihl.models.klive import ROOMS_FILE, DataSetFacts, RoomRecord, read_rooms
 from kuaihl.models.klive_writer import DataSetWriter
 
 if TYPE_CHECKING:
@@ -95,10 +95,14 @@ def build_dataset(
 ) -> Iterator[RoomResult]:
     """Build every room and yield what became of it; without `views` the heat maps beside the recordings are the labels.
 
-    A room is called as its `output` is. Rooms that are there already are skipped, or built `again`. The table of rooms
-    is written when the last is done, or when the caller leaves early. Raises DataError, ModelError.
+    A room is called as its `output` is. Rooms that are there already are skipped, or built `again`; those of other
+    runs stay. The table of rooms is written when the last is done, or when the caller leaves early. Raises DataError,
+    ModelError.
     """
     writer = DataSetWriter(settings.folder, settings.facts)
+    if (settings.folder / ROOMS_FILE).is_file():
+        for record in read_rooms(settings.folder):
+            writer.written(record.id)
     before = {} if again else {name: writer.written(name) for name in names_of(rooms)}
     splits = {name: facts.split for name, facts in known.items()}
     splits |= {name: record.split for name, record in before.items() if record}  # a room stays where it was

@@ -157,6 +157,21 @@ def test_a_second_run_builds_what_is_missing_and_nothing_else(
     np.testing.assert_allclose(again.room(again.rooms[1]).visual, data.room(data.rooms[1]).visual, atol=2e-3)
 
 
+def test_a_data_set_grows_by_rooms_of_another_folder(
+    built: tuple[KLive, dict[str, RoomResult], Path], tmp_path: Path
+) -> None:
+    data, _, source = built
+    shutil.copytree(data.path, tmp_path / "set")
+    (tmp_path / "more").mkdir()
+    shutil.copy(source / "notes.flv", tmp_path / "more" / "notes.flv")
+    (failed,) = build(tmp_path / "more", tmp_path / "set")
+    assert failed.status == "failed"
+    assert open_klive(tmp_path / "set").rooms == data.rooms
+    (tmp_path / "set" / "rooms" / "demo.safetensors").unlink()  # how a room is taken out
+    list(build(tmp_path / "more", tmp_path / "set"))
+    assert [room.id for room in open_klive(tmp_path / "set").rooms] == ["silent"]
+
+
 def test_features_of_another_kind_are_not_mixed_in(
     built: tuple[KLive, dict[str, RoomResult], Path], tmp_path: Path
 ) -> None:
