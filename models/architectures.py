@@ -25,7 +25,7 @@ class Architecture:
     paper: str
     module: str  # imported when it is built: it needs torch
     class_name: str
-    causal: bool  # no score depends on a later segment
+    causal: bool  # no score depends on a later segment, where `NetworkDims.causal` says so
     streams: bool = False  # has `start` and `step`, so `kuaihl score` can run it
 
 
@@ -37,6 +37,42 @@ ARCHITECTURES = {
         "KuaiHL",
         causal=True,
         streams=True,
+    ),
+    "antpivot": Architecture(
+        "AntPivot",
+        "Livestream Highlight Detection via Hierarchical Attention Mechanism, 2022",
+        "kuaihl.models.baselines.antpivot",
+        "AntPivot",
+        causal=True,
+    ),
+    "adaptive-h-fcsn": Architecture(
+        "Adaptive-H-FCSN",
+        "Adaptive Video Highlight Detection by Learning from User History, ECCV 2020",
+        "kuaihl.models.baselines.adaptive_h_fcsn",
+        "AdaptiveHFCSN",
+        causal=True,
+    ),
+    "pr-net": Architecture(
+        "PR-Net",
+        "PR-Net: Preference Reasoning for Personalized Video Highlight Detection, ICCV 2021",
+        "kuaihl.models.baselines.pr_net",
+        "PRNet",
+        causal=True,
+    ),
+    "pac-net": Architecture(
+        "PAC-Net",
+        "PAC-Net: Highlight Your Video via History Preference Modeling, ECCV 2022",
+        "kuaihl.models.baselines.pac_net",
+        "PACNet",
+        causal=True,
+    ),
+    "showme": Architecture(
+        "ShowMe",
+        "Show Me What I Like: Detecting User-Specific Video Highlights Using Content-Based Multi-Head Attention, "
+        "ACM Multimedia 2022",
+        "kuaihl.models.baselines.showme",
+        "ShowMe",
+        causal=True,
     ),
 }
 

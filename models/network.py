@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from kuaihl.models.batch import Batch
 from kuaihl.models.decoder import Decoder
 from kuaihl.models.errors import ModelError
-from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
+from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.perceiver import PerceiverLayer
 from kuaihl.models.stream_state import StreamState
+from kuaihl.models.streamer_vector import streamer_source, streamer_vector
 
 if TYPE_CHECKING:
     from kuaihl.models.objective import LossTerms, Objective
@@ -34,9 +35,9 @@ class KuaiHL(nn.Module):
         if dims.use_text:
             self.text = nn.Sequential(nn.Linear(dims.text_width, d), nn.LayerNorm(d))  # W_z
         if dims.history_width:
-            self.history = nn.Linear(dims.history_width, d)
+            self.history = streamer_source(dims)
         else:
-            self.streamer = nn.Embedding(dims.streamers + 1 if dims.use_id else 1, d)
+            self.streamer = streamer_source(dims)
         self.streamer_norm = nn.LayerNorm(d)
         self.perceiver = nn.ModuleList(PerceiverLayer(dims) for _ in range(dims.layers))
         self.decoder = Decoder(dims)
@@ -69,14 +70,8 @@ class KuaiHL(nn.Module):
 
     def streamer_vector(self, streamer: Tensor) -> Tensor:
         """u [B, d]: who is on air, or the vector of the unknown streamer."""
-        if self.dims.history_width:
-            return cast(Tensor, self.streamer_norm(self.history(streamer)))
-        if not self.dims.use_id:
-            streamer = torch.full_like(streamer, UNKNOWN_STREAMER)
-        elif self.training and self.dims.id_dropout > 0:
-            hidden = torch.rand(streamer.shape, device=streamer.device) < self.dims.id_dropout
-            streamer = streamer.masked_fill(hidden, UNKNOWN_STREAMER)
-        return cast(Tensor, self.streamer_norm(self.streamer(streamer)))
+        source = self.history if self.dims.history_width else self.streamer
+        return cast(Tensor, self.streamer_norm(streamer_vector(self.dims, source, streamer, training=self.training)))
 
     def training_losses(self, objective: "Objective", batch: Batch) -> "LossTerms":
         """The three losses of eq. 13 on a batch."""

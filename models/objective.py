@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kuaihl.models.alignment_loss import NEGATIVES, TAU, alignment_loss
+from kuaihl.models.batch import Batch
 from kuaihl.models.pairwise_loss import SIGMA, PairVariant, pairwise_loss
 from kuaihl.models.point_loss import point_loss
 
@@ -72,3 +73,10 @@ def losses(
         )
     total = objective.point * point + objective.pair * pair + objective.align * align
     return LossTerms(total, point, pair, align, logits)
+
+
+def point_alone(logits: Tensor, batch: Batch) -> LossTerms:
+    """Cross-entropy and nothing else: what several of the paper's baselines train with."""
+    point = point_loss(logits, batch.labels, batch.label_valid & batch.segment_valid)
+    nothing = logits.float().sum() * 0.0
+    return LossTerms(point, point, nothing, nothing, logits)

@@ -163,8 +163,9 @@ def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
 
 def start_readers(network: nn.Module, batch: Batch) -> None:
     """Begin with projections that read features standardised over a batch: some encoders' hardly differ at all."""
+    inputs = getattr(network, "inputs", network)  # a baseline's are one module
     for name, features in (("visual", batch.visual), ("text", batch.text)):
-        reader = getattr(network, name, None)
+        reader = getattr(inputs, name, None)
         if isinstance(reader, nn.Sequential) and isinstance(reader[0], nn.Linear):
             read_standardised(reader, features.numpy())
 

@@ -1,0 +1,24 @@
+"""A transformer block over segments that sees the look-back window alone, as all systems must on a live stream."""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from kuaihl.models.attention import WindowedAttention, feed_forward
+from kuaihl.models.network_dims import NetworkDims
+
+
+class ContextBlock(nn.Module):
+    """Self-attention within the window, then feed-forward; [B, S, d] to [B, S, d]."""
+
+    def __init__(self, dims: NetworkDims) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dims.width)
+        self.attention = WindowedAttention(dims.width, dims.heads, dims.window, causal=dims.causal)
+        self.dropout = nn.Dropout(dims.dropout)
+        self.feed_forward = feed_forward(dims.width, dims.feed_forward, dims.dropout)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        normed = self.norm(x)
+        x = x + self.dropout(self.attention(normed, self.attention.remember(normed), valid))
+        return cast(Tensor, x + self.feed_forward(x))

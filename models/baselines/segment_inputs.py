@@ -1,0 +1,47 @@
+"""What every baseline begins with: a segment's features as one vector x, and who is on air as u.
+
+KuaiHL's own projections stand in for each paper's feature extractors, so that Table I compares what comes after them.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from kuaihl.models.network_dims import NetworkDims
+from kuaihl.models.streamer_vector import streamer_source, streamer_vector
+
+
+class SegmentInputs(nn.Module):
+    """Projections of both modalities, and the streamer where the system is `personal`."""
+
+    def __init__(self, dims: NetworkDims, *, personal: bool) -> None:
+        super().__init__()
+        self.dims = dims
+        d = dims.width
+        if dims.use_visual:
+            self.visual = nn.Sequential(nn.Linear(dims.visual_width, d), nn.LayerNorm(d))
+        if dims.use_text:
+            self.text = nn.Sequential(nn.Linear(dims.text_width, d), nn.LayerNorm(d))
+        if personal:
+            self.streamer = streamer_source(dims)
+            self.streamer_norm = nn.LayerNorm(d)
+
+    def tokens(self, visual: Tensor, text: Tensor) -> Tensor:
+        """[B, S, T, d]: visual tokens first, the text token last."""
+        parts = [self.visual(visual)] if self.dims.use_visual else []  # [B, S, P, d]
+        if self.dims.use_text:
+            parts.append(self.text(text).unsqueeze(2))  # [B, S, 1, d]
+        return torch.cat(parts, dim=2)
+
+    def segments(self, visual: Tensor, text: Tensor) -> Tensor:
+        """x [B, S, d]: the mean of the pictures, plus the words."""
+        parts = [self.visual(visual).mean(dim=2)] if self.dims.use_visual else []
+        if self.dims.use_text:
+            parts.append(self.text(text))
+        return torch.stack(parts).sum(dim=0)
+
+    def user(self, streamer: Tensor) -> Tensor:
+        """u [B, d]."""
+        found = streamer_vector(self.dims, self.streamer, streamer, training=self.training)
+        return cast(Tensor, self.streamer_norm(found))
