@@ -22,7 +22,7 @@ from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.features import Float16
 from kuaihl.models.room_checks import label_problems, record_problems, room_problems
-from kuaihl.models.room_file import RoomFile, map_room
+from kuaihl.models.room_file import Layout, RoomFile, map_room
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
@@ -129,18 +129,18 @@ class KLive:
         file = self.open_room(record, text)
         return room_data(file.mapped(), self.facts, text)
 
-    def open_room(self, record: RoomRecord, text: TextSource = "both", *, is_sound: bool = False) -> RoomFile:
+    def open_room(self, record: RoomRecord, text: TextSource = "both", known: Layout | None = None) -> RoomFile:
         """A room's file, with that text in it; a bounded number is kept open.
 
-        All of its rows are looked at unless it is known that they are sound. Raises DataError as `room` does.
+        All of its rows are looked at unless its layout is `known` from before. Raises DataError as `room` does.
         """
         with self._lock:
             file = self._open.get(record.id)
             if file is not None:
                 self._open.move_to_end(record.id)
         if file is None:
-            file = RoomFile(f"{self._folder}{record.id}.safetensors")
-            if not is_sound:
+            file = RoomFile(f"{self._folder}{record.id}.safetensors", known)
+            if known is None:
                 for problem in room_problems(file.mapped(), record.segments, self.facts):
                     raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
             with self._lock:
@@ -167,7 +167,7 @@ class WindowIndex:
         self.data, self.records, self.window, self.text = data, records, window, text
         # A few bytes a room and none a window: KLive has 1.4 million windows.
         self._after = np.cumsum([record.segments for record in records], dtype=np.int64)
-        self._sound = np.zeros(len(records), np.bool_)  # rooms whose rows have been looked at, once
+        self._layouts: list[Layout | None] = [None] * len(records)  # of rooms whose rows have been looked at, once
 
     def __len__(self) -> int:
         return int(self._after[-1]) if len(self._after) else 0
@@ -192,8 +192,8 @@ class WindowIndex:
         streamers, text_name = [], TEXT_ARRAYS[self.text]
         for i, (where, end) in enumerate(zip(*map(np.ndarray.tolist, self.pairs(indices)), strict=True)):
             record = self.records[where]
-            file = self.data.open_room(record, self.text, is_sound=bool(self._sound[where]))
-            self._sound[where] = True
+            file = self.data.open_room(record, self.text, self._layouts[where])
+            self._layouts[where] = file.layout
             streamers.append(record.streamer)
             start = max(0, end + 1 - n)
             pad = n - (end + 1 - start)

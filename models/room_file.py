@@ -9,6 +9,7 @@ import math
 import mmap
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,23 @@ DTYPES: Mapping[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("
 Place = tuple[np.dtype[Any], tuple[int, ...], int]  # dtype, shape, offset into the data
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where the arrays of a file lie."""
+
+    places: Mapping[str, Place]
+    first: int  # byte of the data
+    size: int  # of the file
+
+
 class RoomFile:
     """An open room; it is closed when nobody holds it any more, so that threads may share it."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Raises DataError where there is no such file, or it is not what its header says."""
+    def __init__(self, path: Path | str, layout: Layout | None = None) -> None:
+        """`layout` is what the file had when it was last open: where its size is still the same, it is not read again.
+
+        Raises DataError where there is no such file, or it is not what its header says.
+        """
         self.path = path
         try:
             # Not `open`: it takes longer than all the rest, and training opens a room for nearly every window.
@@ -41,38 +54,36 @@ class RoomFile:
             raise DataError(f"{path}: missing; build the room again, or take it out of rooms.parquet") from error
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-        try:
-            self.places, self.first = self._read_header()
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}: has a header that cannot be used ({error}); build the room again") from error
+        size = os.fstat(self.file).st_size
+        self.layout = layout if layout is not None and layout.size == size else self._read_layout(size)
 
     def __del__(self) -> None:
         if hasattr(self, "file"):
             os.close(self.file)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.places
+        return name in self.layout.places
 
-    def _read_header(self) -> tuple[Mapping[str, Place], int]:
-        start, size = os.pread(self.file, USUAL_HEADER_BYTES, 0), os.fstat(self.file).st_size
-        length = int.from_bytes(start[:LENGTH_BYTES], "little")
-        first = LENGTH_BYTES + length
-        if not LENGTH_BYTES < first <= min(size, LENGTH_BYTES + MAX_HEADER_BYTES):
-            raise DataError(f"{self.path}: is no safetensors file, or cut short; build the room again")
-        header = start[LENGTH_BYTES:first] if first <= len(start) else os.pread(self.file, length, LENGTH_BYTES)
-        places, end = read_layout(header)
-        if first + end != size:
-            raise DataError(f"{self.path}: is {size} bytes and should be {first + end}; build the room again")
-        return places, first
+    def _read_layout(self, size: int) -> Layout:
+        try:
+            start = os.pread(self.file, USUAL_HEADER_BYTES, 0)
+            length = int.from_bytes(start[:LENGTH_BYTES], "little")
+            first = LENGTH_BYTES + length
+            if not LENGTH_BYTES < first <= min(size, LENGTH_BYTES + MAX_HEADER_BYTES):
+                raise DataError(f"{self.path}: is no safetensors file, or cut short; build the room again")
+            header = start[LENGTH_BYTES:first] if first <= len(start) else os.pread(self.file, length, LENGTH_BYTES)
+            return parse_layout(without_metadata(header.decode()), first, size)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read ({error.strerror})") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{self.path}: has a header that cannot be used ({error}); build the room again") from error
 
     def mapped(self) -> dict[str, NDArray[Any]]:
         """All arrays, read-only; pages are read as they are touched and given back when memory is short."""
         memory = mmap.mmap(self.file, 0, access=mmap.ACCESS_READ)
         return {
-            name: np.frombuffer(memory, dtype, math.prod(shape), self.first + offset).reshape(shape)
-            for name, (dtype, shape, offset) in self.places.items()
+            name: np.frombuffer(memory, dtype, math.prod(shape), self.layout.first + offset).reshape(shape)
+            for name, (dtype, shape, offset) in self.layout.places.items()
         }
 
     def read_rows(self, name: str, row: int, out: NDArray[Any]) -> None:
@@ -80,10 +91,10 @@ class RoomFile:
 
         Half the time that mapping takes, where little is read of each room. Raises DataError for a file cut short.
         """
-        _, shape, offset = self.places[name]
+        _, shape, offset = self.layout.places[name]
         if row + len(out) > shape[0]:
             raise DataError(f"{self.path}: {name} has {shape[0]} rows, {row + len(out)} are asked for; build it again")
-        place = self.first + offset + row * (out.nbytes // max(len(out), 1))
+        place = self.layout.first + offset + row * (out.nbytes // max(len(out), 1))
         if os.preadv(self.file, [out.data], place) != out.nbytes:
             raise DataError(f"{self.path}: has become shorter since it was opened; build the room again")
 
@@ -93,18 +104,17 @@ def map_room(path: Path | str) -> dict[str, NDArray[Any]]:
     return RoomFile(path).mapped()
 
 
-def read_layout(header: bytes) -> tuple[Mapping[str, Place], int]:
-    """Where a header says that arrays are, and where its data ends. Raises ValueError, KeyError or TypeError."""
-    text = header.decode()
-    if text.startswith(METADATA):  # it differs from room to room, and what is left from length to length alone
-        _, end = DECODER.raw_decode(text, len(METADATA))
-        text = "{" + text[end:].lstrip().removeprefix(",")
-    return parse_layout(text)
+def without_metadata(header: str) -> str:
+    """A header without what differs from room to room, if it has that and has it first."""
+    if not header.startswith(METADATA):
+        return header
+    _, end = DECODER.raw_decode(header, len(METADATA))
+    return "{" + header[end:].lstrip().removeprefix(",")
 
 
-@lru_cache(maxsize=1024)
-def parse_layout(header: str) -> tuple[Mapping[str, Place], int]:
-    """As `read_layout`; rooms of one length have the same, and a data set has few lengths."""
+@lru_cache(maxsize=4096)  # rooms of one length share a layout, and a data set has few lengths
+def parse_layout(header: str, first: int, size: int) -> Layout:
+    """The layout that a header describes, of a file of that size. Raises ValueError, KeyError or TypeError."""
     entries = json.loads(header)
     entries.pop("__metadata__", None)
     places = {}
@@ -117,4 +127,7 @@ def parse_layout(header: str) -> tuple[Mapping[str, Place], int]:
         if end - begin != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"{name} is {end - begin} bytes, its shape {shape} needs another number")
         places[name] = (dtype, tuple(shape), begin)
-    return places, max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    end = first + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    if end != size:
+        raise ValueError(f"the file is {size} bytes and should be {end}")
+    return Layout(places, first, size)
