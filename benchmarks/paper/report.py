@@ -1,0 +1,69 @@
+"""Runs as a Markdown table, mean ± standard deviation over seeds, with what was run, where, and on which commit."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from experiment import Setting
+
+from kuaihl.models.evaluation import DIFFERENCES
+from kuaihl.models.klive import KLive
+
+Runs = Mapping[str, Sequence[Mapping[str, Any]]]  # by the row's label
+COLUMNS = [*(f"tau, Δ = {difference:g}" for difference in DIFFERENCES), "tau a room"]
+
+
+def figures(runs: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+    """The values of each column, one a seed; seeds without one are left out."""
+    columns = [[run["tau"][str(difference)] for run in runs] for difference in DIFFERENCES]
+    columns.append([run["tau a room"] for run in runs])
+    return [[value for value in column if value is not None] for column in columns]
+
+
+def cell(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.fmean(values):.3f} ± {spread:.3f}"
+
+
+def table(rows: Runs, head: str = "system") -> str:
+    """Markdown; a row a label."""
+    lines = [f"| {head} | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(map(cell, figures(runs))) + " |" for name, runs in rows.items()]
+    return "\n".join(lines)
+
+
+def ceiling(data: KLive) -> str:
+    """Rows for what nothing can pass: the true rate against the counts drawn from it."""
+    found = data.facts.ceiling or {}
+    lines = []
+    for name in ("next segment's true rate", "this segment's true rate"):
+        taus = [found[name]["tau"][str(difference)] for difference in DIFFERENCES] + [found[name]["tau a room"]]
+        lines.append(f"| *{name}* | " + " | ".join("–" if tau is None else f"{tau:.3f}" for tau in taus) + " |")
+    return "\n".join(lines)
+
+
+def provenance(setting: Setting, data: KLive) -> str:
+    """Command, commit, machine and setting, for the foot of a result."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    counts = {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")}
+    machine = f"{platform.machine()} with {os.cpu_count()} CPU cores, torch {torch.__version__}"
+    return (
+        f"Made by `python benchmarks/paper/{Path(sys.argv[0]).name}` at commit {commit.stdout.strip() or 'unknown'}, on "
+        f"{machine}. Rooms: {json.dumps(counts)}. Setting: {json.dumps(asdict(setting))}. "
+        f"Mean ± standard deviation over {setting.seeds} seeds of training."
+    )
+
+
+def write(file: Path, title: str, *parts: str) -> None:
+    file.write_text("\n\n".join([f"# {title}", *parts]) + "\n", encoding="utf-8")
+    print(file)
