@@ -17,6 +17,7 @@ from kuaihl.models.klive import KLive, RoomRecord, TextSource
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
 
 STRETCH = 256  # segments scored in one pass
+FEWEST_BEFORE = 24  # segments that Adaptive-H-FCSN's convolutions reach back, however short the window
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def score_rooms(
     network.eval()
     device = next(network.parameters()).device
     dims = cast(NetworkDims, network.dims)
-    context = 2 * dims.window - 2 if dims.causal else 0
+    context = max(2 * dims.window - 2, FEWEST_BEFORE) if dims.causal else 0
     scored = []
     with torch.inference_mode():
         for record in records:

@@ -18,9 +18,9 @@ from safetensors.numpy import load_file, save_file
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from small_dataset import break_room, small_dataset
 
+from kuaihl.models.architectures import build_network
 from kuaihl.models.bundle import EncoderFacts, LabelFacts, save_bundle
 from kuaihl.models.klive import open_klive
-from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.room_scores import score_rooms
@@ -34,11 +34,13 @@ TVSUM = Path(__file__).parents[3] / "shared" / "labels" / "ydata-tvsum50.mat"
 WIDTH = 7  # of the drawn video features
 
 
-def bundle(path: Path, seed: int = 0, encoders: tuple[EncoderFacts, ...] = ENCODERS, **dims: Any) -> Path:
+def bundle(
+    path: Path, seed: int = 0, encoders: tuple[EncoderFacts, ...] = ENCODERS, arch: str = "kuaihl", **dims: Any
+) -> Path:
     torch.manual_seed(seed)
-    network = KuaiHL(NetworkDims(**(SMALL | ROOMS | dims)))
+    network = build_network(arch, NetworkDims(**(SMALL | ROOMS | dims)))
     facts = {"profile": "edge", "label": LabelFacts(), "licence_weights": "test", "licence_data": "test"}
-    save_bundle(path, network, encoders=encoders, **facts)  # type: ignore[arg-type]
+    save_bundle(path, network, architecture=arch, encoders=encoders, **facts)  # type: ignore[arg-type]
     return path
 
 
@@ -82,7 +84,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle(tmp_path_factory.mktemp("bundles") / "two", seed=1)
+    return bundle(tmp_path_factory.mktemp("bundles") / "two", arch="antpivot")
 
 
 def test_it_measures_tau_at_the_papers_differences_over_the_test_rooms(dataset: Path, one: Path) -> None:
@@ -97,7 +99,8 @@ def test_it_measures_tau_at_the_papers_differences_over_the_test_rooms(dataset: 
 
 
 def test_its_tau_is_that_of_the_networks_scores(dataset: Path, one: Path) -> None:
-    from kuaihl.models.bundle import load_bundle
+    from kuaihl.models.architectures import build_network
+from kuaihl.models.bundle import load_bundle
 
     data = open_klive(dataset)
     rooms = score_rooms(load_bundle(one).network(), data, data.rooms_of("test"), {})
@@ -130,18 +133,18 @@ def test_several_bundles_make_table_one_with_published_figures_marked_as_such(
     dataset: Path, one: Path, two: Path, tmp_path: Path
 ) -> None:
     published = tmp_path / "published.csv"
-    published.write_text("system,0,0.2,0.4,0.6\nantpivot,0.1,0.2,,0.4\nkuaihl,0.5,0.6,0.7,0.8\n")
+    published.write_text("system,0,0.2,0.4,0.6\npr-net,0.1,0.2,,0.4\nantpivot,0.5,0.6,0.7,0.8\n")
     result = run(one, two, "--data", dataset, "--published", published)
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     order = list(dict.fromkeys(system for _table, system, *_rest in lines))
     assert order == [
         "one (kuaihl)",
-        "two (kuaihl)",
-        "kuaihl (published, other data)",
-        "noise ceiling (the true rate)",
+        "two (antpivot)",
         "antpivot (published, other data)",
+        "noise ceiling (the true rate)",
+        "pr-net (published, other data)",
     ]
-    theirs = [line[2:] for line in lines if line[1].startswith("antpivot")]
+    theirs = [line[2:] for line in lines if line[1].startswith("pr-net")]
     assert theirs == [["Δ = 0", "0.1000", "", ""], ["Δ = 0.2", "0.2000", "", ""], ["Δ = 0.4", "", "", ""],
                       ["Δ = 0.6", "0.4000", "", ""]]  # fmt: skip
 

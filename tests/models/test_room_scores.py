@@ -5,20 +5,36 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_dataset import SEGMENTS, small_dataset
 from small_network import SMALL
 from torch import nn
 
 from kuaihl.models.architectures import ARCHITECTURES, build_network
-from kuaihl.models.klive import KLive, open_klive
+from kuaihl.models.bundle import LabelFacts
+from kuaihl.models.klive import DataSetFacts, KLive, RoomRecord, open_klive
+from kuaihl.models.klive_writer import DataSetWriter
 from kuaihl.models.room_scores import score_rooms
 
-STREAMERS = {"streamer-0": 1, "streamer-1": 2}
+SEGMENTS = 90  # far more than a score depends on
+STREAMERS = {"ann": 1, "bob": 2}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> KLive:
-    return open_klive(small_dataset(tmp_path_factory.mktemp("klive")))
+    """A room to train on and two to test on, one of a streamer nobody knows."""
+    path, draw = tmp_path_factory.mktemp("klive") / "set", np.random.default_rng(0)
+    writer = DataSetWriter(path, DataSetFacts("edge", (), 30.0, LabelFacts(), 10, 6, 3))
+    for number, streamer in enumerate(("ann", "bob", "cleo")):
+        views = draw.integers(40, 200, SEGMENTS).astype(np.int32)  # some too few to count
+        arrays = {
+            "visual": draw.normal(size=(SEGMENTS, 3, 10)).astype(np.float16),
+            "text": draw.normal(size=(SEGMENTS, 6)).astype(np.float16),
+            "views": views,
+            "long_views": draw.binomial(views, 0.4).astype(np.int32),
+        }
+        split = "test" if number else "train"
+        writer.write_room(RoomRecord(f"room-{number}", streamer, SEGMENTS, split), arrays)
+    writer.finish()
+    return open_klive(path)
 
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
@@ -27,7 +43,7 @@ def network(request: pytest.FixtureRequest) -> nn.Module:
     return build_network(request.param, SMALL).eval()
 
 
-@pytest.mark.parametrize("stretch", [1, 4, 7])
+@pytest.mark.parametrize("stretch", [1, 7, 32])
 def test_a_room_in_stretches_has_the_scores_of_one_pass(data: KLive, network: nn.Module, stretch: int) -> None:
     records = data.rooms_of("test")
     whole = score_rooms(network, data, records, STREAMERS, stretch=SEGMENTS)
@@ -38,7 +54,8 @@ def test_a_room_in_stretches_has_the_scores_of_one_pass(data: KLive, network: nn
 
 
 def test_scores_are_the_networks_and_stand_before_the_labels_they_are_about(data: KLive, network: nn.Module) -> None:
-    (record, *_), room = data.rooms_of("train"), data.room(data.rooms_of("train")[0])
+    (record,) = data.rooms_of("train")
+    room = data.room(record)
     (found,) = score_rooms(network, data, [record], STREAMERS)
     visual, text = (torch.from_numpy(np.array(part)).float()[None] for part in (room.visual, room.text))
     streamer = torch.tensor([STREAMERS.get(record.streamer, 0)])
