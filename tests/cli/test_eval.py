@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from small_dataset import break_room, small_dataset
 
 from kuaihl.models.architectures import build_network
-from kuaihl.models.bundle import EncoderFacts, LabelFacts, save_bundle
+from kuaihl.models.bundle import EncoderFacts, LabelFacts, load_bundle, save_bundle
 from kuaihl.models.klive import open_klive
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.rank_correlation import kendall_tau_b
@@ -99,9 +99,6 @@ def test_it_measures_tau_at_the_papers_differences_over_the_test_rooms(dataset: 
 
 
 def test_its_tau_is_that_of_the_networks_scores(dataset: Path, one: Path) -> None:
-    from kuaihl.models.architectures import build_network
-from kuaihl.models.bundle import load_bundle
-
     data = open_klive(dataset)
     rooms = score_rooms(load_bundle(one).network(), data, data.rooms_of("test"), {})
     scores, labels = (
