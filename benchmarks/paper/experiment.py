@@ -39,8 +39,8 @@ class Setting:
     width: int = 64
     heads: int = 4
     layers: int = 2
-    epochs: int = 2
-    learning_rate: float = 2e-3
+    epochs: int = 1
+    learning_rate: float = 3e-3
     seeds: int = 3
     threads: int = 2
 

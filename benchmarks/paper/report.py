@@ -56,10 +56,10 @@ def provenance(setting: Setting, data: KLive) -> str:
     """Command, commit, machine and setting, for the foot of a result."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     counts = {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")}
+    command, revision = f"python benchmarks/paper/{Path(sys.argv[0]).name}", commit.stdout.strip() or "unknown"
     machine = f"{platform.machine()} with {os.cpu_count()} CPU cores, torch {torch.__version__}"
     return (
-        f"Made by `python benchmarks/paper/{Path(sys.argv[0]).name}` at commit {commit.stdout.strip() or 'unknown'}, on "
-        f"{machine}. Rooms: {json.dumps(counts)}. Setting: {json.dumps(asdict(setting))}. "
+        f"Made by `{command}` at commit {revision}, on {machine}. Rooms: {json.dumps(counts)}. Setting: {json.dumps(asdict(setting))}. "
         f"Mean ± standard deviation over {setting.seeds} seeds of training."
     )
 
