@@ -166,6 +166,15 @@ def test_published_figures_that_are_none_are_refused(dataset: Path, tmp_path: Pa
     assert what in refused("--data", dataset, "--published", published)
 
 
+def test_what_train_wrote_eval_reads_with_the_text_it_was_trained_on(dataset: Path, tmp_path: Path) -> None:
+    shape = "--width 16 --heads 2 --layers 1 --window 5 --batch 24 --epochs 1 --lr 3e-3 --device cpu --threads 1 -q"
+    words = ["train", str(dataset), "-o", str(tmp_path / "mine"), "--without", "comments", *shape.split()]
+    with pytest.raises(SystemExit, match="0"):
+        main(words)
+    mine = as_json(tmp_path / "mine", "--data", dataset)["systems"][0]
+    assert (mine["text"], mine["architecture"], mine["causal"]) == ("speech", "kuaihl", True)
+
+
 def test_on_a_terminal_it_draws_tables_that_fit_80_columns(
     dataset: Path, one: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
