@@ -59,8 +59,8 @@ def provenance(setting: Setting, data: KLive) -> str:
     command, revision = f"python benchmarks/paper/{Path(sys.argv[0]).name}", commit.stdout.strip() or "unknown"
     machine = f"{platform.machine()} with {os.cpu_count()} CPU cores, torch {torch.__version__}"
     return (
-        f"Made by `{command}` at commit {revision}, on {machine}. Rooms: {json.dumps(counts)}. Setting: {json.dumps(asdict(setting))}. "
-        f"Mean ± standard deviation over {setting.seeds} seeds of training."
+        f"Made by `{command}` at commit {revision}, on {machine}. Rooms: {json.dumps(counts)}. "
+        f"Setting: {json.dumps(asdict(setting))}. Mean ± standard deviation over {setting.seeds} seeds of training."
     )
 
 
