@@ -97,8 +97,7 @@ def train_cold_start(
     random = np.random.default_rng(seed)
     steps = -(-rooms // BATCH) * 2 * epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1)
-    # L_align would teach that words and pictures of one moment belong together, which drawn scenes cannot show.
-    objective = Objective(align=0.0)
+    objective = Objective()
     best, best_tau = network.state_dict(), -1.0
     for epoch in range(epochs):
         total = 0.0
