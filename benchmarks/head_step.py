@@ -32,7 +32,7 @@ def main() -> None:
     with torch.inference_mode():
         state = network.start(streamer)
         for segment in range(field):
-            _, state = network.step(state, visual[:, segment], text[:, segment])
+            network.step(state, visual[:, segment], text[:, segment])
         contenders: dict[str, Callable[[], object]] = {
             "cached step": lambda: network.step(state, visual[:, -1], text[:, -1]),
             f"forward over {dims.window} segments": lambda: network(

@@ -63,11 +63,13 @@ def load_bert() -> tuple[Any, Any]:
 
 def load_vision() -> Any:
     """EfficientNet-Lite2 as it is published, batch norms and all."""
-    from kuaihl.engines.vision_encoder import EFFICIENTNET_LITE2, VisionEncoder, read_tensors
+    from kuaihl.engines.torch_engine import TorchEngine
+    from kuaihl.engines.vision_encoder import EFFICIENTNET_LITE2, VisionEncoder, graph_of, read_tensors
     from kuaihl.engines.weights import VISION_EDGE, resolve
     from kuaihl.models.efficientnet_lite import from_state_dict
 
-    return VisionEncoder(from_state_dict(read_tensors(resolve(VISION_EDGE))).eval(), EFFICIENTNET_LITE2)
+    network = from_state_dict(read_tensors(resolve(VISION_EDGE))).eval()
+    return VisionEncoder(TorchEngine(graph_of(network, EFFICIENTNET_LITE2)), EFFICIENTNET_LITE2)
 
 
 def score_video(path: Path) -> dict[str, float]:

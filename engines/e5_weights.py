@@ -177,11 +177,14 @@ def read_tensor(file: E5File, name: str, *shape: int) -> Tensor:
     return torch.from_numpy(unpacked.reshape(-1)[: entry.values].reshape(shape))
 
 
-def e5_network(file: E5File) -> Bert:
-    """The 12-layer BERT. Raises ModelError where tensors are missing or of other shapes."""
+def e5_network(file: E5File, words: nn.Module | None = None) -> Bert:
+    """The 12-layer BERT, with `words` in place of its table of words if given.
+
+    Raises ModelError where tensors are missing or of other shapes.
+    """
     dims = file.dims
     try:
-        return from_state_dict(dims, dict(read_state(file)), e5_words(file))
+        return from_state_dict(dims, dict(read_state(file)), words or e5_words(file))
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{file.path}: its tensors are not multilingual-e5-small's ({error})") from error
 

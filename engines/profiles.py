@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from kuaihl.engines.engine import OpenEngine
 from kuaihl.engines.stage_times import StageTimes
 from kuaihl.engines.weights import (
     SPEECH_EDGE,
@@ -43,35 +44,35 @@ class Profile:
     text: Weights
     speech: Weights
     whisper: str  # the speech weights, as `load_transcriber` names them
-    load_vision: "Callable[[Resolved, str], VisionEncoder]"
-    load_text: "Callable[[Resolved, str], TextEncoder]"
+    load_vision: "Callable[[Resolved, OpenEngine, str], VisionEncoder]"
+    load_text: "Callable[[Resolved, OpenEngine, str], TextEncoder]"
     d_v: int  # width of a visual token
     d_t: int  # width of the text vector
     patches: int  # P, visual tokens a segment
 
 
-def load_efficientnet(weights: Resolved, device: str) -> "VisionEncoder":
+def load_efficientnet(weights: Resolved, open_engine: OpenEngine, device: str) -> "VisionEncoder":
     from kuaihl.engines.vision_encoder import efficientnet_encoder
 
-    return efficientnet_encoder(weights, device)
+    return efficientnet_encoder(weights, open_engine, device)
 
 
-def load_swin(weights: Resolved, device: str) -> "VisionEncoder":
+def load_swin(weights: Resolved, open_engine: OpenEngine, device: str) -> "VisionEncoder":
     from kuaihl.engines.vision_encoder import swin_encoder
 
-    return swin_encoder(weights, device)
+    return swin_encoder(weights, open_engine, device)
 
 
-def load_e5(weights: Resolved, device: str) -> "TextEncoder":
+def load_e5(weights: Resolved, open_engine: OpenEngine, device: str) -> "TextEncoder":
     from kuaihl.engines.text_encoder import e5_encoder
 
-    return e5_encoder(weights, device)
+    return e5_encoder(weights, open_engine, device)
 
 
-def load_bert(weights: Resolved, device: str) -> "TextEncoder":
+def load_bert(weights: Resolved, open_engine: OpenEngine, device: str) -> "TextEncoder":
     from kuaihl.engines.text_encoder import bert_encoder
 
-    return bert_encoder(weights, device)
+    return bert_encoder(weights, open_engine, device)
 
 
 EDGE = Profile(
@@ -134,10 +135,12 @@ def load_encoders(
     whisper_model: str | None = None,
     vision_weights: WhereWeightsAre = None,
     text_weights: WhereWeightsAre = None,
+    open_engine: OpenEngine | None = None,
 ) -> Encoders:
     """Load a profile's encoders, side by side; `asr` "none" leaves the speech out.
 
-    `whisper_model`, `vision_weights` and `text_weights` name others than the profile's own.
+    `open_engine` opens what executes vision and text, torch where it is not given. `whisper_model`, `vision_weights`
+    and `text_weights` name others than the profile's own.
     Raises UsageError: a device, back-end or package that is not here. Raises ModelError: weights missing or damaged.
     """
     from kuaihl.engines.transcribers import load_transcriber
@@ -145,21 +148,29 @@ def load_encoders(
     place = choose_device(device)
     count = set_threads(threads)
     whisper = whisper_model or profile.whisper
+    if open_engine is None:
+        from kuaihl.engines.torch_engine import open_torch
+
+        open_engine = open_torch(place)
     with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
         speaking = pool.submit(load_transcriber, asr, model=whisper, device=place, threads=count)
-        seeing = pool.submit(load_one, profile.vision, vision_weights, profile.load_vision, place)
-        text, text_facts = load_one(profile.text, text_weights, profile.load_text, place)
+        seeing = pool.submit(load_one, profile.vision, vision_weights, profile.load_vision, open_engine, place)
+        text, text_facts = load_one(profile.text, text_weights, profile.load_text, open_engine, place)
         vision, vision_facts = seeing.result()
         transcriber = speaking.result()
     return Encoders(profile, vision, text, transcriber, (vision_facts, text_facts))
 
 
 def load_one(
-    weights: Weights, where: WhereWeightsAre, load: Callable[[Resolved, str], Encoder], device: str
+    weights: Weights,
+    where: WhereWeightsAre,
+    load: Callable[[Resolved, OpenEngine, str], Encoder],
+    open_engine: OpenEngine,
+    device: str,
 ) -> tuple[Encoder, EncoderFacts]:
     """Find one encoder's weights and load them."""
     resolved = resolve(weights, where)
-    return load(resolved, device), facts_of(resolved)
+    return load(resolved, open_engine, device), facts_of(resolved)
 
 
 def facts_of(resolved: Resolved) -> EncoderFacts:

@@ -1,4 +1,4 @@
-"""Encoded segments in, scored segments out: the network's cached step, one segment at a time.
+"""Encoded segments in, scored segments out: the head's step in an engine, one segment at a time.
 
 The score made after segment i speaks of segment i+1, so it predicts the span that begins where segment i ends.
 """
@@ -11,10 +11,13 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from kuaihl.engines.engine import Engine, OpenEngine
+from kuaihl.engines.graphs import step_graph
 from kuaihl.engines.segment import EncodedSegment, ScoredSegment
+from kuaihl.engines.torch_engine import open_torch
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError
-from kuaihl.models.stream_state import StreamState, read_tensors
+from kuaihl.models.stream_state import StreamState, read_tensors, start_streams
 
 
 @dataclass(frozen=True)
@@ -40,40 +43,48 @@ class ScorerState:
         return cls(StreamState.from_tensors(parts), tuple(bool(gap) for gap in parts["gaps"]), head)
 
 
+def open_step(bundle: Bundle, open_engine: OpenEngine | None = None) -> Engine:
+    """The head's step of a bundle in an engine, torch on the CPU where none is given.
+
+    Raises ModelError where the weights cannot be used, or the bundle's network cannot follow a stream.
+    """
+    bundle.check_streams()
+    return (open_engine or open_torch())("step", bundle.head_sha256, lambda: step_graph(bundle.streaming_network()))
+
+
 class StreamingScorer:
     """Scores one room as it comes; `streamer` is a name the bundle may know, `state` continues a room of before.
 
-    Raises ModelError where the weights cannot be used or the state belongs to another bundle.
+    `step` is the bundle's, from `open_step`; any number of rooms may share it.
+    Raises ModelError where the state belongs to another bundle, and as `open_step`.
     """
 
     def __init__(
         self,
         bundle: Bundle,
+        step: Engine | None = None,
         *,
-        device: str | torch.device = "cpu",
+        device: str | torch.device = "cpu",  # where the state is kept: the engine's
         streamer: str | None = None,
         segment_seconds: float | None = None,  # where segments are cut to another length than the bundle's
         state: ScorerState | None = None,
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         self.bundle, self.device = bundle, torch.device(device)
         self.segment_seconds = segment_seconds or bundle.segment_seconds
-        self.network = bundle.streaming_network(self.device)
-        if state is not None and state.head_sha256 != bundle.head_sha256:
+        self.step = step or open_step(bundle)
+        if state is None:
+            who = torch.tensor([bundle.streamer_index(streamer)], device=self.device)
+            self._memory = start_streams(bundle.dims, who)
+        elif state.head_sha256 == bundle.head_sha256:
+            self._memory = state.network.to(self.device)
+        else:
             raise ModelError(f"{bundle.path}: the room's state was made by another bundle; start the stream anew")
-        with torch.inference_mode():
-            self._memory = (
-                state.network.to(self.device)
-                if state is not None
-                else self.network.start(torch.tensor([bundle.streamer_index(streamer)], device=self.device))
-            )
         self._gaps = state.gaps if state is not None else ()
 
     @property
     def state(self) -> ScorerState:
         """All that is needed to go on from here, in this process or another."""
-        return ScorerState(self._memory, self._gaps, self.bundle.head_sha256)
+        return ScorerState(self._memory.to(self.device), self._gaps, self.bundle.head_sha256)
 
     def scores(self, encoded: Iterable[EncodedSegment]) -> Iterator[ScoredSegment]:
         """One score a segment, as soon as the segment is there."""
@@ -83,9 +94,9 @@ class StreamingScorer:
     def score(self, segment: EncodedSegment) -> ScoredSegment:
         """Take in one more segment. Raises ModelError where its features are not what the head was trained on."""
         visual, text = self._features(segment)
-        with torch.inference_mode():
-            score, self._memory = self.network.step(self._memory, visual, text)
-        self._gaps = (*self._gaps, segment.gap)[-self.network.dims.window :]
+        score, tokens, latent = self.step.run(visual, text, *self._memory.inputs())
+        self._memory.push(tokens, latent)
+        self._gaps = (*self._gaps, segment.gap)[-self.bundle.dims.window :]
         return ScoredSegment(
             segment=segment.index,
             start=segment.start,
@@ -103,7 +114,7 @@ class StreamingScorer:
         )
 
     def _features(self, segment: EncodedSegment) -> tuple[Tensor, Tensor]:
-        dims, features = self.network.dims, segment.features
+        dims, features = self.bundle.dims, segment.features
         expected = ((dims.patches, dims.visual_width), (dims.text_width,))
         if (features.visual.shape, features.text.shape) != expected:
             raise ModelError(

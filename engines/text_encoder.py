@@ -7,13 +7,14 @@ go: the score speaks of the segment to come. A segment without a word is zeros, 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import nn
 
+from kuaihl.engines.engine import Engine, OpenEngine
+from kuaihl.engines.graphs import text_graph
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import Float16
 
@@ -43,28 +44,27 @@ class TextTokenizer:
 
 
 class TextEncoder:
-    """A BERT, its tokenizer and its way of pooling: the mean of all tokens, scaled to length 1, or the first token."""
+    """A text graph in an engine, with the tokenizer and the table of words that go before it."""
 
     def __init__(
         self,
-        network: "Bert",
+        engine: Engine,
+        words: nn.Module,
         tokenizer: TextTokenizer,
         *,
-        pooling: Literal["mean", "first"],
+        width: int,
         prefix: str = "",
+        second_type: int = 0,
         device: str = "cpu",
     ) -> None:
-        self.network = network.to(device)
+        """`words` maps ids [B, T] to [B, T, width]; `second_type` is the type of a pair's second sentence."""
+        self.engine = engine
+        self.words = words.to(device)
         self.tokenizer = tokenizer
-        self.pooling = pooling
+        self.width = width  # d_t
         self.prefix = tokenizer.ids(prefix.strip()) if prefix else []
+        self.second_type = second_type
         self.device = torch.device(device)
-        self.second_type = 0 if pooling == "mean" else 1  # E5 knows one kind of sentence; BERT was trained on pairs
-
-    @property
-    def width(self) -> int:
-        """d_t."""
-        return self.network.dims.width
 
     def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
         """What was said and the comments, in order of time, of each segment -> [B, d_t]."""
@@ -111,27 +111,21 @@ class TextEncoder:
             ids[i, : len(row_ids)] = torch.tensor(row_ids)
             types[i, : len(row_ids)] = torch.tensor(row_types)
             mask[i, : len(row_ids)] = True
-        mask = mask.to(self.device)
-        tokens = self.network(ids.to(self.device), types.to(self.device), mask)  # [B, T, d_t]
-        pooled: Float16 = self.pool(tokens, mask).half().cpu().numpy()
-        return pooled
-
-    def pool(self, tokens: Tensor, mask: Tensor) -> Tensor:  # [B, T, d_t], [B, T] -> [B, d_t]
-        if self.pooling == "first":
-            return tokens[:, 0]
-        there = mask.unsqueeze(-1).to(tokens.dtype)
-        return F.normalize((tokens * there).sum(dim=1) / there.sum(dim=1), dim=-1)
+        (pooled,) = self.engine.run(self.words(ids.to(self.device)), types, mask)
+        vectors: Float16 = pooled.half().cpu().numpy()
+        return vectors
 
 
-def e5_encoder(weights: "Resolved", device: str = "cpu") -> TextEncoder:
+def e5_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:
     """multilingual-e5-small, the edge profile's: the 4-bit file of a package, or a folder laid out as on the hub.
 
     Raises ModelError where the weights are another network's.
     """
     if weights.file.suffix == ".safetensors":
-        network, tokenizer = read_hub_folder(weights.folder)
-        return TextEncoder(network, tokenizer, pooling="mean", prefix=E5_PREFIX, device=device)
-    from kuaihl.engines.e5_weights import e5_network, e5_tokenizer, read_e5_file
+        network, words, tokenizer = read_hub_folder(weights.folder)
+        engine = open_engine("text", weights.sha256, lambda: text_graph(network, "mean"))
+        return TextEncoder(engine, words, tokenizer, width=network.dims.width, prefix=E5_PREFIX, device=device)
+    from kuaihl.engines.e5_weights import e5_network, e5_tokenizer, e5_words, read_e5_file
 
     file = read_e5_file(weights.file)
     unigram, normalise = e5_tokenizer(file)
@@ -141,20 +135,25 @@ def e5_encoder(weights: "Resolved", device: str = "cpu") -> TextEncoder:
         end=file.end,
         padding=file.padding,
     )
-    return TextEncoder(e5_network(file), tokenizer, pooling="mean", prefix=E5_PREFIX, device=device)
+    engine = open_engine("text", weights.sha256, lambda: text_graph(e5_network(file, nn.Identity()), "mean"))
+    return TextEncoder(engine, e5_words(file), tokenizer, width=file.dims.width, prefix=E5_PREFIX, device=device)
 
 
-def bert_encoder(weights: "Resolved", device: str = "cpu") -> TextEncoder:
-    """A BERT of the hub's layout, the paper profile's: the vector of [CLS].
+def bert_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:
+    """A BERT of the hub's layout, the paper profile's: the vector of [CLS]. It was trained on pairs of sentences.
 
     Raises ModelError where the weights are another network's.
     """
-    network, tokenizer = read_hub_folder(weights.folder)
-    return TextEncoder(network, tokenizer, pooling="first", device=device)
+    network, words, tokenizer = read_hub_folder(weights.folder)
+    engine = open_engine("text", weights.sha256, lambda: text_graph(network, "first"))
+    return TextEncoder(engine, words, tokenizer, width=network.dims.width, second_type=1, device=device)
 
 
-def read_hub_folder(folder: Path) -> "tuple[Bert, TextTokenizer]":
-    """`model.safetensors`, `config.json` and `tokenizer.json` of a folder. Raises ModelError where one will not do."""
+def read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
+    """`model.safetensors`, `config.json` and `tokenizer.json` of a folder; the table of words is taken out of the BERT.
+
+    Raises ModelError where one will not do.
+    """
     import json
 
     from safetensors import SafetensorError
@@ -170,7 +169,8 @@ def read_hub_folder(folder: Path) -> "tuple[Bert, TextTokenizer]":
         raise ModelError(f"{folder}: {error}") from error
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{folder}: not a BERT laid out as on the hub ({error})") from error
-    return network, read_tokenizer(folder / "tokenizer.json")
+    words, network.words = network.words, nn.Identity()
+    return network, words, read_tokenizer(folder / "tokenizer.json")
 
 
 def read_tokenizer(file: Path) -> TextTokenizer:

@@ -4,15 +4,17 @@ A frame is squashed to the backbone's square, not cropped: live pictures are 16:
 corner, a price, the chat) sits at the edges. Letterboxing would leave 44% of the square, and half of each token, black.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kuaihl.engines.engine import Engine, OpenEngine
+from kuaihl.engines.graphs import Graph, Vision, vision_graph
 from kuaihl.engines.segment import FRAMES_PER_SEGMENT, RgbImage
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import Float16
@@ -44,15 +46,12 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class VisionEncoder:
-    """A backbone with its way of looking. `backbone` maps images [B, 3, size, size] to a map [B, d_v, h, w]."""
+    """A vision graph in an engine, with its way of looking."""
 
-    def __init__(self, backbone: Callable[[Tensor], Tensor], settings: VisionSettings, device: str = "cpu") -> None:
-        self.backbone = backbone
+    def __init__(self, engine: Engine, settings: VisionSettings, device: str = "cpu") -> None:
+        self.engine = engine
         self.settings = settings
-        self.device = torch.device(device)
-        self.mean = torch.tensor(settings.mean, device=self.device).view(3, 1, 1) * 255
-        self.std = torch.tensor(settings.std, device=self.device).view(3, 1, 1) * 255
-        self.at_once = FRAMES_AT_ONCE_ON_CPU if self.device.type == "cpu" else FRAMES_AT_ONCE_ON_CUDA
+        self.at_once = FRAMES_AT_ONCE_ON_CPU if device == "cpu" else FRAMES_AT_ONCE_ON_CUDA
 
     @property
     def width(self) -> int:
@@ -82,21 +81,17 @@ class VisionEncoder:
                 visual[segment, place] = found
         return visual.reshape(len(frames), self.patches, self.width)
 
-    @torch.inference_mode()
     def look(self, images: Sequence[RgbImage]) -> Float16:
         """Tokens of a few images: [len(images), grid * grid, d_v], row by row of the picture."""
-        batch = torch.stack([self.prepare(image) for image in images])
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        found = F.adaptive_avg_pool2d(self.backbone(batch), self.settings.grid)  # [B, d_v, grid, grid]
-        tokens: Float16 = found.flatten(2).transpose(1, 2).half().cpu().numpy()
+        (found,) = self.engine.run(torch.stack([self.prepare(image) for image in images]))
+        tokens: Float16 = found.half().cpu().numpy()
         return tokens
 
     def prepare(self, image: RgbImage) -> Tensor:
-        """[H, W, 3] uint8 -> [3, size, size] float32, normalised. Shrunk as bytes, with antialiasing."""
+        """[H, W, 3] uint8 -> [3, size, size] uint8. Shrunk as bytes, with antialiasing."""
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
         size = (self.settings.size, self.settings.size)
-        small = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)[0]
-        return (small.to(self.device).float() - self.mean) / self.std
+        return F.interpolate(pixels, size=size, mode="bilinear", antialias=True)[0]
 
 
 def batches(items: list[tuple[int, int, RgbImage]], size: int) -> Iterator[list[tuple[int, int, RgbImage]]]:
@@ -104,16 +99,26 @@ def batches(items: list[tuple[int, int, RgbImage]], size: int) -> Iterator[list[
         yield items[first : first + size]
 
 
-def efficientnet_encoder(weights: "Resolved", device: str = "cpu") -> VisionEncoder:
+def graph_of(backbone: nn.Module, settings: VisionSettings) -> Graph:
+    """A backbone that maps images [B, 3, size, size] to [B, d_v, h, w], with its settings."""
+    return vision_graph(Vision(backbone, settings.mean, settings.std, settings.grid), settings.size)
+
+
+def efficientnet_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> VisionEncoder:
     """EfficientNet-Lite2, the edge profile's. Raises ModelError where the weights are another network's."""
+    engine = open_engine("vision", weights.sha256, lambda: graph_of(efficientnet(weights), EFFICIENTNET_LITE2))
+    return VisionEncoder(engine, EFFICIENTNET_LITE2, device)
+
+
+def efficientnet(weights: "Resolved") -> nn.Module:
+    """The backbone, its batch norms folded. Raises ModelError where the weights are another network's."""
     from kuaihl.models.efficientnet_lite import from_state_dict
 
     try:
         network = from_state_dict(read_tensors(weights)).fold()
     except ModelError as error:
         raise ModelError(f"{weights.file}: {error}") from error
-    backbone = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return VisionEncoder(backbone, EFFICIENTNET_LITE2, device)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
 
 def read_tensors(weights: "Resolved") -> dict[str, Tensor]:
@@ -128,34 +133,54 @@ def read_tensors(weights: "Resolved") -> dict[str, Tensor]:
             return load_file(weights.file)
         found = torch.load(weights.file, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ModelError(f"not a file of weights, or damaged ({reason})") from error
+        raise ModelError(f"not a file of weights, or damaged ({reason_of(error)})") from error
     if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
         raise ModelError("it holds something else than named tensors")
     return found
 
 
-def swin_encoder(weights: "Resolved", device: str = "cpu") -> VisionEncoder:
+class SwinMap(nn.Module):
+    """The hub's Swin, its tokens laid out as the map that they are."""
+
+    def __init__(self, network: Any, width: int) -> None:
+        super().__init__()
+        self.network, self.width = network, width
+
+    def forward(self, images: Tensor) -> Tensor:  # [B, 3, 224, 224] -> [B, d_v, 7, 7]
+        tokens: Tensor = self.network(images).last_hidden_state
+        return tokens.mT.reshape(len(images), self.width, SWIN_GRID, SWIN_GRID)
+
+
+def swin_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> VisionEncoder:
     """A Swin of the hub's layout, the paper profile's: 7 x 7 tokens a frame, kept as they are.
 
     Raises ModelError where the weights are another network's.
     """
-    from transformers import SwinConfig, SwinModel
+    from transformers import SwinConfig
 
     try:
         config = SwinConfig.from_pretrained(weights.folder, local_files_only=True)
-        network: Any = SwinModel.from_pretrained(
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{weights.folder}: not a Swin ({reason_of(error)})") from error
+    width = config.embed_dim * 2 ** (len(config.depths) - 1)
+    settings = VisionSettings(size=SWIN_SIZE, mean=IMAGENET_MEAN, std=IMAGENET_STD, grid=SWIN_GRID, width=width)
+    engine = open_engine("vision", weights.sha256, lambda: graph_of(SwinMap(swin(weights, config), width), settings))
+    return VisionEncoder(engine, settings, device)
+
+
+def swin(weights: "Resolved", config: Any) -> Any:
+    """The hub's own network. Raises ModelError where the weights are another's."""
+    from transformers import SwinModel
+
+    try:
+        network = SwinModel.from_pretrained(
             weights.folder, config=config, add_pooling_layer=False, local_files_only=True, use_safetensors=True
         )
     except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ModelError(f"{weights.folder}: not a Swin ({reason})") from error
-    network.to(device).eval().requires_grad_(False)
-    width = config.embed_dim * 2 ** (len(config.depths) - 1)
+        raise ModelError(f"{weights.folder}: not a Swin ({reason_of(error)})") from error
+    network.eval().requires_grad_(False)  # type: ignore[no-untyped-call]
+    return network
 
-    def backbone(images: Tensor) -> Tensor:  # [B, 3, 224, 224] -> [B, d_v, 7, 7]
-        tokens: Tensor = network(images).last_hidden_state
-        return tokens.transpose(1, 2).reshape(len(images), width, SWIN_GRID, SWIN_GRID)
 
-    settings = VisionSettings(size=SWIN_SIZE, mean=IMAGENET_MEAN, std=IMAGENET_STD, grid=SWIN_GRID, width=width)
-    return VisionEncoder(backbone, settings, device)
+def reason_of(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]

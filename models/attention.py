@@ -16,7 +16,7 @@ class WindowedAttention(nn.Module):
 
     Before the segments' tokens may stand `timeless` ones that every query sees: the streamer's. Keys and values travel
     side by side as one tensor, the memory [B, timeless + S*T, 2d]. They have no bias: the keys' would be dropped by
-    softmax, and the values' is the output's.
+    softmax, and the values' is the output's; a stream's step needs neither of the two (`newest`).
     """
 
     def __init__(
@@ -32,14 +32,9 @@ class WindowedAttention(nn.Module):
         self.distance_bias = nn.Parameter(-torch.outer(2.0 * 0.5 ** torch.arange(heads), distance))
         self.timeless_bias = nn.Parameter(torch.zeros(heads, timeless)) if timeless else None
 
-    def remember(self, tokens: Tensor) -> Tensor:
-        """Keys and values [B, N, 2d] of tokens [B, N, d]; of nothing else, so a stream makes them once."""
+    def keys_and_values(self, tokens: Tensor) -> Tensor:
+        """Keys and values [B, N, 2d] of tokens [B, N, d]."""
         return cast(Tensor, self.key_value(tokens))
-
-    def append(self, memory: Tensor, newest: Tensor) -> Tensor:
-        """The memory of n segments with the oldest dropped and the `newest` [B, T, 2d] at its end."""
-        timeless, kept = memory[:, : self.timeless], memory[:, self.timeless + self.tokens :]
-        return torch.cat([timeless, kept, newest], dim=1)
 
     def forward(self, queries: Tensor, memory: Tensor, valid: Tensor | None = None) -> Tensor:
         """From queries [B, S, d] to the memory of S segments; `valid` [B, S] hides segments that are padding.
@@ -56,10 +51,37 @@ class WindowedAttention(nn.Module):
             blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), bias))
         return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
 
-    def newest(self, query: Tensor, memory: Tensor, valid: Tensor) -> Tensor:
-        """From the last segment's query [B, 1, d] to the memory of the last n; `valid` [B, n]."""
-        bias = self.distance_bias.flip(1)[None, :, None]  # [1, h, 1, n]: the oldest segment is the farthest
-        return self._attend(query, memory, bias.masked_fill(~valid[:, None, None], float("-inf")))
+    def newest(
+        self, query: Tensor, tokens: Tensor, ring: Tensor, distance: Tensor, timeless: Tensor | None = None
+    ) -> Tensor:
+        """From the newest segment's query [B, 1, d] to its own `tokens` [B, T, d], the earlier ones' and the timeless.
+
+        `ring` [B, n, T, d] holds the tokens of the n segments before, in any order, `distance` [B, n] how far back each
+        is, n for those out of sight; `timeless` is [B, timeless, d]. The result is that of `forward`, without keys and
+        values: q (W_k e) = (W_k^T q) e and sum_j a_j (W_v e_j) = W_v (sum_j a_j e_j), so a stream keeps its tokens
+        alone, once for all layers, and a step projects one query in place of all that it has not seen before.
+        """
+        to_keys, to_values = self.key_value.weight.view(2, self.heads, -1, query.shape[-1])  # [h, d_h, d] each
+        heads = self._heads(self.query(query))  # [B, h, 1, d_h]
+        asked = (heads @ to_keys).squeeze(2) * heads.shape[-1] ** -0.5  # [B, h, d]
+        before = (asked @ ring.flatten(1, 2).mT).unflatten(2, ring.shape[1:3])  # [B, h, n, T]
+        before = (before + self._ring_bias(distance).unsqueeze(-1)).flatten(2)
+        logits = [before, asked @ tokens.mT + self.distance_bias[:, :1]]
+        memories = [ring.flatten(1, 2), tokens]
+        if timeless is not None and self.timeless_bias is not None:
+            logits.append(asked @ timeless.mT + self.timeless_bias)
+            memories.append(timeless)
+        shares = torch.cat(logits, dim=2).softmax(dim=2)  # [B, h, n*T + T + timeless]
+        mixed, first = torch.zeros_like(asked), 0  # [B, h, d]
+        for memory in memories:
+            mixed = mixed + shares[:, :, first : first + memory.shape[1]] @ memory
+            first += memory.shape[1]
+        return cast(Tensor, self.out((mixed.unsqueeze(2) @ to_values.mT).flatten(1).unsqueeze(1)))
+
+    def _ring_bias(self, distance: Tensor) -> Tensor:
+        """The learned bias [B, h, n] of segments at `distance` [B, n]; -inf from n on."""
+        unseen = torch.full_like(self.distance_bias[:, :1], float("-inf"))
+        return torch.cat([self.distance_bias, unseen], dim=1).T[distance].mT
 
     def _attend(self, queries: Tensor, memory: Tensor, bias: Tensor) -> Tensor:
         """From queries [B, Q, d] to the memory of W segments, with `bias` [B or 1, h, Q, W] on the logits."""

@@ -86,8 +86,12 @@ class Bert(nn.Module):
 
     def forward(self, ids: Tensor, types: Tensor, mask: Tensor) -> Tensor:
         """ids, types [B, T] int64 and mask [B, T] bool (True: a token, False: padding) -> [B, T, d]."""
-        places = torch.arange(ids.shape[1], device=ids.device)
-        x = self.norm(self.words(ids) + self.types(types) + self.places(places))
+        return self.contextualise(self.words(ids), types, mask)
+
+    def contextualise(self, words: Tensor, types: Tensor, mask: Tensor) -> Tensor:
+        """The same for `words` [B, T, d] that have been looked up."""
+        places = torch.arange(words.shape[1], device=words.device)
+        x = self.norm(words + self.types(types) + self.places(places))
         for layer in self.layers:
             x = layer(x, mask[:, None, None, :])
         return x  # type: ignore[no-any-return]

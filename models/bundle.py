@@ -77,13 +77,17 @@ class Bundle:
         """The index of a streamer; 0, "unknown", for one that training never saw."""
         return UNKNOWN_STREAMER if name is None else self.streamers.get(name, UNKNOWN_STREAMER)
 
-    def streaming_network(self, device: "str | device" = "cpu") -> "KuaiHL":
-        """The network of a bundle that can follow a stream. Raises ModelError for a baseline, and as `network`."""
+    def check_streams(self) -> None:
+        """Raise ModelError where the network cannot follow a stream: a baseline's."""
         if not ARCHITECTURES[self.architecture].streams:
             raise ModelError(
                 f"{self.path}: {self.architecture} is a baseline for `kuaihl eval` and cannot follow a stream; "
                 "give --model a bundle of architecture kuaihl"
             )
+
+    def streaming_network(self, device: "str | device" = "cpu") -> "KuaiHL":
+        """The network of a bundle that can follow a stream. Raises as `check_streams` and `network`."""
+        self.check_streams()
         return cast("KuaiHL", self.network(device))
 
     def network(self, device: "str | device" = "cpu") -> "nn.Module":

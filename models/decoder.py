@@ -25,13 +25,15 @@ class Decoder(nn.Module):
     def forward(self, latents: Tensor, valid: Tensor | None = None) -> Tensor:
         """`latents` [B, S, d] -> logits [B, S]."""
         normed = self.norm(latents)
-        return self._logits(latents, self.attention(normed, self.attention.remember(normed), valid))
+        return self._logits(latents, self.attention(normed, self.attention.keys_and_values(normed), valid))
 
-    def step(self, latent: Tensor, memory: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """The newest latent [B, 1, d] and the memory of the n before -> logit [B, 1] and the memory with it."""
-        normed = self.norm(latent)
-        memory = self.attention.append(memory, self.attention.remember(normed))
-        return self._logits(latent, self.attention.newest(normed, memory, valid)), memory
+    def newest(self, latent: Tensor, ring: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
+        """The newest latent [B, 1, d] and the `ring` [B, n, d] of those before -> logit [B, 1], its place in the ring.
+
+        `distance` [B, n] as in `WindowedAttention.newest`. The ring holds latents as the attention reads them, normed.
+        """
+        normed = self.norm(latent)  # [B, 1, d]
+        return self._logits(latent, self.attention.newest(normed, normed, ring.unsqueeze(2), distance)), normed
 
     def _logits(self, latents: Tensor, seen: Tensor) -> Tensor:
         latents = latents + self.dropout(seen)

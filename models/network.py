@@ -1,11 +1,10 @@
 """KuaiHL: features of segments in, for every segment the logit of the next segment's LVTR out (paper, section III).
 
 `forward` reads a whole sequence at once (a window of 20 in training, a room in evaluation); `step` reads one more
-segment of a stream with cached keys and values, at a cost that never grows. Both give the same scores: latent i sees n
-segments and the decoder n latents, so a score depends on the last 2n-1 segments and on nothing older.
+segment of a stream with what it keeps of those before, at a cost that never grows. Both give the same scores: latent i
+sees n segments and the decoder n latents, so a score depends on the last 2n-1 segments and on nothing older.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -13,10 +12,9 @@ from torch import Tensor, nn
 
 from kuaihl.models.batch import Batch
 from kuaihl.models.decoder import Decoder
-from kuaihl.models.errors import ModelError
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.perceiver import PerceiverLayer
-from kuaihl.models.stream_state import StreamState
+from kuaihl.models.stream_state import StreamState, ring_distance, start_streams
 from kuaihl.models.streamer_vector import streamer_source, streamer_vector
 
 if TYPE_CHECKING:
@@ -90,33 +88,25 @@ class KuaiHL(nn.Module):
 
     def start(self, streamer: Tensor) -> StreamState:
         """The state of B streams of which nothing has been seen; `streamer` [B] as in `forward`."""
-        dims, batch = self.dims, streamer.shape[0]
-        if not dims.causal:
-            raise ModelError("network: made with a fully visible mask, so it cannot follow a stream")
-        u = self.streamer_vector(streamer)  # [B, d]
-        nothing = u.new_zeros(batch, dims.window * dims.tokens, 2 * dims.width)
-        return StreamState(
-            tokens=tuple(
-                torch.cat([layer.attention.remember(u.unsqueeze(1)), nothing], dim=1) for layer in self._layers()
-            ),
-            latents=nothing[:, : dims.window],
-            streamer=u,
-            valid=torch.zeros(batch, dims.window, dtype=torch.bool, device=u.device),
-        )
+        return start_streams(self.dims, streamer)
 
-    def step(self, state: StreamState, visual: Tensor, text: Tensor) -> tuple[Tensor, StreamState]:
-        """Scores [B] in (0, 1) after one more segment: `visual` [B, P, d_v], `text` [B, d_t]; and the next state."""
-        tokens = self.embed(visual.unsqueeze(1), text.unsqueeze(1)).squeeze(1)  # [B, T, d]
-        valid = torch.cat([state.valid[:, 1:], torch.ones_like(state.valid[:, :1])], dim=1)  # [B, n]
-        latent = state.streamer.unsqueeze(1)  # [B, 1, d]
-        memories = []
-        for layer, past in zip(self._layers(), state.tokens, strict=True):
-            memory = layer.attention.append(past, layer.attention.remember(tokens))
-            latent = layer.step(latent, memory, valid)
-            memories.append(memory)
-        logit, latents = self.decoder.step(latent, state.latents, valid)
-        after = StreamState(tuple(memories), latents, state.streamer, valid, state.position + 1)
-        return torch.sigmoid(logit).squeeze(1), after
+    def step(self, state: StreamState, visual: Tensor, text: Tensor) -> Tensor:
+        """Scores [B] in (0, 1) after one more segment: `visual` [B, P, d_v], `text` [B, d_t]; `state` moves on."""
+        scores, tokens, latents = self.newest(visual, text, *state.inputs())
+        state.push(tokens, latents)
+        return scores
 
-    def _layers(self) -> Iterator[PerceiverLayer]:
-        return (cast(PerceiverLayer, layer) for layer in self.perceiver)
+    def newest(
+        self, visual: Tensor, text: Tensor, tokens: Tensor, latents: Tensor, streamer: Tensor, position: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A step as a function of tensors alone, which can be exported: the newest segment and a `StreamState`'s parts.
+
+        Gives scores [B] and what the state is to keep of this segment: tokens [B, T, d] and a latent [B, d].
+        """
+        distance = ring_distance(position, self.dims.window)
+        added = self.embed(visual.unsqueeze(1), text.unsqueeze(1)).squeeze(1)  # [B, T, d]
+        latent = u = self.streamer_vector(streamer).unsqueeze(1)  # [B, 1, d]
+        for layer in self.perceiver:
+            latent = cast(PerceiverLayer, layer).newest(latent, added, tokens, distance, u)
+        logit, kept = self.decoder.newest(latent, latents, distance)
+        return torch.sigmoid(logit).squeeze(1), added, kept.squeeze(1)

@@ -26,12 +26,15 @@ class PerceiverLayer(nn.Module):
 
     def forward(self, latents: Tensor, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         """`latents` [B, S, d]; `tokens` [B, 1 + S*T, d], the streamer's vector first -> latents [B, S, d]."""
-        memory = self.attention.remember(tokens)
+        memory = self.attention.keys_and_values(tokens)
         return self._mix(latents, self.attention(self.norm(latents), memory, valid))
 
-    def step(self, latent: Tensor, memory: Tensor, valid: Tensor) -> Tensor:
-        """The same for the newest segment alone: latent [B, 1, d] and the memory of the last n segments."""
-        return self._mix(latent, self.attention.newest(self.norm(latent), memory, valid))
+    def newest(self, latent: Tensor, tokens: Tensor, ring: Tensor, distance: Tensor, streamer: Tensor) -> Tensor:
+        """The same for the newest segment alone: latent [B, 1, d], its tokens [B, T, d], and what came before it.
+
+        `ring`, `distance` as in `WindowedAttention.newest`; `streamer` [B, 1, d].
+        """
+        return self._mix(latent, self.attention.newest(self.norm(latent), tokens, ring, distance, streamer))
 
     def _mix(self, latents: Tensor, seen: Tensor) -> Tensor:
         latents = latents + self.dropout(seen)

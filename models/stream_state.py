@@ -1,59 +1,64 @@
-"""All that the network remembers of a batch of streams: keys and values of the last n segments, nothing older.
+"""All that the network remembers of a batch of streams: tokens and latents of the last n segments, nothing older.
 
-A step takes one state and makes the next; states are never changed in place, so an old one may be kept or replayed.
+They lie in rings: segment i in slot i mod n, so that a step writes one slot and moves nothing. Keys and values are not
+kept, since attention can do without them (`WindowedAttention.newest`): the state is a sixth of theirs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor, device, tensor
+from torch import Tensor
 
 from kuaihl.models.errors import ModelError
+from kuaihl.models.network_dims import NetworkDims
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 
 
-@dataclass(frozen=True)
+@dataclass
 class StreamState:
-    """State of B streams; the newest segment stands last. Its size never changes, however long the stream."""
+    """State of B streams, which may be of any age each. Its size never changes, however long the streams."""
 
-    tokens: tuple[Tensor, ...]  # a perceiver layer each: keys and values [B, 1 + n*T, 2d], the streamer's first
-    latents: Tensor  # keys and values for the decoder, [B, n, 2d]
-    streamer: Tensor  # [B, d]
-    valid: Tensor  # [B, n] bool: which of the n hold a segment
-    position: int = 0  # segments seen so far
+    tokens: Tensor  # [B, n, T, d], as `KuaiHL.embed` makes them
+    latents: Tensor  # [B, n, d], as the decoder's attention reads them
+    streamer: Tensor  # [B] indices, or histories [B, history_width]
+    position: Tensor  # [B] int64: segments seen so far
+
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The parts in the order in which `KuaiHL.newest` and every engine take them."""
+        return self.tokens, self.latents, self.streamer, self.position
+
+    def push(self, tokens: Tensor, latents: Tensor) -> None:
+        """Keep `tokens` [B, T, d] and `latents` [B, d] of one more segment, in place of the oldest one's."""
+        rows = torch.arange(len(self.position), device=self.position.device)
+        slot = self.position % self.latents.shape[1]
+        self.tokens[rows, slot] = tokens
+        self.latents[rows, slot] = latents
+        self.position += 1
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state as named tensors, ready for safetensors."""
-        parts = {f"tokens.{depth}": memory for depth, memory in enumerate(self.tokens)}
-        parts |= {"latents": self.latents, "streamer": self.streamer, "valid": self.valid}
-        parts = {name: part.detach().contiguous() for name, part in parts.items()}
-        return parts | {"format": tensor(STATE_FORMAT), "position": tensor(self.position)}
+        """A copy of the state as named tensors, ready for safetensors."""
+        parts = {part.name: getattr(self, part.name).detach().clone() for part in fields(self)}
+        return parts | {"format": torch.tensor(STATE_FORMAT)}
 
     @classmethod
     def from_tensors(cls, parts: dict[str, Tensor]) -> "StreamState":
         """The inverse of `tensors`. Raises ModelError for another format or a missing part."""
-        missing = [
-            name for name in ("format", "position", "tokens.0", "latents", "streamer", "valid") if name not in parts
-        ]
+        names = [part.name for part in fields(cls)]
+        found = int(parts.get("format", torch.tensor(0)))
+        if found != STATE_FORMAT:
+            raise ModelError(
+                f"stream state: format {found}, this version reads {STATE_FORMAT}; start the stream anew without it"
+            )
+        missing = [name for name in names if name not in parts]
         if missing:
             raise ModelError(f"stream state: {', '.join(missing)} missing; start the stream anew without it")
-        if int(parts["format"]) != STATE_FORMAT:
-            raise ModelError(
-                f"stream state: format {int(parts['format'])}, this version reads {STATE_FORMAT}; start the stream anew"
-            )
-        layers = sum(name.startswith("tokens.") for name in parts)
-        return cls(
-            tokens=tuple(parts[f"tokens.{depth}"] for depth in range(layers)),
-            latents=parts["latents"],
-            streamer=parts["streamer"],
-            valid=parts["valid"],
-            position=int(parts["position"]),
-        )
+        return cls(**{name: parts[name] for name in names})
 
-    def to(self, device: device | str) -> "StreamState":
-        """The state on another device."""
+    def to(self, device: torch.device | str) -> "StreamState":
+        """A copy of the state on a device."""
         return StreamState.from_tensors({name: part.to(device) for name, part in self.tensors().items()})
 
     def to_bytes(self) -> bytes:
@@ -64,6 +69,32 @@ class StreamState:
     def from_bytes(cls, data: bytes) -> "StreamState":
         """The inverse of `to_bytes`. Raises ModelError if `data` is not such a file."""
         return cls.from_tensors(read_tensors(data))
+
+
+def start_streams(dims: NetworkDims, streamer: Tensor) -> StreamState:
+    """The state of B streams of which nothing has been seen, on the device of `streamer` [B].
+
+    Raises ModelError for a network that cannot follow a stream.
+    """
+    if not dims.causal:
+        raise ModelError("network: made with a fully visible mask, so it cannot follow a stream")
+    rooms = len(streamer)
+    return StreamState(
+        tokens=torch.zeros(rooms, dims.window, dims.tokens, dims.width, device=streamer.device),
+        latents=torch.zeros(rooms, dims.window, dims.width, device=streamer.device),
+        streamer=streamer,
+        position=torch.zeros(rooms, dtype=torch.int64, device=streamer.device),
+    )
+
+
+def ring_distance(position: Tensor, window: int) -> Tensor:
+    """How many segments before the newest, which is number `position` [B], each of a ring's slots lies: [B, n].
+
+    n where a slot is empty, or holds the segment that is about to leave the window.
+    """
+    slots = torch.arange(window, device=position.device)
+    distance = (position[:, None] - 1 - slots) % window + 1  # 1 … n
+    return torch.where(distance <= position[:, None], distance, window)
 
 
 def read_tensors(data: bytes) -> dict[str, Tensor]:

@@ -74,7 +74,7 @@ def test_a_state_has_one_size_for_ever() -> None:
     state = network.start(torch.tensor([1]))
     sizes = {len(state.to_bytes())}
     for segment in range(40):
-        _, state = network.step(state, visual[:, segment], text[:, segment])
+        network.step(state, visual[:, segment], text[:, segment])
         sizes.add(len(state.to_bytes()))
     assert len(sizes) == 1
     assert state.position == 40
@@ -86,7 +86,7 @@ def test_a_step_costs_the_same_however_long_the_stream() -> None:
     state, costs = network.start(torch.tensor([1])), set()
     for segment in range(60):
         with FlopCounterMode(display=False) as counter:
-            _, state = network.step(state, visual[:, segment], text[:, segment])
+            network.step(state, visual[:, segment], text[:, segment])
         costs.add(counter.get_total_flops())
     assert len(costs) == 1
     assert costs.pop() > 0
@@ -97,22 +97,37 @@ def test_a_state_that_was_saved_and_read_goes_on_to_the_same_scores() -> None:
     visual, text = stream(SMALL, 20)
     state, reread = network.start(torch.tensor([2])), None
     for segment in range(20):
-        score, state = network.step(state, visual[:, segment], text[:, segment])
+        score = network.step(state, visual[:, segment], text[:, segment])
         if reread is not None:
-            again, reread = network.step(reread, visual[:, segment], text[:, segment])
-            assert torch.equal(again, score)
+            assert torch.equal(network.step(reread, visual[:, segment], text[:, segment]), score)
         if segment == 7:
             reread = StreamState.from_bytes(state.to_bytes())
             assert reread.position == 8
 
 
-def test_a_step_leaves_the_state_before_it_untouched() -> None:
+def test_streams_of_different_ages_step_together() -> None:
+    network = small_network()
+    visual, text = stream(SMALL, 20, rooms=2)
+    alone = run_steps(network, visual, text, torch.tensor([1, 2]))
+    young, old = network.start(torch.tensor([2])), network.start(torch.tensor([1]))
+    for segment in range(9):
+        network.step(old, visual[:1, segment], text[:1, segment])
+    both = StreamState(*(torch.cat(parts) for parts in zip(old.inputs(), young.inputs(), strict=True)))
+    for segment in range(11):
+        places = torch.tensor([9 + segment, segment])
+        scores = network.step(both, visual[[0, 1], places], text[[0, 1], places])
+        torch.testing.assert_close(scores, alone[[0, 1], places], atol=1e-6, rtol=0)
+
+
+def test_a_saved_state_stays_as_it_was_when_the_stream_goes_on() -> None:
     network = small_network()
     visual, text = stream(SMALL, 1)
     state = network.start(torch.tensor([2]))
-    before = state.to_bytes()
+    saved = state.tensors()
+    before = {name: part.clone() for name, part in saved.items()}
     network.step(state, visual[:, 0], text[:, 0])
-    assert state.to_bytes() == before
+    assert all(torch.equal(saved[name], part) for name, part in before.items())
+    assert not torch.equal(state.tokens, saved["tokens"])
 
 
 @pytest.mark.parametrize("data", [b"", b"not a state", bytes(100)])
@@ -125,8 +140,8 @@ def test_a_state_of_another_format_is_refused() -> None:
     parts = small_network().start(torch.tensor([0])).tensors()
     with pytest.raises(ModelError, match="format 7"):
         StreamState.from_tensors(parts | {"format": torch.tensor(7)})
-    with pytest.raises(ModelError, match="valid missing"):
-        StreamState.from_tensors({name: part for name, part in parts.items() if name != "valid"})
+    with pytest.raises(ModelError, match="latents missing"):
+        StreamState.from_tensors({name: part for name, part in parts.items() if name != "latents"})
 
 
 def test_rooms_of_a_batch_do_not_touch_each_other() -> None:

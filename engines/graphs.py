@@ -1,0 +1,187 @@
+"""What engines execute: the head's step, the head over a window, the vision backbone and the text encoder as graphs.
+
+A graph is a torch module of tensors alone, with named ports and the sizes that it must serve; torch runs it as it is,
+`onnx_export.py` writes it down. Words are looked up outside of the text graph: the table of words is most of a BERT's
+weights, and a few rows of it are all that a text needs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kuaihl.engines.engine import GraphName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kuaihl.models.bert import Bert
+    from kuaihl.models.network import KuaiHL
+
+Pooling = Literal["mean", "first"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Sizes that a dimension may have: the least, the one to be quickest at, the most."""
+
+    least: int
+    usual: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input: its name, type, and shape, in which a name stands for a size that varies."""
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int | str, ...]
+
+    def sized(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape with `sizes` put in."""
+        return tuple(sizes[size] if isinstance(size, str) else size for size in self.shape)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One network, ready to be executed or exported."""
+
+    name: GraphName
+    module: nn.Module
+    inputs: tuple[Port, ...]
+    outputs: tuple[str, ...]
+    ranges: Mapping[str, Range]  # of every size that varies
+
+
+ROOMS = Range(1, 64, 1024)
+FRAMES = Range(1, 3, 48)
+TEXTS, TOKENS = Range(1, 8, 64), Range(4, 128, 200)
+
+
+class Step(nn.Module):
+    """`KuaiHL.newest`: what a stream keeps is given and what it is to keep is returned."""
+
+    def __init__(self, network: "KuaiHL") -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.network.newest(*tensors)
+
+
+class Window(nn.Module):
+    """Scores of a whole window at once."""
+
+    def __init__(self, network: "KuaiHL") -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor) -> Tensor:
+        return torch.sigmoid(self.network(visual, text, streamer, valid))
+
+
+class Vision(nn.Module):
+    """Pictures as bytes to tokens: normalised, through the backbone, averaged to grid x grid places."""
+
+    def __init__(
+        self,
+        backbone: "nn.Module | Callable[[Tensor], Tensor]",
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        grid: int,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.grid = backbone, grid
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255)
+        self.mean: Tensor
+        self.std: Tensor
+
+    def forward(self, images: Tensor) -> Tensor:  # [B, 3, S, S] uint8 -> [B, grid * grid, d_v]
+        pixels = (images.to(self.mean.dtype) - self.mean) / self.std
+        found = self.backbone(pixels.contiguous(memory_format=torch.channels_last))  # [B, d_v, h, w]
+        rows, columns = (places(size, self.grid) for size in found.shape[2:])
+        if len(rows) == found.shape[2] and len(columns) == found.shape[3]:
+            return cast(Tensor, found.flatten(2).mT)
+        return torch.stack([found[:, :, row, column].mean((2, 3)) for row in rows for column in columns], dim=1)
+
+
+def places(size: int, grid: int) -> list[slice]:
+    """Where `size` pixels are averaged to `grid` places, as adaptive pooling does: they may overlap by one."""
+    return [slice(place * size // grid, -(-(place + 1) * size // grid)) for place in range(grid)]
+
+
+class Text(nn.Module):
+    """Vectors of words to one vector a text: a BERT's layers, and its way of pooling."""
+
+    def __init__(self, network: "Bert", pooling: Pooling) -> None:
+        super().__init__()
+        self.network, self.pooling = network, pooling
+
+    def forward(self, words: Tensor, types: Tensor, mask: Tensor) -> Tensor:  # [B, T, d], [B, T], [B, T] -> [B, d]
+        tokens = self.network.contextualise(words, types, mask)  # [B, T, d]
+        if self.pooling == "first":
+            return tokens[:, 0]
+        there = mask.unsqueeze(-1).to(tokens.dtype)
+        return F.normalize((tokens * there).sum(dim=1) / there.sum(dim=1), dim=-1)
+
+
+def step_graph(network: "KuaiHL") -> Graph:
+    """The head as a streaming step; many rooms in one call, of any age each."""
+    dims = network.dims
+    return Graph(
+        "step",
+        Step(network).eval(),
+        (
+            Port("visual", torch.float32, ("rooms", dims.patches, dims.visual_width)),
+            Port("text", torch.float32, ("rooms", dims.text_width)),
+            Port("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
+            Port("latents", torch.float32, ("rooms", dims.window, dims.width)),
+            Port("streamer", torch.int64, ("rooms",)),
+            Port("position", torch.int64, ("rooms",)),
+        ),
+        ("score", "newest_tokens", "newest_latent"),
+        {"rooms": ROOMS},
+    )
+
+
+def window_graph(network: "KuaiHL") -> Graph:
+    """The head over a window of n segments; `valid` hides those that are padding."""
+    dims = network.dims
+    return Graph(
+        "window",
+        Window(network).eval(),
+        (
+            Port("visual", torch.float32, ("rooms", dims.window, dims.patches, dims.visual_width)),
+            Port("text", torch.float32, ("rooms", dims.window, dims.text_width)),
+            Port("streamer", torch.int64, ("rooms",)),
+            Port("valid", torch.bool, ("rooms", dims.window)),
+        ),
+        ("scores",),
+        {"rooms": ROOMS},
+    )
+
+
+def vision_graph(vision: Vision, size: int) -> Graph:
+    """A vision backbone for pictures of `size` x `size`."""
+    ports = (Port("images", torch.uint8, ("frames", 3, size, size)),)
+    return Graph("vision", vision.eval(), ports, ("visual",), {"frames": FRAMES})
+
+
+def text_graph(network: "Bert", pooling: Pooling) -> Graph:
+    """A text encoder without its table of words."""
+    return Graph(
+        "text",
+        Text(network, pooling).eval(),
+        (
+            Port("words", torch.float32, ("texts", "length", network.dims.width)),
+            Port("types", torch.int64, ("texts", "length")),
+            Port("mask", torch.bool, ("texts", "length")),
+        ),
+        ("text",),
+        {"texts": TEXTS, "length": TOKENS},
+    )
