@@ -40,6 +40,7 @@ class Port:
     name: str
     dtype: torch.dtype
     shape: tuple[int | str, ...]
+    most: int = 0  # of whole numbers: the largest that means something
 
     def sized(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape with `sizes` put in."""
@@ -123,7 +124,7 @@ class Text(nn.Module):
         self.network, self.pooling = network, pooling
 
     def forward(self, words: Tensor, types: Tensor, mask: Tensor) -> Tensor:  # [B, T, d], [B, T], [B, T] -> [B, d]
-        tokens = self.network.contextualise(words, types, mask)  # [B, T, d]
+        tokens = self.network.contextualise(words, types, mask).float()  # [B, T, d]; a sum over T is not for fp16
         if self.pooling == "first":
             return tokens[:, 0]
         there = mask.unsqueeze(-1).to(tokens.dtype)
@@ -141,8 +142,8 @@ def step_graph(network: "KuaiHL") -> Graph:
             Port("text", torch.float32, ("rooms", dims.text_width)),
             Port("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
             Port("latents", torch.float32, ("rooms", dims.window, dims.width)),
-            Port("streamer", torch.int64, ("rooms",)),
-            Port("position", torch.int64, ("rooms",)),
+            Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
+            Port("position", torch.int64, ("rooms",), most=1_000),
         ),
         ("score", "newest_tokens", "newest_latent"),
         {"rooms": ROOMS},
@@ -158,7 +159,7 @@ def window_graph(network: "KuaiHL") -> Graph:
         (
             Port("visual", torch.float32, ("rooms", dims.window, dims.patches, dims.visual_width)),
             Port("text", torch.float32, ("rooms", dims.window, dims.text_width)),
-            Port("streamer", torch.int64, ("rooms",)),
+            Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
             Port("valid", torch.bool, ("rooms", dims.window)),
         ),
         ("scores",),
@@ -168,7 +169,7 @@ def window_graph(network: "KuaiHL") -> Graph:
 
 def vision_graph(vision: Vision, size: int) -> Graph:
     """A vision backbone for pictures of `size` x `size`."""
-    ports = (Port("images", torch.uint8, ("frames", 3, size, size)),)
+    ports = (Port("images", torch.uint8, ("frames", 3, size, size), most=255),)
     return Graph("vision", vision.eval(), ports, ("visual",), {"frames": FRAMES})
 
 

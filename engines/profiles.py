@@ -118,6 +118,7 @@ class Encoders:
     text: "TextEncoder"
     transcriber: "Transcriber | None"
     facts: tuple[EncoderFacts, ...]  # of vision and text: what a head that reads these features depends on
+    device: str  # where the encoders, and the head with them, run
     times: StageTimes = field(default_factory=StageTimes, compare=False)
 
     @property
@@ -158,7 +159,7 @@ def load_encoders(
         text, text_facts = load_one(profile.text, text_weights, profile.load_text, open_engine, place)
         vision, vision_facts = seeing.result()
         transcriber = speaking.result()
-    return Encoders(profile, vision, text, transcriber, (vision_facts, text_facts))
+    return Encoders(profile, vision, text, transcriber, (vision_facts, text_facts), place)
 
 
 def load_one(

@@ -1,0 +1,37 @@
+"""How torch's scaled dot-product attention is written in ONNX: two products and a softmax.
+
+The exporter's own translation guards against rows without anything to attend to, with a comparison and a choice over
+all of [B, h, Q, K] in every layer: a fifth of a BERT's time in ONNX Runtime. No row is empty here.
+"""
+
+from typing import Any
+
+import onnxscript
+import torch
+from onnxscript import opset22 as op
+
+OPSET = 22  # the first in which a convolution may be of bfloat16
+
+
+def attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """softmax(Q K^T / sqrt(d) + mask) V; a mask of bool becomes 0 and -inf, once and before it is broadcast."""
+    scaled = op.Mul(query, op.CastLike(op.Constant(value_float=float(query.shape[-1]) ** -0.5), query))
+    logits = op.MatMul(scaled, op.Transpose(key, perm=[0, 1, 3, 2]))
+    if attn_mask is not None:
+        if attn_mask.dtype == onnxscript.ir.DataType.BOOL:
+            shown, hidden = (op.CastLike(op.Constant(value_float=each), query) for each in (0.0, float("-inf")))
+            attn_mask = op.Where(attn_mask, shown, hidden)
+        logits = op.Add(logits, attn_mask)
+    return op.MatMul(op.Softmax(logits, axis=-1), value)
+
+
+TRANSLATIONS = {torch.ops.aten.scaled_dot_product_attention.default: attention}

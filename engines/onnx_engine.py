@@ -1,0 +1,88 @@
+"""ONNX Runtime as an engine: an exported graph's bytes in, a session out, on a CPU or CUDA device."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kuaihl.engines.compiled import onnx_file, read_compiled
+from kuaihl.engines.engine import Engine, EngineKind, GraphName, OpenEngine, Precision, precision_of
+from kuaihl.models.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from kuaihl.engines.graphs import Graph
+
+
+class OnnxEngine:
+    """One exported graph in an ONNX Runtime session. Tensors pass through host memory."""
+
+    kind: EngineKind = "onnx"
+
+    def __init__(
+        self, content: bytes, name: str, precision: Precision = "fp32", *, device: str = "cpu", threads: int | None = None
+    ) -> None:
+        """`name` is the file's, for people. Raises ModelError where ONNX Runtime cannot run the graph on `device`."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # its errors come as exceptions, too
+        options.intra_op_num_threads = threads or torch.get_num_threads()
+        # A thread that waits by spinning takes its core from the transcriber, which runs beside this.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self.session = onnxruntime.InferenceSession(content, options, providers=providers(device))
+        except UsageError:
+            raise
+        except Exception as error:  # ONNX Runtime has an exception a status, and no base of its own
+            raise ModelError(f"{name}: ONNX Runtime cannot run it on {device} ({one_line(error)})") from error
+        self.precision: Precision = precision
+        self.name = name
+        self.inputs = [port.name for port in self.session.get_inputs()]
+
+    def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        given = {name: tensor.cpu().numpy() for name, tensor in zip(self.inputs, inputs, strict=True)}
+        try:
+            found = self.session.run(None, given)
+        except Exception as error:
+            raise ModelError(f"{self.name}: ONNX Runtime failed ({one_line(error)})") from error
+        return tuple(torch.from_numpy(array) for array in found)
+
+
+def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
+    """ONNX Runtime's name of a device. Raises UsageError where its build lacks it."""
+    import onnxruntime
+
+    kind, _, index = device.partition(":")
+    if kind == "cpu":
+        return ["CPUExecutionProvider"]
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise UsageError(f"--engine onnx --device {device}: this ONNX Runtime is built for CPUs; see docs/engines.md")
+    return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def open_onnx(bundle: Path, precision: Precision = "fp32", *, device: str = "cpu", threads: int | None = None) -> OpenEngine:
+    """What opens a bundle's exported graphs. It raises ModelError where one is missing, damaged or of other weights."""
+
+    def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
+        own = precision_of(graph, "onnx", precision)
+        file = onnx_file(bundle, graph, own)
+        rebuild = export_command(bundle, "onnx", precision)
+        if not file.is_file():
+            raise ModelError(f"{file}: not exported yet; run: {rebuild}")
+        content, facts = read_compiled(file, source, rebuild)
+        if facts.graph != graph or facts.precision != own:
+            raise ModelError(f"{file}: its facts say {facts.graph} in {facts.precision}; rebuild: {rebuild}")
+        return OnnxEngine(content, str(file), own, device=device, threads=threads)
+
+    return open_engine
+
+
+def export_command(bundle: Path, kind: EngineKind, precision: Precision) -> str:
+    """The command that makes a bundle's compiled files."""
+    return f"kuaihl export {bundle} --to {kind}" + (f" --precision {precision}" if precision != "fp32" else "")

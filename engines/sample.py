@@ -1,0 +1,92 @@
+"""Real input for engines to be compared on: the frames, words and comments of a recording, or of written scenes.
+
+A sample is encoded and scored by whatever engines are to be compared; what comes out differs by the engines alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kuaihl.engines.segment import EncodedSegment, Transcript
+from kuaihl.models.features import SegmentFeatures
+
+if TYPE_CHECKING:
+    from kuaihl.engines.engine import Engine
+    from kuaihl.engines.profiles import Encoders
+    from kuaihl.engines.segment import RgbImage
+    from kuaihl.models.bundle import Bundle
+
+SECONDS = 5.0  # a segment of a sample: a short recording is to give many
+MOST_SEGMENTS = 48
+
+
+@dataclass(frozen=True)
+class SampleSegment:
+    """What the encoders read of one segment."""
+
+    frames: "tuple[RgbImage, ...]"
+    speech: str
+    comments: tuple[str, ...]
+
+
+def recorded_sample(source: str, encoders: "Encoders", most: int = MOST_SEGMENTS) -> list[SampleSegment]:
+    """The first segments of a recording, transcribed where `encoders` have a transcriber. Raises SourceError."""
+    from itertools import islice
+
+    from kuaihl.engines.encode import BATCH_OF_FILES, groups, transcribe
+    from kuaihl.engines.packets import packets
+    from kuaihl.engines.segmenter import segments
+    from kuaihl.engines.source import open_source
+    from kuaihl.models.errors import SourceError
+
+    if encoders.transcriber is not None:
+        encoders.transcriber.new_stream()
+    found: list[SampleSegment] = []
+    with open_source(source) as opened:
+        cut = islice(segments(packets(opened), segment_seconds=SECONDS), most)
+        for group in groups(cut, BATCH_OF_FILES):
+            for segment, transcript in zip(group, transcribe(group, encoders, None), strict=True):
+                frames = tuple(frame.image for frame in segment.frames)
+                comments = tuple(comment.text for comment in segment.comments)
+                found.append(SampleSegment(frames, transcript.text, comments))
+    if not found:
+        raise SourceError(f"{source}: holds no picture and no sound that can be read; check that it is whole")
+    return found
+
+
+def written_sample(most: int = 24) -> list[SampleSegment]:
+    """Drawn scenes and written sentences of every topic in turn, in English and Chinese. Needs Pillow."""
+    from kuaihl.engines.cold_start_features import sentences
+    from kuaihl.engines.cold_start_scenes import draw_scene, style_of
+    from kuaihl.models.feature_bank import LANGUAGES
+    from kuaihl.models.simulation import TOPICS
+
+    random = np.random.default_rng(0)
+
+    def segment(number: int) -> SampleSegment:
+        topic = number % len(TOPICS)
+        lines = sentences(LANGUAGES[number % len(LANGUAGES)], "train")[TOPICS[topic]]
+        frames = tuple(draw_scene(topic, number / most, style_of(number), random) for _ in range(3))
+        speech = " ".join(random.choice(lines["speech"], size=1 + number % 3))
+        return SampleSegment(frames, speech, tuple(random.choice(lines["comments"], size=number % 5).tolist()))
+
+    return [segment(number) for number in range(most)]
+
+
+def score_sample(sample: Sequence[SampleSegment], bundle: "Bundle", encoders: "Encoders", step: "Engine") -> list[float]:
+    """The scores of a sample, a segment each, by the engines in `encoders` and `step`."""
+    from kuaihl.engines.scorer import StreamingScorer
+
+    scorer = StreamingScorer(bundle, step, device=encoders.device)
+    return [scored.score for scored in scorer.scores(encoded(sample, encoders))]
+
+
+def encoded(sample: Sequence[SampleSegment], encoders: "Encoders") -> Iterator[EncodedSegment]:
+    """A sample's segments with their features."""
+    visual = encoders.vision.encode([segment.frames for segment in sample])
+    text = encoders.text.encode([segment.speech for segment in sample], [segment.comments for segment in sample])
+    for index in range(len(sample)):
+        features = SegmentFeatures(visual=visual[index], text=text[index])
+        yield EncodedSegment(index, index * SECONDS, (index + 1) * SECONDS, features, Transcript())
