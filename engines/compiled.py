@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from kuaihl.engines.engine import EngineKind, GraphName, Precision
+from kuaihl.engines.weights import cache_folder
+from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError
 
 FACTS_FORMAT = 1
 ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
+
+
+class NotBuiltError(ModelError):
+    """Nothing to run was ever made: no compiled file, or no package or device for one. `auto` passes over it."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,19 @@ class CompiledFacts:
     tensorrt: str = ""  # TensorRT: its version
 
 
-def onnx_file(bundle: Path, graph: GraphName, precision: Precision) -> Path:
-    """Where a bundle's ONNX graph is, or would be."""
-    return bundle / ONNX_FOLDER / f"{graph}-{precision}.onnx"
+def compiled_folder(bundle: Bundle) -> Path:
+    """Where a bundle's compiled files go: into the bundle, or the cache for one that ships with kuaihl.
+
+    An installed package is not ours to write to, and an update would take away what was compiled.
+    """
+    if not is_built_in(bundle.path):
+        return bundle.path
+    return cache_folder() / "compiled" / f"{bundle.name}-{bundle.head_sha256[:12]}"
+
+
+def onnx_file(folder: Path, graph: GraphName, precision: Precision) -> Path:
+    """Where an ONNX graph is in a compiled folder, or would be."""
+    return folder / ONNX_FOLDER / f"{graph}-{precision}.onnx"
 
 
 def engine_file(
@@ -111,3 +127,10 @@ def read_compiled(file: Path, source: str, rebuild: str) -> tuple[bytes, Compile
             f"{file}: damaged (SHA-256 is {found[:12]}, was {facts.sha256[:12]} when written); rebuild: {rebuild}"
         )
     return content, facts
+
+
+def export_command(bundle: Bundle, kind: EngineKind, precision: Precision) -> str:
+    """The command that makes a bundle's compiled files."""
+    name = bundle.name if is_built_in(bundle.path) else str(bundle.path)
+    sample = " --sample RECORDING" if precision == "int8" else ""
+    return f"kuaihl export {name} --to {kind}" + (f" --precision {precision}" if precision != "fp32" else "") + sample

@@ -6,7 +6,7 @@ scored once in torch, and each graph is then compared on the very tensors that w
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kuaihl.engines.compiled import CompiledFacts, onnx_file, write_compiled
+from kuaihl.engines.compiled import (
+    ENGINES_FOLDER,
+    CompiledFacts,
+    compiled_folder,
+    onnx_file,
+    read_facts,
+    write_compiled,
+)
 from kuaihl.engines.engine import GRAPH_NAMES, Engine, EngineKind, GraphName, Precision, precision_of
 from kuaihl.engines.graphs import Graph, window_graph
 from kuaihl.engines.onnx_export import Inputs, export_onnx, parity
@@ -29,6 +36,9 @@ from kuaihl.models.errors import UsageError
 if TYPE_CHECKING:
     import onnx
 
+    from kuaihl.engines.tensorrt_package import TensorRtKind
+
+MOST_COMPARED = 8  # real runs, the latest: streams whose window is full
 MADE_WITH = ("kuaihl", "torch", "onnx", "onnxscript", "onnxruntime")
 
 
@@ -55,17 +65,19 @@ class ExportableGraph:
     real: Sequence[Inputs]
 
 
-def exportable_graphs(bundle: Bundle, sample: str | None, *, threads: int | None = None) -> dict[GraphName, ExportableGraph]:
+def exportable_graphs(
+    bundle: Bundle, sample: str | None, *, threads: int | None = None
+) -> dict[GraphName, ExportableGraph]:
     """All graphs of a bundle with what the `sample` recording makes of each; written scenes where there is none.
 
     Raises SourceError for the sample, ModelError for weights, UsageError for a package that is not here.
     """
     found: dict[GraphName, tuple[Graph, str, Recorded]] = {}
 
-    def keep(name: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
-        graph = build()
-        found[name] = (graph, source, Recorded(TorchEngine(graph)))
-        return found[name][2]
+    def keep(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
+        built = build()
+        found[graph] = (built, source, Recorded(TorchEngine(built)))
+        return found[graph][2]
 
     encoders = load_encoders(
         profile_named(bundle.profile),
@@ -78,7 +90,9 @@ def exportable_graphs(bundle: Bundle, sample: str | None, *, threads: int | None
     score_sample(recorded_sample(sample, encoders) if sample is not None else written_sample(), bundle, encoders, step)
     graphs = {name: ExportableGraph(graph, source, run.runs) for name, (graph, source, run) in found.items()}
     window = window_graph(bundle.streaming_network())
-    return graphs | {"window": ExportableGraph(window, bundle.head_sha256, windows(graphs["step"].real, bundle.dims.window))}
+    return graphs | {
+        "window": ExportableGraph(window, bundle.head_sha256, windows(graphs["step"].real, bundle.dims.window))
+    }
 
 
 def windows(steps: Sequence[Inputs], length: int) -> list[Inputs]:
@@ -89,14 +103,55 @@ def windows(steps: Sequence[Inputs], length: int) -> list[Inputs]:
     return [(*padded, steps[-1][4], (torch.arange(length) >= missing).unsqueeze(0))]
 
 
-def export_to_onnx(
-    bundle: Bundle, graphs: dict[GraphName, ExportableGraph], precision: Precision, folder: Path, wanted: Sequence[GraphName]
+def export_graphs(
+    bundle: Bundle,
+    kind: EngineKind,
+    precision: Precision,
+    wanted: Sequence[GraphName],
+    *,
+    sample: str | None = None,
+    capabilities: Sequence[str] = (),
+    threads: int | None = None,
 ) -> Iterator[tuple[Path, CompiledFacts]]:
-    """Write `wanted` graphs for ONNX Runtime into the bundle at `folder`; yields each as it is there."""
+    """Write `wanted` graphs for a kind of engine into the bundle's compiled folder; yields each once it is there.
+
+    `capabilities` are the cards that TensorRT for RTX compiles for, the machine's own if there are none.
+    Raises as `exportable_graphs`, and ModelError where a graph is not what torch computes.
+    """
+    folder = compiled_folder(bundle)
+    if kind in ("tensorrt", "tensorrt-rtx"):
+        yield from export_to_tensorrt(bundle, kind, precision, wanted, sample, capabilities, threads)
+        return
+    graphs = exportable_graphs(bundle, sample, threads=threads)
     for name in wanted:
-        own = precision_of(name, "onnx", precision)
-        model, facts = exported(graphs[name], own)
-        yield written(onnx_file(folder, name, own), model, facts)
+        own = precision_of(name, kind, precision)
+        yield written(onnx_file(folder, name, own), *exported(graphs[name], own))
+
+
+def export_to_tensorrt(
+    bundle: Bundle,
+    kind: "TensorRtKind",
+    precision: Precision,
+    wanted: Sequence[GraphName],
+    sample: str | None,
+    capabilities: Sequence[str],
+    threads: int | None,
+) -> Iterator[tuple[Path, CompiledFacts]]:
+    """ONNX first, then an engine of every graph for every card. What would fail at the end is told at once."""
+    from kuaihl.engines.tensorrt_build import cards_to_build_for, compile_graph
+
+    cards = cards_to_build_for(kind, capabilities)
+    folder = compiled_folder(bundle)
+    graphs = exportable_graphs(bundle, sample, threads=threads)
+    for name in wanted:
+        own = precision_of(name, kind, precision)
+        # What TensorRT reads in int8 is slow on a CPU, so ONNX Runtime's own stays what it is.
+        place = folder / ENGINES_FOLDER / f"{name}-int8.onnx" if own == "int8" else onnx_file(folder, name, own)
+        file, facts = written(place, *exported(graphs[name], own, symmetric=True))
+        yield file, facts
+        for card in cards:
+            engine = compile_graph(folder, graphs[name].graph, file, kind, own, card)
+            yield engine, read_facts(engine)
 
 
 def exported(
@@ -115,13 +170,12 @@ def exported(
         source_sha256=exportable.source,
         made_with={name: version(name) for name in MADE_WITH},
         sizes={name: (sizes.least, sizes.usual, sizes.most) for name, sizes in graph.ranges.items()},
-        parity=parity(graph, model, precision, exportable.real),
+        parity=parity(graph, model, precision, exportable.real[-MOST_COMPARED:]),
     )
 
 
 def written(file: Path, model: "onnx.ModelProto", facts: CompiledFacts) -> tuple[Path, CompiledFacts]:
-    from dataclasses import replace
-
+    """Write an exported graph with its facts."""
     content = model.SerializeToString()
     facts = replace(facts, sha256=hashlib.sha256(content).hexdigest())
     write_compiled(file, content, facts)

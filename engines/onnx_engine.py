@@ -1,14 +1,14 @@
 """ONNX Runtime as an engine: an exported graph's bytes in, a session out, on a CPU or CUDA device."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from kuaihl.engines.compiled import onnx_file, read_compiled
+from kuaihl.engines.compiled import NotBuiltError, compiled_folder, export_command, onnx_file, read_compiled
 from kuaihl.engines.engine import Engine, EngineKind, GraphName, OpenEngine, Precision, precision_of
+from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,13 @@ class OnnxEngine:
     kind: EngineKind = "onnx"
 
     def __init__(
-        self, content: bytes, name: str, precision: Precision = "fp32", *, device: str = "cpu", threads: int | None = None
+        self,
+        content: bytes,
+        name: str,
+        precision: Precision = "fp32",
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
     ) -> None:
         """`name` is the file's, for people. Raises ModelError where ONNX Runtime cannot run the graph on `device`."""
         import onnxruntime
@@ -66,23 +72,20 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:160]
 
 
-def open_onnx(bundle: Path, precision: Precision = "fp32", *, device: str = "cpu", threads: int | None = None) -> OpenEngine:
+def open_onnx(
+    bundle: Bundle, precision: Precision = "fp32", *, device: str = "cpu", threads: int | None = None
+) -> OpenEngine:
     """What opens a bundle's exported graphs. It raises ModelError where one is missing, damaged or of other weights."""
 
     def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
         own = precision_of(graph, "onnx", precision)
-        file = onnx_file(bundle, graph, own)
+        file = onnx_file(compiled_folder(bundle), graph, own)
         rebuild = export_command(bundle, "onnx", precision)
         if not file.is_file():
-            raise ModelError(f"{file}: not exported yet; run: {rebuild}")
+            raise NotBuiltError(f"{file}: not exported yet; run: {rebuild}")
         content, facts = read_compiled(file, source, rebuild)
         if facts.graph != graph or facts.precision != own:
             raise ModelError(f"{file}: its facts say {facts.graph} in {facts.precision}; rebuild: {rebuild}")
         return OnnxEngine(content, str(file), own, device=device, threads=threads)
 
     return open_engine
-
-
-def export_command(bundle: Path, kind: EngineKind, precision: Precision) -> str:
-    """The command that makes a bundle's compiled files."""
-    return f"kuaihl export {bundle} --to {kind}" + (f" --precision {precision}" if precision != "fp32" else "")

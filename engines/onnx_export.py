@@ -1,4 +1,4 @@
-"""A graph as ONNX: exported from torch, checked, held against torch on random and real inputs; only then is it anybody's.
+"""A graph as ONNX: exported from torch, checked, and held against torch on random and real inputs before it is used.
 
 fp16 and bf16 are exported from a module of that precision, with float32 ports; int8 is quantised afterwards.
 """

@@ -75,7 +75,9 @@ def written_sample(most: int = 24) -> list[SampleSegment]:
     return [segment(number) for number in range(most)]
 
 
-def score_sample(sample: Sequence[SampleSegment], bundle: "Bundle", encoders: "Encoders", step: "Engine") -> list[float]:
+def score_sample(
+    sample: Sequence[SampleSegment], bundle: "Bundle", encoders: "Encoders", step: "Engine"
+) -> list[float]:
     """The scores of a sample, a segment each, by the engines in `encoders` and `step`."""
     from kuaihl.engines.scorer import StreamingScorer
 

@@ -18,7 +18,7 @@ from kuaihl.engines.segment import SAMPLE_RATE, Audio
 from kuaihl.models.errors import ModelError
 
 if TYPE_CHECKING:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
 Span = tuple[float, float]  # start, end in seconds from the audio's first sample
 

@@ -70,7 +70,7 @@ def prepare(settings: ScoreSettings) -> ScoreRoom:
     from kuaihl_cli.progress import SilentProgress
     from kuaihl_cli.room import load_tools, score_room
 
-    tools = load_tools(settings)
+    tools = load_tools(settings, lambda line: print(line, file=sys.stderr, flush=True))
 
     def score_one(room: Room) -> None:
         score_room(room, tools, settings, SilentProgress(), threading.Event())

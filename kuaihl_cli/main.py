@@ -21,6 +21,8 @@ COMMANDS = {
     "dataset": "kuaihl_cli.dataset",
     "train": "kuaihl_cli.train",
     "eval": "kuaihl_cli.eval",
+    "export": "kuaihl_cli.export",
+    "bench": "kuaihl_cli.bench",
     "cold-start": "kuaihl_cli.cold_start",
     "doctor": "kuaihl_cli.doctor",
 }

@@ -34,6 +34,15 @@ def model_options(command: Command) -> Command:
                 help="auto, cpu, cuda or cuda:N.",
             ),
             click.option(
+                "--engine", type=click.Choice(["auto", "torch", "onnx", "tensorrt", "tensorrt-rtx"]), default="auto",
+                show_default=True, envvar="KUAIHL_ENGINE",
+                help="What executes the networks; auto: what `kuaihl export` compiled, else torch.",
+            ),
+            click.option(
+                "--precision", type=click.Choice(["auto", "fp32", "fp16", "bf16", "int8"]), default="auto",
+                show_default=True, envvar="KUAIHL_PRECISION", help="In what they compute.",
+            ),
+            click.option(
                 "--asr", type=click.Choice(["auto", "ctranslate2", "openai-whisper", "none"]), default="auto",
                 show_default=True, envvar="KUAIHL_ASR", help="What transcribes speech.",
             ),

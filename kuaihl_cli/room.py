@@ -1,7 +1,7 @@
 """One room from source to output files: what `kuaihl score` does once and every worker of `kuaihl batch` does again."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from kuaihl_cli.writers.scores_jsonl import ScoresWriter
 
 if TYPE_CHECKING:
     from kuaihl.engines.clips import Clip
+    from kuaihl.engines.engine import Engine
     from kuaihl.engines.online_highlights import HighlightEvent
     from kuaihl.engines.profiles import Encoders
     from kuaihl.engines.segmenter import CommentFeed
@@ -31,6 +32,7 @@ class Tools:
 
     bundle: "Bundle"
     encoders: "Encoders"
+    step: "Engine"  # the head's
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,30 @@ class RoomOutcome:
     complete: bool
 
 
-def load_tools(settings: ScoreSettings) -> Tools:
-    """Load the bundle and the encoders that it was trained on.
+def load_tools(settings: ScoreSettings, say: Callable[[str], None]) -> Tools:
+    """Load the bundle and the encoders that it was trained on, in the engine that was asked for; `say` hears of a
+    fallback to another.
 
-    Raises UsageError for an option that cannot be, ModelError for weights that cannot be used.
+    Raises UsageError for an option that cannot be, ModelError for weights or compiled files that cannot be used.
     """
-    from kuaihl.engines.profiles import load_encoders, profile_named
+    from kuaihl.engines.engine_choice import choose_engine
+    from kuaihl.engines.profiles import choose_device, load_encoders, profile_named, set_threads
+    from kuaihl.engines.scorer import open_step
     from kuaihl.models.bundle import load_bundle
 
     parse_formats(settings.formats)
     bundle = load_bundle(settings.model)
+    device, threads = choose_device(settings.device), set_threads(settings.threads)
+    open_engine = choose_engine(settings.engine, settings.precision, bundle, device=device, threads=threads, say=say)
     encoders = load_encoders(
         profile_named(bundle.profile),
-        device=settings.device,
-        threads=settings.threads,
+        device=device,
+        threads=threads,
         asr=settings.asr,
         whisper_model=settings.whisper_model,
+        open_engine=open_engine,
     )
-    return Tools(bundle, encoders)
+    return Tools(bundle, encoders, open_step(bundle, open_engine))
 
 
 def score_room(
@@ -74,7 +82,11 @@ def score_room(
 
     segment_seconds = settings.segment_seconds or tools.bundle.segment_seconds
     scorer = StreamingScorer(
-        tools.bundle, device=settings.device, streamer=room.streamer, segment_seconds=segment_seconds
+        tools.bundle,
+        tools.step,
+        device=tools.encoders.device,
+        streamer=room.streamer,
+        segment_seconds=segment_seconds,
     )
     detector = OnlineDetector()
     scored: list[ScoredSegment] = []
@@ -138,6 +150,8 @@ def finish_room(
             folder=room.output,
             settings={
                 "segment_seconds": settings.segment_seconds or tools.bundle.segment_seconds,
+                "engine": tools.step.kind,
+                "precision": tools.encoders.vision.engine.precision,
                 "asr": tools.encoders.transcriber_name,
                 "language": settings.language,
                 "frames": settings.frames,

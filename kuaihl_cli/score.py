@@ -106,7 +106,7 @@ def run(room: Room, settings: ScoreSettings, *, as_json: bool, quiet: bool, verb
     from kuaihl_cli.room import load_tools, score_room
 
     with stopped_by_signals() as stop, progress_for(quiet=quiet) as progress:
-        tools = load_tools(settings)
+        tools = load_tools(settings, progress.message)
         outcome = score_room(room, tools, settings, progress, stop)
         if verbose:
             for line in tools.encoders.times.report():

@@ -9,6 +9,8 @@ class ScoreSettings:
 
     model: str
     device: str
+    engine: str
+    precision: str
     asr: str
     whisper_model: str | None
     language: str | None

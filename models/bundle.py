@@ -210,11 +210,21 @@ def find_bundle(source: str | Path) -> Path:
     path = Path(source)
     if path.is_dir():
         return path
-    builtin = Path(str(files("kuaihl.models") / "bundles"))
+    builtin = built_in_folder()
     if path.parent == Path() and (builtin / path / FACTS_FILE).is_file():
         return builtin / path
     names = sorted(entry.parent.name for entry in builtin.glob(f"*/{FACTS_FILE}"))
     raise ModelError(f"{source}: no such bundle; give a directory or one of: {', '.join(names) or '(none built in)'}")
+
+
+def built_in_folder() -> Path:
+    """Where the bundles are that ship with kuaihl."""
+    return Path(str(files("kuaihl.models") / "bundles"))
+
+
+def is_built_in(path: Path) -> bool:
+    """Whether a bundle's directory is part of the installed package."""
+    return path.absolute().parent == built_in_folder().absolute()
 
 
 def _parse(path: Path, facts: dict[str, Any]) -> Bundle:

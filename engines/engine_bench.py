@@ -1,0 +1,186 @@
+"""Engines side by side: how long each graph takes in each, by batch size, and how far its scores are from torch's."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kuaihl.engines.compiled import NotBuiltError
+from kuaihl.engines.engine import PRECISIONS, SCORING_GRAPHS, Engine, EngineKind, GraphName, Precision
+from kuaihl.engines.engine_choice import opener
+from kuaihl.engines.graphs import Graph
+from kuaihl.engines.onnx_export import random_inputs
+from kuaihl.engines.profiles import load_encoders, profile_named
+from kuaihl.engines.sample import SampleSegment, recorded_sample, score_sample, written_sample
+from kuaihl.engines.scorer import open_step
+from kuaihl.models.bundle import Bundle
+from kuaihl.models.errors import KuaihlError
+from kuaihl.models.rank_correlation import kendall_tau_b
+
+if TYPE_CHECKING:
+    from kuaihl.engines.profiles import Encoders
+
+BATCHES: dict[GraphName, tuple[int, ...]] = {"step": (1, 16, 256), "vision": (3, 24), "text": (1, 8)}
+BATCH_SIZE: dict[GraphName, str] = {"step": "rooms", "vision": "frames", "text": "texts"}
+TEXT_LENGTH = 128  # tokens, of the texts that are timed
+WARM_UP = 3
+ON_CPU: Mapping[EngineKind, tuple[Precision, ...]] = {"torch": ("fp32",), "onnx": ("fp32", "fp16", "int8")}
+ON_CUDA: Mapping[EngineKind, tuple[Precision, ...]] = {
+    "torch": ("fp32", "fp16", "bf16"),
+    "tensorrt": PRECISIONS,
+    "tensorrt-rtx": PRECISIONS,
+}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An engine in a precision with a bundle's graphs loaded in it."""
+
+    kind: EngineKind
+    precision: Precision
+    encoders: "Encoders"
+    engines: dict[GraphName, Engine]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one graph takes in one engine; milliseconds a call, items (rooms, frames, texts) a second."""
+
+    kind: EngineKind
+    asked: Precision  # of the engine as a whole
+    precision: Precision  # of this graph
+    graph: GraphName
+    batch: int
+    p50: float
+    p99: float
+    throughput: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """An engine's scores of a sample beside those of torch in fp32."""
+
+    kind: EngineKind
+    asked: Precision
+    segments: int
+    max_abs_difference: float
+    tau: float  # Kendall's tau-b between the two sequences
+
+
+def contenders(
+    bundle: Bundle, *, device: str, threads: int | None, say: Callable[[str], None]
+) -> tuple[list[Contender], dict[GraphName, Graph]]:
+    """Every engine and precision that this machine and the bundle have, torch in fp32 first, and the graphs.
+
+    `say` hears, in a line each, of those that are there and cannot run.
+    """
+    graphs: dict[GraphName, Graph] = {}
+    kinds: list[tuple[EngineKind, tuple[Precision, ...]]] = [
+        ("torch", ("fp32",) if on_cpu else ("fp32", "fp16", "bf16"))
+    ]
+    kinds += [("onnx", ("fp32", "fp16", "int8"))] if on_cpu else []
+    kinds += [] if on_cpu else [(kind, ("fp32", "fp16", "bf16", "int8")) for kind in ("tensorrt", "tensorrt-rtx")]
+    found = []
+    for kind, precisions in kinds:
+        for precision in precisions:
+            try:
+                found.append(load(kind, precision, bundle, device, threads, graphs))
+            except NotBuiltError:
+                continue
+            except KuaihlError as error:
+                if kind == "torch":
+                    raise
+                say(f"{kind} {precision}: {error}")
+    return found, graphs
+
+
+def load(
+    kind: EngineKind,
+    precision: Precision,
+    bundle: Bundle,
+    device: str,
+    threads: int | None,
+    graphs: dict[GraphName, Graph],
+) -> Contender:
+    """One contender; what torch builds on the way is noted in `graphs`."""
+    open_engine = opener(kind, precision, bundle, device, threads)
+    engines: dict[GraphName, Engine] = {}
+
+    def keep(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
+        def noted() -> Graph:
+            graphs[graph] = build()
+            return graphs[graph]
+
+        engines[graph] = open_engine(graph, source, noted)
+        return engines[graph]
+
+    profile = profile_named(bundle.profile)
+    encoders = load_encoders(profile, device=device, threads=threads, asr="none", open_engine=keep)
+    open_step(bundle, keep)
+    return Contender(kind, precision, encoders, engines)
+
+
+def timings(
+    found: Sequence[Contender], graphs: dict[GraphName, Graph], *, seconds: float, device: str
+) -> Iterator[Timing]:
+    """Time every graph at every batch size, `seconds` each; engines take turns, so that a busy machine is so to all."""
+    for name in SCORING_GRAPHS:
+        for batch in BATCHES[name]:
+            sizes = {BATCH_SIZE[name]: batch, "length": TEXT_LENGTH}
+            inputs = tuple(tensor.to(device) for tensor in random_inputs(graphs[name], sizes, seed=0))
+            taken = time_in_turns([each.engines[name] for each in found], inputs, seconds, device)
+            for each, calls in zip(found, taken, strict=True):
+                p50 = statistics.median(calls)
+                p99 = statistics.quantiles(calls, n=100)[98] if len(calls) > 1 else p50
+                own = each.engines[name].precision
+                yield Timing(each.kind, each.precision, own, name, batch, p50 * 1e3, p99 * 1e3, batch / p50)
+
+
+def time_in_turns(
+    engines: Sequence[Engine], inputs: tuple[Tensor, ...], seconds: float, device: str
+) -> list[list[float]]:
+    """Seconds of every call of every engine, a few calls in turn until each has had its time."""
+    taken: list[list[float]] = [[] for _ in engines]
+    for engine in engines:
+        for _ in range(WARM_UP):
+            engine.run(*inputs)
+    while any(sum(calls) < seconds for calls in taken):
+        for engine, calls in zip(engines, taken, strict=True):
+            for _ in range(5):
+                if sum(calls) < seconds:
+                    calls.append(time_once(engine, inputs, device))
+    return taken
+
+
+def time_once(engine: Engine, inputs: tuple[Tensor, ...], device: str) -> float:
+    began = time.perf_counter()
+    engine.run(*inputs)
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
+def real_sample(source: str | None, bundle: Bundle, *, threads: int | None) -> list[SampleSegment]:
+    """Segments of a recording with the words spoken in it; written scenes where there is none."""
+    if source is None:
+        return written_sample()
+    return recorded_sample(source, load_encoders(profile_named(bundle.profile), device="cpu", threads=threads))
+
+
+def parities(found: Sequence[Contender], bundle: Bundle, sample: Sequence[SampleSegment]) -> list[Parity]:
+    """Every contender's scores of the sample, held against the first one's: torch in fp32."""
+    scored = [score_sample(sample, bundle, each.encoders, each.engines["step"]) for each in found]
+    return [
+        Parity(
+            each.kind,
+            each.precision,
+            len(scores),
+            max(abs(ours - theirs) for ours, theirs in zip(scores, scored[0], strict=True)),
+            float(kendall_tau_b(torch.tensor(scores).numpy(), torch.tensor(scored[0]).numpy())),
+        )
+        for each, scores in zip(found, scored, strict=True)
+    ]

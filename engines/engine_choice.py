@@ -1,0 +1,84 @@
+"""Which engine runs a bundle: the one that was asked for, or the best that this machine and the bundle have.
+
+`auto` takes TensorRT before torch on a GPU and ONNX Runtime before torch on a CPU, graph by graph: what was never
+compiled is passed over in silence, what was compiled and does not fit is told and passed over.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from kuaihl.engines.compiled import NotBuiltError
+from kuaihl.engines.engine import ENGINE_KINDS, PRECISIONS, Engine, EngineKind, GraphName, OpenEngine, Precision
+from kuaihl.models.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from kuaihl.engines.graphs import Graph
+    from kuaihl.models.bundle import Bundle
+
+AUTO = "auto"
+Say = Callable[[str], None]
+
+
+def choose_engine(
+    engine: str, precision: str, bundle: "Bundle", *, device: str, threads: int | None, say: Say
+) -> OpenEngine:
+    """What opens a bundle's graphs on `device` (cpu, cuda or cuda:N) as the user asked; `say` hears of a fallback.
+
+    Raises UsageError for names that are none. What it returns raises ModelError or UsageError where a graph cannot run.
+    """
+    if engine not in (AUTO, *ENGINE_KINDS):
+        raise UsageError(f"--engine {engine}: give {AUTO} or one of {', '.join(ENGINE_KINDS)}")
+    if precision not in (AUTO, *PRECISIONS):
+        raise UsageError(f"--precision {precision}: give {AUTO} or one of {', '.join(PRECISIONS)}")
+    if engine != AUTO:
+        return first_of(candidates(kind_named(engine), precision, bundle, device, threads), say)
+    kinds: Sequence[EngineKind] = ("onnx", "torch") if device == "cpu" else ("tensorrt", "tensorrt-rtx", "torch")
+    if precision == "int8":
+        kinds = [kind for kind in kinds if kind != "torch"]  # which has no int8
+    return first_of([each for kind in kinds for each in candidates(kind, precision, bundle, device, threads)], say)
+
+
+def kind_named(name: str) -> EngineKind:
+    return next(kind for kind in ENGINE_KINDS if kind == name)
+
+
+def candidates(
+    kind: EngineKind, precision: str, bundle: "Bundle", device: str, threads: int | None
+) -> list[tuple[str, OpenEngine]]:
+    """One kind of engine in every precision that will do, the preferred one first, with its name for people."""
+    wanted = [each for each in PRECISIONS if precision in (AUTO, each)]
+    if precision == AUTO:  # the same scores on a CPU; on a GPU, half precision where it was compiled
+        wanted = ["fp16", "fp32"] if kind in ("tensorrt", "tensorrt-rtx") else ["fp32"]
+    return [(f"{kind} {each}", opener(kind, each, bundle, device, threads)) for each in wanted]
+
+
+def opener(kind: EngineKind, precision: Precision, bundle: "Bundle", device: str, threads: int | None) -> OpenEngine:
+    """One kind of engine in one precision."""
+    if kind == "torch":
+        from kuaihl.engines.torch_engine import open_torch
+
+        return open_torch(device, precision)
+    if kind == "onnx":
+        from kuaihl.engines.onnx_engine import open_onnx
+
+        return open_onnx(bundle, precision, device=device, threads=threads)
+    from kuaihl.engines.tensorrt_engine import open_tensorrt
+
+    return open_tensorrt(bundle, kind, precision, device)
+
+
+def first_of(openers: Sequence[tuple[str, OpenEngine]], say: Say) -> OpenEngine:
+    """Opens each graph in the first engine that can run it, and says why where an earlier one should have."""
+
+    def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
+        for (name, attempt), (following, _) in pairwise(openers):
+            try:
+                return attempt(graph, source, build)
+            except NotBuiltError:
+                continue
+            except (ModelError, UsageError) as error:
+                say(f"{name} cannot run {graph}, {following} does: {error}")
+        return openers[-1][1](graph, source, build)
+
+    return open_engine
