@@ -71,6 +71,7 @@ def prepare(settings: ScoreSettings) -> ScoreRoom:
     from kuaihl_cli.room import load_tools, score_room
 
     tools = load_tools(settings)
+    tools.bundle.network()  # a damaged head ends the batch with one line, and not every room with the same one
 
     def score_one(room: Room) -> None:
         score_room(room, tools, settings, SilentProgress(), threading.Event())
