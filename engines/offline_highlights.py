@@ -17,7 +17,7 @@ from kuaihl.engines.segment import Highlight, ScoredSegment
 from kuaihl.engines.spoken import segments_in, words_in
 from kuaihl.models.errors import UsageError
 
-MIN_PROMINENCE = 0.02  # of predicted LVTR: less than two points above its surroundings is no highlight …
+MIN_PROMINENCE = 0.02  # of predicted LVTR: less than two points above its surroundings, or above the median, is none …
 RANGE_SHARE = 0.6  # … nor is less than this share of the curve's usual range, 10th to 90th percentile …
 JITTER_TIMES = 5.0  # … nor less than this many standard deviations of its jitter from score to score,
 JITTER_NEEDS = 12  # which fewer scores than these do not tell
@@ -72,6 +72,8 @@ def find_highlights(
     peaks = [peak for peak, prominence in prominences.items() if prominence >= needed]
     peaks.sort(key=lambda peak: (-curve[peak].score, peak))
     usual = median(one.score for one in curve) if curve else 0.0
+    if not chosen:  # an ordinary stretch before a lull is prominent, and still ordinary
+        peaks = [peak for peak in peaks if curve[peak].score >= usual + MIN_PROMINENCE]
     spans: list[Span] = []
     taken: set[int] = set()
     for peak in peaks:

@@ -90,9 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = cli.main(args=arguments, prog_name="kuaihl", obj=invocation, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else EXIT_OK)
-    except click.UsageError as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(EXIT_USAGE)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "kuaihl"
+        fail(f"{one_line(error.format_message()).rstrip('.')} (see `{command} --help`)", EXIT_USAGE)
     except click.ClickException as error:
         fail(error.format_message(), EXIT_USAGE)
     except KuaihlError as error:

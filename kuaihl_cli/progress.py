@@ -81,12 +81,16 @@ class LiveProgress:
         self.last_text = ""
         self.began = time.monotonic()
         self.live: Live | None = None
+        self.width = 80
 
     def __enter__(self) -> Self:
         from rich.console import Console
         from rich.live import Live
 
-        self.live = Live(console=Console(stderr=True), get_renderable=self.render, refresh_per_second=4, transient=True)
+        console = Console(stderr=True)
+        self.width = console.width
+        # The constructor itself asks for a first picture, before there is a `live` to ask for the width.
+        self.live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=True)
         self.live.start()
         return self
 
@@ -111,8 +115,9 @@ class LiveProgress:
     def render(self) -> "RenderableType":
         from rich.text import Text
 
-        assert self.live is not None
-        width = max(20, self.live.console.width)
+        if self.live is not None:
+            self.width = self.live.console.width  # it follows the terminal's
+        width = max(20, self.width)
         head = Text.assemble((self.name, "bold"), "  ", self.facts(), overflow="ellipsis", no_wrap=True)
         curve = Text.assemble(
             (sparkline(self.scores, width=max(10, min(len(self.scores), width - 12))), "cyan"),

@@ -82,10 +82,17 @@ def test_what_needs_a_file_is_refused_for_a_stream(option: list[str], tmp_path: 
     assert_one_line(result, 2, option[0], "rtmp://127.0.0.1:1/live/x")
 
 
-def test_an_unknown_option_shows_the_usage_and_ends_with_2() -> None:
-    result = kuaihl("score", "x.flv", "--nonsense")
-    assert result.returncode == 2
-    assert "--nonsense" in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["score", "x.flv", "--nonsense"], ["--nonsense", "kuaihl score --help"]),
+        (["score"], ["SOURCE", "kuaihl score --help"]),
+        (["score", "x.flv", "--asr", "ears"], ["--asr", "ctranslate2"]),
+        (["scroe"], ["scroe", "kuaihl --help"]),
+    ],
+)
+def test_a_mistyped_command_line_is_one_line_that_names_the_help(arguments: list[str], words: list[str]) -> None:
+    assert_one_line(kuaihl(*arguments), 2, *words)
 
 
 def test_outputs_of_an_earlier_run_are_not_overwritten_unasked(tmp_path: Path, tiny_flv: Path) -> None:

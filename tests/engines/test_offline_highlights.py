@@ -64,6 +64,12 @@ def test_a_peak_takes_no_neighbour_that_is_nearer_to_the_usual_score_than_to_its
     assert spans(find_highlights(scored_stream(scores), min_score=0.5)) == [(120.0, 150.0), (210.0, 240.0)]
 
 
+def test_an_ordinary_stretch_before_a_lull_is_no_highlight_unless_asked_for() -> None:
+    scores = [0.421, 0.415, 0.396, 0.380, 0.288, 0.340, 0.613, 0.429, 0.487]  # of the demo, by the bundle of its time
+    assert spans(find_highlights(scored_stream(scores))) == [(210.0, 240.0)]
+    assert len(find_highlights(scored_stream(scores), top=2)) == 2
+
+
 def test_nobody_predicted_the_first_segment() -> None:
     scores = [0.9, 0.4, 0.4, 0.4]  # the first score is of the second segment
     assert spans(find_highlights(scored_stream(scores))) == [(30.0, 60.0)]
