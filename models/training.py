@@ -188,7 +188,7 @@ def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, ep
     total, point, pair, align = (accelerator.reduce(state.unreported, "mean") / state.unreported_steps).tolist()
     if not np.isfinite(total):
         raise ModelError(
-            f"the loss is {total} after step {state.step}: the training has diverged; lower --learning-rate"
+            f"the loss is {total} after step {state.step}: the training has diverged; lower --lr"
         )
     state.epoch_total += total * state.unreported_steps
     state.unreported = torch.zeros_like(state.unreported)
