@@ -187,9 +187,7 @@ def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, ep
     """Means over the processes and the steps since the last report. Raises ModelError where one is not finite."""
     total, point, pair, align = (accelerator.reduce(state.unreported, "mean") / state.unreported_steps).tolist()
     if not np.isfinite(total):
-        raise ModelError(
-            f"the loss is {total} after step {state.step}: the training has diverged; lower --lr"
-        )
+        raise ModelError(f"the loss is {total} after step {state.step}: the training has diverged; lower --lr")
     state.epoch_total += total * state.unreported_steps
     state.unreported = torch.zeros_like(state.unreported)
     state.unreported_steps = 0

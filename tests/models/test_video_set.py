@@ -92,7 +92,8 @@ def test_phds_network_sees_everything_and_knows_a_user_by_history(phd: tuple[Pat
 def test_a_network_learns_what_phds_users_choose(phd: tuple[Path, Path], architecture: str) -> None:
     data = open_phd(*phd, FPS)
     heard: list[object] = []
-    trained = train(data, plan_for(data, architecture=architecture), device="cpu", tell=heard.append)
+    plan = plan_for(data, architecture=architecture, epochs=3, learning_rate=1e-2)
+    trained = train(data, plan, device="cpu", tell=heard.append)
     assert trained is not None
     assert trained.best.tau > 0.3  # of labels of two levels no more than about 0.5 can be had
     if architecture == "kuaihl":
@@ -122,7 +123,7 @@ def test_a_split_trains_on_its_own_videos_and_keeps_one_back(summe: tuple[Path, 
 
 def test_it_resumes_to_the_very_same_weights(phd: tuple[Path, Path], tmp_path: Path) -> None:
     data = open_phd(*phd, FPS)
-    plan = plan_for(data, epochs=2)
+    plan = plan_for(data, epochs=2, architecture="pac-net")
     whole = train(data, plan, device="cpu")
     calls = iter([False, False, True])
     assert train(data, plan, folder=tmp_path, device="cpu", should_stop=lambda: next(calls)) is None
