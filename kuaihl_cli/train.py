@@ -1,4 +1,4 @@
-"""`kuaihl train DATASET -o BUNDLE`: train a network on a KLive data set and keep the best in a bundle."""
+"""`kuaihl train DATASET -o BUNDLE`: train a network on a data set and keep the best in a bundle."""
 
 import os
 import shlex
@@ -16,6 +16,7 @@ from kuaihl_cli.options import debug_option
 if TYPE_CHECKING:
     from kuaihl.models.klive import KLive
     from kuaihl.models.training import Trained
+    from kuaihl.models.video_set import VideoSet
 
 EXIT_INTERRUPTED = 130
 ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "showme")
@@ -47,6 +48,16 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
     "--without", type=click.Choice(ABLATIONS), multiple=True,
     help="Train without one of the inputs; may be repeated (Table III).",
 )  # fmt: skip
+@click.option(
+    "--features", type=click.Path(path_type=Path), metavar="DIR",
+    help="PHD: a feature file a video, <youtubeId>.safetensors.",
+)  # fmt: skip
+@click.option("--fps", type=click.FloatRange(0.0, min_open=True), metavar="X", help="PHD: frames a second of them.")
+@click.option(
+    "--splits", type=click.Path(path_type=Path), metavar="FILE",
+    help="TVSum, SumMe: the published splits; without it all videos are learned from.",
+)  # fmt: skip
+@click.option("--split", type=click.IntRange(0), metavar="N", help="Which of them, from 0.")
 @click.option("--epochs", type=click.IntRange(1), default=EPOCHS, show_default=True)
 @click.option(
     "--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Windows a step, over all processes."
@@ -57,7 +68,7 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 @click.option("--width", type=click.IntRange(8), help="Width of the network; by default what suits the features.")
 @click.option("--layers", type=click.IntRange(1), help="Perceiver layers.")
 @click.option("--heads", type=click.IntRange(1), help="Attention heads.")
-@click.option("--window", type=click.IntRange(2), help="Segments that the model may look back, 20 by default.")
+@click.option("--window", type=click.IntRange(2), help="Segments that the model may look back: 20, or 192 frames.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), default="no", show_default=True,
@@ -81,7 +92,10 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 @debug_option
 def train(dataset: Path, output: Path, **options: Any) -> int:
-    """Train on DATASET, a folder that `kuaihl dataset build` or `simulate` made, and write BUNDLE.
+    """Train on DATASET and write BUNDLE.
+
+    DATASET is a folder that `kuaihl dataset build` or `simulate` made; or PHD's training.csv, or TVSum or SumMe as h5
+    (docs/training.md), whose networks see a whole video at once.
 
     The defaults are the paper's. After each epoch the validation rooms are scored; the network of the best Kendall tau
     is kept. Ctrl-C saves a checkpoint; --resume goes on from it to the very same losses. Several processes or GPUs:
@@ -89,9 +103,9 @@ def train(dataset: Path, output: Path, **options: Any) -> int:
     """
     folder = output.with_name(f"{output.name}.training")
     refuse_to_overwrite(output, folder, resume=options["resume"], force=options["force"])
-    from kuaihl.models.klive import open_klive
+    from kuaihl_cli.training_set import open_training_set
 
-    data = open_klive(dataset)
+    data = open_training_set(dataset, options)
     plan = plan_of(data, **options)
     return run(data, plan, output, folder, options)
 
@@ -111,17 +125,17 @@ def refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool
         raise UsageError(f"{output} is there already, and no checkpoint to go on from; --force overwrites it")
 
 
-def plan_of(data: "KLive", **options: Any) -> TrainingPlan:
+def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
     """The options as a plan for this data set. Raises UsageError, ModelError for a network that cannot be."""
     from kuaihl.models.objective import Objective
-    from kuaihl.models.streamer_index import streamer_index
-    from kuaihl.models.training_plan import dims_for
+    from kuaihl_cli.training_set import dims_of
 
-    shape = {name: options[name] for name in ("width", "layers", "heads", "window")}
+    if data.facts.profile == "phd":  # of yes and no the paper asks for L_point and L_align alone
+        options["pair"] = "off"
     point, pair, align = options["loss_weights"]
     return TrainingPlan(
         architecture=options["arch"],
-        dims=dims_for(data.facts, len(streamer_index(data.rooms)), options["without"], **shape),
+        dims=dims_of(data, options),
         objective=Objective(
             point=point,
             pair=0.0 if options["pair"] == "off" else pair,
@@ -138,7 +152,7 @@ def plan_of(data: "KLive", **options: Any) -> TrainingPlan:
     )
 
 
-def run(data: "KLive", plan: TrainingPlan, output: Path, folder: Path, options: dict[str, Any]) -> int:
+def run(data: "KLive | VideoSet", plan: TrainingPlan, output: Path, folder: Path, options: dict[str, Any]) -> int:
     """Train, show it, write the bundle; gives the exit code."""
     import torch
 
@@ -174,9 +188,10 @@ def run(data: "KLive", plan: TrainingPlan, output: Path, folder: Path, options: 
     return 0
 
 
-def write_bundle(output: Path, trained: "Trained", data: "KLive", licence: str) -> None:
+def write_bundle(output: Path, trained: "Trained", data: "KLive | VideoSet", licence: str) -> None:
     """The best network with all that is known of how it came about. Raises ModelError."""
     from kuaihl.models.bundle import save_bundle
+    from kuaihl_cli.training_set import counts_of
 
     facts, plan = data.facts, trained.plan
     save_bundle(
@@ -196,14 +211,7 @@ def write_bundle(output: Path, trained: "Trained", data: "KLive", licence: str) 
             "validation": asdict(trained.best),
             "history": [asdict(epoch) for epoch in trained.history],
             "plan": {name: value for name, value in asdict(plan).items() if name != "dims"},
-            "data": {
-                "name": data.path.resolve().name,
-                "rooms": {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")},
-                "segments": {
-                    split: sum(room.segments for room in data.rooms_of(split))
-                    for split in ("train", "validation", "test")
-                },
-            },
+            "data": {"name": data.path.resolve().name, **counts_of(data)},
         },
     )
 

@@ -4,6 +4,9 @@
 
 Cells of one anti-diagonal do not depend on each other, so I + J − 1 vector operations do the work of I · J cells. The
 backward pass runs the same way: how much of a cell's value came over each of its three edges is known from R.
+
+What is kept of the cells is small enough for the cache, and shares are kept from getting so small that the processor
+must treat them as a special case (denormals), which takes it a hundred times as long.
 """
 
 from typing import Any
@@ -11,9 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 LAMBDA = 0.1
 _NEVER = -1e30  # log-weight of a path that does not exist; finite, so that a difference of two is no NaN
+_FAINTEST = -40.0  # log of the least share of a cell that an edge is said to bring: far below what sums can tell
+_NOTHING = 1e-20  # a gradient below it is none: times exp(_FAINTEST) it is still no denormal
+_EDGES = ((1, 1), (1, 0), (0, 1))  # rows and columns back to the cells that a path may come from
 
 
 def soft_dtw(cost: Tensor, lengths: Tensor | None = None, smoothing: float = LAMBDA) -> Tensor:
@@ -33,55 +40,48 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, smoothing: float = LAM
 
 
 class _SoftDtw(torch.autograd.Function):
-    """Works on W = −C / λ and Q = −R / λ. Its vectors are kept small, so that they stay in the cache."""
+    """Works on Q = −R / λ, the log-weight of all paths to a cell, in cells [I+1, J+1, N] (see `_along`)."""
 
     @staticmethod
     def forward(ctx: Any, cost: Tensor, last: Tensor, smoothing: float) -> Tensor:
         number, rows, columns = cost.shape
-        weight_cells, weight = _cells_and_diagonals(cost, 0.0)
-        torch.mul(cost.permute(1, 2, 0), -1 / smoothing, out=weight_cells)
-        total_cells, total = _cells_and_diagonals(cost, _NEVER)
+        total = cost.new_full((rows + 1, columns + 1, number), _NEVER)
+        torch.mul(cost.permute(1, 2, 0), -1 / smoothing, out=total[1:, 1:])
         total[0, 0] = 0.0  # the only way to enter the first cell
-        for at in range(2, rows + columns + 1):
-            cell, above = _crossed(at, rows, columns)
-            entered = torch.logaddexp(total[above, at - 1], total[cell, at - 1]).logaddexp(total[above, at - 2])
-            torch.add(weight[cell, at], entered, out=total[cell, at])
-        ctx.save_for_backward(weight, total, last)
-        ctx.smoothing, ctx.shape = smoothing, cost.shape
-        return total_cells[last[0], last[1], torch.arange(number, device=cost.device)] * -smoothing
+        entered = torch.empty_like(total)  # what came to a cell, before its own cost
+        for at in range(rows + columns - 1):
+            corner, above, left = (_along(total, at, *edge) for edge in _EDGES)
+            came = _along(entered, at)
+            torch.logaddexp(above, left, out=came)
+            torch.logaddexp(came, corner, out=came)
+            _along(total, at).add_(came)
+        ctx.save_for_backward(total, entered, last)
+        return total[last[0] + 1, last[1] + 1, torch.arange(number, device=cost.device)] * -smoothing
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        weight, total, last = ctx.saved_tensors
-        number, rows, columns = ctx.shape
-        share_cells, share = _cells_and_diagonals(grad.expand(columns, rows, number).permute(2, 1, 0), 0.0)
-        share_cells[last[0], last[1], torch.arange(number, device=grad.device)] = grad
-        for at in range(rows + columns, 1, -1):
-            cell, above = _crossed(at, rows, columns)
-            # A cell hands its share to its origins by what came over each edge: exp(Q[origin] + W − Q), in all 1.
-            entered = weight[cell, at] - total[cell, at]
-            for origin, step in ((above, 1), (cell, 1), (above, 2)):
-                came = (entered + total[origin, at - step]).exp_()
-                share[origin, at - step].addcmul_(share[cell, at], came)
-        return share_cells.permute(2, 0, 1), None, None
+        total, entered, last = ctx.saved_tensors
+        rows, columns, number = total.shape[0] - 1, total.shape[1] - 1, total.shape[2]
+        share = torch.zeros_like(total)
+        share[last[0] + 1, last[1] + 1, torch.arange(number, device=grad.device)] = grad
+        for at in range(rows + columns - 2, -1, -1):
+            # A cell hands its share to its origins by what came over each edge: exp(Q[origin] − entered), in all 1.
+            own = functional.hardshrink(_along(share, at), _NOTHING)
+            came = _along(entered, at)
+            for edge in _EDGES:
+                part = torch.sub(_along(total, at, *edge), came).clamp_(min=_FAINTEST).exp_()
+                _along(share, at, *edge).addcmul_(own, part)
+        return share[1:, 1:].permute(2, 0, 1), None, None
 
 
-def _cells_and_diagonals(cost: Tensor, fill: float) -> tuple[Tensor, Tensor]:
-    """One block of memory seen twice, for `cost` [N, I, J]: by cells [I, J, N] and skewed [I+1, I+J+1, N].
+def _along(cells: Tensor, at: int, rows_back: int = 0, columns_back: int = 0) -> Tensor:
+    """A view [cells, N] of anti-diagonal `at`, or of the cells so many rows and columns before its own.
 
-    Cell (i, j) is entry [i+1, i+j+2] of the skewed view, so a column of it is an anti-diagonal; the row and the two
-    columns before the first cell hold `fill`, so that no edge needs a case of its own. A row of the skewed view is one
-    entry shorter than the memory's, which is what makes it skewed.
+    `cells` [I+1, J+1, N] is contiguous, with a row and a column before the first cell, so that no edge needs a case of
+    its own. One row down and one column back are always the same step, so a diagonal is a view like any other.
     """
-    number, rows, columns = cost.shape
-    width = rows + columns + 1
-    memory = cost.new_full(((rows + 1) * (width + 1), number), fill)
-    cells = memory.view(rows + 1, width + 1, number)[1:, 1 : columns + 1]
-    return cells, memory[: (rows + 1) * width].view(rows + 1, width, number)
-
-
-def _crossed(at: int, rows: int, columns: int) -> tuple[slice, slice]:
-    """The rows of the skewed view where column `at` holds cells, and the rows above those."""
-    first, end = max(0, at - 1 - columns), min(rows, at - 1)
-    return slice(first + 1, end + 1), slice(first, end)
+    rows, columns, number = cells.shape  # I+1, J+1
+    first, last = max(0, at - columns + 2), min(at, rows - 2)
+    start = (first + 1 - rows_back) * columns + at - first + 1 - columns_back
+    return cells.as_strided((last - first + 1, number), ((columns - 1) * number, 1), start * number)

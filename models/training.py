@@ -1,4 +1,4 @@
-"""Training (paper, section IV-B): a KLive data set and a plan in, the network of the best validation tau out.
+"""Training (paper, section IV-B): a data set and a plan in, the network of the best validation tau out.
 
 One plain loop. Hugging Face Accelerate puts the network on its device, casts under mixed precision and averages the
 gradients of several processes. Every step seeds its own random draws from (seed, step, process), so the number of steps
@@ -21,7 +21,7 @@ from kuaihl.models.batch import Batch
 from kuaihl.models.checkpoint import CHECKPOINT_FILE
 from kuaihl.models.cold_start import read_standardised
 from kuaihl.models.errors import DataError, ModelError, UsageError
-from kuaihl.models.klive import KLive
+from kuaihl.models.klive import KLive, WindowIndex
 from kuaihl.models.objective import Objective
 from kuaihl.models.streamer_index import streamer_index
 from kuaihl.models.training_batches import batches, on_device, steps_an_epoch
@@ -29,6 +29,7 @@ from kuaihl.models.training_plan import TrainingPlan
 from kuaihl.models.training_report import TERMS, EpochReport, StepReport
 from kuaihl.models.training_state import TrainingState, load_state, save_state
 from kuaihl.models.validation import validate
+from kuaihl.models.video_set import Stretches, VideoSet
 
 if TYPE_CHECKING:
     from accelerate import Accelerator  # type: ignore[import-untyped]
@@ -63,7 +64,7 @@ class StepLosses(nn.Module):
 
 
 def train(
-    data: KLive,
+    data: KLive | VideoSet,
     plan: TrainingPlan,
     *,
     folder: Path | None = None,
@@ -85,10 +86,7 @@ def train(
     accelerator = start_processes(plan, device)
     process, processes, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     file = folder / CHECKPOINT_FILE if folder else None
-    streamers = streamer_index(data.rooms)
-    windows = data.windows("train", plan.dims.window, plan.text)
-    if not len(windows) or not data.rooms_of("validation"):
-        raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
+    streamers, windows = material(data, plan)
     epoch_steps = steps_an_epoch(len(windows), plan.batch)
     steps = plan.epochs * epoch_steps
 
@@ -135,6 +133,16 @@ def train(
     return trained(state, network, plan, streamers)
 
 
+def material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, int], WindowIndex | Stretches]:
+    """Who is known, and what is learned from. Raises DataError where that or what to validate on is missing."""
+    if isinstance(data, VideoSet):
+        return {}, data.stretches
+    windows = data.windows("train", plan.dims.window, plan.text)
+    if not len(windows) or not data.rooms_of("validation"):
+        raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
+    return streamer_index(data.rooms), windows
+
+
 def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
     """This process's place among those that a launcher started, and its device. Raises UsageError, see `train`."""
     try:
@@ -179,9 +187,7 @@ def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, ep
     """Means over the processes and the steps since the last report. Raises ModelError where one is not finite."""
     total, point, pair, align = (accelerator.reduce(state.unreported, "mean") / state.unreported_steps).tolist()
     if not np.isfinite(total):
-        raise ModelError(
-            f"the loss is {total} after step {state.step}: the training has diverged; lower --learning-rate"
-        )
+        raise ModelError(f"the loss is {total} after step {state.step}: the training has diverged; lower --lr")
     state.epoch_total += total * state.unreported_steps
     state.unreported = torch.zeros_like(state.unreported)
     state.unreported_steps = 0
@@ -191,13 +197,13 @@ def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, ep
 def end_epoch(
     state: TrainingState,
     network: nn.Module,
-    data: KLive,
+    data: KLive | VideoSet,
     streamers: Mapping[str, int],
     plan: TrainingPlan,
     epoch_steps: int,
 ) -> bool:
     """Validate and note the epoch; whether its network is the best so far. Every process finds the same."""
-    found = validate(network, data, streamers, plan.text)
+    found = data.validate(network) if isinstance(data, VideoSet) else validate(network, data, streamers, plan.text)
     best = found.tau > max((before.tau for before in state.history), default=-np.inf)
     if best:
         state.best_weights = {name: part.detach().cpu().clone() for name, part in network.state_dict().items()}

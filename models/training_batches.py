@@ -5,7 +5,8 @@ with 24 windows each learn from what one with 48 would.
 """
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from kuaihl.models.klive import WindowIndex, Windows
 from kuaihl.models.network_dims import UNKNOWN_STREAMER
 from kuaihl.models.training_plan import TrainingPlan
 
+if TYPE_CHECKING:
+    from kuaihl.models.video_set import Stretches
+
 
 def steps_an_epoch(windows: int, batch: int) -> int:
     """Every window is met in every epoch; some twice, where they do not fill the last batch."""
@@ -23,7 +27,7 @@ def steps_an_epoch(windows: int, batch: int) -> int:
 
 
 def batches(
-    windows: WindowIndex,
+    windows: "WindowIndex | Stretches",
     streamers: Mapping[str, int],
     plan: TrainingPlan,
     steps: range,
@@ -49,9 +53,9 @@ def batches(
         return order[first : first + share]
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as reader:
-        waiting = None
+        waiting: Future[Windows | Batch] | None = None
         for step in steps:
-            coming = reader.submit(windows.gather, indices(step))
+            coming: Future[Windows | Batch] = reader.submit(windows.gather, indices(step))
             if waiting is not None:
                 yield as_batch(waiting.result(), streamers)
             waiting = coming
@@ -59,8 +63,10 @@ def batches(
             yield as_batch(waiting.result(), streamers)
 
 
-def as_batch(windows: Windows, streamers: Mapping[str, int]) -> Batch:
+def as_batch(windows: Windows | Batch, streamers: Mapping[str, int]) -> Batch:
     """The same as tensors, with the streamers' indices in place of their names; nothing is copied."""
+    if isinstance(windows, Batch):  # stretches of videos, which know no streamer
+        return windows
     return Batch(
         visual=torch.from_numpy(windows.visual),
         text=torch.from_numpy(windows.text),

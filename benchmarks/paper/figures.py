@@ -18,6 +18,7 @@ from kuaihl.models.pairwise_loss import PAIR_VARIANTS, pairwise_loss
 from kuaihl.models.soft_dtw import soft_dtw
 
 BORDER = 0.2  # Δy of Figure 3's pair
+SEGMENTS = 20  # of Figure 5's window
 COLOURS = ("#666666", "#b5402f", "#c98a1b", "#2f7f4f", "#124a73")
 WITHOUT_ALIGN = Variant("without L_align", objective=Objective(align=OFF))
 
@@ -51,6 +52,7 @@ def figure3(results: Path) -> None:
     axes.axvline(BORDER, color="#999999", linewidth=0.8)
     axes.annotate(f"Δy = {BORDER}", (BORDER, axes.get_ylim()[1]), xytext=(4, -10), textcoords="offset points")
     plain(axes, "Δs, how much higher the better segment is scored", "loss of the pair")
+    axes.set_title("Pair losses of one pair of segments (eq. 9–12, σ = 10)", fontsize=10)
     axes.legend(frameon=False)
     saved(figure, results, "figure3")
 
@@ -66,6 +68,7 @@ def figure4(results: Path, work: Path, setting: Setting) -> None:
         axes.plot(steps, points.mean(axis=0), color=colour, label=row.name.split(": ")[1], linewidth=1.6)
         axes.fill_between(steps, points.min(axis=0), points.max(axis=0), color=colour, alpha=0.12, linewidth=0)
     plain(axes, "training step", "L_point of the batches")
+    axes.set_title(f"L_point while training, alone and under each pair loss, {setting.seeds} seeds", fontsize=10)
     axes.legend(frameon=False)
     saved(figure, results, "figure4")
 
@@ -80,7 +83,7 @@ def figure5(results: Path, work: Path, setting: Setting) -> None:
     data = data_set(work, setting)
     record = max(data.rooms_of("test"), key=lambda room: room.segments)
     room = data.room(record)
-    middle = slice(record.segments // 2, record.segments // 2 + 20)
+    middle = slice(record.segments // 2, record.segments // 2 + SEGMENTS)
     visual = torch.from_numpy(np.array(room.visual[middle])).float()[None]  # [1, 20, P, d_v]
     text = torch.from_numpy(np.array(room.text[middle])).float()[None]  # [1, 20, d_t]
     figure = Figure(figsize=(9, 4))
@@ -96,10 +99,14 @@ def figure5(results: Path, work: Path, setting: Setting) -> None:
         rows, columns = np.nonzero(cost.grad[0].numpy() > 0.05)
         weight = cost.grad[0].numpy()[rows, columns]
         axes.scatter(columns, rows, s=40 * weight, color="#b5402f", label="soft-DTW's path")
-        axes.plot([0, 19], [0, 19], color="#666666", linewidth=0.7, linestyle=":")
+        axes.plot([0, SEGMENTS - 1], [0, SEGMENTS - 1], color="#666666", linewidth=0.7, linestyle=":")
         axes.set_title("with L_align" if variant is FULL else variant.name, fontsize=10)
         plain(axes, "pictures of segment", "words of segment")
+        axes.set_xticks(range(0, SEGMENTS, 5))
+        axes.set_yticks(range(0, SEGMENTS, 5))
+        axes.legend(frameon=False, loc="upper left", fontsize=8)
         figure.colorbar(shown, ax=axes, shrink=0.8, label="1 − cos")
+    figure.suptitle("Distances of words and pictures of one test window, and soft-DTW's path", fontsize=10)
     figure.tight_layout()
     saved(figure, results, "figure5")
 

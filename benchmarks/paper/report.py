@@ -57,11 +57,21 @@ def provenance(setting: Setting, data: KLive) -> str:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     counts = {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")}
     command, revision = f"python benchmarks/paper/{Path(sys.argv[0]).name}", commit.stdout.strip() or "unknown"
-    machine = f"{platform.machine()} with {os.cpu_count()} CPU cores, torch {torch.__version__}"
+    machine = f"{processor()} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
     return (
         f"Made by `{command}` at commit {revision}, on {machine}. Rooms: {json.dumps(counts)}. "
         f"Setting: {json.dumps(asdict(setting))}. Mean ± standard deviation over {setting.seeds} seeds of training."
     )
+
+
+def processor() -> str:
+    """What the machine calls its processor, where it tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or "processor unknown"
 
 
 def write(file: Path, title: str, *parts: str) -> None:

@@ -1,0 +1,61 @@
+"""What `kuaihl train` is given to learn from: a folder of live rooms, PHD's csv, or an h5 file of TVSum or SumMe."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kuaihl.models.errors import UsageError
+
+if TYPE_CHECKING:
+    from kuaihl.models.klive import KLive
+    from kuaihl.models.network_dims import NetworkDims
+    from kuaihl.models.video_set import VideoSet
+
+BELONGS = {"features": ".csv", "fps": ".csv", "splits": ".h5", "split": ".h5"}  # options that one kind alone reads
+
+
+def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet":
+    """Open what `path` is, told by how its name ends. Raises DataError, UsageError for options of another kind."""
+    kind = ".h5" if path.suffix == ".hdf5" else path.suffix if path.suffix in (".csv", ".h5") else ""
+    for name, of in BELONGS.items():
+        if options[name] is not None and of != kind:
+            raise UsageError(f"--{name} is for {'PHD (a csv)' if of == '.csv' else 'TVSum and SumMe (an h5 file)'}")
+    if kind == ".csv":
+        from kuaihl.models.video_set import open_phd
+
+        if not options["features"] or not options["fps"]:
+            raise UsageError(f"{path}: PHD needs --features DIR and --fps X")
+        return open_phd(path, options["features"], options["fps"])
+    if kind == ".h5":
+        from kuaihl.models.video_set import open_summaries
+
+        if (options["splits"] is None) != (options["split"] is None):
+            raise UsageError("--splits FILE and --split N go together: a bundle is trained on one split")
+        return open_summaries(path, options["splits"], options["split"] or 0)
+    from kuaihl.models.klive import open_klive
+
+    return open_klive(path)
+
+
+def dims_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkDims":
+    """The network for that data. Raises ModelError for one that cannot be."""
+    from kuaihl.models.klive import KLive
+    from kuaihl.models.streamer_index import streamer_index
+    from kuaihl.models.training_plan import dims_for
+
+    shape = {name: options[name] for name in ("width", "layers", "heads", "window")}
+    if isinstance(data, KLive):
+        return dims_for(data.facts, len(streamer_index(data.rooms)), options["without"], **shape)
+    return data.dims(dims_for(data.facts, 0, options["without"], **shape), options["window"])
+
+
+def counts_of(data: "KLive | VideoSet") -> dict[str, Any]:
+    """How much there was to learn from, for the bundle."""
+    from kuaihl.models.klive import KLive
+
+    if not isinstance(data, KLive):
+        return {"videos": dict(data.counts)}
+    splits = {split: data.rooms_of(split) for split in ("train", "validation", "test")}
+    return {
+        "rooms": {split: len(rooms) for split, rooms in splits.items()},
+        "segments": {split: sum(room.segments for room in rooms) for split, rooms in splits.items()},
+    }

@@ -1,0 +1,193 @@
+"""PHD, TVSum and SumMe are trained on through the same loop as live rooms, and the bundle is what eval measures."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from kuaihl.models.errors import DataError
+from kuaihl.models.network_dims import EDGE_DIMS
+from kuaihl.models.objective import Objective
+from kuaihl.models.phd import STRETCH
+from kuaihl.models.training import train
+from kuaihl.models.training_plan import TrainingPlan
+from kuaihl.models.video_set import VideoSet, open_phd, open_summaries
+from kuaihl_cli.main import main
+
+WIDTH, WORDS = 7, 5
+SHAPE = {"width": 16, "heads": 2, "layers": 1}
+FPS = 2.0
+
+
+@pytest.fixture(scope="module")
+def phd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Twelve users with a target of 230 frames each; what the first feature and the first word show is chosen."""
+    folder = tmp_path_factory.mktemp("phd")
+    draw = np.random.default_rng(0)
+    rows = ["youtubeId,start,duration,user_id,video_duration,is_last"]
+    (folder / "features").mkdir()
+    for user in range(12):
+        start = float(draw.integers(5, 90))
+        rows += [f"old-{user},3,4,{user},20,False", f"new-{user},{start},15,{user},115,True"]
+        for video, frames in (("old", 40), ("new", 230)):
+            visual = draw.normal(size=(frames, 1, WIDTH))
+            text = draw.normal(size=(frames, WORDS))
+            inside = slice(int(start * FPS), int((start + 15) * FPS))
+            if video == "new":
+                visual[inside, 0, 0] += 4
+                text[inside, 0] += 4
+            arrays = {"visual": visual.astype(np.float16), "text": text.astype(np.float16)}
+            save_file(arrays, folder / "features" / f"{video}-{user}.safetensors")
+    (folder / "training.csv").write_text("\n".join(rows) + "\n")
+    return folder / "training.csv", folder / "features"
+
+
+@pytest.fixture(scope="module")
+def summe(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Twelve videos in the community's layout, of up to 280 sampled frames, and two splits."""
+    folder = tmp_path_factory.mktemp("summe")
+    draw = np.random.default_rng(0)
+    keys = [f"video_{number}" for number in range(1, 13)]
+    with h5py.File(folder / "eccv16_dataset_summe_google_pool5.h5", "w") as file:
+        for number, key in enumerate(keys):
+            sampled = 60 + 20 * number
+            importance = draw.random(sampled)
+            features = draw.normal(size=(sampled, WIDTH))
+            features[:, 0] += 6 * importance
+            group = file.create_group(key)
+            group["features"], group["gtscore"] = features.astype(np.float32), importance.astype(np.float32)
+            group["picks"], group["n_frames"] = np.arange(0, 15 * sampled, 15), 15 * sampled
+            group["user_summary"] = (draw.random((3, 15 * sampled)) < np.repeat(importance, 15)).astype(np.float32)
+            group["change_points"] = np.array([[0, 15 * sampled - 1]])
+    splits = [{"train_keys": keys[2:], "test_keys": keys[:2]}, {"train_keys": keys[:-2], "test_keys": keys[-2:]}]
+    (folder / "splits.json").write_text(json.dumps(splits))
+    return folder / "eccv16_dataset_summe_google_pool5.h5", folder / "splits.json"
+
+
+def plan_for(data: VideoSet, **changes: object) -> TrainingPlan:
+    facts = data.facts
+    small = replace(EDGE_DIMS, **SHAPE, visual_width=facts.visual_width, text_width=facts.text_width, patches=1)
+    plan = TrainingPlan(data.dims(small, None), Objective(pair=0.0), batch=4, epochs=6, learning_rate=5e-3)
+    return replace(plan, **changes)  # type: ignore[arg-type]
+
+
+def test_phds_network_sees_everything_and_knows_a_user_by_history(phd: tuple[Path, Path]) -> None:
+    data = open_phd(*phd, FPS)
+    dims = plan_for(data).dims
+    assert (dims.causal, dims.history_width, dims.window, dims.use_text) == (False, WIDTH, STRETCH, True)
+    assert data.counts == {"train": 11, "validation": 1, "missing": 0}
+    batch = data.stretches.gather(np.array([0, 1]))
+    assert batch.streamer.shape == (2, WIDTH)
+    assert batch.segment_valid.sum(dim=1).tolist() == [192, 38]  # a target of 230 frames
+    assert batch.labels[batch.label_valid].sum() == 30
+
+
+@pytest.mark.parametrize("architecture", ["kuaihl", "pac-net", "adaptive-h-fcsn"])
+def test_a_network_learns_what_phds_users_choose(phd: tuple[Path, Path], architecture: str) -> None:
+    data = open_phd(*phd, FPS)
+    heard: list[object] = []
+    plan = plan_for(data, architecture=architecture, epochs=3, learning_rate=1e-2)
+    trained = train(data, plan, device="cpu", tell=heard.append)
+    assert trained is not None
+    assert trained.best.tau > 0.3  # of labels of two levels no more than about 0.5 can be had
+    if architecture == "kuaihl":
+        assert all(report.align > 0 and report.pair == 0 for report in heard if hasattr(report, "align"))
+
+
+def test_without_words_in_the_feature_files_the_network_has_none(phd: tuple[Path, Path], tmp_path: Path) -> None:
+    for user in range(12):
+        for video in ("old", "new"):
+            visual = np.zeros((230, 1, WIDTH), np.float16)
+            save_file({"visual": visual}, tmp_path / f"{video}-{user}.safetensors")
+    dims = plan_for(open_phd(phd[0], tmp_path, FPS)).dims
+    assert (dims.use_text, dims.text_width) == (False, 1)
+
+
+def test_a_split_trains_on_its_own_videos_and_keeps_one_back(summe: tuple[Path, Path]) -> None:
+    path, splits = summe
+    data = open_summaries(path, splits, 1)
+    assert data.counts == {"train": 9, "validation": 1}
+    trained = train(data, plan_for(data, objective=Objective()), device="cpu")
+    assert trained is not None
+    assert trained.best.tau > 0.4
+    assert len(open_summaries(path).stretches) == 11 + 4  # all but one; those beyond 192 frames make two
+    with pytest.raises(DataError, match="has splits 0 to 1, not 2"):
+        open_summaries(path, splits, 2)
+
+
+def test_it_resumes_to_the_very_same_weights(phd: tuple[Path, Path], tmp_path: Path) -> None:
+    data = open_phd(*phd, FPS)
+    plan = plan_for(data, epochs=2, architecture="pac-net")
+    whole = train(data, plan, device="cpu")
+    calls = iter([False, False, True])
+    assert train(data, plan, folder=tmp_path, device="cpu", should_stop=lambda: next(calls)) is None
+    resumed = train(data, plan, folder=tmp_path, resume=True, device="cpu")
+    assert whole is not None
+    assert resumed is not None
+    for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, words), "--device", "cpu", "--threads", "1"])
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return command
+
+
+SMALL = ["--width", "16", "--heads", "2", "--layers", "1", "--epochs", "4", "--batch", "4", "--lr", "5e-3"]
+
+
+def test_what_train_makes_of_phd_eval_measures(phd: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    table, features = phd
+    code, out, err = run("train", table, "--features", features, "--fps", FPS, "-o", tmp_path / "b", *SMALL)
+    assert (code, out.count("validation tau")) == (0, 1), err
+    code, out, err = run("eval", tmp_path / "b", "--data", table, "--features", features, "--fps", FPS)
+    assert code == 0, err
+    precision = {line.split("\t")[2]: float(line.split("\t")[3]) for line in out.splitlines()}
+    assert precision["mAP"] > 0.5  # 13% of the frames are chosen
+    assert run("score", "nothing.flv", "--model", tmp_path / "b")[0] in (3, 4)
+
+
+def test_what_train_makes_of_a_split_eval_measures(summe: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    path, splits = summe
+    for number in (0, 1):
+        to = tmp_path / f"split-{number}"
+        assert run("train", path, "--splits", splits, "--split", number, "-o", to, *SMALL)[0] == 0
+    code, out, err = run("eval", tmp_path / "split-0", tmp_path / "split-1", "--data", path, "--splits", splits)
+    assert code == 0, err
+    ours = [line.split("\t") for line in out.splitlines() if line.split("\t")[1].startswith("split-0 + split-1")]
+    assert float(ours[0][3]) > 0.2
+
+
+def test_options_of_another_kind_of_data_are_refused(
+    phd: tuple[Path, Path], summe: tuple[Path, Path], run: Run
+) -> None:
+    for words, said in (
+        ([phd[0]], "PHD needs --features DIR and --fps X"),
+        ([phd[0], "--splits", summe[1]], "--splits is for TVSum and SumMe"),
+        ([summe[0], "--fps", 2], "--fps is for PHD"),
+        ([summe[0], "--splits", summe[1]], "--splits FILE and --split N go together"),
+    ):
+        code, _, err = run("train", *words, "-o", "nowhere")
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert said in err
+
+
+def test_one_video_is_too_few(phd: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "training.csv").write_text("\n".join(phd[0].read_text().splitlines()[:3]) + "\n")
+    with pytest.raises(DataError, match="target videos of 1 users"):
+        open_phd(tmp_path / "training.csv", phd[1], FPS)
