@@ -1,0 +1,105 @@
+"""TensorRT's Python packages, imported when asked for: `tensorrt` and `tensorrt_rtx`, one API under two names."""
+
+import importlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from kuaihl.models.errors import UsageError
+
+TensorRtKind = Literal["tensorrt", "tensorrt-rtx"]
+
+MODULES: dict[TensorRtKind, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+INSTALL: dict[TensorRtKind, str] = {
+    "tensorrt": "install the `tensorrt` package together with its libraries, from NVIDIA's own package index",
+    "tensorrt-rtx": "pip install 'kuaihl[tensorrt-rtx]'",
+}
+KEPT_COMPLAINTS = 20  # one fault can make TensorRT talk without end
+LONGEST = 300  # characters of a message that are worth a line
+
+
+@dataclass
+class Complaints:
+    """What TensorRT said was wrong since this was last cleared; the first is the cause, the rest follow from it."""
+
+    said: list[str] = field(default_factory=list)
+
+    def add(self, message: str) -> None:
+        if len(self.said) < KEPT_COMPLAINTS:
+            self.said.append(message)
+
+    def clear(self) -> None:
+        self.said.clear()
+
+    def first(self) -> str:
+        """The first complaint as one line."""
+        return one_line(self.said[0]) if self.said else "it gave no reason"
+
+
+@dataclass(frozen=True)
+class TensorRt:
+    """An imported package."""
+
+    kind: TensorRtKind
+    api: Any  # the module; it ships no types
+    version: str
+    logger: Any  # an ILogger; TensorRT keeps the first that it is given for as long as the process lives
+    complaints: Complaints  # where the logger puts errors
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A card of this machine."""
+
+    name: str
+    capability: str  # compute capability, such as "8.9"
+
+
+@lru_cache
+def load_tensorrt(kind: TensorRtKind) -> TensorRt:
+    """Import a package. Raises UsageError where it is not installed, or its libraries are not."""
+    module = MODULES[kind]
+    if find_spec(module) is None:
+        raise UsageError(f"{kind} is not installed; {INSTALL[kind]}")
+    try:
+        api = importlib.import_module(module)
+        version = str(api.__version__)
+        complaints = Complaints()
+        logger = make_logger(api, complaints)
+    except (ImportError, OSError, AttributeError) as error:
+        raise UsageError(
+            f"{kind} is installed without libraries that fit ({one_line(str(error))}); {INSTALL[kind]}"
+        ) from error
+    return TensorRt(kind, api, version, logger, complaints)
+
+
+def make_logger(api: Any, complaints: Complaints) -> Any:
+    """A logger that keeps errors and prints nothing: TensorRT's own writes to standard error."""
+
+    class Logger(api.ILogger):  # type: ignore[misc]  # the package ships no types
+        def __init__(self) -> None:
+            api.ILogger.__init__(self)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (api.ILogger.ERROR, api.ILogger.INTERNAL_ERROR):
+                complaints.add(message)
+
+    return Logger()
+
+
+def gpu_of(device: Any) -> Gpu | None:
+    """The card behind a torch device; None for a CPU, and where this machine has no NVIDIA GPU."""
+    import torch
+
+    found = torch.device(device)
+    if found.type != "cuda" or not torch.cuda.is_available():
+        return None
+    properties = torch.cuda.get_device_properties(found)
+    return Gpu(properties.name, f"{properties.major}.{properties.minor}")
+
+
+def one_line(message: str) -> str:
+    """A message of somebody else's in one line of bearable length."""
+    line = " ".join(message.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
