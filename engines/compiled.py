@@ -129,8 +129,12 @@ def read_compiled(file: Path, source: str, rebuild: str) -> tuple[bytes, Compile
     return content, facts
 
 
-def export_command(bundle: Bundle, kind: EngineKind, precision: Precision) -> str:
-    """The command that makes a bundle's compiled files."""
-    name = bundle.name if is_built_in(bundle.path) else str(bundle.path)
-    sample = " --sample RECORDING" if precision == "int8" else ""
-    return f"kuaihl export {name} --to {kind}" + (f" --precision {precision}" if precision != "fp32" else "") + sample
+def bundle_argument(bundle: Bundle) -> str:
+    """A bundle as the command line takes it."""
+    return bundle.name if is_built_in(bundle.path) else str(bundle.path)
+
+
+def export_command(bundle: str, kind: EngineKind, precision: Precision) -> str:
+    """The command that makes the compiled files of a bundle, by its name."""
+    command = f"kuaihl export {bundle} --to {kind}" + ("" if precision == "fp32" else f" --precision {precision}")
+    return f"{command} --sample RECORDING" if precision == "int8" else command

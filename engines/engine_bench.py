@@ -79,13 +79,8 @@ def contenders(
     `say` hears, in a line each, of those that are there and cannot run.
     """
     graphs: dict[GraphName, Graph] = {}
-    kinds: list[tuple[EngineKind, tuple[Precision, ...]]] = [
-        ("torch", ("fp32",) if on_cpu else ("fp32", "fp16", "bf16"))
-    ]
-    kinds += [("onnx", ("fp32", "fp16", "int8"))] if on_cpu else []
-    kinds += [] if on_cpu else [(kind, ("fp32", "fp16", "bf16", "int8")) for kind in ("tensorrt", "tensorrt-rtx")]
     found = []
-    for kind, precisions in kinds:
+    for kind, precisions in (ON_CPU if device == "cpu" else ON_CUDA).items():
         for precision in precisions:
             try:
                 found.append(load(kind, precision, bundle, device, threads, graphs))

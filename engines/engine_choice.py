@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from kuaihl.engines.compiled import NotBuiltError
+from kuaihl.engines.compiled import NotBuiltError, bundle_argument, compiled_folder
 from kuaihl.engines.engine import ENGINE_KINDS, PRECISIONS, Engine, EngineKind, GraphName, OpenEngine, Precision
 from kuaihl.models.errors import ModelError, UsageError
 
@@ -65,7 +65,7 @@ def opener(kind: EngineKind, precision: Precision, bundle: "Bundle", device: str
         return open_onnx(bundle, precision, device=device, threads=threads)
     from kuaihl.engines.tensorrt_engine import open_tensorrt
 
-    return open_tensorrt(bundle, kind, precision, device)
+    return open_tensorrt(compiled_folder(bundle), kind, precision, device, bundle=bundle_argument(bundle))
 
 
 def first_of(openers: Sequence[tuple[str, OpenEngine]], say: Say) -> OpenEngine:

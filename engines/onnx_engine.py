@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kuaihl.engines.compiled import NotBuiltError, compiled_folder, export_command, onnx_file, read_compiled
+from kuaihl.engines.compiled import (
+    NotBuiltError,
+    bundle_argument,
+    compiled_folder,
+    export_command,
+    onnx_file,
+    read_compiled,
+)
 from kuaihl.engines.engine import Engine, EngineKind, GraphName, OpenEngine, Precision, precision_of
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError, UsageError
@@ -80,7 +87,7 @@ def open_onnx(
     def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
         own = precision_of(graph, "onnx", precision)
         file = onnx_file(compiled_folder(bundle), graph, own)
-        rebuild = export_command(bundle, "onnx", precision)
+        rebuild = export_command(bundle_argument(bundle), "onnx", precision)
         if not file.is_file():
             raise NotBuiltError(f"{file}: not exported yet; run: {rebuild}")
         content, facts = read_compiled(file, source, rebuild)

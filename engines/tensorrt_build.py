@@ -129,6 +129,12 @@ def sm_name(capability: str) -> str:
     return "SM" + capability.replace(".", "")
 
 
+def cards_to_build_for(kind: TensorRtKind, capabilities: Sequence[str]) -> list[str]:
+    """The compute capabilities asked for, or this machine's. Raises UsageError for what cannot be built here."""
+    check_capabilities(load_tensorrt(kind), capabilities)
+    return list(capabilities) or [capability_to_build(kind, None, gpu_of("cuda"))]
+
+
 def capability_to_build(kind: TensorRtKind, capability: str | None, gpu: Gpu | None) -> str:
     """The capability asked for, or that of `gpu`. Raises UsageError where neither is there."""
     if capability is not None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from kuaihl.engines.compiled import read_compiled
 from kuaihl.engines.engine import Engine, EngineKind, GraphName, OpenEngine, Precision
 from kuaihl.engines.graphs import Graph
-from kuaihl.engines.tensorrt_fit import fitting_engine, rebuild_command, this_machine
+from kuaihl.engines.tensorrt_fit import built_engines, fitting_engine, rebuild_command, this_machine
 from kuaihl.engines.tensorrt_package import TensorRt, TensorRtKind, load_tensorrt
 from kuaihl.models.errors import ModelError
 
@@ -239,19 +239,24 @@ def by(shape: tuple[int, ...]) -> str:
 
 
 def open_tensorrt(
-    bundle: Path, kind: TensorRtKind, precision: Precision = "fp32", device: str | torch.device = "cuda"
+    folder: Path,
+    kind: TensorRtKind,
+    precision: Precision = "fp32",
+    device: str | torch.device = "cuda",
+    *,
+    bundle: str = "BUNDLE",
 ) -> OpenEngine:
-    """What opens a bundle's engines on this machine's card.
+    """What opens a bundle's engines, in its compiled `folder`, on this machine's card; `bundle` names it in commands.
 
-    Raises UsageError where there is no NVIDIA GPU or no package; what it gives raises ModelError where an engine is
-    missing, damaged, or not for this machine, with the command that rebuilds it.
+    What it gives raises NotBuiltError where an engine was never built, UsageError where there is no NVIDIA GPU or no
+    package, and ModelError where an engine is damaged or not for this machine, with the command that rebuilds it.
     """
-    machine = this_machine(kind, device)
-    rebuild = rebuild_command(bundle, kind, precision, machine.gpu)
 
     def open_engine(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
-        file = fitting_engine(bundle, graph, precision, machine)
-        content, facts = read_compiled(file, source, rebuild)
+        files = built_engines(folder, graph, precision, kind, bundle)
+        machine = this_machine(kind, device)
+        file = fitting_engine(files, precision, machine, bundle)
+        content, facts = read_compiled(file, source, rebuild_command(bundle, kind, precision, machine.gpu))
         return TensorRtEngine(content, graph, kind, facts.precision, device, str(file))
 
     return open_engine

@@ -1,14 +1,14 @@
 """Which of a bundle's TensorRT engines runs on this machine, and if none does, why and what mends it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kuaihl.engines.compiled import CompiledFacts, engine_files, read_facts
+from kuaihl.engines.compiled import CompiledFacts, NotBuiltError, engine_files, export_command, read_facts
 from kuaihl.engines.engine import GraphName, Precision, precision_of
 from kuaihl.engines.tensorrt_package import Gpu, TensorRtKind, gpu_of, load_tensorrt
-from kuaihl.models.errors import KuaihlError, ModelError, UsageError
+from kuaihl.models.errors import ModelError, UsageError
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,6 @@ class Machine:
     gpu: Gpu
 
 
-@dataclass(frozen=True)
-class Unfit:
-    """Why a bundle cannot run on TensorRT here, in one line."""
-
-    reason: str
-    built: bool  # engines are there and do not fit, which is worth telling; else nobody ever built one
-
-
 def this_machine(kind: TensorRtKind, device: Any = "cuda") -> Machine:
     """Raises UsageError where `device` is no NVIDIA GPU, or the package is missing."""
     gpu = gpu_of(device)
@@ -37,21 +29,30 @@ def this_machine(kind: TensorRtKind, device: Any = "cuda") -> Machine:
     return Machine(kind, load_tensorrt(kind).version, gpu)
 
 
-def rebuild_command(bundle: Path, kind: TensorRtKind, precision: Precision, gpu: Gpu | None = None) -> str:
-    """What builds the engines of a bundle for `gpu`, on any machine where the kind allows that."""
-    command = f"kuaihl export {bundle} --to {kind} --precision {precision}"
+def rebuild_command(bundle: str, kind: TensorRtKind, precision: Precision, gpu: Gpu | None = None) -> str:
+    """What builds the engines of a bundle, by its name, for `gpu`, on any machine where the kind allows that."""
+    command = export_command(bundle, kind, precision)
     return f"{command} --compute-capability {gpu.capability}" if gpu and kind == "tensorrt-rtx" else command
 
 
-def fitting_engine(bundle: Path, graph: GraphName, precision: Precision, machine: Machine) -> Path:
-    """The engine of a graph for this machine; `precision` is that of the bundle as a whole.
+def built_engines(folder: Path, graph: GraphName, precision: Precision, kind: TensorRtKind, bundle: str) -> list[Path]:
+    """A bundle's engines of a graph in its compiled `folder`, for whatever machine.
 
-    Raises ModelError that names both sides and the command that rebuilds, where none is there or none fits.
+    `precision` is that of the bundle as a whole. Raises NotBuiltError, with the command that builds them, for none.
+    """
+    files = engine_files(folder, graph, precision_of(graph, kind, precision), kind)
+    if not files:
+        command = rebuild_command(bundle, kind, precision)
+        raise NotBuiltError(f"{folder}: holds no {kind} engine of the {graph} graph; build it: {command}")
+    return files
+
+
+def fitting_engine(files: Sequence[Path], precision: Precision, machine: Machine, bundle: str) -> Path:
+    """The one among a graph's engines that runs on this machine.
+
+    Raises ModelError that names both sides and the command that rebuilds, where none fits.
     """
     rebuild = rebuild_command(bundle, machine.kind, precision, machine.gpu)
-    files = engine_files(bundle, graph, precision_of(graph, machine.kind, precision), machine.kind)
-    if not files:
-        raise ModelError(f"{bundle}: holds no {machine.kind} engine of its {graph} graph; build it: {rebuild}")
     built = [(file, read_facts(file)) for file in files]
     for file, facts in built:
         if (facts.compute_capability, facts.tensorrt) == (machine.gpu.capability, machine.version):
@@ -67,29 +68,3 @@ def fitting_engine(bundle: Path, graph: GraphName, precision: Precision, machine
 def target_of(facts: CompiledFacts) -> str:
     capability = f"compute capability {facts.compute_capability}"
     return f"{facts.gpu} ({capability})" if facts.gpu else capability
-
-
-def tensorrt_problem(
-    bundle: Path,
-    kind: TensorRtKind,
-    precision: Precision,
-    graphs: Sequence[GraphName],
-    sources: Mapping[GraphName, str],
-    device: Any = "cuda",
-) -> Unfit | None:
-    """Why TensorRT cannot run `graphs` of a bundle here; None where it can, as far as the facts beside engines tell.
-
-    `sources` has the SHA-256 of each graph's weights. What is missing or damaged is not raised: it is the answer.
-    """
-    if not any(engine_files(bundle, graph, precision_of(graph, kind, precision), kind) for graph in graphs):
-        return Unfit(f"{bundle}: holds no {kind} engines in {precision}", built=False)
-    try:
-        machine = this_machine(kind, device)
-        for graph in graphs:
-            file = fitting_engine(bundle, graph, precision, machine)
-            if read_facts(file).source_sha256 != sources[graph]:
-                rebuild = rebuild_command(bundle, kind, precision, machine.gpu)
-                return Unfit(f"{file}: made from other weights than the bundle's; rebuild: {rebuild}", built=True)
-    except KuaihlError as error:
-        return Unfit(str(error), built=True)
-    return None

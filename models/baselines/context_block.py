@@ -20,5 +20,5 @@ class ContextBlock(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         normed = self.norm(x)
-        x = x + self.dropout(self.attention(normed, self.attention.remember(normed), valid))
+        x = x + self.dropout(self.attention(normed, self.attention.keys_and_values(normed), valid))
         return cast(Tensor, x + self.feed_forward(x))

@@ -38,7 +38,7 @@ class PACNet(nn.Module):
         """Logits [B, S]; see `architectures`."""
         x = self.inputs.segments(visual, text)  # [B, S, d]
         u = self.inputs.user(streamer).unsqueeze(1).expand_as(x)  # [B, S, d]
-        history = self.customiser(u, self.customiser.remember(x), self.shown(x, valid))
+        history = self.customiser(u, self.customiser.keys_and_values(x), self.shown(x, valid))
         moved = self.boundary(u + history)  # [B, S, d + 1]
         weight, bias = self.common + moved[..., :-1], moved[..., -1]
         inner = (self.context(x, valid) * weight).sum(dim=-1)

@@ -9,12 +9,12 @@ import torch
 from small_graphs import SOURCES, small_graph, write_onnx
 
 from kuaihl.engines.compiled import read_facts, write_compiled
-from kuaihl.engines.engine import GRAPH_NAMES, SCORING_GRAPHS, Engine, GraphName, Precision
+from kuaihl.engines.engine import GRAPH_NAMES, Engine, GraphName, Precision
 from kuaihl.engines.graphs import Graph
 from kuaihl.engines.onnx_export import random_inputs
 from kuaihl.engines.tensorrt_build import builder_capabilities, compile_graph
 from kuaihl.engines.tensorrt_engine import KEPT, PORTS, TensorRtEngine, open_tensorrt
-from kuaihl.engines.tensorrt_fit import fitting_engine, tensorrt_problem, this_machine
+from kuaihl.engines.tensorrt_fit import built_engines, fitting_engine, this_machine
 from kuaihl.engines.tensorrt_package import load_tensorrt
 from kuaihl.engines.torch_engine import TorchEngine
 from kuaihl.models.errors import ModelError
@@ -51,6 +51,12 @@ def open_small(bundle: Path, name: GraphName, precision: Precision = "fp32") -> 
     return open_tensorrt(bundle, "tensorrt-rtx", precision)(name, SOURCES[name], never_built)
 
 
+def engine_here(bundle: Path, name: GraphName) -> Path:
+    """The fp32 engine of a graph for this machine."""
+    files = built_engines(bundle, name, "fp32", "tensorrt-rtx", "mine")
+    return fitting_engine(files, "fp32", this_machine("tensorrt-rtx"), "mine")
+
+
 def never_built() -> Graph:
     raise AssertionError("an engine has its weights in it")
 
@@ -80,7 +86,7 @@ def test_a_replayed_cuda_graph_gives_what_the_first_run_gave(bundle: Path, name:
     graph, engine = small_graph(name), open_small(bundle, name)
     first, other = (tuple(each.cuda() for each in random_inputs(graph, SIZES, seed=seed)) for seed in (1, 2))
     plain = TensorRtEngine(
-        fitting_engine(bundle, name, "fp32", this_machine("tensorrt-rtx")).read_bytes(),
+        engine_here(bundle, name).read_bytes(),
         name,
         "tensorrt-rtx",
         "fp32",
@@ -144,23 +150,14 @@ def test_inputs_of_other_types_are_cast(bundle: Path) -> None:
 
 @gpu_test
 def test_an_engine_of_another_graph_is_refused(bundle: Path) -> None:
-    content = fitting_engine(bundle, "vision", "fp32", this_machine("tensorrt-rtx")).read_bytes()
+    content = engine_here(bundle, "vision").read_bytes()
     with pytest.raises(ModelError, match="its ports are images, visual, not those of a text graph"):
         TensorRtEngine(content, "text", "tensorrt-rtx", "fp32")
 
 
 @gpu_test
-def test_auto_finds_nothing_wrong_with_engines_that_fit(bundle: Path) -> None:
-    assert tensorrt_problem(bundle, "tensorrt-rtx", "fp32", SCORING_GRAPHS, SOURCES) is None
-    others = {**SOURCES, "step": "0" * 64}
-    found = tensorrt_problem(bundle, "tensorrt-rtx", "fp32", SCORING_GRAPHS, others)
-    assert found and found.built
-    assert "made from other weights than the bundle's" in found.reason
-
-
-@gpu_test
 def test_a_damaged_engine_is_refused_before_tensorrt_sees_it(bundle: Path, tmp_path: Path) -> None:
-    file = fitting_engine(bundle, "vision", "fp32", this_machine("tensorrt-rtx"))
+    file = engine_here(bundle, "vision")
     copy = tmp_path / "engines" / file.name
     write_compiled(copy, file.read_bytes(), read_facts(file))
     copy.write_bytes(copy.read_bytes()[:-1] + b"x")

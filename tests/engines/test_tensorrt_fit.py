@@ -5,17 +5,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_graphs import SOURCES
+from small_graphs import SOURCES, small_graph
 
-from kuaihl.engines.compiled import CompiledFacts, engine_file, facts_file, write_compiled
-from kuaihl.engines.engine import SCORING_GRAPHS, GraphName, Precision
+from kuaihl.engines.compiled import CompiledFacts, NotBuiltError, engine_file, facts_file, write_compiled
+from kuaihl.engines.engine import GraphName, Precision
 from kuaihl.engines.tensorrt_engine import open_tensorrt
-from kuaihl.engines.tensorrt_fit import Machine, Unfit, fitting_engine, tensorrt_problem, this_machine
+from kuaihl.engines.tensorrt_fit import Machine, built_engines, fitting_engine, this_machine
 from kuaihl.engines.tensorrt_package import Gpu, TensorRtKind
 from kuaihl.models.errors import ModelError, UsageError
 
 RTX = Machine("tensorrt-rtx", "1.7.1.116", Gpu("NVIDIA GeForce RTX 4090", "8.9"))
 HOPPER = Machine("tensorrt", "10.13.3.9", Gpu("NVIDIA H100 80GB HBM3", "9.0"))
+
+
+def fitting(folder: Path, graph: GraphName, precision: Precision, machine: Machine) -> Path:
+    """The engine that `machine` takes of the bundle "mine", compiled in `folder`."""
+    files = built_engines(folder, graph, precision, machine.kind, "mine")
+    return fitting_engine(files, precision, machine, "mine")
 
 
 def write_engine(
@@ -51,23 +57,23 @@ def test_the_engine_of_this_card_and_version_is_taken(tmp_path: Path) -> None:
     for capability, version in (("8.6", "1.7.1.116"), ("8.9", "1.6.0.9"), ("12.0", "1.7.1.116")):
         write_engine(tmp_path, capability=capability, version=version)
     right = write_engine(tmp_path)
-    assert fitting_engine(tmp_path, "step", "fp16", RTX) == right
+    assert fitting(tmp_path, "step", "fp16", RTX) == right
 
 
 def test_int8_is_for_the_vision_backbone_and_fp16_for_the_rest(tmp_path: Path) -> None:
     vision, step = write_engine(tmp_path, "vision", precision="int8"), write_engine(tmp_path, "step", precision="fp16")
-    assert fitting_engine(tmp_path, "vision", "int8", RTX) == vision
-    assert fitting_engine(tmp_path, "step", "int8", RTX) == step
+    assert fitting(tmp_path, "vision", "int8", RTX) == vision
+    assert fitting(tmp_path, "step", "int8", RTX) == step
 
 
 def test_an_engine_of_another_card_names_both_sides(tmp_path: Path) -> None:
     file = write_engine(tmp_path, kind="tensorrt", gpu="NVIDIA A10", capability="8.6", version="10.13.3.9")
     with pytest.raises(ModelError) as caught:
-        fitting_engine(tmp_path, "step", "fp16", HOPPER)
+        fitting(tmp_path, "step", "fp16", HOPPER)
     assert str(caught.value) == (
         f"{file}: built for NVIDIA A10 (compute capability 8.6) by tensorrt 10.13.3.9; this machine has "
         "NVIDIA H100 80GB HBM3 (compute capability 9.0) and tensorrt 10.13.3.9; "
-        f"rebuild: kuaihl export {tmp_path} --to tensorrt --precision fp16"
+        f"rebuild: kuaihl export mine --to tensorrt --precision fp16"
     )
 
 
@@ -75,11 +81,11 @@ def test_an_engine_of_another_version_names_both_and_what_builds_it_on_any_machi
     write_engine(tmp_path, capability="8.6")
     file = write_engine(tmp_path, version="1.6.0.9")  # of this card: nearer than the one of another
     with pytest.raises(ModelError) as caught:
-        fitting_engine(tmp_path, "step", "fp16", RTX)
+        fitting(tmp_path, "step", "fp16", RTX)
     assert str(caught.value) == (
         f"{file}: built for compute capability 8.9 by tensorrt-rtx 1.6.0.9; this machine has "
         "NVIDIA GeForce RTX 4090 (compute capability 8.9) and tensorrt-rtx 1.7.1.116; "
-        f"rebuild: kuaihl export {tmp_path} --to tensorrt-rtx --precision fp16 --compute-capability 8.9"
+        f"rebuild: kuaihl export mine --to tensorrt-rtx --precision fp16 --compute-capability 8.9"
     )
 
 
@@ -87,11 +93,11 @@ def test_a_bundle_without_engines_says_what_builds_them(tmp_path: Path) -> None:
     write_engine(tmp_path, kind="tensorrt")
     unfinished = write_engine(tmp_path)
     facts_file(unfinished).unlink()
-    with pytest.raises(ModelError) as caught:
-        fitting_engine(tmp_path, "step", "fp16", RTX)
+    with pytest.raises(NotBuiltError) as caught:
+        fitting(tmp_path, "step", "fp16", RTX)
     assert str(caught.value) == (
-        f"{tmp_path}: holds no tensorrt-rtx engine of its step graph; "
-        f"build it: kuaihl export {tmp_path} --to tensorrt-rtx --precision fp16 --compute-capability 8.9"
+        f"{tmp_path}: holds no tensorrt-rtx engine of the step graph; "
+        "build it: kuaihl export mine --to tensorrt-rtx --precision fp16"
     )
 
 
@@ -99,28 +105,15 @@ def test_damaged_facts_are_an_error_that_names_them(tmp_path: Path) -> None:
     beside = facts_file(write_engine(tmp_path))
     beside.write_text("{}")
     with pytest.raises(ModelError, match=r"\.json: does not hold a compiled file's facts"):
-        fitting_engine(tmp_path, "step", "fp16", RTX)
-
-
-def test_auto_keeps_quiet_where_nothing_was_ever_built(tmp_path: Path) -> None:
-    found = tensorrt_problem(tmp_path, "tensorrt-rtx", "fp16", SCORING_GRAPHS, SOURCES)
-    assert found == Unfit(f"{tmp_path}: holds no tensorrt-rtx engines in fp16", built=False)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_auto_tells_of_engines_on_a_machine_without_a_gpu(tmp_path: Path) -> None:
-    write_engine(tmp_path)
-    found = tensorrt_problem(tmp_path, "tensorrt-rtx", "fp16", SCORING_GRAPHS, SOURCES)
-    assert found and found.built
-    assert found.reason == (
-        "--engine tensorrt-rtx: needs an NVIDIA GPU, and there is none here; give --engine onnx or torch"
-    )
+        fitting(tmp_path, "step", "fp16", RTX)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_opening_without_a_gpu_is_refused_in_one_line(tmp_path: Path) -> None:
+    write_engine(tmp_path)
+    open_engine = open_tensorrt(tmp_path, "tensorrt-rtx", "fp16")
     with pytest.raises(UsageError, match="needs an NVIDIA GPU, and there is none here"):
-        open_tensorrt(tmp_path, "tensorrt-rtx", "fp16")
+        open_engine("step", SOURCES["step"], lambda: small_graph("step"))
 
 
 def test_a_cpu_asked_for_is_named() -> None:
