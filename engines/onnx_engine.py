@@ -42,8 +42,8 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # its errors come as exceptions, too
         options.intra_op_num_threads = threads or torch.get_num_threads()
-        # A thread that waits by spinning takes its core from the transcriber, which runs beside this.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Its threads spin while they wait for the next operator, but not beyond a run: the transcriber works beside this.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
             self.session = onnxruntime.InferenceSession(content, options, providers=providers(device))
         except UsageError:

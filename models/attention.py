@@ -51,32 +51,28 @@ class WindowedAttention(nn.Module):
             blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), bias))
         return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
 
-    def newest(
-        self, query: Tensor, tokens: Tensor, ring: Tensor, distance: Tensor, timeless: Tensor | None = None
-    ) -> Tensor:
-        """From the newest segment's query [B, 1, d] to its own `tokens` [B, T, d], the earlier ones' and the timeless.
+    def newest(self, query: Tensor, own: Tensor, ring: Tensor, distance: Tensor) -> Tensor:
+        """From the newest segment's query [B, 1, d] to the timeless tokens, its `own`, and those of the n before.
 
-        `ring` [B, n, T, d] holds the tokens of the n segments before, in any order, `distance` [B, n] how far back each
-        is, n for those out of sight; `timeless` is [B, timeless, d]. The result is that of `forward`, without keys and
-        values: q (W_k e) = (W_k^T q) e and sum_j a_j (W_v e_j) = W_v (sum_j a_j e_j), so a stream keeps its tokens
-        alone, once for all layers, and a step projects one query in place of all that it has not seen before.
+        `own` [B, timeless + T, d] has the timeless ones first; `ring` [B, n, T, d] is in any order, `distance` [B, n]
+        says how far back each of its segments is, n for those out of sight. The result is that of `forward`, without
+        keys and values: q (W_k e) = (W_k^T q) e and sum_j a_j (W_v e_j) = W_v (sum_j a_j e_j), so a stream keeps its
+        tokens alone, once for all layers, and a step projects one query in place of all that it has not seen before.
         """
-        to_keys, to_values = self.key_value.weight.view(2, self.heads, -1, query.shape[-1])  # [h, d_h, d] each
-        heads = self._heads(self.query(query))  # [B, h, 1, d_h]
-        asked = (heads @ to_keys).squeeze(2) * heads.shape[-1] ** -0.5  # [B, h, d]
+        rooms, _, width = query.shape
+        to_keys, to_values = self.key_value.weight.view(2, self.heads, -1, width)  # [h, d_h, d] each
+        heads = self.query(query).view(rooms, self.heads, -1).transpose(0, 1)  # [h, B, d_h]
+        asked = (heads @ to_keys).transpose(0, 1) * heads.shape[-1] ** -0.5  # [B, h, d]
         before = (asked @ ring.flatten(1, 2).mT).unflatten(2, ring.shape[1:3])  # [B, h, n, T]
         before = (before + self._ring_bias(distance).unsqueeze(-1)).flatten(2)
-        logits = [before, asked @ tokens.mT + self.distance_bias[:, :1]]
-        memories = [ring.flatten(1, 2), tokens]
-        if timeless is not None and self.timeless_bias is not None:
-            logits.append(asked @ timeless.mT + self.timeless_bias)
-            memories.append(timeless)
-        shares = torch.cat(logits, dim=2).softmax(dim=2)  # [B, h, n*T + T + timeless]
-        mixed, first = torch.zeros_like(asked), 0  # [B, h, d]
-        for memory in memories:
-            mixed = mixed + shares[:, :, first : first + memory.shape[1]] @ memory
-            first += memory.shape[1]
-        return cast(Tensor, self.out((mixed.unsqueeze(2) @ to_values.mT).flatten(1).unsqueeze(1)))
+        bias = self.distance_bias[:, :1].expand(-1, self.tokens)
+        if self.timeless_bias is not None:
+            bias = torch.cat([self.timeless_bias, bias], dim=1)
+        shares = torch.cat([asked @ own.mT + bias, before], dim=2).softmax(dim=2)  # [B, h, timeless + T + n*T]
+        first = own.shape[1]
+        mixed = shares[:, :, :first] @ own + shares[:, :, first:] @ ring.flatten(1, 2)  # [B, h, d]
+        valued = mixed.transpose(0, 1) @ to_values.mT  # [h, B, d_h]
+        return cast(Tensor, self.out(valued.transpose(0, 1).flatten(1).unsqueeze(1)))
 
     def _ring_bias(self, distance: Tensor) -> Tensor:
         """The learned bias [B, h, n] of segments at `distance` [B, n]; -inf from n on."""

@@ -105,8 +105,9 @@ class KuaiHL(nn.Module):
         """
         distance = ring_distance(position, self.dims.window)
         added = self.embed(visual.unsqueeze(1), text.unsqueeze(1)).squeeze(1)  # [B, T, d]
-        latent = u = self.streamer_vector(streamer).unsqueeze(1)  # [B, 1, d]
+        latent = self.streamer_vector(streamer).unsqueeze(1)  # [B, 1, d]
+        own = torch.cat([latent, added], dim=1)  # [B, 1 + T, d]
         for layer in self.perceiver:
-            latent = cast(PerceiverLayer, layer).newest(latent, added, tokens, distance, u)
+            latent = cast(PerceiverLayer, layer).newest(latent, own, tokens, distance)
         logit, kept = self.decoder.newest(latent, latents, distance)
         return torch.sigmoid(logit).squeeze(1), added, kept.squeeze(1)

@@ -29,12 +29,9 @@ class PerceiverLayer(nn.Module):
         memory = self.attention.keys_and_values(tokens)
         return self._mix(latents, self.attention(self.norm(latents), memory, valid))
 
-    def newest(self, latent: Tensor, tokens: Tensor, ring: Tensor, distance: Tensor, streamer: Tensor) -> Tensor:
-        """The same for the newest segment alone: latent [B, 1, d], its tokens [B, T, d], and what came before it.
-
-        `ring`, `distance` as in `WindowedAttention.newest`; `streamer` [B, 1, d].
-        """
-        return self._mix(latent, self.attention.newest(self.norm(latent), tokens, ring, distance, streamer))
+    def newest(self, latent: Tensor, own: Tensor, ring: Tensor, distance: Tensor) -> Tensor:
+        """The same for the newest segment alone: latent [B, 1, d]; the others as in `WindowedAttention.newest`."""
+        return self._mix(latent, self.attention.newest(self.norm(latent), own, ring, distance))
 
     def _mix(self, latents: Tensor, seen: Tensor) -> Tensor:
         latents = latents + self.dropout(seen)
