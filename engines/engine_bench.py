@@ -159,11 +159,14 @@ def time_once(engine: Engine, inputs: tuple[Tensor, ...], device: str) -> float:
     return time.perf_counter() - began
 
 
-def real_sample(source: str | None, bundle: Bundle, *, threads: int | None) -> list[SampleSegment]:
-    """Segments of a recording with the words spoken in it; written scenes where there is none."""
+def real_sample(
+    source: str | None, bundle: Bundle, *, segment_seconds: float | None, threads: int | None
+) -> list[SampleSegment]:
+    """Segments of a recording, by default as long as the bundle's, with their words; else drawn scenes."""
     if source is None:
         return written_sample()
-    return recorded_sample(source, load_encoders(profile_named(bundle.profile), device="cpu", threads=threads))
+    encoders = load_encoders(profile_named(bundle.profile), device="cpu", threads=threads)
+    return recorded_sample(source, encoders, segment_seconds or bundle.segment_seconds)
 
 
 def parities(found: Sequence[Contender], bundle: Bundle, sample: Sequence[SampleSegment]) -> list[Parity]:

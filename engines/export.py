@@ -27,7 +27,7 @@ from kuaihl.engines.graphs import Graph, window_graph
 from kuaihl.engines.onnx_export import Inputs, export_onnx, parity
 from kuaihl.engines.profiles import load_encoders, profile_named
 from kuaihl.engines.quantise import quantise
-from kuaihl.engines.sample import recorded_sample, score_sample, written_sample
+from kuaihl.engines.sample import CALIBRATION_SECONDS, recorded_sample, score_sample, written_sample
 from kuaihl.engines.scorer import open_step
 from kuaihl.engines.torch_engine import TorchEngine
 from kuaihl.models.bundle import Bundle
@@ -66,11 +66,11 @@ class ExportableGraph:
 
 
 def exportable_graphs(
-    bundle: Bundle, sample: str | None, *, threads: int | None = None
+    bundle: Bundle, samples: Sequence[str], *, threads: int | None = None
 ) -> dict[GraphName, ExportableGraph]:
-    """All graphs of a bundle with what the `sample` recording makes of each; written scenes where there is none.
+    """All graphs of a bundle with what the `samples`, recordings, make of each; written scenes where there are none.
 
-    Raises SourceError for the sample, ModelError for weights, UsageError for a package that is not here.
+    Raises SourceError for a sample, ModelError for weights, UsageError for a package that is not here.
     """
     found: dict[GraphName, tuple[Graph, str, Recorded]] = {}
 
@@ -83,11 +83,12 @@ def exportable_graphs(
         profile_named(bundle.profile),
         device="cpu",
         threads=threads,
-        asr="auto" if sample is not None else "none",
+        asr="auto" if samples else "none",
         open_engine=keep,
     )
     step = open_step(bundle, keep)
-    score_sample(recorded_sample(sample, encoders) if sample is not None else written_sample(), bundle, encoders, step)
+    shown = [part for source in samples for part in recorded_sample(source, encoders, CALIBRATION_SECONDS)]
+    score_sample(shown or written_sample(), bundle, encoders, step)
     graphs = {name: ExportableGraph(graph, source, run.runs) for name, (graph, source, run) in found.items()}
     window = window_graph(bundle.streaming_network())
     return graphs | {
@@ -109,7 +110,7 @@ def export_graphs(
     precision: Precision,
     wanted: Sequence[GraphName],
     *,
-    sample: str | None = None,
+    samples: Sequence[str] = (),
     capabilities: Sequence[str] = (),
     threads: int | None = None,
 ) -> Iterator[tuple[Path, CompiledFacts]]:
@@ -120,9 +121,9 @@ def export_graphs(
     """
     folder = compiled_folder(bundle)
     if kind in ("tensorrt", "tensorrt-rtx"):
-        yield from export_to_tensorrt(bundle, kind, precision, wanted, sample, capabilities, threads)
+        yield from export_to_tensorrt(bundle, kind, precision, wanted, samples, capabilities, threads)
         return
-    graphs = exportable_graphs(bundle, sample, threads=threads)
+    graphs = exportable_graphs(bundle, samples, threads=threads)
     for name in wanted:
         own = precision_of(name, kind, precision)
         yield written(onnx_file(folder, name, own), *exported(graphs[name], own))
@@ -133,7 +134,7 @@ def export_to_tensorrt(
     kind: "TensorRtKind",
     precision: Precision,
     wanted: Sequence[GraphName],
-    sample: str | None,
+    samples: Sequence[str],
     capabilities: Sequence[str],
     threads: int | None,
 ) -> Iterator[tuple[Path, CompiledFacts]]:
@@ -142,7 +143,7 @@ def export_to_tensorrt(
 
     cards = cards_to_build_for(kind, capabilities)
     folder = compiled_folder(bundle)
-    graphs = exportable_graphs(bundle, sample, threads=threads)
+    graphs = exportable_graphs(bundle, samples, threads=threads)
     for name in wanted:
         own = precision_of(name, kind, precision)
         # What TensorRT reads in int8 is slow on a CPU, so ONNX Runtime's own stays what it is.

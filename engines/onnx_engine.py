@@ -42,7 +42,7 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # its errors come as exceptions, too
         options.intra_op_num_threads = threads or torch.get_num_threads()
-        # Its threads spin while they wait for the next operator, but not beyond a run: the transcriber works beside this.
+        # Its threads spin while they wait for the next operator, but not beyond a run: others work beside this.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
             self.session = onnxruntime.InferenceSession(content, options, providers=providers(device))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.segment import RgbImage
     from kuaihl.models.bundle import Bundle
 
-SECONDS = 5.0  # a segment of a sample: a short recording is to give many
+CALIBRATION_SECONDS = 2.0  # a segment that is calibrated on: a short recording is to show much
 MOST_SEGMENTS = 48
 
 
@@ -31,7 +31,7 @@ class SampleSegment:
     comments: tuple[str, ...]
 
 
-def recorded_sample(source: str, encoders: "Encoders", most: int = MOST_SEGMENTS) -> list[SampleSegment]:
+def recorded_sample(source: str, encoders: "Encoders", segment_seconds: float) -> list[SampleSegment]:
     """The first segments of a recording, transcribed where `encoders` have a transcriber. Raises SourceError."""
     from itertools import islice
 
@@ -45,7 +45,7 @@ def recorded_sample(source: str, encoders: "Encoders", most: int = MOST_SEGMENTS
         encoders.transcriber.new_stream()
     found: list[SampleSegment] = []
     with open_source(source) as opened:
-        cut = islice(segments(packets(opened), segment_seconds=SECONDS), most)
+        cut = islice(segments(packets(opened), segment_seconds=segment_seconds), MOST_SEGMENTS)
         for group in groups(cut, BATCH_OF_FILES):
             for segment, transcript in zip(group, transcribe(group, encoders, None), strict=True):
                 frames = tuple(frame.image for frame in segment.frames)
@@ -91,4 +91,4 @@ def encoded(sample: Sequence[SampleSegment], encoders: "Encoders") -> Iterator[E
     text = encoders.text.encode([segment.speech for segment in sample], [segment.comments for segment in sample])
     for index in range(len(sample)):
         features = SegmentFeatures(visual=visual[index], text=text[index])
-        yield EncodedSegment(index, index * SECONDS, (index + 1) * SECONDS, features, Transcript())
+        yield EncodedSegment(index, float(index), index + 1.0, features, Transcript())  # time means nothing here

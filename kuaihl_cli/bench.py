@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 @click.option(
     "--sample", metavar="RECORDING", help="What the engines' scores are compared on; drawn scenes if not given."
 )
+@click.option(
+    "--segment-seconds", type=click.FloatRange(2.0, 300.0), metavar="S",
+    help="Length of the sample's segments; by default the one the bundle was trained on (30 s).",
+)  # fmt: skip
 @click.option("--device", default="auto", show_default=True, envvar="KUAIHL_DEVICE", help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--seconds", type=click.FloatRange(0.01), default=1.0, show_default=True, metavar="S",
@@ -26,7 +30,15 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @debug_option
-def bench(model: str, sample: str | None, device: str, seconds: float, threads: int | None, as_json: bool) -> None:
+def bench(
+    model: str,
+    sample: str | None,
+    segment_seconds: float | None,
+    device: str,
+    seconds: float,
+    threads: int | None,
+    as_json: bool,
+) -> None:
     """Time BUNDLE's networks in every engine and precision that is here, and compare their scores with torch's.
 
     What `kuaihl export` has not compiled is not there. p50 and p99 are of one call; a step takes one segment of each
@@ -41,7 +53,7 @@ def bench(model: str, sample: str | None, device: str, seconds: float, threads: 
 
     bundle = load_bundle(model)
     place, count = choose_device(device), set_threads(threads)
-    segments = real_sample(sample, bundle, threads=count)
+    segments = real_sample(sample, bundle, segment_seconds=segment_seconds, threads=count)
     found, graphs = contenders(bundle, device=place, threads=count, say=say)
     compared = parities(found, bundle, segments)
     timed = list(timings(found, graphs, seconds=seconds, device=place))

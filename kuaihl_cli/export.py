@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     help="In what it will compute; int8 is for the vision and text encoders, the head stays in floats.",
 )  # fmt: skip
 @click.option(
-    "--sample", metavar="RECORDING",
-    help="Real input to compare on, and to calibrate int8 on; drawn scenes and written sentences if not given.",
+    "--sample", "samples", multiple=True, metavar="RECORDING",
+    help="Real input to compare on and to calibrate int8 on, the more varied the better; may be repeated. "
+    "Drawn scenes and written sentences if not given.",
 )  # fmt: skip
 @click.option("--graphs", default="", metavar="step,vision,…", help="Only these of step, window, vision and text.")
 @click.option(
@@ -44,7 +45,7 @@ def export(
     model: str,
     kind: str,
     precision: str,
-    sample: str | None,
+    samples: tuple[str, ...],
     graphs: str,
     capabilities: tuple[str, ...],
     output: Path | None,
@@ -62,7 +63,7 @@ def export(
     from kuaihl.models.bundle import load_bundle
 
     wanted = wanted_graphs([name.strip() for name in graphs.split(",") if name.strip()])
-    if precision == "int8" and sample is None and "vision" in wanted:
+    if precision == "int8" and not samples and "vision" in wanted:
         raise UsageError(
             "--precision int8 is calibrated on real pictures: give --sample a recording of a minute or more"
         )
@@ -78,7 +79,7 @@ def export(
         next(each for each in ENGINE_KINDS if each == kind),
         next(each for each in PRECISIONS if each == precision),
         wanted,
-        sample=sample,
+        samples=samples,
         capabilities=capabilities,
         threads=threads,
     ):

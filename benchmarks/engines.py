@@ -1,0 +1,172 @@
+"""What engines make of the same segments, on CPU: vision, text and head in torch eager, ONNX Runtime, and its int8.
+
+    python benchmarks/engines.py talk.webm [--calibrate other.mp4 …] [--runs 5] [--threads 2]
+
+Exports the edge bundle into a scratch folder, encodes and scores the recording's 30 s segments by every engine in turn,
+and prints medians and ratios; then what one step costs for 1 and for 256 rooms, and Whisper's encoder in CTranslate2
+beside ONNX Runtime, on the same weights.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kuaihl.engines.engine import GraphName, Precision
+from kuaihl.engines.engine_bench import Contender, contenders, parities
+from kuaihl.engines.export import export_graphs
+from kuaihl.engines.graphs import Graph
+from kuaihl.engines.onnx_export import random_inputs
+from kuaihl.engines.profiles import EDGE, load_encoders, set_threads
+from kuaihl.engines.sample import SampleSegment, encoded, recorded_sample
+from kuaihl.engines.scorer import StreamingScorer
+from kuaihl.models.bundle import Bundle, load_bundle
+from kuaihl_cli.export import copy_of
+
+SEGMENTS = 16  # of the recording, repeated to so many
+ROOMS = (1, 64, 256)
+WINDOW_SECONDS = 30
+
+
+def exported_bundle(folder: Path, calibrate: Sequence[str]) -> Bundle:
+    """The edge bundle with its graphs in fp32 and in int8."""
+    bundle = copy_of(load_bundle("edge"), folder / "edge")
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    for precision in precisions:
+        for _ in export_graphs(bundle, "onnx", precision, ("step", "vision", "text"), samples=calibrate):
+            pass
+    return bundle
+
+
+def run_stages(sample: Sequence[SampleSegment], bundle: Bundle, one: Contender) -> dict[str, float]:
+    """Seconds that each network took for the whole sample."""
+    began = time.perf_counter()
+    one.encoders.vision.encode([segment.frames for segment in sample])
+    seen = time.perf_counter()
+    one.encoders.text.encode([segment.speech for segment in sample], [segment.comments for segment in sample])
+    read = time.perf_counter()
+    segments = list(encoded(sample, one.encoders))
+    scorer = StreamingScorer(bundle, one.engines["step"])
+    again = time.perf_counter()
+    for segment in segments:
+        scorer.score(segment)
+    done = time.perf_counter()
+    return {"vision": seen - began, "text": read - seen, "head": done - again}
+
+
+def show_pipeline(sample: Sequence[SampleSegment], bundle: Bundle, found: Sequence[Contender], runs: int) -> None:
+    """Milliseconds a segment by engine, medians of runs that take turns."""
+    taken: list[list[dict[str, float]]] = [[] for _ in found]
+    for turn in range(runs + 1):
+        for one, spent in zip(found, taken, strict=True):
+            stages = run_stages(sample, bundle, one)
+            if turn > 0:  # the first is the warm-up
+                spent.append(stages)
+    compared = parities(found, bundle, sample)
+    print("| engine | vision, ms | text, ms | head, ms | all, ms a segment | times torch eager | max diff | tau |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    reference = 0.0
+    for one, spent, parity in zip(found, taken, compared, strict=True):
+        medians = {name: statistics.median(run[name] for run in spent) / len(sample) * 1e3 for name in spent[0]}
+        whole = sum(medians.values())
+        reference = reference or whole
+        stages = " | ".join(f"{value:.1f}" for value in medians.values())
+        print(
+            f"| {one.kind} {one.precision} | {stages} | {whole:.1f} | {reference / whole:.2f} | "
+            f"{parity.max_abs_difference:.1e} | {parity.tau:.4f} |"
+        )
+
+
+def milliseconds(call: Callable[[], Any], repeats: int = 30) -> float:
+    """The median of some calls, after three that are not counted."""
+    taken = []
+    for turn in range(repeats + 3):
+        began = time.perf_counter()
+        call()
+        if turn >= 3:
+            taken.append(time.perf_counter() - began)
+    return statistics.median(taken) * 1e3
+
+
+def show_rooms(found: Sequence[Contender], graphs: dict[GraphName, Graph]) -> None:
+    """One call of the head's step for many rooms."""
+    print("\n| head step | " + " | ".join(f"{rooms} rooms, ms" for rooms in ROOMS) + " | 256 rooms, times one |")
+    print("|---|---:|---:|---:|---:|")
+    for one in found[:2]:
+        calls = [random_inputs(graphs["step"], {"rooms": rooms}, seed=0) for rooms in ROOMS]
+        step = one.engines["step"]
+        taken = [milliseconds(lambda inputs=inputs, step=step: step.run(*inputs)) for inputs in calls]
+        cells = " | ".join(f"{value:.2f}" for value in taken)
+        print(f"| {one.kind} {one.precision} | {cells} | {taken[-1] / taken[0]:.1f} |")
+
+
+def show_whisper(threads: int) -> None:
+    """Whisper base's encoder on one 30 s window: what `kuaihl score` runs beside an export of the same weights."""
+    import ctranslate2
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from whisper.model import ModelDimensions, Whisper
+
+    from kuaihl.engines.weights import SPEECH_EDGE, resolve
+    from kuaihl.engines.whisper_weights import openai_whisper_weights
+
+    weights = resolve(SPEECH_EDGE)
+    converted = openai_whisper_weights(weights.file)
+    model = Whisper(ModelDimensions(**converted.dimensions))
+    model.load_state_dict(converted.state, strict=False)
+    mel = torch.randn(1, model.dims.n_mels, WINDOW_SECONDS * 100)
+    calls: dict[str, Callable[[], Any]] = {}
+    for kind in ("int8", "float32"):
+        quick = ctranslate2.models.Whisper(str(weights.folder), compute_type=kind, intra_threads=threads)
+        window = ctranslate2.StorageView.from_array(mel.numpy())
+        calls[f"CTranslate2 {kind}"] = lambda quick=quick, window=window: np.asarray(quick.encode(window, to_cpu=True))
+    with tempfile.TemporaryDirectory() as name, torch.inference_mode():
+        encoder = model.encoder.eval()
+        calls["torch eager"] = lambda: encoder(mel)
+        fp32, int8 = Path(name) / "fp32.onnx", Path(name) / "int8.onnx"
+        torch.onnx.export(encoder, (mel,), str(fp32), dynamo=True, external_data=False, verbose=False)
+        quantize_dynamic(fp32, int8, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul"])
+        for file in (fp32, int8):
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            port = session.get_inputs()[0].name
+            calls[f"ONNX Runtime {file.stem}"] = lambda session=session, port=port: session.run(
+                None, {port: mel.numpy()}
+            )
+        print("\n| Whisper base's encoder, a 30 s window | ms |\n|---|---:|")
+        for kind, call in calls.items():
+            print(f"| {kind} | {milliseconds(call, 7):.0f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recording")
+    parser.add_argument("--calibrate", nargs="*", help="recordings that int8 is calibrated on; by default the same")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    threads = set_threads(options.threads)
+    hearing = load_encoders(EDGE, device="cpu", threads=threads)
+    few = recorded_sample(options.recording, hearing, WINDOW_SECONDS)
+    sample = (few * (1 + SEGMENTS // len(few)))[:SEGMENTS] if len(few) < SEGMENTS else few
+    with tempfile.TemporaryDirectory() as name:
+        bundle = exported_bundle(Path(name), options.calibrate or [options.recording])
+        found, graphs = contenders(bundle, device="cpu", threads=threads, say=print)
+        print(
+            f"{len(few)} segments of {Path(options.recording).name}, run as {len(sample)}; {threads} threads, ", end=""
+        )
+        print(f"medians of {options.runs}; torch {torch.__version__}\n")
+        show_pipeline(sample, bundle, found, options.runs)
+        show_rooms(found, graphs)
+    show_whisper(threads)
+
+
+if __name__ == "__main__":
+    main()
