@@ -38,6 +38,7 @@ def examine() -> dict[str, dict[str, Any]]:
         "ffmpeg libraries (in PyAV)": ffmpeg_libraries(),
         "devices": devices(),
         "engines": {name: installed_version(name) for name in PACKAGES_OF_ENGINES},
+        "compiled of bundle edge": compiled_files(),
         "weights": weights(),
     }
 
@@ -67,6 +68,21 @@ def devices() -> dict[str, str]:
     if len(found) == 1:
         found["cuda"] = "none found"
     return found
+
+
+def compiled_files() -> dict[str, str]:
+    """What `kuaihl export` has made of the default bundle on this machine."""
+    from kuaihl.engines.compiled import compiled_folder
+    from kuaihl.models.bundle import load_bundle
+    from kuaihl.models.errors import KuaihlError
+
+    try:
+        folder = compiled_folder(load_bundle("edge"))
+    except KuaihlError as error:
+        return {"none": str(error)}
+    found = sorted(file for file in folder.glob("*/*") if file.suffix in (".onnx", ".engine"))
+    named = {file.stem: f"{file.stat().st_size / 1e6:.1f} MB in {file.parent}" for file in found}
+    return named or {"none": "kuaihl export edge --to onnx makes scoring quicker on a CPU"}
 
 
 def weights() -> dict[str, str]:
