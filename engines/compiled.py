@@ -100,7 +100,10 @@ def read_facts(file: Path) -> CompiledFacts:
         if found.pop("format") != FACTS_FORMAT:
             raise ModelError(f"{beside}: of another version of kuaihl; export the bundle again")
         found["sizes"] = {name: tuple(sizes) for name, sizes in found["sizes"].items()}
-        return CompiledFacts(**found)
+        facts = CompiledFacts(**found)
+        if not (isinstance(facts.sha256, str) and isinstance(facts.source_sha256, str)):
+            raise ValueError("hashes are texts")
+        return facts
     except OSError as error:
         raise ModelError(f"{beside}: cannot be read ({error.strerror}); export the bundle again") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:

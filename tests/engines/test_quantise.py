@@ -1,0 +1,183 @@
+"""int8 graphs: what they lose, what evening out saves, and that TensorRT reads what was written for it."""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_graphs import SMALL_BERT
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kuaihl.engines.cold_start_scenes import draw_scene, style_of
+from kuaihl.engines.graphs import FRAMES, Graph, text_graph
+from kuaihl.engines.onnx_engine import OnnxEngine
+from kuaihl.engines.onnx_export import export_onnx, parity, random_inputs
+from kuaihl.engines.profiles import EDGE
+from kuaihl.engines.quantise import FLOAT_CONVOLUTIONS, dynamic, evened_out, quantise
+from kuaihl.engines.tensorrt_build import build_engine, profile_of
+from kuaihl.engines.torch_engine import TorchEngine
+from kuaihl.engines.vision_encoder import EFFICIENTNET_LITE2, VisionEncoder, efficientnet, graph_of
+from kuaihl.engines.weights import resolve
+from kuaihl.models.bert import Bert, Layer
+from kuaihl.models.errors import ModelError, UsageError
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+for package in ("onnxscript", "PIL"):
+    pytest.importorskip(package, reason=f"{package} is not installed")
+
+Inputs = tuple[Tensor, ...]
+OUTLIERS, LARGER = (3, 11, 30), 30.0  # channels of a transformer that are so much larger than the others
+
+
+def cosine(ours: Tensor, theirs: Tensor) -> float:
+    """The least of all vectors'."""
+    return float(F.cosine_similarity(ours, theirs, dim=-1).min())
+
+
+@cache
+def text() -> tuple[Graph, bytes, list[Inputs]]:
+    """A BERT with a few channels far larger than the others, as trained ones have; its ONNX file; and texts."""
+    torch.manual_seed(0)
+    network = Bert(replace(SMALL_BERT, width=64, feed_forward=128), nn.Identity())
+    with torch.no_grad():
+        previous = None
+        for layer in network.layers:
+            assert isinstance(layer, Layer)
+            if previous is not None:
+                previous.norm.bias[list(OUTLIERS)] += LARGER
+                layer.attended.bias[list(OUTLIERS)] -= LARGER
+            layer.attended_norm.bias[list(OUTLIERS)] += LARGER
+            layer.narrow.bias[list(OUTLIERS)] -= LARGER  # what is added to them takes it away again
+            for linear in (layer.query, layer.key, layer.value, layer.widen):
+                linear.weight[:, list(OUTLIERS)] /= LARGER  # what reads them has learnt how large they are
+            previous = layer
+    graph = text_graph(network.eval(), "mean")
+    runs = [random_inputs(graph, {"texts": 4, "length": length}, seed=length) for length in (9, 20, 33, 60)]
+    return graph, bytes(export_onnx(graph, "fp32").SerializeToString()), runs
+
+
+def outputs(model: Any, runs: list[Inputs]) -> list[Tensor]:
+    engine = OnnxEngine(model.SerializeToString(), "text")
+    return [engine.run(*inputs)[0] for inputs in runs]
+
+
+def test_evening_out_computes_the_same_function() -> None:
+    _, content, runs = text()
+    model = onnx.load_from_string(content)
+    even = evened_out(model, runs)
+    onnx.checker.check_model(even, full_check=True)
+    for ours, theirs in zip(outputs(even, runs), outputs(model, runs), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    assert model.SerializeToString() == onnx.load_from_string(content).SerializeToString()  # left as it was
+
+
+def test_one_scaling_serves_query_key_and_value() -> None:
+    _, content, runs = text()
+    model = onnx.load_from_string(content)
+    added = len(evened_out(model, runs).graph.node) - len(model.graph.node)
+    assert added == 4 * SMALL_BERT.layers  # before attention, after it, and before both products of the feed-forward
+
+
+def test_int8_is_nearer_to_fp32_with_channels_evened_out() -> None:
+    graph, content, runs = text()
+    model = onnx.load_from_string(content)
+    whole = [TorchEngine(graph).run(*inputs)[0] for inputs in runs]
+
+    def lost(quantised: Any) -> float:
+        return max(1 - cosine(o, t) for o, t in zip(outputs(quantised, runs), whole, strict=True))
+
+    plain, even = lost(dynamic(model)), lost(quantise(model, runs))
+    assert even < plain / 2, (even, plain)
+    assert even < 0.01
+
+
+def test_products_of_a_text_graph_have_weights_in_int8() -> None:
+    _, content, runs = text()
+    quantised = quantise(onnx.load_from_string(content), runs)
+    kinds = [node.op_type for node in quantised.graph.node]
+    assert kinds.count("MatMulInteger") == 6 * SMALL_BERT.layers
+    assert len(quantised.SerializeToString()) < len(content) * 0.6
+
+
+@pytest.fixture(scope="module")
+def vision(request: pytest.FixtureRequest) -> tuple[Graph, bytes, list[Inputs], list[Inputs]]:
+    """The edge profile's backbone with its weights, its ONNX file, and scenes to calibrate on and to look at."""
+    try:
+        weights = resolve(EDGE.vision)
+    except ModelError as error:
+        pytest.skip(f"the edge profile's weights are not here: {error}")
+    graph = graph_of(efficientnet(weights), EFFICIENTNET_LITE2)
+    encoder = VisionEncoder(TorchEngine(graph), EFFICIENTNET_LITE2)
+    random = np.random.default_rng(0)
+
+    def scenes(first: int, number: int) -> list[Inputs]:
+        drawn = [
+            [draw_scene(turn % 6, turn / 40, style_of(turn), random) for _ in range(3)]
+            for turn in range(first, first + number)
+        ]
+        return [(torch.stack([encoder.prepare(image) for image in three]),) for three in drawn]
+
+    return graph, bytes(export_onnx(graph, "fp32").SerializeToString()), scenes(0, 10), scenes(10, 4)
+
+
+@pytest.fixture(scope="module")
+def symmetric(vision: tuple[Graph, bytes, list[Inputs], list[Inputs]]) -> Any:
+    _, content, seen, _ = vision
+    return quantise(onnx.load_from_string(content), seen, symmetric=True)
+
+
+def test_a_backbone_in_int8_sees_new_pictures_as_before(
+    vision: tuple[Graph, bytes, list[Inputs], list[Inputs]],
+) -> None:
+    graph, content, seen, unseen = vision
+    quantised = quantise(onnx.load_from_string(content), seen)
+    onnx.checker.check_model(quantised)
+    assert parity(graph, quantised, "int8", unseen)["least_cosine"] >= 0.98
+    assert len(quantised.SerializeToString()) < len(content) * 0.6
+
+
+def test_the_first_half_and_the_last_convolution_stay_in_floats(symmetric: Any) -> None:
+    made = {output for node in symmetric.graph.node if node.op_type == "DequantizeLinear" for output in node.output}
+    convolutions = [node for node in symmetric.graph.node if node.op_type == "Conv"]
+    quantised = [node.input[1] in made for node in convolutions]
+    assert not any(quantised[:FLOAT_CONVOLUTIONS])
+    assert all(quantised[FLOAT_CONVOLUTIONS:-1])
+    assert not quantised[-1]
+    assert len(quantised) >= 40
+
+
+def test_the_symmetric_form_sees_as_before(
+    vision: tuple[Graph, bytes, list[Inputs], list[Inputs]], symmetric: Any
+) -> None:
+    graph, _, _, unseen = vision
+    assert parity(graph, symmetric, "int8", unseen)["least_cosine"] >= 0.98
+
+
+def test_the_symmetric_form_has_no_zero_point_and_no_quantised_bias(symmetric: Any) -> None:
+    tensors = {each.name: onnx.numpy_helper.to_array(each) for each in symmetric.graph.initializer}
+    scaling = [node for node in symmetric.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert len(scaling) > 20
+    for node in scaling:
+        assert not tensors[node.input[2]].any(), node.name
+        assert tensors[node.input[2]].dtype == np.int8, node.name
+    dequantised = [tensors[node.input[0]] for node in scaling if node.input[0] in tensors]
+    assert {each.dtype for each in dequantised} == {np.dtype(np.int8)}
+
+
+def test_tensorrt_compiles_the_symmetric_form(
+    vision: tuple[Graph, bytes, list[Inputs], list[Inputs]], symmetric: Any
+) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
+    assert vision[0].ranges == {"frames": FRAMES}
+    assert build_engine("tensorrt-rtx", symmetric.SerializeToString(), profile_of(vision[0]), ["8.9"])
+
+
+def test_too_few_frames_to_calibrate_on_name_the_option(
+    vision: tuple[Graph, bytes, list[Inputs], list[Inputs]],
+) -> None:
+    _, content, seen, _ = vision
+    with pytest.raises(UsageError, match="there are 9; give --sample a longer one"):
+        quantise(onnx.load_from_string(content), seen[:3])
