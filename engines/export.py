@@ -27,7 +27,7 @@ from kuaihl.engines.graphs import Graph, window_graph
 from kuaihl.engines.onnx_export import Inputs, export_onnx, parity
 from kuaihl.engines.profiles import load_encoders, profile_named
 from kuaihl.engines.quantise import quantise
-from kuaihl.engines.sample import CALIBRATION_SECONDS, recorded_sample, score_sample, written_sample
+from kuaihl.engines.sample import CALIBRATION_SECONDS, recorded_sample, score_sample, written_sample, written_words
 from kuaihl.engines.scorer import open_step
 from kuaihl.engines.torch_engine import TorchEngine
 from kuaihl.models.bundle import Bundle
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from kuaihl.engines.tensorrt_package import TensorRtKind
 
+WORDS = 48  # texts written for the purpose, besides those of recordings
 MOST_COMPARED = 8  # real runs, the latest: streams whose window is full
 MADE_WITH = ("kuaihl", "torch", "onnx", "onnxscript", "onnxruntime")
 
@@ -89,6 +90,8 @@ def exportable_graphs(
     step = open_step(bundle, keep)
     shown = [part for source in samples for part in recorded_sample(source, encoders, CALIBRATION_SECONDS)]
     score_sample(shown or written_sample(), bundle, encoders, step)
+    if shown:  # some recordings have few words in them
+        encoders.text.encode(*map(list, zip(*written_words(WORDS), strict=True)))
     graphs = {name: ExportableGraph(graph, source, run.runs) for name, (graph, source, run) in found.items()}
     window = window_graph(bundle.streaming_network())
     return graphs | {

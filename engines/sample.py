@@ -57,22 +57,29 @@ def recorded_sample(source: str, encoders: "Encoders", segment_seconds: float) -
 
 
 def written_sample(most: int = 24) -> list[SampleSegment]:
-    """Drawn scenes and written sentences of every topic in turn, in English and Chinese. Needs Pillow."""
-    from kuaihl.engines.cold_start_features import sentences
+    """Drawn scenes of every topic in turn, with written words. Needs Pillow."""
     from kuaihl.engines.cold_start_scenes import draw_scene, style_of
-    from kuaihl.models.feature_bank import LANGUAGES
     from kuaihl.models.simulation import TOPICS
 
     random = np.random.default_rng(0)
 
-    def segment(number: int) -> SampleSegment:
-        topic = number % len(TOPICS)
-        lines = sentences(LANGUAGES[number % len(LANGUAGES)], "train")[TOPICS[topic]]
-        frames = tuple(draw_scene(topic, number / most, style_of(number), random) for _ in range(3))
-        speech = " ".join(random.choice(lines["speech"], size=1 + number % 3))
-        return SampleSegment(frames, speech, tuple(random.choice(lines["comments"], size=number % 5).tolist()))
+    def frames(number: int) -> "tuple[RgbImage, ...]":
+        return tuple(draw_scene(number % len(TOPICS), number / most, style_of(number), random) for _ in range(3))
 
-    return [segment(number) for number in range(most)]
+    return [SampleSegment(frames(number), *words) for number, words in enumerate(written_words(most))]
+
+
+def written_words(most: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Speech and comments of every topic in turn, in English and Chinese, of any length."""
+    from kuaihl.engines.cold_start_features import sentences
+    from kuaihl.models.feature_bank import LANGUAGES
+    from kuaihl.models.simulation import TOPICS
+
+    random = np.random.default_rng(0)
+    for number in range(most):
+        lines = sentences(LANGUAGES[number % len(LANGUAGES)], "train")[TOPICS[number % len(TOPICS)]]
+        speech = " ".join(random.choice(lines["speech"], size=1 + number % 4))
+        yield speech, tuple(random.choice(lines["comments"], size=number % 7).tolist())
 
 
 def score_sample(

@@ -84,7 +84,7 @@ def rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, 
             (
                 each.graph,
                 str(each.batch),
-                f"{each.kind} {each.precision}",
+                f"{each.kind} {each.asked}" + ("" if each.precision == each.asked else f" (in {each.precision})"),
                 f"{each.p50:.2f}",
                 f"{each.p99:.2f}",
                 f"{each.throughput:,.0f}",
