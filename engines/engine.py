@@ -46,6 +46,16 @@ class OpenEngine(Protocol):
         """`source` is the SHA-256 of the graph's weights; `build` makes the graph, for torch to run."""
 
 
+def kind_named(name: str) -> EngineKind:
+    """The kind of engine of that name, which is one."""
+    return next(kind for kind in ENGINE_KINDS if kind == name)
+
+
+def precision_named(name: str) -> Precision:
+    """The precision of that name, which is one."""
+    return next(precision for precision in PRECISIONS if precision == name)
+
+
 def precision_of(graph: GraphName, kind: EngineKind, precision: Precision) -> Precision:
     """What a graph computes in where the engine as a whole is asked for `precision`.
 

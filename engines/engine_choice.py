@@ -9,7 +9,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.compiled import NotBuiltError, bundle_argument, compiled_folder
-from kuaihl.engines.engine import ENGINE_KINDS, PRECISIONS, Engine, EngineKind, GraphName, OpenEngine, Precision
+from kuaihl.engines.engine import (
+    ENGINE_KINDS,
+    PRECISIONS,
+    Engine,
+    EngineKind,
+    GraphName,
+    OpenEngine,
+    Precision,
+    kind_named,
+)
 from kuaihl.models.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -37,10 +46,6 @@ def choose_engine(
     if precision == "int8":
         kinds = [kind for kind in kinds if kind != "torch"]  # which has no int8
     return first_of([each for kind in kinds for each in candidates(kind, precision, bundle, device, threads)], say)
-
-
-def kind_named(name: str) -> EngineKind:
-    return next(kind for kind in ENGINE_KINDS if kind == name)
 
 
 def candidates(

@@ -122,10 +122,10 @@ def export_graphs(
     `capabilities` are the cards that TensorRT for RTX compiles for, the machine's own if there are none.
     Raises as `exportable_graphs`, and ModelError where a graph is not what torch computes.
     """
-    folder = compiled_folder(bundle)
     if kind in ("tensorrt", "tensorrt-rtx"):
         yield from export_to_tensorrt(bundle, kind, precision, wanted, samples, capabilities, threads)
         return
+    folder = compiled_folder(bundle)
     graphs = exportable_graphs(bundle, samples, threads=threads)
     for name in wanted:
         own = precision_of(name, kind, precision)

@@ -16,10 +16,13 @@ from kuaihl.engines.compiled import (
 )
 from kuaihl.engines.engine import Engine, EngineKind, GraphName, OpenEngine, Precision, precision_of
 from kuaihl.models.bundle import Bundle
-from kuaihl.models.errors import ModelError, UsageError
+from kuaihl.models.errors import ModelError, UsageError, reason_of
 
 if TYPE_CHECKING:
     from kuaihl.engines.graphs import Graph
+
+
+LONGEST_REASON = 160  # characters of what ONNX Runtime says
 
 
 class OnnxEngine:
@@ -49,7 +52,9 @@ class OnnxEngine:
         except UsageError:
             raise
         except Exception as error:  # ONNX Runtime has an exception a status, and no base of its own
-            raise ModelError(f"{name}: ONNX Runtime cannot run it on {device} ({one_line(error)})") from error
+            raise ModelError(
+                f"{name}: ONNX Runtime cannot run it on {device} ({reason_of(error, LONGEST_REASON)})"
+            ) from error
         self.precision: Precision = precision
         self.name = name
         self.inputs = [port.name for port in self.session.get_inputs()]
@@ -59,7 +64,7 @@ class OnnxEngine:
         try:
             found = self.session.run(None, given)
         except Exception as error:
-            raise ModelError(f"{self.name}: ONNX Runtime failed ({one_line(error)})") from error
+            raise ModelError(f"{self.name}: ONNX Runtime failed ({reason_of(error, LONGEST_REASON)})") from error
         return tuple(torch.from_numpy(array) for array in found)
 
 
@@ -73,10 +78,6 @@ def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise UsageError(f"--engine onnx --device {device}: this ONNX Runtime is built for CPUs; see docs/engines.md")
     return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
 
 
 def open_onnx(

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from kuaihl.engines.engine import Engine, OpenEngine
 from kuaihl.engines.graphs import Graph, Vision, vision_graph
 from kuaihl.engines.segment import FRAMES_PER_SEGMENT, RgbImage
-from kuaihl.models.errors import ModelError
+from kuaihl.models.errors import ModelError, reason_of
 from kuaihl.models.features import Float16
 
 if TYPE_CHECKING:
@@ -180,7 +180,3 @@ def swin(weights: "Resolved", config: Any) -> Any:
         raise ModelError(f"{weights.folder}: not a Swin ({reason_of(error)})") from error
     network.eval().requires_grad_(False)  # type: ignore[no-untyped-call]
     return network
-
-
-def reason_of(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]

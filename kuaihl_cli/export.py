@@ -58,7 +58,7 @@ def export(
     ships with kuaihl, into the cache. `kuaihl score` finds it there; docs/engines.md says what runs where.
     """
     from kuaihl.engines.compiled import compiled_folder
-    from kuaihl.engines.engine import ENGINE_KINDS, PRECISIONS
+    from kuaihl.engines.engine import kind_named, precision_named
     from kuaihl.engines.export import export_graphs, wanted_graphs
     from kuaihl.models.bundle import load_bundle
 
@@ -76,8 +76,8 @@ def export(
         bundle = copy_of(bundle, output)
     for file, facts in export_graphs(
         bundle,
-        next(each for each in ENGINE_KINDS if each == kind),
-        next(each for each in PRECISIONS if each == precision),
+        kind_named(kind),
+        precision_named(precision),
         wanted,
         samples=samples,
         capabilities=capabilities,

@@ -35,3 +35,8 @@ class BatchError(KuaihlError):
     """Some items of a batch failed; the others are done."""
 
     exit_code = 5
+
+
+def reason_of(error: Exception, longest: int = 120) -> str:
+    """What an error of a library says, on one line and cut to `longest` characters, for a message of ours."""
+    return " ".join(str(error).split())[:longest]
