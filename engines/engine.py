@@ -32,6 +32,10 @@ class Engine(Protocol):
     def precision(self) -> Precision:
         """In what it computes; inputs and outputs are float32, int64, uint8 or bool whatever it is."""
 
+    @property
+    def lanes(self) -> int:
+        """How many runs it takes at once, each from a thread of its own."""
+
     def run(self, *inputs: "Tensor") -> "tuple[Tensor, ...]":
         """Outputs for inputs on any device, both in the order of the graph's ports; outputs are on the engine's device.
 

@@ -50,6 +50,7 @@ class Recorded:
     engine: TorchEngine
     kind: EngineKind = "torch"
     precision: Precision = "fp32"
+    lanes: int = 1
     runs: list[Inputs] = field(default_factory=list)
 
     def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:

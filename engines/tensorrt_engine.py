@@ -58,6 +58,8 @@ class FixedCall:
 class TensorRtEngine:
     """A compiled graph on an NVIDIA GPU. One call at a time."""
 
+    lanes = 1
+
     def __init__(
         self,
         content: bytes,

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kuaihl.engines.engine import Engine, OpenEngine
 from kuaihl.engines.graphs import text_graph
+from kuaihl.engines.lanes import run_each
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import Float16
 
@@ -26,7 +27,7 @@ SPEECH_TOKENS = 100  # with the prefix, where there is one
 COMMENT_TOKENS = 97
 PAIR_TOKENS = SPEECH_TOKENS + COMMENT_TOKENS + 3  # 200, with the one at the start and one after each sentence
 MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
-TEXTS_AT_ONCE = 8
+TEXTS_AT_ONCE, TEXTS_AT_ONCE_IN_A_LANE = 8, 2
 
 Row = tuple[list[int], list[int]]  # ids and types of one text, both empty where there is none
 
@@ -65,6 +66,7 @@ class TextEncoder:
         self.prefix = tokenizer.ids(prefix.strip()) if prefix else []
         self.second_type = second_type
         self.device = torch.device(device)
+        self.at_once = TEXTS_AT_ONCE_IN_A_LANE if engine.lanes > 1 else TEXTS_AT_ONCE
 
     def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
         """What was said and the comments, in order of time, of each segment -> [B, d_t]."""
@@ -85,9 +87,10 @@ class TextEncoder:
         vectors = np.zeros((len(pairs), self.width), np.float16)
         rows = [self.row(said, written) for said, written in pairs]
         worded = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: len(rows[i][0]))
-        for first in range(0, len(worded), TEXTS_AT_ONCE):
-            batch = worded[first : first + TEXTS_AT_ONCE]
-            vectors[batch] = self.forward([rows[i] for i in batch])
+        cut = [worded[first : first + self.at_once] for first in range(0, len(worded), self.at_once)]
+        prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
+        for batch, (pooled,) in zip(cut, run_each(self.engine, prepared), strict=True):
+            vectors[batch] = pooled.half().cpu().numpy()
         return vectors
 
     def row(self, said: str, written: str) -> Row:
@@ -101,8 +104,8 @@ class TextEncoder:
         return first + second, [0] * len(first) + [self.second_type] * len(second)
 
     @torch.inference_mode()
-    def forward(self, rows: Sequence[Row]) -> Float16:
-        """Rows of ids and types, padded to the longest -> [B, d_t]."""
+    def prepare(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of ids and types -> vectors of words [B, T, d_t], types [B, T] and mask [B, T], T of the longest."""
         longest = max(len(ids) for ids, _ in rows)
         ids = torch.full((len(rows), longest), self.tokenizer.padding)
         types = torch.zeros_like(ids)
@@ -111,9 +114,7 @@ class TextEncoder:
             ids[i, : len(row_ids)] = torch.tensor(row_ids)
             types[i, : len(row_ids)] = torch.tensor(row_types)
             mask[i, : len(row_ids)] = True
-        (pooled,) = self.engine.run(self.words(ids.to(self.device)), types, mask)
-        vectors: Float16 = pooled.half().cpu().numpy()
-        return vectors
+        return self.words(ids.to(self.device)), types, mask
 
 
 def e5_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:

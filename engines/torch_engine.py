@@ -15,6 +15,7 @@ class TorchEngine:
     """A graph run eagerly."""
 
     kind: EngineKind = "torch"
+    lanes = 1  # a run has all threads
 
     def __init__(self, graph: Graph, device: str | torch.device = "cpu", precision: Precision = "fp32") -> None:
         """Raises UsageError for int8, which torch does not execute here."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_graphs import SOURCES, small_graph, write_onnx
 from test_scorer import make_bundle, segments
 
 from kuaihl.engines.compiled import (
@@ -280,3 +281,10 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(bundle: Bundle, exported
     (bundle.path / "onnx").write_text("in the way")
     with pytest.raises(ModelError, match=r"step-fp32\.onnx: cannot be written \(.*--output DIR"):
         write_step(bundle, exported)
+
+
+def test_encoders_run_side_by_side_and_a_step_on_all_threads(bundle: Bundle, file: Path) -> None:
+    write_onnx(bundle.path, small_graph("vision"))
+    opened = open_onnx(bundle, threads=3)
+    assert opened("vision", SOURCES["vision"], lambda: small_graph("vision")).lanes == 3
+    assert open_step(bundle, opened).lanes == 1

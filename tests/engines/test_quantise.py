@@ -118,7 +118,7 @@ def vision(request: pytest.FixtureRequest) -> tuple[Graph, bytes, list[Inputs], 
             [draw_scene(turn % 6, turn / 40, style_of(turn), random) for _ in range(3)]
             for turn in range(first, first + number)
         ]
-        return [(torch.stack([encoder.prepare(image) for image in three]),) for three in drawn]
+        return [(encoder.prepare(three),) for three in drawn]
 
     return graph, bytes(export_onnx(graph, "fp32").SerializeToString()), scenes(0, 10), scenes(10, 4)
 
