@@ -7,7 +7,7 @@ weights, and a few rows of it are all that a text needs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -105,15 +105,9 @@ class Vision(nn.Module):
     def forward(self, images: Tensor) -> Tensor:  # [B, 3, S, S] uint8 -> [B, grid * grid, d_v]
         pixels = (images.to(self.mean.dtype) - self.mean) / self.std
         found = self.backbone(pixels.contiguous(memory_format=torch.channels_last))  # [B, d_v, h, w]
-        rows, columns = (places(size, self.grid) for size in found.shape[2:])
-        if len(rows) == found.shape[2] and len(columns) == found.shape[3]:
-            return cast(Tensor, found.flatten(2).mT)
-        return torch.stack([found[:, :, row, column].mean((2, 3)) for row in rows for column in columns], dim=1)
-
-
-def places(size: int, grid: int) -> list[slice]:
-    """Where `size` pixels are averaged to `grid` places, as adaptive pooling does: they may overlap by one."""
-    return [slice(place * size // grid, -(-(place + 1) * size // grid)) for place in range(grid)]
+        strides = [size // self.grid for size in found.shape[2:]]
+        kernel = [size - (self.grid - 1) * stride for size, stride in zip(found.shape[2:], strides, strict=True)]
+        return F.avg_pool2d(found, kernel, strides).flatten(2).mT  # places may overlap
 
 
 class Text(nn.Module):
