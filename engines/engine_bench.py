@@ -13,6 +13,7 @@ from kuaihl.engines.compiled import NotBuiltError
 from kuaihl.engines.engine import PRECISIONS, SCORING_GRAPHS, Engine, EngineKind, GraphName, Precision
 from kuaihl.engines.engine_choice import opener
 from kuaihl.engines.graphs import Graph
+from kuaihl.engines.lanes import run_each
 from kuaihl.engines.onnx_export import random_inputs
 from kuaihl.engines.profiles import load_encoders, profile_named
 from kuaihl.engines.sample import SampleSegment, recorded_sample, score_sample, written_sample
@@ -45,10 +46,16 @@ class Contender:
     encoders: "Encoders"
     engines: dict[GraphName, Engine]
 
+    def calls(self, graph: GraphName, inputs: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+        """A batch as scoring runs it: frames and texts as many at once as this engine is quickest with."""
+        whole = len(inputs[0])
+        size = {"vision": self.encoders.vision.at_once, "text": self.encoders.text.at_once}.get(graph, whole)
+        return [tuple(tensor[first : first + size] for tensor in inputs) for first in range(0, whole, size)]
+
 
 @dataclass(frozen=True)
 class Timing:
-    """What one graph takes in one engine; milliseconds a call, items (rooms, frames, texts) a second."""
+    """What one graph takes in one engine; milliseconds a batch, items (rooms, frames, texts) a second."""
 
     kind: EngineKind
     asked: Precision  # of the engine as a whole
@@ -127,33 +134,36 @@ def timings(
         for batch in BATCHES[name]:
             sizes = {BATCH_SIZE[name]: batch, "length": TEXT_LENGTH}
             inputs = tuple(tensor.to(device) for tensor in random_inputs(graphs[name], sizes, seed=0))
-            taken = time_in_turns([each.engines[name] for each in found], inputs, seconds, device)
-            for each, calls in zip(found, taken, strict=True):
-                p50 = statistics.median(calls)
-                p99 = statistics.quantiles(calls, n=100)[98] if len(calls) > 1 else p50
+            runs = [(each.engines[name], each.calls(name, inputs)) for each in found]
+            taken = time_in_turns(runs, seconds, device)
+            for each, spent in zip(found, taken, strict=True):
+                p50 = statistics.median(spent)
+                p99 = statistics.quantiles(spent, n=100)[98] if len(spent) > 1 else p50
                 own = each.engines[name].precision
                 yield Timing(each.kind, each.precision, own, name, batch, p50 * 1e3, p99 * 1e3, batch / p50)
 
 
-def time_in_turns(
-    engines: Sequence[Engine], inputs: tuple[Tensor, ...], seconds: float, device: str
-) -> list[list[float]]:
-    """Seconds of every call of every engine, a few calls in turn until each has had its time."""
-    taken: list[list[float]] = [[] for _ in engines]
-    for engine in engines:
+Run = tuple[Engine, list[tuple[Tensor, ...]]]  # the calls that make up a batch
+
+
+def time_in_turns(runs: Sequence[Run], seconds: float, device: str) -> list[list[float]]:
+    """Seconds of every batch of every engine, a few in turn until each has had its time."""
+    taken: list[list[float]] = [[] for _ in runs]
+    for run in runs:
         for _ in range(WARM_UP):
-            engine.run(*inputs)
-    while any(sum(calls) < seconds for calls in taken):
-        for engine, calls in zip(engines, taken, strict=True):
+            time_once(run, device)
+    while any(sum(spent) < seconds for spent in taken):
+        for run, spent in zip(runs, taken, strict=True):
             for _ in range(5):
-                if sum(calls) < seconds:
-                    calls.append(time_once(engine, inputs, device))
+                if sum(spent) < seconds:
+                    spent.append(time_once(run, device))
     return taken
 
 
-def time_once(engine: Engine, inputs: tuple[Tensor, ...], device: str) -> float:
+def time_once(run: Run, device: str) -> float:
     began = time.perf_counter()
-    engine.run(*inputs)
+    for _ in run_each(*run):
+        pass
     if device != "cpu":
         torch.cuda.synchronize(device)
     return time.perf_counter() - began

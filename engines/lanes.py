@@ -1,7 +1,7 @@
 """Many runs of one engine, as many of them side by side as it takes.
 
-On a CPU a network runs in ONNX Runtime on one thread for each picture rather than on all threads for three at a time:
-no thread waits for another at the end of every layer.
+On a CPU, ONNX Runtime sees pictures on one thread each rather than three at a time on all threads: no thread waits for
+another at the end of every layer.
 """
 
 from collections.abc import Iterable, Iterator

@@ -41,8 +41,8 @@ def bench(
 ) -> None:
     """Time BUNDLE's networks in every engine and precision that is here, and compare their scores with torch's.
 
-    What `kuaihl export` has not compiled is not there. p50 and p99 are of one call; a step takes one segment of each
-    room, vision 3 frames a segment, text one text of 128 tokens a segment.
+    What `kuaihl export` has not compiled is not there. p50 and p99 are of a batch, cut as scoring cuts it; a step
+    takes one segment of each room, vision 3 frames a segment, text one text of 128 tokens a segment.
     """
     from kuaihl.engines.engine_bench import contenders, parities, real_sample, timings
     from kuaihl.engines.profiles import choose_device, set_threads
