@@ -88,6 +88,7 @@ class TextEncoder:
         rows = [self.row(said, written) for said, written in pairs]
         worded = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: len(rows[i][0]))
         cut = [worded[first : first + self.at_once] for first in range(0, len(worded), self.at_once)]
+        # All of them before the first run: torch looks words up on all threads, which spin when done.
         prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
         for batch, (pooled,) in zip(cut, run_each(self.engine, prepared), strict=True):
             vectors[batch] = pooled.half().cpu().numpy()
