@@ -23,9 +23,10 @@ from kuaihl.engines.engine_bench import Contender, contenders, parities
 from kuaihl.engines.export import export_graphs
 from kuaihl.engines.graphs import Graph
 from kuaihl.engines.onnx_export import random_inputs
-from kuaihl.engines.profiles import EDGE, load_encoders, set_threads
+from kuaihl.engines.profiles import EDGE, set_threads
 from kuaihl.engines.sample import SampleSegment, encoded, recorded_sample
 from kuaihl.engines.scorer import StreamingScorer
+from kuaihl.engines.transcribers import load_transcriber
 from kuaihl.models.bundle import Bundle, load_bundle
 from kuaihl_cli.export import copy_of
 
@@ -153,7 +154,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     threads = set_threads(options.threads)
-    hearing = load_encoders(EDGE, device="cpu", threads=threads)
+    hearing = load_transcriber("auto", model=EDGE.whisper, device="cpu", threads=threads)
     few = recorded_sample(options.recording, hearing, WINDOW_SECONDS)
     sample = (few * (1 + SEGMENTS // len(few)))[:SEGMENTS] if len(few) < SEGMENTS else few
     with tempfile.TemporaryDirectory() as name:

@@ -7,11 +7,15 @@ vector.
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from kuaihl.engines.profiles import Encoders
 from kuaihl.engines.segment import EncodedSegment, Segment, Transcript
 from kuaihl.engines.stages import Stage
 from kuaihl.models.features import Float16, SegmentFeatures
+
+if TYPE_CHECKING:
+    from kuaihl.engines.transcribers import Transcriber
 
 BATCH_OF_FILES = 8  # segments; two full batches of Whisper windows, and no more than 100 MB of pictures and sound
 WRITTEN = ("chat", "gift")  # kinds of comments that carry words of viewers
@@ -48,7 +52,7 @@ def encode_batch(
     times = encoders.times
     seeing = beside.submit(see, group, encoders)
     with times.stage("speech"):
-        transcripts = transcribe(group, encoders, language)
+        transcripts = transcribe(group, encoders.transcriber, language)
     with times.stage("text"):
         text = encoders.text.encode(
             [transcript.text for transcript in transcripts],
@@ -80,17 +84,15 @@ def see(group: Sequence[Segment], encoders: Encoders) -> Float16:
         return encoders.vision.encode([[frame.image for frame in segment.frames] for segment in group])
 
 
-def transcribe(group: Sequence[Segment], encoders: Encoders, language: str | None) -> list[Transcript]:
+def transcribe(group: Sequence[Segment], transcriber: "Transcriber | None", language: str | None) -> list[Transcript]:
     """What was said in each segment: nothing where there is no sound, or no transcriber."""
     transcripts = [Transcript()] * len(group)
     heard = [i for i, segment in enumerate(group) if len(segment.audio)]
-    if encoders.transcriber is None or not heard:
+    if transcriber is None or not heard:
         return transcripts
     from kuaihl.engines.transcribers import transcribe_segments
 
-    found = transcribe_segments(
-        encoders.transcriber, [group[i].audio for i in heard], [group[i].start for i in heard], language
-    )
+    found = transcribe_segments(transcriber, [group[i].audio for i in heard], [group[i].start for i in heard], language)
     for i, transcript in zip(heard, found, strict=True):
         transcripts[i] = transcript
     return transcripts

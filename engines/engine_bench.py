@@ -18,6 +18,7 @@ from kuaihl.engines.onnx_export import random_inputs
 from kuaihl.engines.profiles import load_encoders, profile_named
 from kuaihl.engines.sample import SampleSegment, recorded_sample, score_sample, written_sample
 from kuaihl.engines.scorer import open_step
+from kuaihl.engines.transcribers import load_transcriber
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import KuaihlError
 from kuaihl.models.rank_correlation import kendall_tau_b
@@ -170,13 +171,14 @@ def time_once(run: Run, device: str) -> float:
 
 
 def real_sample(
-    source: str | None, bundle: Bundle, *, segment_seconds: float | None, threads: int | None
+    source: str | None, bundle: Bundle, *, segment_seconds: float | None, threads: int
 ) -> list[SampleSegment]:
     """Segments of a recording, by default as long as the bundle's, with their words; else drawn scenes."""
     if source is None:
         return written_sample()
-    encoders = load_encoders(profile_named(bundle.profile), device="cpu", threads=threads)
-    return recorded_sample(source, encoders, segment_seconds or bundle.segment_seconds)
+    whisper = profile_named(bundle.profile).whisper
+    transcriber = load_transcriber("auto", model=whisper, device="cpu", threads=threads)
+    return recorded_sample(source, transcriber, segment_seconds or bundle.segment_seconds)
 
 
 def parities(found: Sequence[Contender], bundle: Bundle, sample: Sequence[SampleSegment]) -> list[Parity]:

@@ -89,7 +89,7 @@ def exportable_graphs(
         open_engine=keep,
     )
     step = open_step(bundle, keep)
-    shown = [part for source in samples for part in recorded_sample(source, encoders, CALIBRATION_SECONDS)]
+    shown = [part for source in samples for part in recorded_sample(source, encoders.transcriber, CALIBRATION_SECONDS)]
     score_sample(shown or written_sample(), bundle, encoders, step)
     if shown:  # some recordings have few words in them
         encoders.text.encode(*map(list, zip(*written_words(WORDS), strict=True)))

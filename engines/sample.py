@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.engine import Engine
     from kuaihl.engines.profiles import Encoders
     from kuaihl.engines.segment import RgbImage
+    from kuaihl.engines.transcribers import Transcriber
     from kuaihl.models.bundle import Bundle
 
 CALIBRATION_SECONDS = 2.0  # a segment that is calibrated on: a short recording is to show much
@@ -31,8 +32,8 @@ class SampleSegment:
     comments: tuple[str, ...]
 
 
-def recorded_sample(source: str, encoders: "Encoders", segment_seconds: float) -> list[SampleSegment]:
-    """The first segments of a recording, transcribed where `encoders` have a transcriber. Raises SourceError."""
+def recorded_sample(source: str, transcriber: "Transcriber | None", segment_seconds: float) -> list[SampleSegment]:
+    """The first segments of a recording, transcribed where there is a `transcriber`. Raises SourceError."""
     from itertools import islice
 
     from kuaihl.engines.encode import BATCH_OF_FILES, groups, transcribe
@@ -41,13 +42,13 @@ def recorded_sample(source: str, encoders: "Encoders", segment_seconds: float) -
     from kuaihl.engines.source import open_source
     from kuaihl.models.errors import SourceError
 
-    if encoders.transcriber is not None:
-        encoders.transcriber.new_stream()
+    if transcriber is not None:
+        transcriber.new_stream()
     found: list[SampleSegment] = []
     with open_source(source) as opened:
         cut = islice(segments(packets(opened), segment_seconds=segment_seconds), MOST_SEGMENTS)
         for group in groups(cut, BATCH_OF_FILES):
-            for segment, transcript in zip(group, transcribe(group, encoders, None), strict=True):
+            for segment, transcript in zip(group, transcribe(group, transcriber, None), strict=True):
                 frames = tuple(frame.image for frame in segment.frames)
                 comments = tuple(comment.text for comment in segment.comments)
                 found.append(SampleSegment(frames, transcript.text, comments))
