@@ -6,12 +6,19 @@ another at the end of every layer.
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from kuaihl.engines.engine import Engine
+
+Item = TypeVar("Item")
+
+
+def batches(items: list[Item], size: int) -> list[list[Item]]:
+    """The items, `size` at a time."""
+    return [items[first : first + size] for first in range(0, len(items), size)]
 
 
 def run_each(engine: "Engine", calls: "Iterable[tuple[Tensor, ...]]") -> "Iterator[tuple[Tensor, ...]]":

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from kuaihl.engines.engine import Engine, OpenEngine
 from kuaihl.engines.graphs import text_graph
-from kuaihl.engines.lanes import run_each
+from kuaihl.engines.lanes import batches, run_each
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import Float16
 
@@ -28,6 +28,7 @@ COMMENT_TOKENS = 97
 PAIR_TOKENS = SPEECH_TOKENS + COMMENT_TOKENS + 3  # 200, with the one at the start and one after each sentence
 MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
 TEXTS_AT_ONCE, TEXTS_AT_ONCE_IN_A_LANE = 8, 2
+TEXTS_AHEAD = 64  # whose words are looked up before they are read: 20 MB, where all of a data set's would be gigabytes
 
 Row = tuple[list[int], list[int]]  # ids and types of one text, both empty where there is none
 
@@ -87,11 +88,12 @@ class TextEncoder:
         vectors = np.zeros((len(pairs), self.width), np.float16)
         rows = [self.row(said, written) for said, written in pairs]
         worded = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: len(rows[i][0]))
-        cut = [worded[first : first + self.at_once] for first in range(0, len(worded), self.at_once)]
-        # All of them before the first run: torch looks words up on all threads, which spin when done.
-        prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
-        for batch, (pooled,) in zip(cut, run_each(self.engine, prepared), strict=True):
-            vectors[batch] = pooled.half().cpu().numpy()
+        for some in batches(worded, TEXTS_AHEAD):
+            cut = batches(some, self.at_once)
+            # All before the first run: torch looks words up on all threads, which spin when done.
+            prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
+            for batch, (pooled,) in zip(cut, run_each(self.engine, prepared), strict=True):
+                vectors[batch] = pooled.half().cpu().numpy()
         return vectors
 
     def row(self, said: str, written: str) -> Row:

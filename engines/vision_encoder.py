@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from kuaihl.engines.engine import Engine, OpenEngine
 from kuaihl.engines.graphs import Graph, Vision, vision_graph
-from kuaihl.engines.lanes import run_each
+from kuaihl.engines.lanes import batches, run_each
 from kuaihl.engines.segment import FRAMES_PER_SEGMENT, RgbImage
 from kuaihl.models.errors import ModelError, reason_of
 from kuaihl.models.features import Float16
@@ -78,7 +78,7 @@ class VisionEncoder:
             for segment, images in enumerate(frames)
             for place, image in enumerate(images[:FRAMES_PER_SEGMENT])
         ]
-        cut = [there[first : first + self.at_once] for first in range(0, len(there), self.at_once)]
+        cut = batches(there, self.at_once)
         prepared = ((self.prepare([image for _, _, image in batch]),) for batch in cut)
         for batch, (found,) in zip(cut, run_each(self.engine, prepared), strict=True):
             # [frames, grid * grid, d_v], row by row of the picture

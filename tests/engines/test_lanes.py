@@ -1,7 +1,7 @@
 """Runs side by side: in order, as many at once as the engine takes, and the same features as one after another."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -15,7 +15,7 @@ from kuaihl.engines.engine import EngineKind, GraphName, Precision
 from kuaihl.engines.lanes import run_each
 from kuaihl.engines.onnx_engine import OnnxEngine
 from kuaihl.engines.onnx_export import export_onnx
-from kuaihl.engines.text_encoder import TextEncoder, TextTokenizer
+from kuaihl.engines.text_encoder import TEXTS_AHEAD, Row, TextEncoder, TextTokenizer
 from kuaihl.engines.vision_encoder import VisionEncoder, VisionSettings
 
 LONGEST_WAIT = 20.0  # seconds, for a run that is to go on beside another
@@ -107,3 +107,27 @@ def test_texts_of_any_length_are_read_in_lanes_as_in_one() -> None:
     np.testing.assert_allclose(many, one, atol=2e-3)
     assert not one[0].any()
     assert len(np.unique(one.round(2), axis=0)) == len(pairs)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_the_words_of_a_whole_data_set_are_not_looked_up_at_once(lanes: int) -> None:
+    torch.manual_seed(0)
+    words, engine, ahead = nn.Embedding(9, 4), Doubling(lanes), []
+
+    class Watched(TextEncoder):
+        def prepare(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
+            ahead.append(len(rows))
+            return super().prepare(rows)
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        most.append(sum(ahead) - sum(done))
+        done.append(len(inputs[0]))
+        return (inputs[0][:, 0],)
+
+    done: list[int] = []
+    most: list[int] = []
+    engine.run = run  # type: ignore[method-assign]
+    tokenizer = TextTokenizer(ids=lambda text: [len(text)], start=1, end=2, padding=0)
+    found = Watched(engine, words, tokenizer, width=4).encode_clean([("ab", "")] * 500)
+    assert len(found) == sum(done) == 500
+    assert max(most) <= TEXTS_AHEAD
