@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kuaihl.engines.onnx_engine import OnnxEngine
+
 if TYPE_CHECKING:
     import onnx
 
@@ -48,25 +50,19 @@ def mean_shifts(
     model: "onnx.ModelProto", quantised: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]
 ) -> "dict[str, NDArray[np.float64]]":
     """What to add to the bias [C] of each quantised convolution that has one, by the convolution's name."""
-    import onnxruntime
-
     twin, names = beside(model, quantised)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # scales that no convolution needs are there, too
-    session = onnxruntime.InferenceSession(twin.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    ports = [port.name for port in model.graph.input]
+    engine = OnnxEngine(twin.SerializeToString(), "float and quantised convolutions")
     sums = {name: np.zeros(()) for name in names}
     for run in real:
-        given = {port: tensor.numpy() for port, tensor in zip(ports, run, strict=True)}
-        for name, shift in zip(names, session.run(list(names.values()), given), strict=True):
-            sums[name] = sums[name] + shift * len(run[0])
+        for name, shift in zip(names, engine.run(*run), strict=True):
+            sums[name] = sums[name] + shift.numpy() * len(run[0])
     return {name: total / sum(len(run[0]) for run in real) for name, total in sums.items()}
 
 
-def beside(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onnx.ModelProto, dict[str, str]]":
+def beside(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onnx.ModelProto, list[str]]":
     """`model` with a quantised twin beside each convolution, fed with what that is fed with.
 
-    Its outputs are how much larger a float convolution's mean [C] is than its twin's; their names, by convolution.
+    Its outputs are how much larger a float convolution's mean [C] is than its twin's; whose each is, by name.
     """
     import onnx
 
@@ -83,7 +79,7 @@ def beside(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onn
     whole.graph.initializer.append(places)
     scaled = {node.output[0] for node in quantised.graph.node if node.op_type == "DequantizeLinear"}
     own = {node.name: node.output[0] for node in model.graph.node if node.op_type == "Conv"}
-    names: dict[str, str] = {}
+    names: list[str] = []
     for node in quantised.graph.node:
         is_twin = node.op_type == "Conv" and len(node.input) == 3 and node.input[1] in scaled
         if not is_twin and node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
@@ -100,5 +96,5 @@ def beside(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onn
             whole.graph.node.append(onnx.helper.make_node("Sub", [own[node.name], copy.output[0]], [apart]))
             whole.graph.node.append(onnx.helper.make_node("ReduceMean", [apart, places.name], [mean], keepdims=0))
             whole.graph.output.append(onnx.ValueInfoProto(name=mean))
-            names[node.name] = mean
+            names.append(node.name)
     return whole, names

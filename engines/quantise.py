@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kuaihl.engines.bias_correction import corrected
+from kuaihl.engines.onnx_engine import OnnxEngine
 from kuaihl.engines.onnx_export import quiet
 from kuaihl.models.errors import UsageError
 
@@ -81,18 +82,15 @@ def largest_values(
 ) -> "dict[str, NDArray[np.float32]]":
     """The largest magnitude [K] of every channel of the tensors `names` [..., K], over real runs."""
     import onnx
-    import onnxruntime
 
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
-    inputs = [port.name for port in model.graph.input]
+    engine = OnnxEngine(probe.SerializeToString(), "what goes into products")
     found: dict[str, NDArray[np.float32]] = {}
     for run in real[-MOST_PROBED:]:
-        given = {name: tensor.numpy() for name, tensor in zip(inputs, run, strict=True)}
-        for name, values in zip(names, session.run(names, given), strict=True):
-            largest = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
+        for name, values in zip(names, engine.run(*run)[len(model.graph.output) :], strict=True):
+            largest = values.abs().flatten(0, -2).amax(dim=0).numpy()
             found[name] = np.maximum(found.get(name, largest), largest)
     return found
 
