@@ -16,7 +16,7 @@ from kuaihl.engines.weights import cache_folder
 from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError
 
-FACTS_FORMAT = 1
+FACTS_FORMAT = 2  # one more where a graph takes or gives something else than before
 ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
 
 
@@ -34,6 +34,8 @@ class CompiledFacts:
     sha256: str  # of the file
     source_sha256: str  # of the weights in it
     made_with: Mapping[str, str]  # packages and their versions
+    inputs: tuple[str, ...]  # names, in the order of the graph's ports, which TensorRT need not keep
+    outputs: tuple[str, ...]
     sizes: Mapping[str, tuple[int, int, int]]  # of what varies: least, usual, most (TensorRT's profile)
     parity: Mapping[str, float] = field(default_factory=dict)  # against torch in fp32, when it was written
     onnx_sha256: str = ""  # TensorRT: of the ONNX file it was built from
@@ -99,6 +101,7 @@ def read_facts(file: Path) -> CompiledFacts:
         found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
         if found.pop("format") != FACTS_FORMAT:
             raise ModelError(f"{beside}: of another version of kuaihl; export the bundle again")
+        found |= {ports: tuple(found[ports]) for ports in ("inputs", "outputs")}
         found["sizes"] = {name: tuple(sizes) for name, sizes in found["sizes"].items()}
         facts = CompiledFacts(**found)
         if not (isinstance(facts.sha256, str) and isinstance(facts.source_sha256, str)):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from kuaihl.engines.compiled import (
     write_compiled,
 )
 from kuaihl.engines.engine import GRAPH_NAMES, Engine, EngineKind, GraphName, Precision, precision_of
-from kuaihl.engines.graphs import Graph, window_graph
+from kuaihl.engines.graphs import Graph, Step, window_graph
 from kuaihl.engines.onnx_export import Inputs, export_onnx, parity
 from kuaihl.engines.profiles import load_encoders, profile_named
 from kuaihl.engines.quantise import quantise
@@ -94,18 +94,17 @@ def exportable_graphs(
     if shown:  # some recordings have few words in them
         encoders.text.encode(*map(list, zip(*written_words(WORDS), strict=True)))
     graphs = {name: ExportableGraph(graph, source, run.runs) for name, (graph, source, run) in found.items()}
-    window = window_graph(bundle.streaming_network())
-    return graphs | {
-        "window": ExportableGraph(window, bundle.head_sha256, windows(graphs["step"].real, bundle.dims.window))
-    }
+    window = window_graph(cast(Step, graphs["step"].graph.module).network)
+    return graphs | {"window": ExportableGraph(window, bundle.head_sha256, windows(graphs["step"], bundle.dims.window))}
 
 
-def windows(steps: Sequence[Inputs], length: int) -> list[Inputs]:
+def windows(step: ExportableGraph, length: int) -> list[Inputs]:
     """The look-back window at the end of a stream, out of its steps' inputs; what is missing in front is padding."""
-    visual, text = (torch.cat([inputs[part] for inputs in steps[-length:]]) for part in (0, 1))
+    place = step.graph.input_names.index
+    visual, text = (torch.cat([run[place(name)] for run in step.real[-length:]]) for name in ("visual", "text"))
     missing = length - len(visual)
     padded = [torch.cat([part.new_zeros(missing, *part.shape[1:]), part]).unsqueeze(0) for part in (visual, text)]
-    return [(*padded, steps[-1][4], (torch.arange(length) >= missing).unsqueeze(0))]
+    return [(*padded, step.real[-1][place("streamer")], (torch.arange(length) >= missing).unsqueeze(0))]
 
 
 def export_graphs(
@@ -174,6 +173,8 @@ def exported(
         sha256="",
         source_sha256=exportable.source,
         made_with={name: version(name) for name in MADE_WITH},
+        inputs=graph.input_names,
+        outputs=graph.outputs,
         sizes={name: (sizes.least, sizes.usual, sizes.most) for name, sizes in graph.ranges.items()},
         parity=parity(graph, model, precision, exportable.real[-MOST_COMPARED:]),
     )

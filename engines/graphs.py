@@ -57,6 +57,11 @@ class Graph:
     outputs: tuple[str, ...]
     ranges: Mapping[str, Range]  # of every size that varies
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Of the ports, in order."""
+        return tuple(port.name for port in self.inputs)
+
 
 ROOMS = Range(1, 64, 1024)
 FRAMES = Range(1, 3, 48)
@@ -70,7 +75,7 @@ class Step(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         return self.network.newest(*tensors)
 
 
@@ -135,11 +140,13 @@ def step_graph(network: "KuaiHL") -> Graph:
             Port("visual", torch.float32, ("rooms", dims.patches, dims.visual_width)),
             Port("text", torch.float32, ("rooms", dims.text_width)),
             Port("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
+            Port("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
+            Port("weights", torch.float32, ("rooms", dims.heads, dims.window)),
             Port("latents", torch.float32, ("rooms", dims.window, dims.width)),
             Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
             Port("position", torch.int64, ("rooms",), most=1_000),
         ),
-        ("score", "newest_tokens", "newest_latent"),
+        ("score", "newest_tokens", "newest_mean", "newest_weight", "newest_latent"),
         {"rooms": ROOMS},
     )
 

@@ -52,7 +52,7 @@ def export_onnx(graph: Graph, precision: Precision) -> "onnx.ModelProto":
             InPrecision(graph.module, precision).eval(),
             random_inputs(graph, EXAMPLE_SIZES, seed=0),
             dynamo=True,
-            input_names=[port.name for port in graph.inputs],
+            input_names=graph.input_names,
             output_names=list(graph.outputs),
             # What takes its tensors as *inputs has one argument, the tuple of them.
             dynamic_shapes=(shapes,),

@@ -94,8 +94,8 @@ class StreamingScorer:
     def score(self, segment: EncodedSegment) -> ScoredSegment:
         """Take in one more segment. Raises ModelError where its features are not what the head was trained on."""
         visual, text = self._features(segment)
-        score, tokens, latent = self.step.run(visual, text, *self._memory.inputs())
-        self._memory.push(tokens, latent)
+        score, *kept = self.step.run(visual, text, *self._memory.inputs())
+        self._memory.push(*kept)
         self._gaps = (*self._gaps, segment.gap)[-self.bundle.dims.window :]
         return ScoredSegment(
             segment=segment.index,

@@ -184,6 +184,8 @@ def compile_graph(
         sha256=hashlib.sha256(engine).hexdigest(),
         source_sha256=origin.source_sha256,
         made_with={kind: tensorrt.version},
+        inputs=graph.input_names,
+        outputs=graph.outputs,
         sizes={name: (sizes.least, sizes.usual, sizes.most) for name, sizes in graph.ranges.items()},
         onnx_sha256=origin.sha256,
         gpu=gpu.name if gpu and gpu.capability == target else "",

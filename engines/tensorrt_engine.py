@@ -4,7 +4,7 @@ TensorRT runs on a stream of the engine's own, which waits for the caller's curr
 turn: on the default stream TensorRT would stop the whole device at every call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,6 @@ from kuaihl.models.errors import ModelError
 
 Shapes = tuple[tuple[int, ...], ...]
 
-# In the order of each graph's ports, which a compiled engine need not keep.
-PORTS: dict[GraphName, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "step": (
-        ("visual", "text", "tokens", "latents", "streamer", "position"),
-        ("score", "newest_tokens", "newest_latent"),
-    ),
-    "window": (("visual", "text", "streamer", "valid"), ("scores",)),
-    "vision": (("images",), ("visual",)),
-    "text": (("words", "types", "mask"), ("text",)),
-}
 TORCH_TYPES = {
     "FLOAT": torch.float32,
     "HALF": torch.float16,
@@ -63,14 +53,17 @@ class TensorRtEngine:
     def __init__(
         self,
         content: bytes,
-        graph: GraphName,
+        ports: tuple[Sequence[str], Sequence[str]],
         kind: TensorRtKind,
         precision: Precision,
         device: str | torch.device = "cuda",
         label: str = "engine",
         cuda_graphs: bool = True,
     ) -> None:
-        """Load an engine; `label` is what errors call it. Raises ModelError where TensorRT cannot."""
+        """Load an engine; `ports` are its graph's inputs and outputs, `label` is what errors call it.
+
+        Raises ModelError where TensorRT cannot, or where the engine has other ports.
+        """
         self.kind: EngineKind = kind
         self.precision: Precision = precision
         self.label, self.tensorrt, self.cuda_graphs = label, load_tensorrt(kind), cuda_graphs
@@ -78,7 +71,7 @@ class TensorRtEngine:
         self.device = self.stream.device
         with torch.cuda.device(self.device):
             self.runtime, self.engine = deserialise(self.tensorrt, content, label)
-            self.read_ports(graph)
+            self.read_ports(*ports)
             # One scratch memory for all contexts: they run one after another. Sized for the largest shapes.
             size = max(int(self.engine.device_memory_size_v2), 256)
             self.scratch = torch.empty(size, dtype=torch.uint8, device=self.device)
@@ -89,12 +82,14 @@ class TensorRtEngine:
         self.times = 0  # that it has come in a row
         self.fixed: dict[Shapes, FixedCall] = {}  # the one used longest ago first
 
-    def read_ports(self, graph: GraphName) -> None:
-        """Names, types and bounds of inputs and outputs. Raises ModelError for an engine of another graph."""
-        inputs, self.output_names = PORTS[graph]
+    def read_ports(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Names, types and bounds of inputs and outputs."""
+        self.output_names = tuple(outputs)
         there = {self.engine.get_tensor_name(index) for index in range(self.engine.num_io_tensors)}
-        if not there <= {*inputs, *self.output_names} or not set(self.output_names) <= there:
-            raise ModelError(f"{self.label}: its ports are {', '.join(sorted(there))}, not those of a {graph} graph")
+        if not there <= {*inputs, *outputs} or not set(outputs) <= there:
+            raise ModelError(
+                f"{self.label}: its ports are {', '.join(sorted(there))}, not {', '.join([*inputs, *outputs])}"
+            )
         # The builder may leave out an input that the network does not read.
         self.inputs = [(place, name) for place, name in enumerate(inputs) if name in there]
         self.types = {name: TORCH_TYPES[self.engine.get_tensor_dtype(name).name] for name in there}
@@ -259,6 +254,6 @@ def open_tensorrt(
         machine = this_machine(kind, device)
         file = fitting_engine(files, precision, machine, bundle)
         content, facts = read_compiled(file, source, rebuild_command(bundle, kind, precision, machine.gpu))
-        return TensorRtEngine(content, graph, kind, facts.precision, device, str(file))
+        return TensorRtEngine(content, (facts.inputs, facts.outputs), kind, facts.precision, device, str(file))
 
     return open_engine

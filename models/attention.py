@@ -4,11 +4,14 @@ Order is told by a learned bias on the logits, one a head and segment distance (
 absolute position, so the same weights serve a window of 20, a whole room, and a stream that never ends.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from kuaihl.models.partial_attention import HIDDEN, PartialAttention, attend, attend_all, merged, pooled
 
 
 class WindowedAttention(nn.Module):
@@ -51,33 +54,59 @@ class WindowedAttention(nn.Module):
             blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), bias))
         return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
 
-    def newest(self, query: Tensor, own: Tensor, ring: Tensor, distance: Tensor) -> Tensor:
-        """From the newest segment's query [B, 1, d] to the timeless tokens, its `own`, and those of the n before.
+    def newest(
+        self, query: Tensor, own: Tensor, ring: Tensor, distance: Tensor, timeless: Tensor | None = None
+    ) -> Tensor:
+        """From the newest segment's query [B, 1, d] to the timeless token, its `own`, and those of the n before.
 
-        `own` [B, timeless + T, d] has the timeless ones first; `ring` [B, n, T, d] is in any order, `distance` [B, n]
-        says how far back each of its segments is, n for those out of sight. The result is that of `forward`, without
-        keys and values: q (W_k e) = (W_k^T q) e and sum_j a_j (W_v e_j) = W_v (sum_j a_j e_j), so a stream keeps its
-        tokens alone, once for all layers, and a step projects one query in place of all that it has not seen before.
+        `timeless` is [B, 1, d], `own` [B, T, d]; `ring` [B, n, T, d] is in any order, `distance` [B, n] says how far
+        back each of its segments is, n for those out of sight. The result is that of `forward`, without keys and
+        values: q (W_k e) = (W_k^T q) e and sum_j a_j (W_v e_j) = W_v (sum_j a_j e_j), so a stream keeps its tokens
+        alone, once for all layers, and a step projects one query in place of all that it has not seen before.
         """
+        asked = self._asked(query)
+        bias = self._ring_bias(distance).unsqueeze(-1).expand(-1, -1, -1, self.tokens).flatten(2)  # [B, h, n*T]
+        parts = [self._here(attend(asked, own)), attend_all(asked, ring.flatten(1, 2), bias)]
+        return self._told(parts if timeless is None else [*parts, self._timeless(asked, timeless)])
+
+    def newest_of_means(
+        self, query: Tensor, own: Tensor, means: Tensor, weights: Tensor, distance: Tensor, timeless: Tensor
+    ) -> tuple[Tensor, PartialAttention]:
+        """`newest` where the query is the same for every segment: of each of the n before, its part in place of tokens.
+
+        `means` [B, h, n, d] and `weights` [B, h, n] are such parts as were returned for them, beside the result.
+        """
+        asked = self._asked(query)
+        added = attend(asked, own)
+        before = pooled(weights + self._ring_bias(distance), means)
+        return self._told([self._here(added), before, self._timeless(asked, timeless)]), added
+
+    def _asked(self, query: Tensor) -> Tensor:
+        """W_k^T of a query [B, 1, d]: what each head looks for among tokens, scaled, [B, h, d]."""
         rooms, _, width = query.shape
-        to_keys, to_values = self.key_value.weight.view(2, self.heads, -1, width)  # [h, d_h, d] each
+        to_keys = self.key_value.weight.view(2, self.heads, -1, width)[0]  # [h, d_h, d]
         heads = self.query(query).view(rooms, self.heads, -1).transpose(0, 1)  # [h, B, d_h]
-        asked = (heads @ to_keys).transpose(0, 1) * heads.shape[-1] ** -0.5  # [B, h, d]
-        before = (asked @ ring.flatten(1, 2).mT).unflatten(2, ring.shape[1:3])  # [B, h, n, T]
-        before = (before + self._ring_bias(distance).unsqueeze(-1)).flatten(2)
-        bias = self.distance_bias[:, :1].expand(-1, self.tokens)
-        if self.timeless_bias is not None:
-            bias = torch.cat([self.timeless_bias, bias], dim=1)
-        shares = torch.cat([asked @ own.mT + bias, before], dim=2).softmax(dim=2)  # [B, h, timeless + T + n*T]
-        first = own.shape[1]
-        mixed = shares[:, :, :first] @ own + shares[:, :, first:] @ ring.flatten(1, 2)  # [B, h, d]
+        return cast(Tensor, (heads @ to_keys).transpose(0, 1) * heads.shape[-1] ** -0.5)
+
+    def _told(self, parts: Sequence[PartialAttention]) -> Tensor:
+        """The output [B, 1, d] for what was seen in parts."""
+        mixed = merged(parts)  # [B, h, d]
+        to_values = self.key_value.weight.view(2, self.heads, -1, mixed.shape[-1])[1]
         valued = mixed.transpose(0, 1) @ to_values.mT  # [h, B, d_h]
         return cast(Tensor, self.out(valued.transpose(0, 1).flatten(1).unsqueeze(1)))
 
+    def _here(self, part: PartialAttention) -> PartialAttention:
+        """A segment's part, seen from that segment."""
+        return PartialAttention(part.mean, part.weight + self.distance_bias[:, 0])
+
+    def _timeless(self, asked: Tensor, token: Tensor) -> PartialAttention:
+        assert self.timeless_bias is not None
+        return PartialAttention(token, (asked @ token.mT + self.timeless_bias).squeeze(-1))
+
     def _ring_bias(self, distance: Tensor) -> Tensor:
-        """The learned bias [B, h, n] of segments at `distance` [B, n]; -inf from n on."""
-        unseen = torch.full_like(self.distance_bias[:, :1], float("-inf"))
-        return torch.cat([self.distance_bias, unseen], dim=1).T[distance].mT
+        """The learned bias [B, h, n] of segments at `distance` [B, n]; those at n are hidden."""
+        unseen = torch.full_like(self.distance_bias[:, :1], HIDDEN)
+        return torch.cat([self.distance_bias, unseen], dim=1)[:, distance].transpose(0, 1)
 
     def _attend(self, queries: Tensor, memory: Tensor, bias: Tensor) -> Tensor:
         """From queries [B, Q, d] to the memory of W segments, with `bias` [B or 1, h, Q, W] on the logits."""

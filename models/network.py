@@ -92,22 +92,31 @@ class KuaiHL(nn.Module):
 
     def step(self, state: StreamState, visual: Tensor, text: Tensor) -> Tensor:
         """Scores [B] in (0, 1) after one more segment: `visual` [B, P, d_v], `text` [B, d_t]; `state` moves on."""
-        scores, tokens, latents = self.newest(visual, text, *state.inputs())
-        state.push(tokens, latents)
+        scores, *kept = self.newest(visual, text, *state.inputs())
+        state.push(*kept)
         return scores
 
     def newest(
-        self, visual: Tensor, text: Tensor, tokens: Tensor, latents: Tensor, streamer: Tensor, position: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        visual: Tensor,
+        text: Tensor,
+        tokens: Tensor,
+        means: Tensor,
+        weights: Tensor,
+        latents: Tensor,
+        streamer: Tensor,
+        position: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """A step as a function of tensors alone, which can be exported: the newest segment and a `StreamState`'s parts.
 
-        Gives scores [B] and what the state is to keep of this segment: tokens [B, T, d] and a latent [B, d].
+        Gives scores [B] and what the state is to keep of this segment, in the order of `StreamState.push`.
         """
         distance = ring_distance(position, self.dims.window)
-        added = self.embed(visual.unsqueeze(1), text.unsqueeze(1)).squeeze(1)  # [B, T, d]
-        latent = self.streamer_vector(streamer).unsqueeze(1)  # [B, 1, d]
-        own = torch.cat([latent, added], dim=1)  # [B, 1 + T, d]
-        for layer in self.perceiver:
-            latent = cast(PerceiverLayer, layer).newest(latent, own, tokens, distance)
+        own = self.embed(visual.unsqueeze(1), text.unsqueeze(1)).squeeze(1)  # [B, T, d]
+        u = self.streamer_vector(streamer).unsqueeze(1)  # [B, 1, d]
+        first, *others = (cast(PerceiverLayer, layer) for layer in self.perceiver)
+        latent, part = first.newest_of_means(u, own, means, weights, distance)
+        for layer in others:
+            latent = layer.newest(latent, own, tokens, distance, u)
         logit, kept = self.decoder.newest(latent, latents, distance)
-        return torch.sigmoid(logit).squeeze(1), added, kept.squeeze(1)
+        return torch.sigmoid(logit).squeeze(1), own, part.mean, part.weight, kept.squeeze(1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kuaihl.models.attention import WindowedAttention, feed_forward
 from kuaihl.models.network_dims import NetworkDims
+from kuaihl.models.partial_attention import PartialAttention
 
 
 class PerceiverLayer(nn.Module):
@@ -29,9 +30,16 @@ class PerceiverLayer(nn.Module):
         memory = self.attention.keys_and_values(tokens)
         return self._mix(latents, self.attention(self.norm(latents), memory, valid))
 
-    def newest(self, latent: Tensor, own: Tensor, ring: Tensor, distance: Tensor) -> Tensor:
-        """The same for the newest segment alone: latent [B, 1, d]; the others as in `WindowedAttention.newest`."""
-        return self._mix(latent, self.attention.newest(self.norm(latent), own, ring, distance))
+    def newest(self, latent: Tensor, own: Tensor, ring: Tensor, distance: Tensor, streamer: Tensor) -> Tensor:
+        """The same for the newest segment alone: latent and `streamer` [B, 1, d], the others as the attention's."""
+        return self._mix(latent, self.attention.newest(self.norm(latent), own, ring, distance, streamer))
+
+    def newest_of_means(
+        self, latent: Tensor, own: Tensor, means: Tensor, weights: Tensor, distance: Tensor
+    ) -> tuple[Tensor, PartialAttention]:
+        """The same in the first layer, whose every latent is the streamer's vector."""
+        seen, part = self.attention.newest_of_means(self.norm(latent), own, means, weights, distance, latent)
+        return self._mix(latent, seen), part
 
     def _mix(self, latents: Tensor, seen: Tensor) -> Tensor:
         latents = latents + self.dropout(seen)

@@ -1,7 +1,8 @@
 """All that the network remembers of a batch of streams: tokens and latents of the last n segments, nothing older.
 
 They lie in rings: segment i in slot i mod n, so that a step writes one slot and moves nothing. Keys and values are not
-kept, since attention can do without them (`WindowedAttention.newest`): the state is a sixth of theirs.
+kept, since attention can do without them (`WindowedAttention.newest`): the state is less than a quarter of theirs. What
+the first layer makes of a segment is: all its latents are the streamer's vector, and it never reads those tokens again.
 """
 
 from dataclasses import dataclass, fields
@@ -14,7 +15,7 @@ from torch import Tensor
 from kuaihl.models.errors import ModelError
 from kuaihl.models.network_dims import NetworkDims
 
-STATE_FORMAT = 2
+STATE_FORMAT = 3
 
 
 @dataclass
@@ -22,20 +23,24 @@ class StreamState:
     """State of B streams, which may be of any age each. Its size never changes, however long the streams."""
 
     tokens: Tensor  # [B, n, T, d], as `KuaiHL.embed` makes them
+    means: Tensor  # [B, h, n, d], of each segment's tokens in the first layer's attention
+    weights: Tensor  # [B, h, n], and how much they weigh there
     latents: Tensor  # [B, n, d], as the decoder's attention reads them
     streamer: Tensor  # [B] indices, or histories [B, history_width]
     position: Tensor  # [B] int64: segments seen so far
 
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def inputs(self) -> tuple[Tensor, ...]:
         """The parts in the order in which `KuaiHL.newest` and every engine take them."""
-        return self.tokens, self.latents, self.streamer, self.position
+        return self.tokens, self.means, self.weights, self.latents, self.streamer, self.position
 
-    def push(self, tokens: Tensor, latents: Tensor) -> None:
-        """Keep `tokens` [B, T, d] and `latents` [B, d] of one more segment, in place of the oldest one's."""
-        rows = torch.arange(len(self.position), device=self.position.device)
+    def push(self, tokens: Tensor, mean: Tensor, weight: Tensor, latents: Tensor) -> None:
+        """Keep one more segment in place of the oldest: `tokens` [B, T, d], `mean` [B, h, d], and so on."""
+        rooms = torch.arange(len(self.position), device=self.position.device)
         slot = self.position % self.latents.shape[1]
-        self.tokens[rows, slot] = tokens
-        self.latents[rows, slot] = latents
+        self.tokens[rooms, slot] = tokens
+        self.means[rooms, :, slot] = mean
+        self.weights[rooms, :, slot] = weight
+        self.latents[rooms, slot] = latents
         self.position += 1
 
     def tensors(self) -> dict[str, Tensor]:
@@ -81,6 +86,8 @@ def start_streams(dims: NetworkDims, streamer: Tensor) -> StreamState:
     rooms = len(streamer)
     return StreamState(
         tokens=torch.zeros(rooms, dims.window, dims.tokens, dims.width, device=streamer.device),
+        means=torch.zeros(rooms, dims.heads, dims.window, dims.width, device=streamer.device),
+        weights=torch.zeros(rooms, dims.heads, dims.window, device=streamer.device),
         latents=torch.zeros(rooms, dims.window, dims.width, device=streamer.device),
         streamer=streamer,
         position=torch.zeros(rooms, dtype=torch.int64, device=streamer.device),

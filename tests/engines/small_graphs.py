@@ -45,6 +45,8 @@ def write_onnx(bundle: Path, graph: Graph, precision: Precision = "fp32") -> Pat
         sha256=hashlib.sha256(content).hexdigest(),
         source_sha256=SOURCES[graph.name],
         made_with={"torch": torch.__version__},
+        inputs=graph.input_names,
+        outputs=graph.outputs,
         sizes={name: (sizes.least, sizes.usual, sizes.most) for name, sizes in graph.ranges.items()},
     )
     file = onnx_file(bundle, graph.name, precision)

@@ -61,6 +61,8 @@ def write_step(bundle: Bundle, content: bytes) -> Path:
         sha256=hashlib.sha256(content).hexdigest(),
         source_sha256=bundle.head_sha256,
         made_with={"torch": torch.__version__},
+        inputs=(),
+        outputs=(),
         sizes={"rooms": (1, 64, 1024)},
     )
     path = onnx_file(compiled_folder(bundle), "step", "fp32")
@@ -140,7 +142,7 @@ def test_a_graph_of_other_weights_names_both(bundle: Bundle, file: Path, tmp_pat
         lambda text: text[: len(text) // 2],
         lambda text: "[]",
         lambda text: "",
-        lambda text: '{"format": 1}',
+        lambda text: '{"format": 2}',
         lambda text: json.dumps(json.loads(text) | {"sha256": 5}),
         lambda text: json.dumps(json.loads(text) | {"source_sha256": None}),
     ],
@@ -154,7 +156,7 @@ def test_facts_that_are_none_are_refused_in_one_line(bundle: Bundle, file: Path,
 
 def test_facts_of_another_format_are_refused(bundle: Bundle, file: Path) -> None:
     beside = facts_file(file)
-    beside.write_text(json.dumps(json.loads(beside.read_text()) | {"format": 2}))
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {"format": 1}))
     assert refused(bundle) == f"{beside}: of another version of kuaihl; export the bundle again"
 
 

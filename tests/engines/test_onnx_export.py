@@ -105,8 +105,8 @@ def stepped(visual: Tensor, text: Tensor, joined: tuple[int, ...]) -> tuple[Tens
                     state.position[room] = 0
         with torch.no_grad():
             torches.append(network.step(whole, visual[:, segment], text[:, segment]))
-        score, tokens, latent = engine.run(visual[:, segment], text[:, segment], *sliced.inputs())
-        sliced.push(tokens, latent)
+        score, *kept = engine.run(visual[:, segment], text[:, segment], *sliced.inputs())
+        sliced.push(*kept)
         onnxes.append(score)
     return torch.stack(torches), torch.stack(onnxes)
 

@@ -131,6 +131,7 @@ def test_an_engine_lies_in_the_bundle_with_its_facts(bundle: Path) -> None:
     assert (facts.graph, facts.kind, facts.precision) == ("step", "tensorrt-rtx", "fp32")
     assert (facts.compute_capability, facts.tensorrt) == ("8.6", version)
     assert facts.sizes == {"rooms": (1, 64, 1024)}
+    assert (facts.inputs[0], facts.outputs[0]) == ("visual", "score")
 
 
 def test_an_onnx_file_that_is_not_what_its_facts_say_is_not_compiled(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def write_engine(
         sha256=hashlib.sha256(content).hexdigest(),
         source_sha256=SOURCES[graph],
         made_with={kind: version},
+        inputs=(),
+        outputs=(),
         sizes={"rooms": (1, 64, 1024)},
         gpu=gpu,
         compute_capability=capability,

@@ -36,7 +36,7 @@ def test_a_later_segment_never_changes_an_earlier_score(segments: int) -> None:
 
 
 @pytest.mark.parametrize("dims", [SMALL, EDGE_DIMS], ids=["small", "edge"])
-def test_steps_with_cached_keys_give_the_scores_of_the_whole_sequence(dims: NetworkDims) -> None:
+def test_steps_give_the_scores_of_the_whole_sequence(dims: NetworkDims) -> None:
     network = small_network(dims) if dims is SMALL else small_network(dims, streamers=4)
     visual, text = stream(dims, 66, rooms=2)
     streamer = torch.tensor([0, 3])

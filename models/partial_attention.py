@@ -1,0 +1,59 @@
+"""Attention in parts: what a query makes of some tokens, and how much they weigh beside others.
+
+A softmax over many tokens is a softmax over parts of them: each part's mean under its own softmax, weighed by the
+logarithm of its sum of exponentials. So what never changes is computed once, and nothing is copied to stand in one row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+HIDDEN = -3e4  # a logit that is none beside others, in float16, too; -inf would leave a part that is all hidden NaN
+
+
+@dataclass(frozen=True)
+class PartialAttention:
+    """Of h heads' queries to one part of what they see."""
+
+    mean: Tensor  # [B, h, d] of the part's tokens, [B, 1, d] where that is one token
+    weight: Tensor  # [B, h], log of the sum of exp(logit)
+
+
+def attend(asked: Tensor, tokens: Tensor, bias: Tensor | None = None) -> PartialAttention:
+    """What queries `asked` [B, h, d], scaled, make of `tokens` [B, N, d]; `bias` [B, h, N] is on the logits."""
+    logits = asked @ tokens.mT
+    return pooled(logits if bias is None else logits + bias, tokens)
+
+
+def attend_all(asked: Tensor, tokens: Tensor, bias: Tensor) -> PartialAttention:
+    """`attend` to tokens that are many: read once on a CPU, which waits for nothing but memory."""
+    if not asked.is_cpu or torch.compiler.is_exporting():
+        return attend(asked, tokens, bias)
+    # The operator under scaled_dot_product_attention, which keeps the second of its results to itself. Heads go as
+    # queries of one head, since all read the same tokens.
+    memory = tokens.unsqueeze(1)
+    mean, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        asked.unsqueeze(1), memory, memory, attn_mask=bias.unsqueeze(1), scale=1.0
+    )
+    return PartialAttention(mean.squeeze(1), weight.squeeze(1))
+
+
+def pooled(logits: Tensor, values: Tensor) -> PartialAttention:
+    """From `logits` [B, h, N] and values [B, N, d], or [B, h, N, d] where heads have their own."""
+    most = logits.amax(dim=-1, keepdim=True)
+    shares = (logits - most).exp()
+    total = shares.sum(dim=-1, keepdim=True)  # [B, h, 1]
+    shares = shares / total
+    mean = shares @ values if values.dim() == 3 else (shares.unsqueeze(2) @ values).squeeze(2)
+    return PartialAttention(mean, (most + total.log()).squeeze(-1))
+
+
+def merged(parts: Sequence[PartialAttention]) -> Tensor:
+    """What the queries make of all parts together, [B, h, d]."""
+    shares = torch.stack([part.weight for part in parts]).softmax(dim=0).unsqueeze(-1)  # [parts, B, h, 1]
+    mixed = shares[0] * parts[0].mean
+    for share, part in zip(shares[1:], parts[1:], strict=True):
+        mixed = torch.addcmul(mixed, share, part.mean)
+    return mixed
