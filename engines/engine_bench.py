@@ -13,7 +13,7 @@ from kuaihl.engines.compiled import NotBuiltError
 from kuaihl.engines.engine import PRECISIONS, SCORING_GRAPHS, Engine, EngineKind, GraphName, Precision
 from kuaihl.engines.engine_choice import opener
 from kuaihl.engines.graphs import Graph
-from kuaihl.engines.lanes import run_each
+from kuaihl.engines.lanes import even_size, run_each
 from kuaihl.engines.onnx_export import random_inputs
 from kuaihl.engines.profiles import load_encoders, profile_named
 from kuaihl.engines.sample import SampleSegment, recorded_sample, score_sample, written_sample
@@ -50,7 +50,8 @@ class Contender:
     def calls(self, graph: GraphName, inputs: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
         """A batch as scoring runs it: frames and texts as many at once as this engine is quickest with."""
         whole = len(inputs[0])
-        size = {"vision": self.encoders.vision.at_once, "text": self.encoders.text.at_once}.get(graph, whole)
+        most = {"vision": self.encoders.vision.at_once, "text": self.encoders.text.at_once}.get(graph, whole)
+        size = even_size(whole, most, self.engines[graph].lanes)
         return [tuple(tensor[first : first + size] for tensor in inputs) for first in range(0, whole, size)]
 
 

@@ -21,6 +21,12 @@ def batches(items: list[Item], size: int) -> list[list[Item]]:
     return [items[first : first + size] for first in range(0, len(items), size)]
 
 
+def even_size(number: int, most: int, lanes: int) -> int:
+    """How many of `number` items a run should take, `most` or fewer, for all lanes to end at about the same time."""
+    rounds = -(-number // (most * lanes))
+    return -(-number // (rounds * lanes)) if number else most
+
+
 def run_each(engine: "Engine", calls: "Iterable[tuple[Tensor, ...]]") -> "Iterator[tuple[Tensor, ...]]":
     """The outputs of every call's inputs, in order. With one lane each is the caller's until the next is asked for."""
     if engine.lanes == 1:

@@ -14,7 +14,7 @@ from kuaihl.engines.compiled import (
     onnx_file,
     read_compiled,
 )
-from kuaihl.engines.engine import PRECISIONS, Engine, EngineKind, GraphName, OpenEngine, Precision, precision_of
+from kuaihl.engines.engine import Engine, EngineKind, GraphName, OpenEngine, Precision, precision_of
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError, UsageError, reason_of
 
@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 LONGEST_REASON = 160  # characters of what ONNX Runtime says
 # A sum and a layer norm in one take longer on a CPU than one after the other: a BERT 29% in int8, 11% in fp32.
 SLOW_ON_CPU = ("SkipLayerNormFusion",)
-# Runs on a thread each, rather than one after another on all threads. Texts in floats gain nothing: each run reads
-# 85 MB of weights; a step has all rooms in one call.
-SIDE_BY_SIDE: tuple[tuple[GraphName, Precision], ...] = (
-    *(("vision", precision) for precision in PRECISIONS),
-    ("text", "int8"),
-)
+# Runs on a thread each, rather than one after another on all threads; a step has all rooms in one call.
+SIDE_BY_SIDE: tuple[GraphName, ...] = ("vision", "text")
 
 
 class OnnxEngine:
@@ -57,8 +53,8 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # its errors come as exceptions, too
         options.intra_op_num_threads = max(1, (threads or torch.get_num_threads()) // lanes)
-        # Its threads spin while they wait for the next operator, but not beyond a run: others work beside this.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
+        # A thread that spins may hold the very core that the one it waits for would need: up to 8 ms for a step of 1.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self.session = onnxruntime.InferenceSession(
                 content,
@@ -112,7 +108,7 @@ def open_onnx(
         content, facts = read_compiled(file, source, rebuild)
         if facts.graph != graph or facts.precision != own:
             raise ModelError(f"{file}: its facts say {facts.graph} in {facts.precision}; rebuild: {rebuild}")
-        beside = device == "cpu" and (graph, own) in SIDE_BY_SIDE
+        beside = device == "cpu" and graph in SIDE_BY_SIDE
         lanes = (threads or torch.get_num_threads()) if beside else 1
         return OnnxEngine(content, str(file), own, device=device, threads=threads, lanes=lanes)
 

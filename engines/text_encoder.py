@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from kuaihl.engines.engine import Engine, OpenEngine
 from kuaihl.engines.graphs import text_graph
-from kuaihl.engines.lanes import batches, run_each
+from kuaihl.engines.lanes import batches, even_size, run_each
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import Float16
 
@@ -27,7 +27,7 @@ SPEECH_TOKENS = 100  # with the prefix, where there is one
 COMMENT_TOKENS = 97
 PAIR_TOKENS = SPEECH_TOKENS + COMMENT_TOKENS + 3  # 200, with the one at the start and one after each sentence
 MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
-TEXTS_AT_ONCE, TEXTS_AT_ONCE_IN_A_LANE = 8, 2
+TEXTS_AT_ONCE, TEXTS_AT_ONCE_IN_A_LANE = 8, 4  # what these read and write is to stay in a core's cache
 TEXTS_AHEAD = 64  # whose words are looked up before they are read: 20 MB, where all of a data set's would be gigabytes
 
 Row = tuple[list[int], list[int]]  # ids and types of one text, both empty where there is none
@@ -68,6 +68,8 @@ class TextEncoder:
         self.second_type = second_type
         self.device = torch.device(device)
         self.at_once = TEXTS_AT_ONCE_IN_A_LANE if engine.lanes > 1 else TEXTS_AT_ONCE
+        if engine.precision == "int8":
+            self.at_once = 1  # ranges are found over all texts of a run: in company a text would have another vector
 
     def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
         """What was said and the comments, in order of time, of each segment -> [B, d_t]."""
@@ -89,7 +91,7 @@ class TextEncoder:
         rows = [self.row(said, written) for said, written in pairs]
         worded = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: len(rows[i][0]))
         for some in batches(worded, TEXTS_AHEAD):
-            cut = batches(some, self.at_once)
+            cut = batches(some, even_size(len(some), self.at_once, self.engine.lanes))
             # All before the first run: torch looks words up on all threads, which spin when done.
             prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
             for batch, (pooled,) in zip(cut, run_each(self.engine, prepared), strict=True):

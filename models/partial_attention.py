@@ -37,7 +37,7 @@ def attend_all(asked: Tensor, tokens: Tensor, bias: Tensor) -> PartialAttention:
     mean, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         asked.unsqueeze(1), memory, memory, attn_mask=bias.unsqueeze(1), scale=1.0
     )
-    return PartialAttention(mean.squeeze(1), weight.squeeze(1))
+    return PartialAttention(mean.squeeze(1), weight.squeeze(1).to(mean.dtype))  # which is float32 for any queries
 
 
 def pooled(logits: Tensor, values: Tensor) -> PartialAttention:

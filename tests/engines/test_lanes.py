@@ -12,9 +12,10 @@ from small_graphs import SMALL_BERT, small_graph
 from torch import Tensor, nn
 
 from kuaihl.engines.engine import EngineKind, GraphName, Precision
-from kuaihl.engines.lanes import run_each
+from kuaihl.engines.lanes import batches, even_size, run_each
 from kuaihl.engines.onnx_engine import OnnxEngine
-from kuaihl.engines.onnx_export import export_onnx
+from kuaihl.engines.onnx_export import export_onnx, random_inputs
+from kuaihl.engines.quantise import quantise
 from kuaihl.engines.text_encoder import TEXTS_AHEAD, Row, TextEncoder, TextTokenizer
 from kuaihl.engines.vision_encoder import VisionEncoder, VisionSettings
 
@@ -66,6 +67,21 @@ def test_one_lane_is_the_callers_thread_and_makes_an_input_when_it_is_due() -> N
     assert engine.threads == {threading.get_ident()}
 
 
+@pytest.mark.parametrize(
+    ("number", "lanes", "runs"),
+    [
+        (12, 2, [3, 3, 3, 3]),  # and not 4, 4 and 4, for the last of which one lane would wait
+        (8, 2, [4, 4]),
+        (5, 1, [3, 2]),
+        (2, 2, [1, 1]),
+        (1, 2, [1]),
+        (0, 2, []),
+    ],
+)
+def test_runs_are_of_one_size_for_all_lanes(number: int, lanes: int, runs: list[int]) -> None:
+    assert [len(run) for run in batches(list(range(number)), even_size(number, 4, lanes))] == runs
+
+
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_an_error_in_a_lane_is_the_callers(lanes: int) -> None:
     with pytest.raises(ValueError, match="not a number"):
@@ -95,18 +111,30 @@ def test_pictures_are_seen_in_lanes_as_in_one() -> None:
     assert not one[1].any()
 
 
-def test_texts_of_any_length_are_read_in_lanes_as_in_one() -> None:
+def text_encoder(engine: OnnxEngine) -> TextEncoder:
     torch.manual_seed(0)
     words = nn.Embedding(SMALL_BERT.vocabulary, SMALL_BERT.width).requires_grad_(False)
     tokenizer = TextTokenizer(ids=lambda text: [ord(letter) % 90 for letter in text], start=97, end=98, padding=0)
+    return TextEncoder(engine, words, tokenizer, width=SMALL_BERT.width)
+
+
+def test_texts_of_any_length_are_read_in_lanes_as_in_one() -> None:
     pairs = [("abc" * turn, "de" * (turn % 3)) for turn in range(9)]
-    one, many = (
-        TextEncoder(engine_with("text", lanes), words, tokenizer, width=SMALL_BERT.width).encode_clean(pairs)
-        for lanes in (1, 2)
-    )
+    one, many = (text_encoder(engine_with("text", lanes)).encode_clean(pairs) for lanes in (1, 2))
     np.testing.assert_allclose(many, one, atol=2e-3)
     assert not one[0].any()
     assert len(np.unique(one.round(2), axis=0)) == len(pairs)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_text_in_int8_has_one_vector_in_whatever_company(lanes: int) -> None:
+    graph = small_graph("text")
+    model = quantise(export_onnx(graph, "fp32"), [random_inputs(graph, {"texts": 2, "length": 30}, seed=0)])
+    encoder = text_encoder(OnnxEngine(model.SerializeToString(), "text", "int8", lanes=lanes))
+    pairs = [("abcdefgh" * turn, "") for turn in range(1, 7)]
+    together = encoder.encode_clean(pairs)
+    for pair, vector in zip(pairs, together, strict=True):
+        assert np.array_equal(encoder.encode_clean([pair])[0], vector)
 
 
 @pytest.mark.parametrize("lanes", [1, 2])

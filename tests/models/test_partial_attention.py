@@ -46,6 +46,19 @@ def test_a_part_that_is_all_hidden_weighs_nothing(
     assert torch.equal(merged([seen, hidden]), seen.mean)
 
 
+@ways
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_stays_half_and_close(
+    way: Callable[[Tensor, Tensor, Tensor], PartialAttention], dtype: torch.dtype
+) -> None:
+    asked, tokens, bias = drawn(ROOMS, HEADS, WIDTH), drawn(ROOMS, 12, WIDTH, seed=1), drawn(ROOMS, HEADS, 12, seed=2)
+    whole = way(asked, tokens, bias)
+    half = way(asked.to(dtype), tokens.to(dtype), bias.to(dtype))
+    for ours, theirs in ((half.mean, whole.mean), (half.weight, whole.weight)):
+        assert ours.dtype == dtype
+        torch.testing.assert_close(ours.float(), theirs, atol=0.05, rtol=0.02)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_large_logits_neither_overflow_nor_vanish(dtype: torch.dtype) -> None:
     logits = torch.tensor([[[900.0, 900.0, HIDDEN]]], dtype=dtype)
