@@ -94,13 +94,15 @@ def write_compiled(file: Path, content: bytes, facts: CompiledFacts) -> None:
         ) from error
 
 
-def read_facts(file: Path) -> CompiledFacts:
-    """The facts beside a compiled file. Raises ModelError where there are none, or they are not facts."""
+def read_facts(file: Path, rebuild: str = "kuaihl export BUNDLE") -> CompiledFacts:
+    """The facts beside a compiled file. Raises ModelError with the command `rebuild` where there are none to read."""
     beside = facts_file(file)
     try:
         found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-        if found.pop("format") != FACTS_FORMAT:
-            raise ModelError(f"{beside}: of another version of kuaihl; export the bundle again")
+        if (written := found.pop("format")) != FACTS_FORMAT:
+            raise ModelError(
+                f"{file}: exported in format {written}, this version of kuaihl reads {FACTS_FORMAT}; rebuild: {rebuild}"
+            )
         found |= {ports: tuple(found[ports]) for ports in ("inputs", "outputs")}
         found["sizes"] = {name: tuple(sizes) for name, sizes in found["sizes"].items()}
         facts = CompiledFacts(**found)
@@ -108,9 +110,9 @@ def read_facts(file: Path) -> CompiledFacts:
             raise ValueError("hashes are texts")
         return facts
     except OSError as error:
-        raise ModelError(f"{beside}: cannot be read ({error.strerror}); export the bundle again") from error
+        raise ModelError(f"{beside}: cannot be read ({error.strerror}); rebuild: {rebuild}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(f"{beside}: does not hold a compiled file's facts; export the bundle again") from error
+        raise ModelError(f"{beside}: does not hold a compiled file's facts; rebuild: {rebuild}") from error
 
 
 def read_compiled(file: Path, source: str, rebuild: str) -> tuple[bytes, CompiledFacts]:
@@ -118,7 +120,7 @@ def read_compiled(file: Path, source: str, rebuild: str) -> tuple[bytes, Compile
 
     Raises ModelError that names the file, both sides of what does not fit, and `rebuild`, the command that mends it.
     """
-    facts = read_facts(file)
+    facts = read_facts(file, rebuild)
     if facts.source_sha256 != source:
         raise ModelError(
             f"{file}: made from weights {facts.source_sha256[:12]}, the bundle's are {source[:12]}; rebuild: {rebuild}"

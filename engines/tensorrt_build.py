@@ -172,7 +172,7 @@ def compile_graph(
     tensorrt, gpu = load_tensorrt(kind), gpu_of("cuda")
     target = capability_to_build(kind, capability, gpu)
     rebuild = f"kuaihl export {bundle} --to onnx --precision {precision}"
-    onnx, origin = read_compiled(onnx_file, read_facts(onnx_file).source_sha256, rebuild)
+    onnx, origin = read_compiled(onnx_file, read_facts(onnx_file, rebuild).source_sha256, rebuild)
     try:
         engine = build_engine(kind, onnx, profile_of(graph), (target,))
     except ModelError as error:

@@ -53,7 +53,7 @@ def fitting_engine(files: Sequence[Path], precision: Precision, machine: Machine
     Raises ModelError that names both sides and the command that rebuilds, where none fits.
     """
     rebuild = rebuild_command(bundle, machine.kind, precision, machine.gpu)
-    built = [(file, read_facts(file)) for file in files]
+    built = [(file, read_facts(file, rebuild)) for file in files]
     for file, facts in built:
         if (facts.compute_capability, facts.tensorrt) == (machine.gpu.capability, machine.version):
             return file

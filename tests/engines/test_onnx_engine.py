@@ -151,13 +151,15 @@ def test_a_graph_of_other_weights_names_both(bundle: Bundle, file: Path, tmp_pat
 def test_facts_that_are_none_are_refused_in_one_line(bundle: Bundle, file: Path, spoil: Callable[[str], str]) -> None:
     beside = facts_file(file)
     beside.write_text(spoil(beside.read_text()))
-    assert refused(bundle) == f"{beside}: does not hold a compiled file's facts; export the bundle again"
+    assert refused(bundle) == f"{beside}: does not hold a compiled file's facts; rebuild: {rebuild(bundle)}"
 
 
 def test_facts_of_another_format_are_refused(bundle: Bundle, file: Path) -> None:
     beside = facts_file(file)
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {"format": 1}))
-    assert refused(bundle) == f"{beside}: of another version of kuaihl; export the bundle again"
+    assert refused(bundle) == (
+        f"{file}: exported in format 1, this version of kuaihl reads 2; rebuild: {rebuild(bundle)}"
+    )
 
 
 def test_a_file_without_facts_is_not_finished(bundle: Bundle, file: Path) -> None:
