@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kuaihl.models.partial_attention import HIDDEN, PartialAttention, attend, attend_all, merged, pooled
+from kuaihl.models.partial_attention import HIDDEN, PartialAttention, attend, merged, pooled
 
 
 class WindowedAttention(nn.Module):
@@ -66,8 +66,8 @@ class WindowedAttention(nn.Module):
         """
         asked = self._asked(query)
         bias = self._ring_bias(distance).unsqueeze(-1).expand(-1, -1, -1, self.tokens).flatten(2)  # [B, h, n*T]
-        parts = [self._here(attend(asked, own)), attend_all(asked, ring.flatten(1, 2), bias)]
-        return self._told(parts if timeless is None else [*parts, self._timeless(asked, timeless)])
+        parts = [self._here(attend(asked, own)), attend(asked, ring.flatten(1, 2), bias)]
+        return self._told(parts if timeless is None else [*parts, attend(asked, timeless, self.timeless_bias)])
 
     def newest_of_means(
         self, query: Tensor, own: Tensor, means: Tensor, weights: Tensor, distance: Tensor, timeless: Tensor
@@ -79,7 +79,7 @@ class WindowedAttention(nn.Module):
         asked = self._asked(query)
         added = attend(asked, own)
         before = pooled(weights + self._ring_bias(distance), means)
-        return self._told([self._here(added), before, self._timeless(asked, timeless)]), added
+        return self._told([self._here(added), before, attend(asked, timeless, self.timeless_bias)]), added
 
     def _asked(self, query: Tensor) -> Tensor:
         """W_k^T of a query [B, 1, d]: what each head looks for among tokens, scaled, [B, h, d]."""
@@ -98,10 +98,6 @@ class WindowedAttention(nn.Module):
     def _here(self, part: PartialAttention) -> PartialAttention:
         """A segment's part, seen from that segment."""
         return PartialAttention(part.mean, part.weight + self.distance_bias[:, 0])
-
-    def _timeless(self, asked: Tensor, token: Tensor) -> PartialAttention:
-        assert self.timeless_bias is not None
-        return PartialAttention(token, (asked @ token.mT + self.timeless_bias).squeeze(-1))
 
     def _ring_bias(self, distance: Tensor) -> Tensor:
         """The learned bias [B, h, n] of segments at `distance` [B, n]; those at n are hidden."""

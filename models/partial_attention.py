@@ -22,20 +22,21 @@ class PartialAttention:
 
 
 def attend(asked: Tensor, tokens: Tensor, bias: Tensor | None = None) -> PartialAttention:
-    """What queries `asked` [B, h, d], scaled, make of `tokens` [B, N, d]; `bias` [B, h, N] is on the logits."""
+    """What queries `asked` [B, h, d], scaled, make of `tokens` [B, N, d]; `bias` [B or 1, h, N] is on the logits."""
+    if tokens.shape[1] > 1 and asked.is_cpu and not torch.compiler.is_exporting():
+        return fused(asked, tokens, bias)
     logits = asked @ tokens.mT
-    return pooled(logits if bias is None else logits + bias, tokens)
+    logits = logits if bias is None else logits + bias
+    return pooled(logits, tokens) if tokens.shape[1] > 1 else PartialAttention(tokens, logits.squeeze(-1))
 
 
-def attend_all(asked: Tensor, tokens: Tensor, bias: Tensor) -> PartialAttention:
-    """`attend` to tokens that are many: read once on a CPU, which waits for nothing but memory."""
-    if not asked.is_cpu or torch.compiler.is_exporting():
-        return attend(asked, tokens, bias)
+def fused(asked: Tensor, tokens: Tensor, bias: Tensor | None = None) -> PartialAttention:
+    """The same on a CPU, which reads tokens once: where they are many, it waits for nothing but memory."""
     # The operator under scaled_dot_product_attention, which keeps the second of its results to itself. Heads go as
     # queries of one head, since all read the same tokens.
     memory = tokens.unsqueeze(1)
     mean, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        asked.unsqueeze(1), memory, memory, attn_mask=bias.unsqueeze(1), scale=1.0
+        asked.unsqueeze(1), memory, memory, attn_mask=None if bias is None else bias.unsqueeze(1), scale=1.0
     )
     return PartialAttention(mean.squeeze(1), weight.squeeze(1).to(mean.dtype))  # which is float32 for any queries
 

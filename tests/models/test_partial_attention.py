@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kuaihl.models.partial_attention import HIDDEN, PartialAttention, attend, attend_all, merged, pooled
+from kuaihl.models.partial_attention import HIDDEN, PartialAttention, attend, fused, merged, pooled
 
 ROOMS, HEADS, WIDTH = 3, 2, 8
 
@@ -19,11 +19,16 @@ def at_once(asked: Tensor, tokens: Tensor, bias: Tensor) -> Tensor:
     return (asked @ tokens.mT + bias).softmax(dim=2) @ tokens
 
 
-ways = pytest.mark.parametrize("way", [attend, attend_all])
+def plain(asked: Tensor, tokens: Tensor, bias: Tensor) -> PartialAttention:
+    """What is exported, and runs on a GPU."""
+    return pooled(asked @ tokens.mT + bias, tokens)
+
+
+ways = pytest.mark.parametrize("way", [attend, plain, fused])
 
 
 @ways
-@pytest.mark.parametrize("cuts", [(4,), (1, 7, 9)])
+@pytest.mark.parametrize("cuts", [(4,), (1, 7, 9)])  # one token alone is a part, too
 def test_parts_together_are_attention_to_all(
     way: Callable[[Tensor, Tensor, Tensor], PartialAttention], cuts: tuple[int, ...]
 ) -> None:
