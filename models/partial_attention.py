@@ -17,17 +17,18 @@ HIDDEN = -3e4  # a logit that is none beside others, in float16, too; -inf would
 class PartialAttention:
     """Of h heads' queries to one part of what they see."""
 
-    mean: Tensor  # [B, h, d] of the part's tokens, [B, 1, d] where that is one token
+    mean: Tensor  # [B, h, d], of the part's tokens
     weight: Tensor  # [B, h], log of the sum of exp(logit)
 
 
 def attend(asked: Tensor, tokens: Tensor, bias: Tensor | None = None) -> PartialAttention:
     """What queries `asked` [B, h, d], scaled, make of `tokens` [B, N, d]; `bias` [B or 1, h, N] is on the logits."""
-    if tokens.shape[1] > 1 and asked.is_cpu and not torch.compiler.is_exporting():
+    alone = tokens.shape[1] == 1
+    if asked.is_cpu and not alone and not torch.compiler.is_exporting():
         return fused(asked, tokens, bias)
     logits = asked @ tokens.mT
     logits = logits if bias is None else logits + bias
-    return pooled(logits, tokens) if tokens.shape[1] > 1 else PartialAttention(tokens, logits.squeeze(-1))
+    return PartialAttention(tokens.expand_as(asked), logits.squeeze(-1)) if alone else pooled(logits, tokens)
 
 
 def fused(asked: Tensor, tokens: Tensor, bias: Tensor | None = None) -> PartialAttention:

@@ -38,6 +38,7 @@ def test_parts_together_are_attention_to_all(
         way(asked, some, some_bias)
         for some, some_bias in zip(tokens.tensor_split(cuts, 1), bias.tensor_split(cuts, 2), strict=True)
     ]
+    assert {part.mean.shape for part in parts} == {asked.shape}
     torch.testing.assert_close(merged(parts), at_once(asked, tokens, bias), atol=1e-6, rtol=1e-6)
 
 
