@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def simulate(
     """
     from kuaihl.engines.cold_start_features import feature_bank
     from kuaihl.engines.profiles import EDGE, load_encoders, profile_record
-    from kuaihl.models.simulated_set import SimulationPlan, write_simulated_set
+    from kuaihl.models.simulated_set import TAU_ABOVE, SimulationPlan, write_simulated_set
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -71,7 +71,7 @@ def simulate(
             tell=lambda _done, _rooms: bar.update(1),
         )
     reached = ceiling["next segment's true rate"]
-    tau, a_room = reached["tau"]["0.0"], reached["tau a room"]
+    tau, a_room = reached[TAU_ABOVE]["0.0"], reached["tau a room"]
     print(f"{output}: {rooms} rooms; ceiling of tau: {tau} over the test, {a_room} a room")
 
 
@@ -177,13 +177,25 @@ def info(path: Path, as_json: bool) -> None:
     print(f"label      {facts.label.name}: {facts.label.definition}")
     print(f"           from {facts.label.source}; masked under {facts.label.min_views} views")
     print(f"licence    {facts.licence or '(not given)'}")
-    for name, reached in (facts.ceiling or {}).items():
-        if isinstance(reached, dict):
-            print(f"ceiling    {name}: tau {reached['tau']['0.0']} over the test, {reached['tau a room']} a room")
+    for line in ceiling_lines(path, facts.ceiling or {}):
+        print(f"ceiling    {line}")
     print()
     columns = {name: [cell(found[name]) for found in splits.values()] for name in next(iter(splits.values()))}
     for name, cells in {"": list(splits), **columns}.items():
         print(f"{name.replace('_', ' '):<20}" + "".join(f"{text:>14}" for text in cells))
+
+
+def ceiling_lines(path: Path, ceiling: Mapping[str, Any]) -> list[str]:
+    """What label noise allows, in words; of an older set, whose taus are another measure, how to have it measured."""
+    from kuaihl.models.simulated_set import TAU_ABOVE
+
+    reached = {name: found for name, found in ceiling.items() if isinstance(found, dict)}
+    if any(TAU_ABOVE not in found for found in reached.values()):
+        return [f"stored under an earlier measure; to measure it anew: kuaihl eval --data {path}"]
+    return [
+        f"{name}: tau {found[TAU_ABOVE]['0.0']} over the test, {found['tau a room']} a room"
+        for name, found in reached.items()
+    ]
 
 
 def cell(value: float | None) -> str:

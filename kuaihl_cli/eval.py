@@ -59,13 +59,14 @@ def eval(bundles: Sequence[str], as_json: bool, **options: Any) -> None:
 
     A live room's segment has a label, its LVTR: of all impressions, the share watched for over 60 s. A model scores
     segment i+1 when segment i is over. Kendall's tau-b compares the order of the scores with the order of the
-    labels: 1 if they agree on every pair of segments, 0 if no better than chance. At Δ = 0.2 only pairs whose
-    labels differ by more than 0.2 are asked for; small differences are noise. "Over all segments" compares segments
-    of all rooms with one another, so knowing the streamers helps; "a room" compares within each room and takes the
+    labels: 1 if they agree on every pair of segments, 0 if no better than chance. At Δ = 0.2 only segments
+    whose true LVTR is above 0.2 are compared, with one another: are the good moments in order? "Over all segments"
+    compares segments of all rooms, so knowing the streamers helps; "a room" compares within each room and takes the
     mean. In brackets is where 95% of the figures fall when rooms are drawn again at random.
 
     \b
-    klive  a data set folder (kuaihl dataset): tau at Δ = 0, 0.2, 0.4, 0.6
+    klive  a data set folder (kuaihl dataset): tau of segments with a true LVTR
+           above Δ = 0, 0.2, 0.4, 0.6
     phd    testing.csv, with --features and --fps: mean average precision
     tvsum  an h5 file, with --annotations: tau and Spearman's rho with each
            annotator, after Otani et al. 2019; ydata-tvsum50.mat itself,

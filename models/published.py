@@ -1,7 +1,7 @@
 """Figures that others published, to stand beside ours: a csv in, rows that are marked as published out.
 
-The first column is `system`, the others are named as a table's columns: 0, 0.2, 0.4 and 0.6 for tau at label
-differences (Table I), or mAP, tau, rho. Cells may be empty. They were measured on other data, and without intervals.
+The first column is `system`, the others are named as a table's columns: 0, 0.2, 0.4 and 0.6 for tau above that LVTR
+(Table I), or mAP, tau, rho. Cells may be empty. They were measured on other data, and without intervals.
 """
 
 import csv
@@ -40,7 +40,7 @@ def place_of(path: Path, name: str) -> tuple[str, str]:
     try:
         return ALL, f"Δ = {float(name):g}"
     except ValueError as error:
-        raise DataError(f"{path}: column {name!r} is neither a label difference nor {', '.join(PLACES)}") from error
+        raise DataError(f"{path}: column {name!r} is neither a threshold of LVTR nor {', '.join(PLACES)}") from error
 
 
 def row_of(path: Path, line: int, cells: list[str], places: list[tuple[str, str]]) -> Row:

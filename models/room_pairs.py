@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.models.rank_correlation import smaller_by
+from kuaihl.models.rank_correlation import dense_ranks
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -19,16 +19,16 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RoomPairs:
-    """Pairs of segments whose labels differ by more than Δ, by the room of the greater label and of the smaller one."""
+    """Pairs of segments, by the room of the greater label (or score) and of the smaller one."""
 
     agreement: Floats  # [R, R], concordant − discordant
-    scores_apart: Floats  # [R, R], pairs that scores tell apart: of all pairs where Δ is 0, else of those compared
-    labels_apart: Floats  # [R, R], pairs whose labels are more than Δ apart
+    scores_apart: Floats  # [R, R], pairs whose scores differ
+    labels_apart: Floats  # [R, R], pairs whose labels differ
 
     def tau(self, draws: Floats) -> Floats:  # [B, R] -> [B]
         """Tau-b of each draw, `draws[b, r]` telling how often room r is in it.
 
-        0 where all scores are equal: they order nothing. NaN where no two labels are Δ apart.
+        0 where all scores are equal: they order nothing. NaN where all labels are equal.
         """
         return _ratio(*(((draws @ table) * draws).sum(axis=1) for table in self._tables()))
 
@@ -40,7 +40,7 @@ class RoomPairs:
         return self.agreement, self.scores_apart, self.labels_apart
 
 
-def room_pairs(scores: Sequence[Floats], labels: Sequence[Floats], min_difference: float) -> RoomPairs:
+def room_pairs(scores: Sequence[Floats], labels: Sequence[Floats]) -> RoomPairs:
     """Count the pairs of R rooms, `scores[r]` and `labels[r]` being of one length; a room may be empty.
 
     Raises ValueError for rooms of unlike lengths or values that are not finite.
@@ -52,40 +52,34 @@ def room_pairs(scores: Sequence[Floats], labels: Sequence[Floats], min_differenc
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("scores and labels must be finite")
     room = np.repeat(np.arange(len(sizes)), sizes)  # [N]
-    order = np.argsort(y, kind="stable")
-    smaller = np.empty(len(y), np.int64)  # [N], how many of the sorted labels are more than Δ below
-    smaller[order] = smaller_by(y[order], min_difference)
-    place = np.empty(len(y), np.int64)  # [N], of each in that order
-    place[order] = np.arange(len(y))
-    rank = np.unique(x, return_inverse=True)[1].astype(np.int64)  # [N], of the scores
+    x_rank, y_rank = dense_ranks(x), dense_ranks(y)  # [N]
 
     first = np.cumsum(sizes) - sizes
     tables = np.zeros((3, len(sizes), len(sizes)))
     for b in range(len(sizes)):
         own = slice(first[b], first[b] + sizes[b])
-        below = _counts_before(place[own], len(y))[smaller]  # [N], of b's labels, how many are more than Δ below
-        lower = _counts_before(rank[own], len(y))  # [N + 1], of b's scores, how many have a lower rank
-        lower, not_higher = lower[rank], lower[rank + 1]  # [N]
-        both = _both_before(rank[own], place[own])  # of b's: among the p lowest scores and the q smallest labels
+        below = _counts_before(y_rank[own], len(y))[y_rank]  # [N], how many of b's labels are smaller
+        lower = _counts_before(x_rank[own], len(x))  # [N + 1], how many of b's scores have a lower rank
+        lower, not_higher = lower[x_rank], lower[x_rank + 1]  # [N]
+        both = _both_before(x_rank[own], y_rank[own])  # of b's: among the p lowest scores and the q smallest labels
         concordant, discordant = both[lower, below], below - both[not_higher, below]
-        apart = lower if min_difference == 0 else concordant + discordant
-        for table, counts in zip(tables, (concordant - discordant, apart, below), strict=True):
+        for table, counts in zip(tables, (concordant - discordant, lower, below), strict=True):
             table[:, b] = np.bincount(room, weights=counts, minlength=len(sizes))
     return RoomPairs(*tables)
 
 
-def _counts_before(places: Integers, length: int) -> Integers:
-    """How many of `places` are below 0, 1, …, `length`."""
-    return np.concatenate([[0], np.cumsum(np.bincount(places, minlength=length))])
+def _counts_before(ranks: Integers, length: int) -> Integers:
+    """How many of `ranks` are below 0, 1, …, `length`."""
+    return np.concatenate([[0], np.cumsum(np.bincount(ranks, minlength=length))])
 
 
-def _both_before(rank: Integers, place: Integers) -> Integers:  # [m], [m] -> [m + 1, m + 1]
+def _both_before(x_rank: Integers, y_rank: Integers) -> Integers:  # [m], [m] -> [m + 1, m + 1]
     """How many of a room's segments are among both its p lowest scores and its q smallest labels."""
-    m = len(rank)
+    m = len(x_rank)
     table = np.zeros((m + 1, m + 1), np.int64)
-    by_rank, by_place = np.empty(m, np.int64), np.empty(m, np.int64)
-    by_rank[np.argsort(rank, kind="stable")] = by_place[np.argsort(place)] = np.arange(m)
-    table[by_rank + 1, by_place + 1] = 1
+    by_score, by_label = np.empty(m, np.int64), np.empty(m, np.int64)
+    by_score[np.argsort(x_rank, kind="stable")] = by_label[np.argsort(y_rank, kind="stable")] = np.arange(m)
+    table[by_score + 1, by_label + 1] = 1
     return table.cumsum(axis=0).cumsum(axis=1)
 
 

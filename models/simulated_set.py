@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.models.bundle import EncoderFacts, LabelFacts
+from kuaihl.models.evaluation import FEWEST_LABELS, THRESHOLDS, above
 from kuaihl.models.feature_bank import FeatureBank, features_of
 from kuaihl.models.features import Float16
 from kuaihl.models.klive import DataSetFacts, RoomRecord
@@ -24,8 +25,7 @@ from kuaihl.models.simulation import NOTHING, TOPICS, Room, draw_rooms, draw_str
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the rooms
 FRAMES = 3  # a segment's patches are those of its frames, one after another
 FARTHEST_SWAP = 4  # segments between two things that are said in the other order
-DIFFERENCES = (0.0, 0.2, 0.4, 0.6)  # of labels, that the paper's taus are asked at
-FEWEST_LABELS = 10  # of a room, for its own tau to count
+TAU_ABOVE = "tau above"  # a ceiling's taus by Δ; older sets hold "tau", over pairs of labels more than Δ apart
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,10 @@ def pool_frames(visual: Float16) -> Float16:  # [S, P, d_v] -> [S, FRAMES, d_v]
 
 
 def noise_ceiling(rooms: list[Room]) -> dict[str, Any]:
-    """What knowing the truth would reach: taus of the next segment's true rate with the rate counted, by Δ.
+    """What knowing the truth would reach: taus of the next segment's true rate with the rate counted.
 
-    The counted rate is a binomial draw at the true one; what lacks to 1 is the noise of that draw. Beside it the tau of
+    They are over the segments whose counted rate is above Δ, as in `evaluate`; the tau a room is that at Δ = 0. The
+    counted rate is a binomial draw at the true one; what lacks to 1 is the noise of that draw. Beside it the tau of
     the present segment's true rate: what knowing how the viewers are now, but not what comes, would reach.
     """
     contenders = {
@@ -179,19 +180,21 @@ def noise_ceiling(rooms: list[Room]) -> dict[str, Any]:
     found: dict[str, Any] = {"split": "test", "rooms": len(rooms), "labels": len(counted)}
     for name, rates in contenders.items():
         true = np.concatenate([rate[valid] for rate, (_, valid) in zip(rates, labels, strict=True)])
+        chosen = [valid & above(seen, 0.0) for seen, valid in labels]
         a_room = [
-            kendall_tau_b(rate[valid], seen[valid])
-            for rate, (seen, valid) in zip(rates, labels, strict=True)
-            if valid.sum() >= FEWEST_LABELS
+            kendall_tau_b(rate[which], seen[which])
+            for rate, (seen, _), which in zip(rates, labels, chosen, strict=True)
+            if which.sum() >= FEWEST_LABELS
         ]
         found[name] = {
-            "tau": {str(difference): tau(true, counted, difference) for difference in DIFFERENCES},
+            TAU_ABOVE: {str(threshold): tau_above(true, counted, threshold) for threshold in THRESHOLDS},
             "tau a room": round(float(np.nanmean(a_room)), 4) if a_room else None,
         }
     return found
 
 
-def tau(scores: NDArray[np.float64], labels: NDArray[np.float64], difference: float) -> float | None:
-    """Kendall's tau-b to four digits, None where no two labels are that far apart."""
-    value = kendall_tau_b(scores, labels, difference)
+def tau_above(scores: NDArray[np.float64], labels: NDArray[np.float64], threshold: float) -> float | None:
+    """Kendall's tau-b over the segments whose label is above the threshold, to four digits; None if there is none."""
+    which = above(labels, threshold)
+    value = kendall_tau_b(scores[which], labels[which])
     return round(value, 4) if np.isfinite(value) else None

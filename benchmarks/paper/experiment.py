@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kuaihl.models.architectures import build_network
-from kuaihl.models.evaluation import DIFFERENCES, evaluate
+from kuaihl.models.evaluation import THRESHOLDS, evaluate
 from kuaihl.models.klive import KLive, open_klive
 from kuaihl.models.objective import Objective
 from kuaihl.models.room_scores import score_rooms
@@ -138,7 +138,7 @@ def made(variant: Variant, seed: int, work: Path, setting: Setting, weights: str
     return {
         "variant": variant.name,
         "seed": seed,
-        "tau": {str(difference): number(found.tau[difference].value) for difference in DIFFERENCES},
+        "tau above": {str(threshold): number(found.tau[threshold].value) for threshold in THRESHOLDS},
         "tau a room": number(found.tau_a_room[0.0].value),
         "validation tau": trained.best.tau,
         "parameters": sum(part.numel() for part in trained.network.parameters()),

@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from experiment import Setting
 
-from kuaihl.models.evaluation import DIFFERENCES
+from kuaihl.models.evaluation import THRESHOLDS
 from kuaihl.models.klive import KLive
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]  # by the row's label
-COLUMNS = [*(f"tau, Δ = {difference:g}" for difference in DIFFERENCES), "tau a room"]
+COLUMNS = [*(f"tau, Δ = {threshold:g}" for threshold in THRESHOLDS), "tau a room"]
 
 
 def figures(runs: Sequence[Mapping[str, Any]]) -> list[list[float]]:
     """The values of each column, one a seed; seeds without one are left out."""
-    columns = [[run["tau"][str(difference)] for run in runs] for difference in DIFFERENCES]
+    columns = [[run["tau above"][str(threshold)] for run in runs] for threshold in THRESHOLDS]
     columns.append([run["tau a room"] for run in runs])
     return [[value for value in column if value is not None] for column in columns]
 
@@ -47,7 +47,7 @@ def ceiling(data: KLive) -> str:
     found = data.facts.ceiling or {}
     lines = []
     for name in ("next segment's true rate", "this segment's true rate"):
-        taus = [found[name]["tau"][str(difference)] for difference in DIFFERENCES] + [found[name]["tau a room"]]
+        taus = [found[name]["tau above"][str(threshold)] for threshold in THRESHOLDS] + [found[name]["tau a room"]]
         lines.append(f"| *{name}* | " + " | ".join("–" if tau is None else f"{tau:.3f}" for tau in taus) + " |")
     return "\n".join(lines)
 

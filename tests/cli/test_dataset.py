@@ -144,6 +144,19 @@ def test_validate_says_all_that_is_wrong_row_by_row(tmp_path: Path, capsys: pyte
     assert len(out.splitlines()) == 11 + 5  # room-09's other arrays: text, its two parts, views, long views
 
 
+def test_info_shows_a_ceiling_of_the_papers_metric_and_none_of_the_earlier_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = small_dataset(tmp_path / "set")
+    file = folder / "dataset.json"
+    for name, shown in (("tau above", "tau 0.75 over the test, 0.5 a room"), ("tau", f"kuaihl eval --data {folder}")):
+        found = {"split": "test", "next segment's true rate": {name: {"0.0": 0.75}, "tau a room": 0.5}}
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"ceiling": found}))
+        (line,) = [line for line in run(capsys, "info", folder)[1].splitlines() if line.startswith("ceiling")]
+        assert shown in line
+        assert ("0.75" in line) == (name == "tau above")
+
+
 @pytest.mark.parametrize("command", ["info", "validate"])
 def test_what_is_no_data_set_is_one_line_and_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kuaihl.models.evaluation import DIFFERENCES, Evaluation, difference, draw_rooms, evaluate, mean_estimate
+from kuaihl.models.evaluation import Evaluation, above, difference, draw_rooms, evaluate, mean_estimate
 from kuaihl.models.klive import RoomRecord
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.room_pairs import room_pairs
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rooms:
-    """Rooms of several lengths, with ties in scores and labels and labels that are just Δ apart."""
+    """Rooms of several lengths, with ties in scores and labels."""
 
     scores: list[Floats]
     labels: list[Floats]
@@ -37,29 +37,75 @@ def scored(scores: Floats, labels: Floats, valid: Floats | None = None) -> Score
     return ScoredRoom(RoomRecord("room", "somebody", len(labels), "test"), scores, labels, counts)
 
 
-@pytest.mark.parametrize("difference", DIFFERENCES)
-def test_a_draw_of_rooms_has_the_tau_of_its_segments_written_out(rooms: Rooms, difference: float) -> None:
-    pairs = room_pairs(rooms.scores, rooms.labels, difference)
+METRIC_LABELS = np.array([0.0, 0.1, 0.3, 0.5, 0.7, 0.9])
+METRIC_SCORES = np.array([0.6, 0.9, 0.3, 0.2, 0.5, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "segments", "expected"),
+    [
+        (0.0, 5, -0.2),  # 0.1 0.3 0.5 0.7 0.9, scored 0.9 0.3 0.2 0.5 0.4: 4 pairs concordant, 6 discordant
+        (0.2, 4, 1 / 3),  # 0.3 0.2 0.5 0.4: 4 and 2
+        (0.4, 3, 1 / 3),  # 0.2 0.5 0.4: 2 and 1
+        (0.6, 2, -1.0),  # 0.5 0.4: 0 and 1
+    ],
+)
+def test_the_metric_is_tau_over_the_segments_whose_true_lvtr_is_above_the_threshold(
+    threshold: float, segments: int, expected: float
+) -> None:
+    """All pairs of those segments count, however close their labels; LVTR 0 is not above Δ = 0."""
+    halves = [scored(METRIC_SCORES[::2], METRIC_LABELS[::2]), scored(METRIC_SCORES[1::2], METRIC_LABELS[1::2])]
+    for rooms in ([scored(METRIC_SCORES, METRIC_LABELS)], halves):
+        found = evaluate(rooms, draws=0)
+        assert found.labels == 6
+        assert found.labels_above[threshold] == segments
+        assert found.tau[threshold].value == pytest.approx(expected)
+
+
+def test_the_metric_a_room_is_over_its_own_segments_above_the_threshold_if_they_are_ten() -> None:
+    """20 labels 0.05 … 1; those up to 0.5 are scored in reverse."""
+    labels = np.arange(1, 21) / 20
+    found = evaluate([scored(np.where(labels <= 0.5, -labels, labels), labels)], draws=0)
+    assert found.tau_a_room[0.0].value == pytest.approx(100 / 190)  # 20 segments, 45 of 190 pairs discordant
+    assert found.tau_a_room[0.2].value == pytest.approx(90 / 120)  # 16, of which 6 in reverse: 15 of 120
+    assert found.tau_a_room[0.4].value == pytest.approx(64 / 66)  # 12, of which 2: 1 of 66
+    assert math.isnan(found.tau_a_room[0.6].value)  # 8 are too few
+    assert found.tau[0.6].value == 1.0
+    assert found.rooms_counted == {0.0: 1, 0.2: 1, 0.4: 1, 0.6: 0}
+
+
+def test_the_metric_leaves_out_a_label_that_is_just_the_threshold() -> None:
+    """12 of 60, 24 of 60 and 36 of 60 are 0.2, 0.4 and 0.6, also as data sets hold them: in single precision."""
+    counted = np.array([12, 24, 36], dtype=np.float64) / 60
+    stored = counted.astype(np.float32).astype(np.float64)  # each a little more than the decimal
+    for labels in (counted, stored):
+        assert above(labels, 0.2).tolist() == [False, True, True]
+        assert above(labels, 0.4).tolist() == [False, False, True]
+        assert above(labels, 0.6).tolist() == [False, False, False]
+    assert above(np.array([0.0, 1 / 30_000, 13 / 60]), 0.0).tolist() == [False, True, True]
+
+
+def test_a_draw_of_rooms_has_the_tau_of_its_segments_written_out(rooms: Rooms) -> None:
+    pairs = room_pairs(rooms.scores, rooms.labels)
     for draw in ([1, 1, 1, 1, 1], [2, 1, 0, 0, 3], [0, 4, 1, 2, 0]):
         scores, labels = (
             np.concatenate([np.tile(room, times) for room, times in zip(of, draw, strict=True)])
             for of in (rooms.scores, rooms.labels)
         )
         found = pairs.tau(np.array([draw], float))[0]
-        assert found == pytest.approx(kendall_tau_b(scores, labels, difference), abs=1e-12)
+        assert found == pytest.approx(kendall_tau_b(scores, labels), abs=1e-12)
 
 
-@pytest.mark.parametrize("difference", DIFFERENCES)
-def test_a_room_has_the_tau_that_it_has_alone(rooms: Rooms, difference: float) -> None:
-    found = room_pairs(rooms.scores, rooms.labels, difference).tau_each()
+def test_a_room_has_the_tau_that_it_has_alone(rooms: Rooms) -> None:
+    found = room_pairs(rooms.scores, rooms.labels).tau_each()
     for number in (0, 3, 4):
-        alone = kendall_tau_b(rooms.scores[number], rooms.labels[number], difference)
+        alone = kendall_tau_b(rooms.scores[number], rooms.labels[number])
         assert found[number] == pytest.approx(alone, abs=1e-12)
     assert np.isnan(found[[1, 2]]).all()  # of one segment, and of none
 
 
 def test_scores_that_are_all_alike_earn_nothing_rather_than_being_left_out() -> None:
-    pairs = room_pairs([np.ones(20), np.arange(20.0)], [np.arange(20.0), np.arange(20.0)], 0.0)
+    pairs = room_pairs([np.ones(20), np.arange(20.0)], [np.arange(20.0), np.arange(20.0)])
     assert pairs.tau_each().tolist() == [0.0, 1.0]
     found = evaluate([scored(np.ones(20), np.arange(20) / 20), scored(np.arange(20.0), np.arange(20) / 20)], draws=0)
     assert found.tau_a_room[0.0].value == pytest.approx(0.5)
@@ -84,7 +130,7 @@ def test_a_room_of_few_labels_counts_in_the_whole_and_not_in_the_mean_of_rooms()
     assert found.tau[0.0].value < 1.0
 
 
-def test_where_no_two_labels_are_that_far_apart_there_is_no_figure() -> None:
+def test_where_no_label_is_above_the_threshold_there_is_no_figure() -> None:
     labels = np.arange(20) / 100
     found = evaluate([scored(labels, labels)], draws=50)
     assert math.isnan(found.tau[0.4].value)
@@ -143,7 +189,7 @@ def test_one_seed_draws_the_same_rooms_for_every_system() -> None:
 
 
 def test_rooms_that_are_bootstrapped_cost_no_new_counting(rooms: Rooms) -> None:
-    """400 rooms of 40 segments, four differences, 1,000 draws: seconds on one core, hours if each draw were counted."""
+    """400 rooms of 40 segments, four thresholds, 1,000 draws: seconds on one core, hours if each draw were counted."""
     from time import perf_counter
 
     random = np.random.default_rng(0)
@@ -159,4 +205,4 @@ def test_rooms_that_are_bootstrapped_cost_no_new_counting(rooms: Rooms) -> None:
 )
 def test_rooms_that_cannot_be_counted_are_refused(scores: list[Floats], labels: list[Floats], what: str) -> None:
     with pytest.raises(ValueError, match=what):
-        room_pairs(scores, labels, 0.0)
+        room_pairs(scores, labels)

@@ -112,23 +112,28 @@ def test_the_ceiling_is_the_tau_of_the_true_rate_with_its_own_draw(data: KLive) 
         counted, valid = room.labels()
         scores.append(np.append(room.true_rate[1:], 0)[valid])
         labels.append(counted[valid])
-    expected = kendall_tau_b(np.concatenate(scores), np.concatenate(labels))
+    true, lvtr = np.concatenate(scores), np.concatenate(labels)
     ceiling = data.facts.ceiling
     assert ceiling is not None
-    assert ceiling["next segment's true rate"]["tau"]["0.0"] == pytest.approx(expected, abs=1e-3)
-    assert ceiling["this segment's true rate"]["tau"]["0.0"] < expected < 1
+    taus = ceiling["next segment's true rate"]["tau above"]
+    assert list(taus) == ["0.0", "0.2", "0.4", "0.6"]
+    for threshold, tau in taus.items():
+        chosen = lvtr > np.float32(threshold)
+        assert tau == pytest.approx(kendall_tau_b(true[chosen], lvtr[chosen]), abs=1e-3)
+    assert ceiling["this segment's true rate"]["tau above"]["0.0"] < taus["0.0"] < 1
 
 
-def test_the_ceiling_is_one_where_nothing_is_drawn_and_higher_for_labels_far_apart() -> None:
+def test_the_ceiling_is_one_where_nothing_is_drawn_and_falls_as_fewer_and_closer_labels_are_left() -> None:
     drawn = rooms()
     many = np.int64(10**9)
     exact = [
         replace(room, views=np.full(len(room.rate), many), long_views=np.round(room.rate * many).astype(np.int64))
         for room in drawn
     ]
-    assert noise_ceiling(exact)["next segment's true rate"]["tau"]["0.0"] == pytest.approx(1, abs=1e-4)
-    taus = list(noise_ceiling(drawn)["next segment's true rate"]["tau"].values())
-    assert taus == sorted(taus)
+    for tau in noise_ceiling(exact)["next segment's true rate"]["tau above"].values():
+        assert tau == pytest.approx(1, abs=1e-4)
+    taus = list(noise_ceiling(drawn)["next segment's true rate"]["tau above"].values())
+    assert taus == sorted(taus, reverse=True)
 
 
 def test_speech_may_come_in_another_order_than_pictures_and_nothing_else_changes() -> None:
