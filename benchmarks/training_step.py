@@ -90,7 +90,9 @@ def training_step(
             with record_function("L_point"):
                 total = objective.point * point_loss(logits, labels, valid)
             with record_function("L_pair"):
-                total = total + objective.pair * pairwise_loss(logits, labels, valid, objective.pair_variant)
+                total = total + objective.pair * pairwise_loss(
+                    logits, labels, valid, objective.pair_variant, mean=objective.pair_mean
+                )
             if align:
                 with record_function("L_align"):
                     words, pictures = tokens[:, :, -1], tokens[:, :, :-1].mean(dim=2)

@@ -37,8 +37,12 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
     metavar="POINT PAIR ALIGN", help="Weights of the three losses (eq. 13); 0 turns one off.",
 )  # fmt: skip
 @click.option(
-    "--pair", type=click.Choice(["pair0", "pair1", "pair2", "pair3", "off"]), default="pair3", show_default=True,
-    help="Pairwise loss: plain, with a border, border as midpoint, both (eq. 9-12).",
+    "--pair", type=click.Choice(["pair0", "pair1", "pair2", "pair3", "off"]), default="pair1", show_default=True,
+    help="Pairwise loss (eq. 9-12): every pair; inside the border; in the wrong order; in order but too close.",
+)  # fmt: skip
+@click.option(
+    "--pair-mean", type=click.Choice(["counted", "all"]), default="counted", show_default=True,
+    help="What the pairwise loss is a mean over: the pairs that its variant counts, or every pair.",
 )  # fmt: skip
 @click.option(
     "--align", type=click.Choice(["align", "align_noswap", "off"]), default="align", show_default=True,
@@ -140,7 +144,8 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
             point=point,
             pair=0.0 if options["pair"] == "off" else pair,
             align=0.0 if options["align"] == "off" else align,
-            pair_variant="pair3" if options["pair"] == "off" else options["pair"],
+            pair_variant="pair1" if options["pair"] == "off" else options["pair"],
+            pair_mean=options["pair_mean"],
             align_variant="align" if options["align"] == "off" else options["align"],
         ),
         text=text_without(options["without"]),

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kuaihl.models.alignment_loss import NEGATIVES, TAU, alignment_loss
 from kuaihl.models.batch import Batch
-from kuaihl.models.pairwise_loss import SIGMA, PairVariant, pairwise_loss
+from kuaihl.models.pairwise_loss import SIGMA, PairMean, PairVariant, pairwise_loss
 from kuaihl.models.point_loss import point_loss
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Objective:
     point: float = 0.65
     pair: float = 0.15
     align: float = 0.20
-    pair_variant: PairVariant = "pair3"
+    pair_variant: PairVariant = "pair1"
+    pair_mean: PairMean = "counted"
     align_variant: AlignVariant = "align"
     sigma: float = SIGMA
     tau: float = TAU
@@ -60,7 +61,9 @@ def losses(
     point = point_loss(logits, labels, counted) if objective.point else nothing
     pair = nothing
     if objective.pair:
-        pair = pairwise_loss(logits, labels, counted, objective.pair_variant, objective.sigma)
+        pair = pairwise_loss(
+            logits, labels, counted, objective.pair_variant, mean=objective.pair_mean, sigma=objective.sigma
+        )
     align = nothing
     if objective.align and network.dims.use_text and network.dims.use_visual:
         align = alignment_loss(

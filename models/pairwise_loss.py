@@ -1,14 +1,15 @@
 """L_pair (eq. 9–12): of two segments of one sample, the one with the larger label should have the larger score.
 
-With Δs = s_i − s_j and Δy = y_i − y_j > 0, σ = 10:
+Every pair y_i > y_j that counts adds log(1 + exp(−σ(s_i − s_j))), σ = 10. The variants differ in which pairs count:
 
-    pair0  −log sigmoid(σ Δs)            plain; it pushes scores apart for ever, against L_point
-    pair1  pair0 where Δs ≤ Δy           with a border: a pair whose scores differ enough counts no more
-    pair2  −log sigmoid(σ (Δs − Δy))     the border as the logistic's midpoint
-    pair3  pair2 where Δs ≤ Δy           both
+    pair0  (eq. 9)   all; it pushes scores apart for ever, against L_point
+    pair1  (eq. 10)  (y_i − y_j) − (s_i − s_j) ≥ 0, inside the border: Parts 1 and 2; the paper's choice
+    pair2  (eq. 11)  s_i − s_j ≤ 0, in the wrong order: Part 1
+    pair3  (eq. 12)  0 < s_i − s_j < y_i − y_j, in order but not far enough apart: Part 2
 
-pair1 is what the authors released. How eq. 11 and 12 are printed could not be checked against the paper's own
-typesetting: pair2 and pair3 are our reading of "border-aware", and one line each to change.
+The paper prints a sum over the pairs. Its size would go with the number of pairs, so it is divided here, in one of two
+ways: by the pairs that count, as the authors' released code does, or by all pairs y_i > y_j. They differ most for pair2
+and pair3: the first gives the pairs of one part the weight of all.
 """
 
 from typing import Literal, get_args
@@ -19,23 +20,41 @@ from torch.nn import functional
 
 PairVariant = Literal["pair0", "pair1", "pair2", "pair3"]
 PAIR_VARIANTS: tuple[PairVariant, ...] = get_args(PairVariant)
+PairMean = Literal["counted", "all"]
+PAIR_MEANS: tuple[PairMean, ...] = get_args(PairMean)
 SIGMA = 10.0
 
 
 def pairwise_loss(
-    logits: Tensor, labels: Tensor, valid: Tensor, variant: PairVariant = "pair3", sigma: float = SIGMA
+    logits: Tensor,
+    labels: Tensor,
+    valid: Tensor,
+    variant: PairVariant = "pair1",
+    *,
+    mean: PairMean = "counted",
+    sigma: float = SIGMA,
 ) -> Tensor:
-    """Mean over the pairs that count, of all samples together; 0 where none does. All three are [B, S].
+    """Mean over the pairs of all samples together, 0 if there is none. `logits`, `labels`, `valid` (bool): [B, S].
 
-    A pair counts where both labels are valid, the first is larger, and the variant's border is not passed.
+    Both labels of a pair must be valid. `mean` divides the sum by the pairs that count, or by all pairs y_i > y_j.
     """
     scores = logits.float().sigmoid()
     labels = labels.float().masked_fill(~valid, 0.0)
-    apart = scores.unsqueeze(2) - scores.unsqueeze(1)  # Δs [B, S, S]
-    border = labels.unsqueeze(2) - labels.unsqueeze(1)  # Δy
-    counts = (border > 0) & valid.unsqueeze(2) & valid.unsqueeze(1)
-    if variant in ("pair1", "pair3"):
-        counts = counts & (apart <= border)
-    margin = border if variant in ("pair2", "pair3") else torch.zeros_like(border)
-    each = functional.softplus(-sigma * (apart - margin))  # −log sigmoid(σ …)
-    return each.masked_fill(~counts, 0.0).sum() / counts.sum().clamp(min=1)
+    apart = scores.unsqueeze(2) - scores.unsqueeze(1)  # s_i − s_j [B, S, S]
+    border = labels.unsqueeze(2) - labels.unsqueeze(1)  # y_i − y_j
+    ordered = (border > 0) & valid.unsqueeze(2) & valid.unsqueeze(1)
+    counted = ordered & part(variant, apart, border)
+    each = functional.softplus(-sigma * apart)  # log(1 + exp(−σ …))
+    pairs = counted if mean == "counted" else ordered
+    return each.masked_fill(~counted, 0.0).sum() / pairs.sum().clamp(min=1)
+
+
+def part(variant: PairVariant, apart: Tensor, border: Tensor) -> Tensor:
+    """Where a pair counts, by s_i − s_j and y_i − y_j > 0: bool, of their shape."""
+    if variant == "pair0":
+        return torch.ones_like(apart, dtype=torch.bool)
+    if variant == "pair1":
+        return border - apart >= 0
+    if variant == "pair2":
+        return apart <= 0
+    return (apart > 0) & (apart < border)

@@ -13,9 +13,9 @@ ROWS = [
     Variant("b: L_point + pair0", objective=Objective(align=OFF, pair_variant="pair0")),
     Variant("c: L_point + pair1", objective=Objective(align=OFF, pair_variant="pair1")),
     Variant("d: L_point + pair2", objective=Objective(align=OFF, pair_variant="pair2")),
-    Variant("e: L_point + pair3", objective=Objective(align=OFF)),
-    Variant("f: L_point + pair3 + L'_align (no swap)", objective=Objective(align_variant="align_noswap")),
-    Variant("g: L_point + pair3 + L_align", objective=Objective()),
+    Variant("e: L_point + pair3", objective=Objective(align=OFF, pair_variant="pair3")),
+    Variant("f: L_point + pair1 + L'_align (no swap)", objective=Objective(align_variant="align_noswap")),
+    Variant("g: L_point + pair1 + L_align", objective=Objective()),
 ]
 
 

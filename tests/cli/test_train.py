@@ -55,7 +55,8 @@ def test_it_writes_a_bundle_that_says_how_it_came_about(
     assert bundle.metrics["command"].startswith("kuaihl train ")
     assert str(dataset) in bundle.metrics["command"]
     assert bundle.metrics["validation"]["tau"] == max(epoch["tau"] for epoch in bundle.metrics["history"])
-    assert bundle.metrics["plan"]["objective"]["pair_variant"] == "pair3"
+    assert bundle.metrics["plan"]["objective"]["pair_variant"] == "pair1"
+    assert bundle.metrics["plan"]["objective"]["pair_mean"] == "counted"
     assert bundle.metrics["data"]["rooms"]["validation"] == 3
 
 

@@ -179,7 +179,7 @@ def test_a_checkpoint_of_another_plan_is_refused_naming_what_differs(data: KLive
     train(data, plan_for(data, epochs=1), folder=tmp_path, device="cpu")
     for changes, named in (
         ({"batch": 12}, "batch"),
-        ({"objective": Objective(pair_variant="pair1")}, "pair_variant"),
+        ({"objective": Objective(pair_variant="pair3")}, "pair_variant"),
         ({"dims": replace(plan_for(data).dims, layers=1)}, "layers"),
     ):
         with pytest.raises(UsageError, match=named):
