@@ -34,7 +34,7 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 )  # fmt: skip
 @click.option(
     "--loss-weights", type=click.FloatRange(0.0), nargs=3, default=(0.65, 0.15, 0.20), show_default=True,
-    metavar="POINT PAIR ALIGN", help="Weights of the three losses (eq. 13); 0 turns one off.",
+    metavar="POINT ALIGN PAIR", help="Weights of the three losses in the order of eq. 13; 0 turns one off.",
 )  # fmt: skip
 @click.option(
     "--pair", type=click.Choice(["pair0", "pair1", "pair2", "pair3", "off"]), default="pair1", show_default=True,
@@ -101,8 +101,9 @@ def train(dataset: Path, output: Path, **options: Any) -> int:
     DATASET is a folder that `kuaihl dataset build` or `simulate` made; or PHD's training.csv, or TVSum or SumMe as h5
     (docs/training.md), whose networks see a whole video at once.
 
-    The defaults are the paper's. After each epoch the validation rooms are scored; the network of the best Kendall tau
-    is kept. Ctrl-C saves a checkpoint; --resume goes on from it to the very same losses. Several processes or GPUs:
+    Losses, optimiser and schedule are the paper's; the network is that of DATASET's profile. After each epoch the
+    validation rooms are scored; the network of the best Kendall tau is kept. Ctrl-C saves a checkpoint; --resume goes
+    on from it to the very same losses. Several processes or GPUs:
     accelerate launch -m kuaihl_cli train … (docs/training.md).
     """
     folder = output.with_name(f"{output.name}.training")
@@ -136,14 +137,14 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
 
     if data.facts.profile == "phd":  # of yes and no the paper asks for L_point and L_align alone
         options["pair"] = "off"
-    point, pair, align = options["loss_weights"]
+    point, align, pair = options["loss_weights"]
     return TrainingPlan(
         architecture=options["arch"],
         dims=dims_of(data, options),
         objective=Objective(
             point=point,
-            pair=0.0 if options["pair"] == "off" else pair,
             align=0.0 if options["align"] == "off" else align,
+            pair=0.0 if options["pair"] == "off" else pair,
             pair_variant="pair1" if options["pair"] == "off" else options["pair"],
             pair_mean=options["pair_mean"],
             align_variant="align" if options["align"] == "off" else options["align"],

@@ -1,8 +1,13 @@
 """L_align (eq. 4–7): words and pictures of one sample should run in step, give or take a shift.
 
-A sample's text vectors z and visual vectors v cost 1 − cos(z_i, v_j) where they meet; the similarity of two sequences
-is minus the soft-DTW over those costs. The true order, with one plausible pair of pictures swapped, is the positive;
-random orders are negatives; InfoNCE tells them apart. L'_align is the same without the swap.
+The true order of the pictures, with one plausible pair swapped (eq. 6), is the positive; N = 8 random orders are the
+negatives; InfoNCE tells them apart. L'_align is the same without the swap.
+
+Eq. 4 as printed accumulates the *minimum* of cosine similarities, and eq. 7 rewards a high sum: it would prefer the
+order whose worst path is best. So a meeting of z_i and v_j costs 1 − cos, and d is minus the soft-DTW over those costs,
+as in the authors' released code (ICME24/KLive, `dtw_align_loss.py`). λ = γ = 0.1 and τ = 1 are that file's, too; the
+paper prints none of them. That code has the order without the swap as the positive, and 7 negatives; here they are the
+paper's v' and 8. Only i < j are swapped, since (j, i) is the same swap. A negative equal to the positive is dropped.
 """
 
 import torch
@@ -11,9 +16,9 @@ from torch.nn import functional
 
 from kuaihl.models.soft_dtw import LAMBDA, soft_dtw
 
-GAMMA = 0.1  # temperature of the swap's draw
+GAMMA = 0.1  # temperature of the swap's draw (eq. 6): the authors' code, not the paper
 NEGATIVES = 8  # N
-TAU = 1.0  # temperature of InfoNCE: the paper prints none, the authors' code divides by none
+TAU = 1.0  # temperature of InfoNCE (eq. 7): the paper prints none, the authors' code divides by none
 
 
 def alignment_loss(

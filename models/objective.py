@@ -1,4 +1,4 @@
-"""What training minimises (eq. 13): L = 0.65 L_point + 0.15 L_pair + 0.20 L_align, each on or off."""
+"""What training minimises (eq. 13): L = 0.65 L_point + 0.15 L_align + 0.20 L_pair, each on or off."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -19,11 +19,11 @@ AlignVariant = Literal["align", "align_noswap"]
 
 @dataclass(frozen=True)
 class Objective:
-    """Weights of the three losses and their variants; a weight of 0 turns one off."""
+    """Weights λ1, λ2, λ3 of the three losses, in the order of eq. 13, and their variants; 0 turns one off."""
 
     point: float = 0.65
-    pair: float = 0.15
-    align: float = 0.20
+    align: float = 0.15
+    pair: float = 0.20
     pair_variant: PairVariant = "pair1"
     pair_mean: PairMean = "counted"
     align_variant: AlignVariant = "align"
@@ -74,7 +74,7 @@ def losses(
             negatives=objective.negatives,
             tau=objective.tau,
         )
-    total = objective.point * point + objective.pair * pair + objective.align * align
+    total = objective.point * point + objective.align * align + objective.pair * pair
     return LossTerms(total, point, pair, align, logits)
 
 

@@ -2,6 +2,9 @@
 
     R[i, j] = C[i, j] + softmin(R[i-1, j-1], R[i-1, j], R[i, j-1]),   softmin(x) = −λ log Σ exp(−x / λ)
 
+It is eq. 4 and 5 with a soft minimum, which has a gradient along every path, in place of the printed min. That, and
+λ = 0.1, is what the authors' released code does (ICME24/KLive, `dtw_align_loss.py`); the paper prints no λ.
+
 Cells of one anti-diagonal do not depend on each other, so I + J − 1 vector operations do the work of I · J cells. The
 backward pass runs the same way: how much of a cell's value came over each of its three edges is known from R.
 

@@ -14,7 +14,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from small_dataset import break_room, small_dataset
 
 from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE, load_bundle
+from kuaihl.models.klive import open_klive
+from kuaihl.models.objective import Objective
 from kuaihl_cli.main import main
+from kuaihl_cli.train import plan_of, train
 
 NETWORK = ["--width", "16", "--heads", "2", "--layers", "2", "--window", "5"]
 SMALL = [*NETWORK, "--batch", "24", "--lr", "3e-3", "--device", "cpu", "--threads", "1"]
@@ -55,9 +58,25 @@ def test_it_writes_a_bundle_that_says_how_it_came_about(
     assert bundle.metrics["command"].startswith("kuaihl train ")
     assert str(dataset) in bundle.metrics["command"]
     assert bundle.metrics["validation"]["tau"] == max(epoch["tau"] for epoch in bundle.metrics["history"])
-    assert bundle.metrics["plan"]["objective"]["pair_variant"] == "pair1"
-    assert bundle.metrics["plan"]["objective"]["pair_mean"] == "counted"
+    objective = bundle.metrics["plan"]["objective"]
+    assert (objective["point"], objective["align"], objective["pair"]) == (0.65, 0.15, 0.20)
+    assert (objective["pair_variant"], objective["pair_mean"]) == ("pair1", "counted")
     assert bundle.metrics["data"]["rooms"]["validation"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", Objective(point=0.65, align=0.15, pair=0.20, pair_variant="pair1", pair_mean="counted")),
+        ("--loss-weights 0.5 0.3 0.1", Objective(point=0.5, align=0.3, pair=0.1)),  # as in equation 13
+        ("--pair pair3 --pair-mean all", Objective(pair_variant="pair3", pair_mean="all")),
+        ("--pair off --align align_noswap", Objective(pair=0.0, align_variant="align_noswap")),
+        ("--align off --pair pair2", Objective(align=0.0, pair_variant="pair2")),
+    ],
+)
+def test_options_choose_the_terms_of_equation_13(dataset: Path, words: str, expected: Objective) -> None:
+    given = train.make_context("train", [str(dataset), "-o", "bundle", *words.split()]).params
+    assert plan_of(open_klive(dataset), **given).objective == expected
 
 
 def test_it_tells_the_losses_on_standard_error_line_by_line(
