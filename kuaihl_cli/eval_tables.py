@@ -65,13 +65,17 @@ def print_tables(heading: Heading, rows: "Sequence[Row]") -> None:
         for column in columns:
             table.add_column(column, justify="right", no_wrap=True)
         for row in shown:
-            cells = [cell(row.figures[title][column]) if column in row.figures[title] else "" for column in columns]
+            digits = 4 if row.role == "published" else 3  # as printed
+            figures = row.figures[title]
+            cells = [cell(figures[column], digits) if column in figures else "" for column in columns]
             table.add_row("\n".join(label(row)), *cells, style="" if row.role == "bundle" else "dim")
         console.print(table)
 
 
 def label(row: "Row") -> tuple[str, str]:
     """Who did that, and what to know of it."""
+    if row.facts.get("measured_on") == "PHD":
+        return row.system, "published, on PHD"
     if row.role != "bundle":
         return row.system, BESIDES[row.role]
     return row.system, row.facts["architecture"] + ("" if row.facts["causal"] else ", sees the future")
@@ -86,11 +90,11 @@ def in_words(heading: Heading) -> str:
     return f"{heading.data} ({heading.kind}), {counted}{intervals}"
 
 
-def cell(figure: "Estimate") -> str:
+def cell(figure: "Estimate", digits: int) -> str:
     """A figure over its interval."""
     if math.isnan(figure.value):
         return "-"
-    value = f"{figure.value:.3f}"
+    value = f"{figure.value:.{digits}f}"
     return value if math.isnan(figure.low) else f"{value}\n[{figure.low:.2f} {figure.high:.2f}]"
 
 

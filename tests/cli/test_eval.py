@@ -113,7 +113,7 @@ def test_its_metric_is_the_tau_of_the_networks_scores_above_the_threshold(datase
 
 
 def test_the_noise_ceiling_stands_beside_the_bundles(dataset: Path, one: Path) -> None:
-    systems = as_json(one, "--data", dataset)["systems"]
+    systems = as_json(one, "--data", dataset, "--published", "none")["systems"]
     assert [system["role"] for system in systems] == ["bundle", "ceiling"]
     ceiling, network = (
         system["figures"]["tau over all segments"]["Δ = 0"]["value"] for system in (systems[1], systems[0])
@@ -147,8 +147,28 @@ def test_several_bundles_make_table_one_with_published_figures_marked_as_such(
                       ["Δ = 0.6", "0.4000", "", ""]]  # fmt: skip
 
 
+def test_the_papers_table_one_stands_beside_ours_by_default_marked_as_published(
+    dataset: Path, one: Path, two: Path
+) -> None:
+    lines = [line.split("\t") for line in run(one, two, "--data", dataset).stdout.splitlines()]
+    assert list(dict.fromkeys(line[1] for line in lines)) == [
+        "one (kuaihl)",
+        "kuaihl (published, other data)",
+        "two (antpivot)",
+        "antpivot (published, other data)",
+        "noise ceiling (the true rate)",
+        *(f"{name} (published, other data)" for name in ("adaptive-h-fcsn", "pr-net", "pac-net", "showme")),
+    ]
+    theirs = [line[2:4] for line in lines if line[1].startswith("antpivot")]
+    assert theirs == [["Δ = 0", "0.5818"], ["Δ = 0.2", "0.5809"], ["Δ = 0.4", "0.5483"], ["Δ = 0.6", "0.5421"]]
+    published = [row for row in as_json(one, "--data", dataset)["systems"] if row["role"] == "published"]
+    assert {(row["source"], row["measured_on"]) for row in published} == {("ICME 2024, Table I", "KLive")}
+    alone = as_json(one, two, "--data", dataset, "--published", "none")["systems"]
+    assert [row["role"] for row in alone] == ["bundle", "bundle", "ceiling"]
+
+
 def test_a_second_bundle_is_compared_with_the_first_on_the_same_rooms(dataset: Path, one: Path, two: Path) -> None:
-    systems = as_json(one, two, "--data", dataset)["systems"]
+    systems = as_json(one, two, "--data", dataset, "--published", "none")["systems"]
     first, second = (system["figures"] for system in systems[:2])
     more = second["tau over all segments: more than one"]["Δ = 0"]
     values = [figures["tau over all segments"]["Δ = 0"]["value"] for figures in (first, second)]
@@ -248,6 +268,9 @@ def test_phd_is_measured_by_mean_average_precision(phd: tuple[Path, Path], tmp_p
     assert (found["kind"], found["counted"]["videos"]) == ("phd", 2)
     precision = found["systems"][0]["figures"]["mean average precision"]
     assert 0 < precision["mAP"]["value"] <= precision["mAP interpolated"]["value"] <= 1
+    published = {row["system"]: row["figures"]["mean average precision"] for row in found["systems"][1:]}
+    assert published["kuaihl"] == {"mAP": {"value": 0.2189, "low": None, "high": None}}
+    assert list(published) == ["kuaihl", "adaptive-h-fcsn", "pr-net", "pac-net", "showme"]
 
 
 MakeH5 = Callable[[str], Path]
