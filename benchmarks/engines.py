@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from kuaihl.engines.engine import GraphName, Precision
-from kuaihl.engines.engine_bench import Contender, contenders, parities
+from kuaihl.engines.engine import GraphName, Precision, Target
+from kuaihl.engines.engine_bench import Contender, contenders, engine_label, parities
 from kuaihl.engines.export import export_graphs
 from kuaihl.engines.graphs import Graph
 from kuaihl.engines.onnx_export import random_inputs
+from kuaihl.engines.processor import processor
 from kuaihl.engines.profiles import EDGE, set_threads
 from kuaihl.engines.sample import SampleSegment, encoded, recorded_sample
 from kuaihl.engines.scorer import StreamingScorer
@@ -38,9 +39,10 @@ WINDOW_SECONDS = 30
 def exported_bundle(folder: Path, calibrate: Sequence[str]) -> Bundle:
     """The edge bundle with its graphs in fp32 and in int8."""
     bundle = copy_of(load_bundle("edge"), folder / "edge")
-    precisions: tuple[Precision, ...] = ("fp32", "int8")
-    for precision in precisions:
-        for _ in export_graphs(bundle, "onnx", precision, ("step", "vision", "text"), samples=calibrate):
+    exports: tuple[tuple[Precision, Target], ...] = (("fp32", "portable"), ("int8", "portable"), ("int8", "vnni"))
+    for precision, target in exports:
+        graphs: tuple[GraphName, ...] = ("step", "vision", "text") if target == "portable" else ("vision", "text")
+        for _ in export_graphs(bundle, "onnx", precision, graphs, target=target, samples=calibrate):
             pass
     return bundle
 
@@ -78,8 +80,9 @@ def show_pipeline(sample: Sequence[SampleSegment], bundle: Bundle, found: Sequen
         whole = sum(medians.values())
         reference = reference or whole
         stages = " | ".join(f"{value:.1f}" for value in medians.values())
+        name = engine_label(one.kind, one.precision, one.target)
         print(
-            f"| {one.kind} {one.precision} | {stages} | {whole:.1f} | {reference / whole:.2f} | "
+            f"| {name} | {stages} | {whole:.1f} | {reference / whole:.2f} | "
             f"{parity.max_abs_difference:.1e} | {parity.tau:.4f} |"
         )
 
@@ -163,7 +166,7 @@ def main() -> None:
         print(
             f"{len(few)} segments of {Path(options.recording).name}, run as {len(sample)}; {threads} threads, ", end=""
         )
-        print(f"medians of {options.runs}; torch {torch.__version__}\n")
+        print(f"medians of {options.runs}; torch {torch.__version__}; {processor().said}\n")
         show_pipeline(sample, bundle, found, options.runs)
         show_rooms(found, graphs)
     show_whisper(threads)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kuaihl.engines.engine import EngineKind, GraphName, Precision
+from kuaihl.engines.engine import EngineKind, GraphName, Precision, Target
 from kuaihl.engines.weights import cache_folder
 from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError
@@ -37,6 +37,7 @@ class CompiledFacts:
     inputs: tuple[str, ...]  # names, in the order of the graph's ports, which TensorRT need not keep
     outputs: tuple[str, ...]
     sizes: Mapping[str, tuple[int, int, int]]  # of what varies: least, usual, most (TensorRT's profile)
+    target: Target = "portable"  # ONNX in int8: which processors it is right on
     parity: Mapping[str, float] = field(default_factory=dict)  # against torch in fp32, when it was written
     onnx_sha256: str = ""  # TensorRT: of the ONNX file it was built from
     gpu: str = ""  # TensorRT: the name of the card it was built on, "" where there was none
@@ -54,9 +55,10 @@ def compiled_folder(bundle: Bundle) -> Path:
     return cache_folder() / "compiled" / f"{bundle.name}-{bundle.head_sha256[:12]}"
 
 
-def onnx_file(folder: Path, graph: GraphName, precision: Precision) -> Path:
-    """Where an ONNX graph is in a compiled folder, or would be."""
-    return folder / ONNX_FOLDER / f"{graph}-{precision}.onnx"
+def onnx_file(folder: Path, graph: GraphName, precision: Precision, target: Target = "portable") -> Path:
+    """Where an ONNX graph is in a compiled folder, or would be; only int8 tells targets apart."""
+    ending = f"-{target}" if precision == "int8" and target != "portable" else ""
+    return folder / ONNX_FOLDER / f"{graph}-{precision}{ending}.onnx"
 
 
 def engine_file(
@@ -103,6 +105,8 @@ def read_facts(file: Path, rebuild: str = "kuaihl export BUNDLE") -> CompiledFac
             raise ModelError(
                 f"{file}: exported in format {written}, this version of kuaihl reads {FACTS_FORMAT}; rebuild: {rebuild}"
             )
+        # int8 of before targets were told apart is wrong on processors without VNNI.
+        found.setdefault("target", "vnni" if found["precision"] == "int8" else "portable")
         found |= {ports: tuple(found[ports]) for ports in ("inputs", "outputs")}
         found["sizes"] = {name: tuple(sizes) for name, sizes in found["sizes"].items()}
         facts = CompiledFacts(**found)
@@ -142,7 +146,8 @@ def bundle_argument(bundle: Bundle) -> str:
     return bundle.name if is_built_in(bundle.path) else str(bundle.path)
 
 
-def export_command(bundle: str, kind: EngineKind, precision: Precision) -> str:
+def export_command(bundle: str, kind: EngineKind, precision: Precision, target: Target = "portable") -> str:
     """The command that makes the compiled files of a bundle, by its name."""
     command = f"kuaihl export {bundle} --to {kind}" + ("" if precision == "fp32" else f" --precision {precision}")
+    command += "" if target == "portable" else f" --target {target}"
     return f"{command} --sample RECORDING" if precision == "int8" else command

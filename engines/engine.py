@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 EngineKind = Literal["torch", "onnx", "tensorrt", "tensorrt-rtx"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 GraphName = Literal["step", "window", "vision", "text"]
+Target = Literal["portable", "vnni"]
 
 ENGINE_KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+TARGETS: tuple[Target, ...] = get_args(Target)
 GRAPH_NAMES: tuple[GraphName, ...] = get_args(GraphName)
 SCORING_GRAPHS: tuple[GraphName, ...] = ("vision", "text", "step")  # all that `kuaihl score` runs
 
@@ -58,6 +60,11 @@ def kind_named(name: str) -> EngineKind:
 def precision_named(name: str) -> Precision:
     """The precision of that name, which is one."""
     return next(precision for precision in PRECISIONS if precision == name)
+
+
+def target_named(name: str) -> Target:
+    """The processors of that name, which is one: portable for every x86-64, vnni for those that have VNNI."""
+    return next(target for target in TARGETS if target == name)
 
 
 def precision_of(graph: GraphName, kind: EngineKind, precision: Precision) -> Precision:

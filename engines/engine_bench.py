@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kuaihl.engines.compiled import NotBuiltError
-from kuaihl.engines.engine import PRECISIONS, SCORING_GRAPHS, Engine, EngineKind, GraphName, Precision
+from kuaihl.engines.engine import PRECISIONS, SCORING_GRAPHS, TARGETS, Engine, EngineKind, GraphName, Precision, Target
 from kuaihl.engines.engine_choice import opener
 from kuaihl.engines.graphs import Graph
 from kuaihl.engines.lanes import even_size, run_each
@@ -44,6 +44,7 @@ class Contender:
 
     kind: EngineKind
     precision: Precision
+    target: Target
     encoders: "Encoders"
     engines: dict[GraphName, Engine]
 
@@ -61,6 +62,7 @@ class Timing:
 
     kind: EngineKind
     asked: Precision  # of the engine as a whole
+    target: Target  # of int8 in ONNX Runtime
     precision: Precision  # of this graph
     graph: GraphName
     batch: int
@@ -75,9 +77,15 @@ class Parity:
 
     kind: EngineKind
     asked: Precision
+    target: Target
     segments: int
     max_abs_difference: float
     tau: float  # Kendall's tau-b between the two sequences
+
+
+def engine_label(kind: EngineKind, precision: Precision, target: Target) -> str:
+    """An engine's name for people."""
+    return f"{kind} {precision}" + ("" if target == "portable" else " for VNNI")
 
 
 def contenders(
@@ -91,27 +99,34 @@ def contenders(
     found = []
     for kind, precisions in (ON_CPU if device == "cpu" else ON_CUDA).items():
         for precision in precisions:
-            try:
-                found.append(load(kind, precision, bundle, device, threads, graphs))
-            except NotBuiltError:
-                continue
-            except KuaihlError as error:
-                if kind == "torch":
-                    raise
-                say(f"{kind} {precision}: {error}")
+            for target in targets_of(kind, precision):
+                try:
+                    found.append(load(kind, precision, target, bundle, device, threads, graphs))
+                except NotBuiltError:
+                    continue
+                except KuaihlError as error:
+                    if kind == "torch":
+                        raise
+                    say(f"{engine_label(kind, precision, target)}: {error}")
     return found, graphs
+
+
+def targets_of(kind: EngineKind, precision: Precision) -> tuple[Target, ...]:
+    """The processors that a kind of engine may have been exported for in a precision."""
+    return TARGETS if (kind, precision) == ("onnx", "int8") else ("portable",)
 
 
 def load(
     kind: EngineKind,
     precision: Precision,
+    target: Target,
     bundle: Bundle,
     device: str,
     threads: int | None,
     graphs: dict[GraphName, Graph],
 ) -> Contender:
     """One contender; what torch builds on the way is noted in `graphs`."""
-    open_engine = opener(kind, precision, bundle, device, threads)
+    open_engine = opener(kind, precision, bundle, device, threads, target=target)
     engines: dict[GraphName, Engine] = {}
 
     def keep(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
@@ -125,7 +140,7 @@ def load(
     profile = profile_named(bundle.profile)
     encoders = load_encoders(profile, device=device, threads=threads, asr="none", open_engine=keep)
     open_step(bundle, keep)
-    return Contender(kind, precision, encoders, engines)
+    return Contender(kind, precision, target, encoders, engines)
 
 
 def timings(
@@ -142,7 +157,9 @@ def timings(
                 p50 = statistics.median(spent)
                 p99 = statistics.quantiles(spent, n=100)[98] if len(spent) > 1 else p50
                 own = each.engines[name].precision
-                yield Timing(each.kind, each.precision, own, name, batch, p50 * 1e3, p99 * 1e3, batch / p50)
+                yield Timing(
+                    each.kind, each.precision, each.target, own, name, batch, p50 * 1e3, p99 * 1e3, batch / p50
+                )
 
 
 Run = tuple[Engine, list[tuple[Tensor, ...]]]  # the calls that make up a batch
@@ -189,6 +206,7 @@ def parities(found: Sequence[Contender], bundle: Bundle, sample: Sequence[Sample
         Parity(
             each.kind,
             each.precision,
+            each.target,
             len(scores),
             max(abs(ours - theirs) for ours, theirs in zip(scores, scored[0], strict=True)),
             float(kendall_tau_b(torch.tensor(scores).numpy(), torch.tensor(scored[0]).numpy())),

@@ -5,7 +5,6 @@ compiled is passed over in silence, what was compiled and does not fit is told a
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.compiled import NotBuiltError, bundle_argument, compiled_folder
@@ -17,6 +16,7 @@ from kuaihl.engines.engine import (
     GraphName,
     OpenEngine,
     Precision,
+    Target,
     kind_named,
 )
 from kuaihl.models.errors import ModelError, UsageError
@@ -55,10 +55,21 @@ def candidates(
     wanted = [each for each in PRECISIONS if precision in (AUTO, each)]
     if precision == AUTO:  # the same scores on a CPU; on a GPU, half precision where it was compiled
         wanted = ["fp16", "fp32"] if kind in ("tensorrt", "tensorrt-rtx") else ["fp32"]
-    return [(f"{kind} {each}", opener(kind, each, bundle, device, threads)) for each in wanted]
+    found = [(f"{kind} {each}", opener(kind, each, bundle, device, threads)) for each in wanted]
+    if kind == "onnx" and "int8" in wanted:  # quicker where it runs, so it comes first
+        found.insert(0, ("onnx int8 for VNNI", opener(kind, "int8", bundle, device, threads, target="vnni")))
+    return found
 
 
-def opener(kind: EngineKind, precision: Precision, bundle: "Bundle", device: str, threads: int | None) -> OpenEngine:
+def opener(
+    kind: EngineKind,
+    precision: Precision,
+    bundle: "Bundle",
+    device: str,
+    threads: int | None,
+    *,
+    target: Target = "portable",
+) -> OpenEngine:
     """One kind of engine in one precision."""
     if kind == "torch":
         from kuaihl.engines.torch_engine import open_torch
@@ -67,23 +78,35 @@ def opener(kind: EngineKind, precision: Precision, bundle: "Bundle", device: str
     if kind == "onnx":
         from kuaihl.engines.onnx_engine import open_onnx
 
-        return open_onnx(bundle, precision, device=device, threads=threads)
+        return open_onnx(bundle, precision, device=device, threads=threads, target=target)
     from kuaihl.engines.tensorrt_engine import open_tensorrt
 
     return open_tensorrt(compiled_folder(bundle), kind, precision, device, bundle=bundle_argument(bundle))
 
 
 def first_of(openers: Sequence[tuple[str, OpenEngine]], say: Say) -> OpenEngine:
-    """Opens each graph in the first engine that can run it, and says why where an earlier one should have."""
+    """Opens each graph in the first engine that can run it, and says why where an earlier one should have.
+
+    If none can, what was made and does not fit is the error, rather than what was never made.
+    """
 
     def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
-        for (name, attempt), (following, _) in pairwise(openers):
+        refused: list[tuple[str, ModelError | UsageError]] = []
+        missing: NotBuiltError | None = None
+        for name, attempt in openers:
             try:
-                return attempt(graph, source, build)
-            except NotBuiltError:
-                continue
+                opened = attempt(graph, source, build)
+            except NotBuiltError as error:
+                missing = error
             except (ModelError, UsageError) as error:
-                say(f"{name} cannot run {graph}, {following} does: {error}")
-        return openers[-1][1](graph, source, build)
+                refused.append((name, error))
+            else:
+                for other, reason in refused:
+                    say(f"{other} cannot run {graph}, {name} does: {reason}")
+                return opened
+        if refused:
+            raise refused[-1][1]
+        assert missing is not None
+        raise missing
 
     return open_engine

@@ -22,7 +22,7 @@ from kuaihl.engines.compiled import (
     read_facts,
     write_compiled,
 )
-from kuaihl.engines.engine import GRAPH_NAMES, Engine, EngineKind, GraphName, Precision, precision_of
+from kuaihl.engines.engine import GRAPH_NAMES, Engine, EngineKind, GraphName, Precision, Target, precision_of
 from kuaihl.engines.graphs import Graph, Step, window_graph
 from kuaihl.engines.onnx_export import Inputs, export_onnx, parity
 from kuaihl.engines.profiles import load_encoders, profile_named
@@ -113,13 +113,15 @@ def export_graphs(
     precision: Precision,
     wanted: Sequence[GraphName],
     *,
+    target: Target = "portable",
     samples: Sequence[str] = (),
     capabilities: Sequence[str] = (),
     threads: int | None = None,
 ) -> Iterator[tuple[Path, CompiledFacts]]:
     """Write `wanted` graphs for a kind of engine into the bundle's compiled folder; yields each once it is there.
 
-    `capabilities` are the cards that TensorRT for RTX compiles for, the machine's own if there are none.
+    `target` says on which processors ONNX Runtime is to run int8. `capabilities` are the cards that TensorRT for RTX
+    compiles for, the machine's own if there are none.
     Raises as `exportable_graphs`, and ModelError where a graph is not what torch computes.
     """
     if kind in ("tensorrt", "tensorrt-rtx"):
@@ -129,7 +131,7 @@ def export_graphs(
     graphs = exportable_graphs(bundle, samples, threads=threads)
     for name in wanted:
         own = precision_of(name, kind, precision)
-        yield written(onnx_file(folder, name, own), *exported(graphs[name], own))
+        yield written(onnx_file(folder, name, own, target), *exported(graphs[name], own, target=target))
 
 
 def export_to_tensorrt(
@@ -159,13 +161,13 @@ def export_to_tensorrt(
 
 
 def exported(
-    exportable: ExportableGraph, precision: Precision, *, symmetric: bool = False
+    exportable: ExportableGraph, precision: Precision, *, target: Target = "portable", symmetric: bool = False
 ) -> "tuple[onnx.ModelProto, CompiledFacts]":
-    """One graph in a precision, checked and compared. `symmetric` as in `quantise`."""
+    """One graph in a precision, checked and compared. `target` and `symmetric` as in `quantise`."""
     graph = exportable.graph
     model = export_onnx(graph, "fp32" if precision == "int8" else precision)
     if precision == "int8":
-        model = quantise(model, exportable.real, symmetric=symmetric)
+        model = quantise(model, exportable.real, target=target, symmetric=symmetric)
     return model, CompiledFacts(
         graph=graph.name,
         kind="onnx",
@@ -176,6 +178,7 @@ def exported(
         inputs=graph.input_names,
         outputs=graph.outputs,
         sizes={name: (sizes.least, sizes.usual, sizes.most) for name, sizes in graph.ranges.items()},
+        target=target if precision == "int8" else "portable",
         parity=parity(graph, model, precision, exportable.real[-MOST_COMPARED:]),
     )
 

@@ -14,7 +14,8 @@ from kuaihl.engines.compiled import (
     onnx_file,
     read_compiled,
 )
-from kuaihl.engines.engine import Engine, EngineKind, GraphName, OpenEngine, Precision, precision_of
+from kuaihl.engines.engine import Engine, EngineKind, GraphName, OpenEngine, Precision, Target, precision_of
+from kuaihl.engines.processor import processor
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError, UsageError, reason_of
 
@@ -43,9 +44,11 @@ class OnnxEngine:
         device: str = "cpu",
         threads: int | None = None,
         lanes: int = 1,
+        exact: bool = False,
     ) -> None:
         """`name` is the file's, for people; each lane gets its share of the `threads`.
 
+        `exact` takes kernels that cannot saturate, whatever the weights: slower, and the same on every processor.
         Raises ModelError where ONNX Runtime cannot run the graph on `device`.
         """
         import onnxruntime
@@ -55,6 +58,8 @@ class OnnxEngine:
         options.intra_op_num_threads = max(1, (threads or torch.get_num_threads()) // lanes)
         # A thread that spins may hold the very core that the one it waits for would need: up to 8 ms for a step of 1.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if exact:
+            options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self.session = onnxruntime.InferenceSession(
                 content,
@@ -95,19 +100,30 @@ def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
 
 
 def open_onnx(
-    bundle: Bundle, precision: Precision = "fp32", *, device: str = "cpu", threads: int | None = None
+    bundle: Bundle,
+    precision: Precision = "fp32",
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    target: Target = "portable",
 ) -> OpenEngine:
-    """What opens a bundle's exported graphs. It raises ModelError where one is missing, damaged or of other weights."""
+    """What opens a bundle's exported graphs, those in int8 as they were exported for `target`.
+
+    It raises ModelError where one is missing, damaged, of other weights, or for a processor that this one is not.
+    """
 
     def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
         own = precision_of(graph, "onnx", precision)
-        file = onnx_file(compiled_folder(bundle), graph, own)
-        rebuild = export_command(bundle_argument(bundle), "onnx", precision)
+        file = onnx_file(compiled_folder(bundle), graph, own, target)
+        rebuild = export_command(bundle_argument(bundle), "onnx", precision, target)
         if not file.is_file():
             raise NotBuiltError(f"{file}: not exported yet; run: {rebuild}")
         content, facts = read_compiled(file, source, rebuild)
         if facts.graph != graph or facts.precision != own:
             raise ModelError(f"{file}: its facts say {facts.graph} in {facts.precision}; rebuild: {rebuild}")
+        if own == "int8" and facts.target == "vnni" and device == "cpu" and not processor().vnni:
+            portable = export_command(bundle_argument(bundle), "onnx", precision)
+            raise ModelError(f"{file}: made for processors with VNNI, and {processor().name} lacks it; run: {portable}")
         beside = device == "cpu" and graph in SIDE_BY_SIDE
         lanes = (threads or torch.get_num_threads()) if beside else 1
         return OnnxEngine(content, str(file), own, device=device, threads=threads, lanes=lanes)

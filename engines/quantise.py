@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kuaihl.engines.bias_correction import corrected
+from kuaihl.engines.engine import Target
 from kuaihl.engines.onnx_engine import OnnxEngine
 from kuaihl.engines.onnx_export import quiet
+from kuaihl.engines.saturation import without_saturation
 from kuaihl.models.errors import UsageError
 
 if TYPE_CHECKING:
     import onnx
 
-# The first see few channels of very different ranges. With 0, 12, 18 and 36 of EfficientNet-Lite2's 64 left in floats,
-# features are 16, 6, 5.4 and 4.2% from torch's, and three frames take 12.5, 13.3, 14.0 and 16.9 ms (21.5 in fp32).
+# The first see few channels of very different ranges; docs/engines.md has what each number costs and saves.
 # Only the first: the weights of a float one between int8 ones ONNX Runtime quantises by itself, with one scale for all.
-FLOAT_CONVOLUTIONS = 18
+FLOAT_CONVOLUTIONS: dict[Target, int] = {"portable": 36, "vnni": 18}  # of EfficientNet-Lite2's 64
 SHARE = 0.7  # of an input's range that goes to the weights; measured on E5: cosine 0.9994, 0.9970 without
 TINY = 1e-5
 MOST_PROBED = 32  # runs, the latest
@@ -33,17 +34,30 @@ LEAST_CALIBRATION = 12  # frames; fewer say nothing of the ranges to come
 
 
 def quantise(
-    model: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]], *, symmetric: bool = False
+    model: "onnx.ModelProto",
+    real: Sequence[tuple[Tensor, ...]],
+    *,
+    target: Target = "portable",
+    symmetric: bool = False,
 ) -> "onnx.ModelProto":
     """`model` in int8; `real` are inputs of real runs, which convolutions are calibrated on.
 
+    `target` says which processors run it: `vnni` has weights of full range, which saturate on others.
     `symmetric` writes what TensorRT reads: no zero points and no quantised biases, slower on a CPU.
     Raises UsageError where there is too little to calibrate on.
     """
     products = [node.op_type for node in model.graph.node if node.op_type in ("Conv", "MatMul")]
-    if products.count("Conv") * 2 > len(products):
-        return corrected(model, static(model, real, symmetric=symmetric), real)
-    return dynamic(evened_out(model, real))
+    convolutional = products.count("Conv") * 2 > len(products)
+    full_range = symmetric or target == "vnni"
+    if convolutional:
+        in_floats = FLOAT_CONVOLUTIONS["vnni" if full_range else "portable"]
+        quantised = static(model, real, symmetric=symmetric, in_floats=in_floats)
+    else:
+        model = evened_out(model, real)
+        quantised = dynamic(model)
+    if not full_range:
+        quantised = without_saturation(model, quantised)
+    return corrected(model, quantised, real) if convolutional else quantised
 
 
 def evened_out(model: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]) -> "onnx.ModelProto":
@@ -112,7 +126,7 @@ def static(
     real: Sequence[tuple[Tensor, ...]],
     *,
     symmetric: bool,
-    in_floats: int = FLOAT_CONVOLUTIONS,
+    in_floats: int,
 ) -> "onnx.ModelProto":
     """Convolutions, but for the first `in_floats`, and what bounds their outputs in int8, in the ranges of `real`."""
     import onnx

@@ -45,6 +45,7 @@ def bench(
     takes one segment of each room, vision 3 frames a segment, text one text of 128 tokens a segment.
     """
     from kuaihl.engines.engine_bench import contenders, parities, real_sample, timings
+    from kuaihl.engines.processor import processor
     from kuaihl.engines.profiles import choose_device, set_threads
     from kuaihl.models.bundle import load_bundle
 
@@ -62,13 +63,14 @@ def bench(
             "bundle": bundle.name,
             "device": place,
             "threads": count,
+            "processor": {"name": processor().name} | processor().instructions,
             "sample": sample,
             "timings": [asdict(each) for each in timed],
             "parity": [asdict(each) for each in compared],
         }
         click.echo(json.dumps(document, indent=2))
         return
-    print_rows(timed, compared, f"{bundle.name} on {place}, {count} CPU threads")
+    print_rows(timed, compared, f"{bundle.name} on {place}, {count} CPU threads of {processor().said}")
 
 
 HEADINGS = ("network", "batch", "engine", "p50 ms", "p99 ms", "a second", "max |Δ score|", "tau")
@@ -76,15 +78,18 @@ HEADINGS = ("network", "batch", "engine", "p50 ms", "p99 ms", "a second", "max |
 
 def rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, ...]]:
     """A row a timing; parity is of an engine as a whole, and stands in each of its rows."""
+    from kuaihl.engines.engine_bench import engine_label
+
     rows: list[tuple[str, ...]] = []
-    parity = {(each.kind, each.asked): each for each in compared}
+    parity = {(each.kind, each.asked, each.target): each for each in compared}
     for each in timed:
-        whole = parity[each.kind, each.asked]
+        whole = parity[each.kind, each.asked, each.target]
         rows.append(
             (
                 each.graph,
                 str(each.batch),
-                f"{each.kind} {each.asked}" + ("" if each.precision == each.asked else f" (in {each.precision})"),
+                engine_label(each.kind, each.asked, each.target)
+                + ("" if each.precision == each.asked else f" (in {each.precision})"),
                 f"{each.p50:.2f}",
                 f"{each.p99:.2f}",
                 f"{each.throughput:,.0f}",
@@ -99,6 +104,7 @@ def print_rows(timed: "list[Timing]", compared: "list[Parity]", title: str) -> N
     """A table on a terminal, tab-separated lines elsewhere."""
     rows = rows_of(timed, compared)
     if not sys.stdout.isatty():
+        print(title, file=sys.stderr)
         for row in (HEADINGS, *rows):
             print(*row, sep="\t")
         return

@@ -37,6 +37,7 @@ def examine() -> dict[str, dict[str, Any]]:
         "packages": {name: installed_version(name) for name in PACKAGES},
         "ffmpeg libraries (in PyAV)": ffmpeg_libraries(),
         "devices": devices(),
+        "processor": processor_facts(),
         "engines": {name: installed_version(name) for name in PACKAGES_OF_ENGINES},
         "compiled of bundle edge": compiled_files(),
         "weights": weights(),
@@ -68,6 +69,16 @@ def devices() -> dict[str, str]:
     if len(found) == 1:
         found["cuda"] = "none found"
     return found
+
+
+def processor_facts() -> dict[str, str]:
+    """The instructions that decide what int8 is worth on a CPU, and what it is worth here."""
+    from kuaihl.engines.processor import processor
+
+    found = processor()
+    facts = {"name": found.name}
+    facts |= {name: "yes" if has else "no" for name, has in found.instructions.items()}
+    return facts | {"int8": found.gain_by_int8}
 
 
 def compiled_files() -> dict[str, str]:

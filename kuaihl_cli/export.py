@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     help="In what it will compute; int8 is for the vision and text encoders, the head stays in floats.",
 )  # fmt: skip
 @click.option(
+    "--target", type=click.Choice(["portable", "vnni"]), default="portable", show_default=True,
+    help="The processors that int8 in ONNX Runtime is for: every x86-64, or those with VNNI, where it is quicker so.",
+)  # fmt: skip
+@click.option(
     "--sample", "samples", multiple=True, metavar="RECORDING",
     help="Real input to compare on and to calibrate int8 on, the more varied the better; may be repeated. "
     "Drawn scenes and written sentences if not given.",
@@ -45,6 +49,7 @@ def export(
     model: str,
     kind: str,
     precision: str,
+    target: str,
     samples: tuple[str, ...],
     graphs: str,
     capabilities: tuple[str, ...],
@@ -58,7 +63,7 @@ def export(
     ships with kuaihl, into the cache. `kuaihl score` finds it there; docs/engines.md says what runs where.
     """
     from kuaihl.engines.compiled import compiled_folder
-    from kuaihl.engines.engine import kind_named, precision_named
+    from kuaihl.engines.engine import kind_named, precision_named, target_named
     from kuaihl.engines.export import export_graphs, wanted_graphs
     from kuaihl.models.bundle import load_bundle
 
@@ -67,6 +72,8 @@ def export(
         raise UsageError(
             "--precision int8 is calibrated on real pictures: give --sample a recording of a minute or more"
         )
+    if target != "portable" and (kind, precision) != ("onnx", "int8"):
+        raise UsageError(f"--target {target} is for --to onnx --precision int8; everything else runs alike everywhere")
     if capabilities and kind != "tensorrt-rtx":
         raise UsageError(
             f"--compute-capability is for --to tensorrt-rtx; {kind} runs where it can or compiles on the card"
@@ -79,6 +86,7 @@ def export(
         kind_named(kind),
         precision_named(precision),
         wanted,
+        target=target_named(target),
         samples=samples,
         capabilities=capabilities,
         threads=threads,

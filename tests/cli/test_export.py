@@ -204,6 +204,7 @@ def test_every_graph_compiles_for_a_card_that_is_not_here_and_says_what_it_was_b
         (["--to", "onnx", "--precision", "int8"], ["--sample"]),
         (["--to", "onnx", "--graphs", "step,nonsense"], ["--graphs nonsense", "step, window, vision, text"]),
         (["--to", "onnx", "--compute-capability", "8.9"], ["--compute-capability", "tensorrt-rtx"]),
+        (["--to", "onnx", "--target", "vnni"], ["--target vnni", "--precision int8"]),
         (["--to", "coreml"], ["coreml", "kuaihl export --help"]),
         ([], ["--to", "kuaihl export --help"]),
     ],

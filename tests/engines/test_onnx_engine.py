@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from kuaihl.engines.compiled import (
     onnx_file,
     write_compiled,
 )
-from kuaihl.engines.engine import Engine, GraphName, Precision, precision_of
+from kuaihl.engines.engine import Engine, GraphName, Precision, Target, precision_of
 from kuaihl.engines.engine_choice import choose_engine
 from kuaihl.engines.graphs import step_graph
 from kuaihl.engines.onnx_engine import OnnxEngine, open_onnx, providers
 from kuaihl.engines.onnx_export import export_onnx, random_inputs
+from kuaihl.engines.processor import processor
 from kuaihl.engines.scorer import StreamingScorer, open_step
 from kuaihl.engines.torch_engine import TorchEngine
 from kuaihl.models.bundle import Bundle, load_bundle
@@ -238,6 +239,93 @@ def test_auto_never_takes_torch_for_int8(bundle: Bundle) -> None:
         opened(bundle, "torch", "int8")
 
 
+@pytest.fixture
+def without_vnni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As on a processor of 2013."""
+    facts = tmp_path / "cpuinfo"
+    facts.write_text("model name\t: Core i7-4770\nflags\t\t: fpu avx fma avx2\n")
+    monkeypatch.setattr("kuaihl.engines.processor.CPU_FACTS", facts)
+    processor.cache_clear()
+    yield
+    processor.cache_clear()
+
+
+def write_text(bundle: Bundle, target: Target, *, named: bool = True) -> Path:
+    """A text graph in "int8" for a target; `named` is False for a file of before targets were told apart."""
+    content = export_onnx(small_graph("text"), "fp32").SerializeToString()
+    facts = CompiledFacts(
+        graph="text",
+        kind="onnx",
+        precision="int8",
+        sha256=hashlib.sha256(content).hexdigest(),
+        source_sha256=SOURCES["text"],
+        made_with={},
+        inputs=(),
+        outputs=(),
+        sizes={},
+        target=target,
+    )
+    file = onnx_file(compiled_folder(bundle), "text", "int8", target)
+    write_compiled(file, content, facts)
+    if not named:
+        found = json.loads(facts_file(file).read_text())
+        del found["target"]
+        facts_file(file).write_text(json.dumps(found))
+    return file
+
+
+def open_text(bundle: Bundle, engine: str) -> tuple[Engine, list[str]]:
+    """The text graph in int8, and what was said of a fallback."""
+    said: list[str] = []
+    chosen = choose_engine(engine, "int8", bundle, device="cpu", threads=1, say=said.append)
+    return chosen("text", SOURCES["text"], lambda: small_graph("text")), said
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnx"])
+@pytest.mark.usefixtures("without_vnni")
+def test_a_file_for_vnni_is_refused_by_name_without_it(bundle: Bundle, engine: str) -> None:
+    file = write_text(bundle, "vnni")
+    with pytest.raises(ModelError) as raised:
+        open_text(bundle, engine)
+    assert str(raised.value) == (
+        f"{file}: made for processors with VNNI, and Core i7-4770 lacks it; "
+        f"run: kuaihl export {bundle.path} --to onnx --precision int8 --sample RECORDING"
+    )
+
+
+@pytest.mark.usefixtures("without_vnni")
+def test_a_file_for_vnni_is_passed_over_with_a_line(bundle: Bundle) -> None:
+    vnni, portable = write_text(bundle, "vnni"), write_text(bundle, "portable")
+    opened, said = open_text(bundle, "auto")
+    assert isinstance(opened, OnnxEngine)
+    assert opened.name == str(portable)
+    assert len(said) == 1
+    assert said[0].startswith(f"onnx int8 for VNNI cannot run text, onnx int8 does: {vnni}: made for processors with")
+
+
+@pytest.mark.usefixtures("without_vnni")
+def test_int8_of_before_targets_were_told_apart_needs_vnni(bundle: Bundle) -> None:
+    file = write_text(bundle, "portable", named=False)
+    with pytest.raises(ModelError, match="made for processors with VNNI"):
+        open_text(bundle, "onnx")
+    assert file.name == "text-int8.onnx"
+
+
+def test_a_file_for_vnni_comes_first_with_it(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = tmp_path / "cpuinfo"
+    facts.write_text("model name\t: Core i5-12400\nflags\t\t: fpu avx avx2 avx_vnni\n")
+    monkeypatch.setattr("kuaihl.engines.processor.CPU_FACTS", facts)
+    processor.cache_clear()
+    vnni, portable = write_text(bundle, "vnni"), write_text(bundle, "portable")
+    try:
+        opened, said = open_text(bundle, "auto")
+        assert isinstance(opened, OnnxEngine)
+        assert (opened.name, said) == (str(vnni), [])
+    finally:
+        processor.cache_clear()
+    assert portable.name == "text-int8.onnx"
+
+
 def test_int8_leaves_the_head_in_floats(bundle: Bundle, file: Path) -> None:
     engine, _ = opened(bundle, "onnx", "int8")
     assert (engine.kind, engine.precision) == ("onnx", "fp32")
@@ -279,6 +367,7 @@ def test_the_command_that_exports_says_what_is_not_the_default() -> None:
     assert export_command("mine", "onnx", "fp32") == "kuaihl export mine --to onnx"
     assert export_command("mine", "tensorrt", "bf16") == "kuaihl export mine --to tensorrt --precision bf16"
     assert export_command("mine", "onnx", "int8").endswith("--precision int8 --sample RECORDING")
+    assert export_command("mine", "onnx", "int8", "vnni").endswith("--precision int8 --target vnni --sample RECORDING")
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(bundle: Bundle, exported: bytes) -> None:

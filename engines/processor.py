@@ -1,0 +1,69 @@
+"""What this machine's processor can do in int8: its name and the instructions that kernels are chosen by.
+
+ONNX Runtime and torch choose their kernels so; nothing of ours runs other code on one processor than on another.
+"""
+
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+CPU_FACTS = Path("/proc/cpuinfo")  # Linux alone; elsewhere nothing is known, and nothing is taken for granted
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A processor's name and which of the instructions that matter here it has."""
+
+    name: str
+    avx2: bool = False
+    avx512: bool = False  # F, BW, DQ and VL, which kernels need together
+    vnni: bool = False  # bytes multiplied and added in int32, of 256 or 512 bits
+    amx: bool = False  # int8 tiles
+
+    @property
+    def instructions(self) -> dict[str, bool]:
+        """By their names for people."""
+        return {"AVX2": self.avx2, "AVX-512": self.avx512, "VNNI": self.vnni, "AMX": self.amx}
+
+    @property
+    def gain_by_int8(self) -> str:
+        """What int8 takes of fp32's time in ONNX Runtime, as docs/engines.md measured it."""
+        if self.vnni:
+            return "about 3/7 of fp32's time for texts, 2/3 for pictures (1/2 with --target vnni)"
+        if self.avx2:
+            return "about 3/5 of fp32's time for texts, 4/5 for pictures; --target vnni does not run here"
+        return "not measured on such a processor"
+
+    @property
+    def said(self) -> str:
+        """One line: the name, what is there, what is not."""
+        there = [name for name, has in self.instructions.items() if has]
+        missing = [name for name, has in self.instructions.items() if not has]
+        return f"{self.name} ({', '.join(there) or 'none of these'}{'; no ' + ', '.join(missing) if missing else ''})"
+
+
+@cache
+def processor() -> Processor:
+    """This machine's."""
+    try:
+        return parse_processor(CPU_FACTS.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return Processor(platform.processor() or "a processor of unknown kind")
+
+
+def parse_processor(facts: str) -> Processor:
+    """A processor out of the text of `/proc/cpuinfo`, of which the first one stands for all."""
+    found: dict[str, str] = {}
+    for line in facts.splitlines():
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip(), value.strip())
+    flags = set(found.get("flags", "").split())
+    avx512 = flags.issuperset(("avx512f", "avx512bw", "avx512dq", "avx512vl"))
+    return Processor(
+        name=found.get("model name") or platform.processor() or "a processor of unknown kind",
+        avx2="avx2" in flags,
+        avx512=avx512,
+        vnni="avx_vnni" in flags or (avx512 and "avx512_vnni" in flags),
+        amx="amx_int8" in flags,
+    )

@@ -1,0 +1,103 @@
+"""Weights in int8 whose products no kernel can saturate: an ONNX Runtime graph in, the same graph with finer care out.
+
+x86-64 without VNNI multiplies bytes in pairs and adds each pair in int16: 255 · 127 · 2 does not fit, and is cut off in
+silence. ONNX Runtime's `reduce_range` keeps every weight within 64; here two neighbours together keep within 128, which
+suffices and costs a third of a weight's rounding, not all of it once more. Only columns that need it are rescaled.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST_INPUT = 255  # of a byte without a sign
+MOST_OF_A_PAIR = np.iinfo(np.int16).max // LARGEST_INPUT  # 128: what two neighbouring weights may add up to
+STRETCH = 1.002  # a scale grows at least so much a turn, for rounding may undo a smaller step
+QUANTISED, SCALE = "_quantized", "_scale"  # how ONNX Runtime's quantiser names what it makes of a weight
+
+
+@dataclass(frozen=True)
+class QuantisedProduct:
+    """A convolution or matrix product with weights in int8: the names of its tensors, and where its outputs are."""
+
+    weight: str  # of the float weights
+    channel: int  # the axis of outputs, a scale each
+    bias: tuple[str, str] | None = None  # an int32 tensor and its scales
+
+
+def without_saturation(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "onnx.ModelProto":
+    """`quantised`, which was made of `model`, with scales such that no pair of products leaves int16.
+
+    Depthwise convolutions stay as they are: their kernels never add bytes' products in int16.
+    """
+    import onnx
+
+    read = onnx.numpy_helper.to_array
+    floats = {tensor.name: tensor for tensor in model.graph.initializer}
+    mended = onnx.ModelProto()
+    mended.CopyFrom(quantised)
+    tensors = {tensor.name: tensor for tensor in mended.graph.initializer}
+
+    def write(name: str, values: NDArray[np.generic]) -> None:
+        tensors[name].CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
+
+    for product in quantised_products(quantised):
+        scale = read(tensors[product.weight + SCALE])  # [N]
+        weight = np.moveaxis(read(floats[product.weight]), product.channel, 0)  # [N, …]
+        rounded, stretched = rounded_without_saturation(weight, scale)
+        write(product.weight + QUANTISED, np.moveaxis(rounded, 0, product.channel))
+        write(product.weight + SCALE, stretched)
+        if product.bias is not None:
+            name, of_bias = product.bias
+            write(name, np.rint(read(tensors[name]) * (scale / stretched)).astype(np.int32))
+            write(of_bias, (read(tensors[of_bias]) * (stretched / scale)).astype(np.float32))
+    return mended
+
+
+def quantised_products(quantised: "onnx.ModelProto") -> Iterator[QuantisedProduct]:
+    """The products of a graph that go through byte kernels, depthwise convolutions left out."""
+    import onnx
+
+    weights = {tensor.name: tensor for tensor in quantised.graph.initializer}
+    scaled = {node.output[0]: node for node in quantised.graph.node if node.op_type == "DequantizeLinear"}
+    for node in quantised.graph.node:
+        if node.op_type == "MatMulInteger":
+            yield QuantisedProduct(node.input[1].removesuffix(QUANTISED), channel=1)
+        elif node.op_type == "Conv" and node.input[1] in scaled:
+            name = scaled[node.input[1]].input[0]
+            bias = scaled.get(node.input[2]) if len(node.input) > 2 else None
+            if onnx.numpy_helper.to_array(weights[name]).shape[1] > 1:
+                own = None if bias is None else (bias.input[0], bias.input[1])
+                yield QuantisedProduct(name.removesuffix(QUANTISED), channel=0, bias=own)
+
+
+def rounded_without_saturation(
+    weight: NDArray[np.float32], scale: NDArray[np.float32]
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Weights [N, …] over their scales [N], rounded, and the scales, larger where a pair would not fit."""
+    stretched = scale.astype(np.float32)
+    while True:
+        rounded = np.clip(np.rint(weight / stretched.reshape(-1, *[1] * (weight.ndim - 1))), -127, 127)
+        over = largest_pairs(rounded) / MOST_OF_A_PAIR
+        if (over <= 1).all():
+            return rounded.astype(np.int8), stretched
+        stretched = stretched * np.where(over > 1, np.maximum(over, STRETCH), 1).astype(np.float32)
+
+
+def largest_pairs(rounded: NDArray[np.generic]) -> NDArray[np.float64]:
+    """What two neighbours of one sign add up to at most, in size, a row of weights [N, …] -> [N].
+
+    Neighbours in either order that a kernel may read a convolution in: channel by channel or place by place.
+    """
+    values = rounded.astype(np.float64)
+    orders = [values.reshape(len(values), -1), np.moveaxis(values, 1, -1).reshape(len(values), -1)]
+    most = np.zeros(len(values))
+    for rows in orders:
+        for one_sign in (np.maximum(rows, 0), np.maximum(-rows, 0)):
+            most = np.maximum(most, (one_sign[:, 1:] + one_sign[:, :-1]).max(axis=1, initial=0))
+    return most
