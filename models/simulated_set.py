@@ -19,6 +19,7 @@ from kuaihl.models.features import Float16
 from kuaihl.models.klive import DataSetFacts, RoomRecord
 from kuaihl.models.klive_writer import DataSetWriter
 from kuaihl.models.rank_correlation import kendall_tau_b
+from kuaihl.models.segment_counts import NOT_COUNTED, segment_counts
 from kuaihl.models.simulation import NOTHING, TOPICS, Room, draw_rooms, draw_streamers, labels_of
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the rooms
@@ -148,6 +149,10 @@ def room_arrays(room: Room, bank: FeatureBank, random: np.random.Generator, *, p
         "views": room.views.astype(np.int32),
         "long_views": room.long_views.astype(np.int32),
         "true_rate": room.rate.astype(np.float32),
+        # The causes know impressions and messages; a room recorded without its comments has none to count.
+        "counts": segment_counts(
+            length, exposure=room.views, comment=room.comments if room.comments.any() else np.full(length, NOT_COUNTED)
+        ),
     }
 
 

@@ -167,6 +167,18 @@ def test_pooling_takes_the_mean_of_each_frames_patches(data: KLive, tmp_path: Pa
     np.testing.assert_array_equal(pool_frames(np.ones((2, 12, 5), np.float16)), np.ones((2, 3, 5)))
 
 
+def test_the_counts_are_impressions_and_comments_and_no_others(data: KLive) -> None:
+    silent = 0
+    for record in data.rooms:
+        room = data.room(record, counts=True)
+        assert room.counts is not None
+        np.testing.assert_array_equal(room.counts[:, 0], room.views)
+        assert (room.counts[:, 2:] == -1).all()
+        silent += int((room.counts[:, 1] == -1).all())
+        assert (room.counts[:, 1] == -1).all() or (room.counts[:, 1] >= 0).all()
+    assert 0 < silent < len(data.rooms)
+
+
 def test_halves_of_a_bank_share_nothing() -> None:
     one, other = halves(made_up_bank(1))
     assert not set(one.text[..., 2].ravel()) & set(other.text[..., 2].ravel())
