@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_bank import made_up_bank
 
 from kuaihl.models.bundle import EncoderFacts
-from kuaihl.models.feature_bank import KEYS, FeatureBank
 from kuaihl.models.klive import KLive, open_klive
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.simulated_set import (
@@ -23,20 +23,6 @@ from kuaihl.models.simulation import NOTHING, TOPICS, Room, draw_rooms, draw_str
 
 ENCODERS = (EncoderFacts("vision", "made up", "1", ""),)
 PLAN = SimulationPlan(rooms=30, streamers=12, seed=3)
-
-
-def made_up_bank(seed: int, variants: int = 4, styles: int = 6) -> FeatureBank:
-    """Texts that tell speech, chatter and variant in a number each; pictures that tell topic, style and patch."""
-    text = np.zeros((*KEYS, variants, 8))
-    spoken, chatter = np.meshgrid(np.arange(9), np.arange(9), indexing="ij")
-    text[..., 0] = spoken[None, :, :, None, None] + 1
-    text[..., 1] = chatter[None, :, :, None, None] + 1
-    text[..., 2] = np.arange(variants) + 100 * seed
-    visual = np.zeros((len(TOPICS), 3, styles, 12, 10))
-    visual[..., 0] = np.arange(len(TOPICS))[:, None, None, None]
-    visual[..., 1] = np.arange(styles)[:, None] + 100 * seed
-    visual[..., 2] = np.arange(12)
-    return FeatureBank(text.astype(np.float16), visual.astype(np.float16))
 
 
 def simulate(path: Path, plan: SimulationPlan = PLAN) -> KLive:
