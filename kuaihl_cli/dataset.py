@@ -17,6 +17,7 @@ from kuaihl_cli.options import debug_option, model_options
 
 if TYPE_CHECKING:
     from kuaihl.engines.archive import RoomResult
+    from kuaihl.models.simulated_proportions import Proportions
 
 
 @click.group()
@@ -33,7 +34,14 @@ def dataset() -> None:
 @dataset.command()
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, metavar="DIR")
 @click.option("--rooms", type=click.IntRange(10), default=300, show_default=True)
-@click.option("--streamers", type=click.IntRange(1), default=60, show_default=True)
+@click.option(
+    "--streamers", type=click.IntRange(1), metavar="N",
+    help="By default 60; with --proportions klive one per 1.8 rooms.",
+)  # fmt: skip
+@click.option(
+    "--proportions", type=click.Choice(["even", "klive"]), default="even", show_default=True,
+    help="Rooms per streamer, lengths and audiences: much alike, or as the paper's KLive has them.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--patches", type=click.Choice(["pooled", "whole"]), default="pooled", show_default=True,
@@ -46,7 +54,14 @@ def dataset() -> None:
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
 @debug_option
 def simulate(
-    output: Path, rooms: int, streamers: int, seed: int, patches: str, swaps: float, threads: int | None
+    output: Path,
+    rooms: int,
+    streamers: int | None,
+    proportions: "Proportions",
+    seed: int,
+    patches: str,
+    swaps: float,
+    threads: int | None,
 ) -> None:
     """Simulate rooms with known causes, in the edge encoders' feature space, and measure the noise ceiling.
 
@@ -54,13 +69,15 @@ def simulate(
     """
     from kuaihl.engines.cold_start_features import feature_bank
     from kuaihl.engines.profiles import EDGE, load_encoders, profile_record
+    from kuaihl.models.simulated_proportions import hosts_for
     from kuaihl.models.simulated_set import SimulationPlan, write_simulated_set
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     encoders = load_encoders(EDGE, device="cpu", threads=threads, asr="none")
-    plan = SimulationPlan(rooms, streamers, seed, patches == "pooled", swaps)
+    usual = hosts_for(rooms) if proportions == "klive" else SimulationPlan.streamers
+    plan = SimulationPlan(rooms, streamers or usual, seed, patches == "pooled", swaps, proportions)
     with click.progressbar(length=rooms, label="simulating", file=sys.stderr) as bar:
         ceiling = write_simulated_set(
             output,
