@@ -5,7 +5,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,36 +175,30 @@ def build_results(archive: Path, output: Path, jobs: int, options: dict[str, Any
 @dataset.command()
 @click.argument("path", type=click.Path(path_type=Path), metavar="DATASET")
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE",
+    help="Draw rooms by duration and by average viewers to a PNG (Figure 1 of the paper's supplement).",
+)  # fmt: skip
 @debug_option
-def info(path: Path, as_json: bool) -> None:
-    """Say what is inside DATASET: features, labels, rooms, streamers and hours of each split."""
+def info(path: Path, as_json: bool, plot: Path | None) -> None:
+    """Say what is inside DATASET: features, labels, rooms, streamers and hours of each split, and all rooms' sizes.
+
+    Beside the rooms stand the figures that the paper prints of KLive, its own data set.
+    """
     from kuaihl.models.dataset_summary import summarise
     from kuaihl.models.klive import open_klive
+    from kuaihl_cli import dataset_info
 
     data = open_klive(path)
-    splits = {split: asdict(found) for split, found in summarise(data).items()}
+    summary = summarise(data)
     if as_json:
-        print(json.dumps({"path": str(path), "splits": splits, **asdict(data.facts)}, ensure_ascii=False, indent=2))
-        return
-    facts = data.facts
-    print(f"features   {facts.profile}: {', '.join(encoder.name for encoder in facts.encoders)}")
-    print(f"           {facts.patches} patches of {facts.visual_width}, text of {facts.text_width}, a segment")
-    print(f"segments   {facts.segment_seconds:g} s")
-    print(f"label      {facts.label.name}: {facts.label.definition}")
-    print(f"           from {facts.label.source}; masked under {facts.label.min_views} views")
-    print(f"licence    {facts.licence or '(not given)'}")
-    for name, reached in (facts.ceiling or {}).items():
-        if isinstance(reached, dict):
-            print(f"ceiling    {name}: tau {reached['tau']['0.0']} over the test, {reached['tau a room']} a room")
-    print()
-    columns = {name: [cell(found[name]) for found in splits.values()] for name in next(iter(splits.values()))}
-    for name, cells in {"": list(splits), **columns}.items():
-        print(f"{name.replace('_', ' '):<20}" + "".join(f"{text:>14}" for text in cells))
+        print(json.dumps(dataset_info.as_json(data, summary), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(dataset_info.as_lines(data, summary)))
+    if plot:
+        from kuaihl_cli.plot_rooms import plot_rooms
 
-
-def cell(value: float | None) -> str:
-    """A number as a table shows it."""
-    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+        plot_rooms(summary.room_hours, summary.room_viewers, plot, title=path.resolve().name)
 
 
 @dataset.command()

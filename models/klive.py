@@ -163,10 +163,14 @@ class KLive:
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
+        return self.counted(record).labels()
+
+    def counted(self, record: RoomRecord) -> RoomData:
+        """A room, mapped, of which all but the features has been looked at. Raises DataError."""
         arrays = map_room(room_path(self.path, record.id))
         for problem in label_problems(arrays, record.segments, self.facts):
             raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
-        return room_data(arrays, self.facts, "both").labels()
+        return room_data(arrays, self.facts, "both")
 
 
 class WindowIndex:
