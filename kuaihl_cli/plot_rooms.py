@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 STEP = 2**0.25  # from one edge of a bar to the next
 MINUTES = {
     1: "1 min",
-    3: "3",
-    10: "10",
-    20: "20",
+    3: "3 min",
+    10: "10 min",
+    20: "20 min",
     36: "36 min",
     60: "1 h",
     120: "2 h",

@@ -118,17 +118,34 @@ def test_labels_that_do_not_count_reach_no_loss_and_the_loss_reaches_every_table
     assert [name for name, part in made.named_parameters() if part.grad is None or not part.grad.any()] == []
 
 
-def test_it_learns_from_ids_and_counts_of_simulated_rooms(data: KLive, tmp_path: Path) -> None:
-    """Who streams is worth most; with the IDs hidden, counts alone are better than chance within a room."""
+def test_a_few_steps_learn_which_counts_are_better() -> None:
+    """The label rises with the logarithm of the present segment's comments, and nothing else tells it."""
+    made, rows = network().train(), sparse()
+    there = torch.ones(2, 30, dtype=torch.bool)
+    labels = torch.log1p(rows[..., FIRST_COUNT + 1].float()) / 7
+    batch = Batch(VISUAL, TEXT, STREAMER, labels, there, there, rows)
+    adam = torch.optim.Adam(made.parameters(), lr=3e-3)
+    torch.manual_seed(3)
+    for _ in range(150):
+        adam.zero_grad()
+        made.training_losses(Objective(), batch).total.backward()  # type: ignore[operator]
+        adam.step()
+    logits = made.eval()(VISUAL, TEXT, STREAMER, there, rows)
+    better = labels.unsqueeze(2) > labels.unsqueeze(1)
+    assert (logits.unsqueeze(2) > logits.unsqueeze(1))[better].float().mean() > 0.8
+
+
+def test_it_learns_who_streams_from_simulated_rooms(data: KLive) -> None:
+    """The level of a streamer is most of what IDs and counts tell there; with IDs hidden, much of it is lost."""
     taus = {}
-    for name, without in (("all", ()), ("counts", ("id",))):
+    for without in ((), ("id",)):
         dims = dims_for(data.facts, len(streamer_index(data.rooms)), without, width=32, rooms=64)  # type: ignore[arg-type]
-        plan = TrainingPlan(dims, Objective(), architecture="id-counts", epochs=6, learning_rate=3e-3)
+        plan = TrainingPlan(dims, Objective(), architecture="id-counts", epochs=3, learning_rate=3e-3)
         trained = train(data, plan, device="cpu")
         assert trained is not None
-        taus[name] = trained.best
-    assert taus["all"].tau > taus["counts"].tau + 0.1
-    assert taus["counts"].tau_a_room > 0.03
+        taus[without] = trained.best.tau
+    assert taus[()] > 0.25
+    assert taus[()] > taus[("id",)] + 0.1
 
 
 def test_a_scored_room_is_one_that_nobody_knows_and_its_stretches_are_those_of_one_pass(data: KLive) -> None:
