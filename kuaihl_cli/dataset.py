@@ -4,8 +4,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from kuaihl_cli.options import debug_option, model_options
 
 if TYPE_CHECKING:
     from kuaihl.engines.archive import RoomResult
+    from kuaihl.models.simulated_proportions import Proportions
 
 
 @click.group()
@@ -33,7 +33,14 @@ def dataset() -> None:
 @dataset.command()
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, metavar="DIR")
 @click.option("--rooms", type=click.IntRange(10), default=300, show_default=True)
-@click.option("--streamers", type=click.IntRange(1), default=60, show_default=True)
+@click.option(
+    "--streamers", type=click.IntRange(1), metavar="N",
+    help="By default 60; with --proportions klive one per 1.8 rooms.",
+)  # fmt: skip
+@click.option(
+    "--proportions", type=click.Choice(["even", "klive"]), default="even", show_default=True,
+    help="Rooms per streamer, lengths and audiences: much alike, or as the paper's KLive has them.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--patches", type=click.Choice(["pooled", "whole"]), default="pooled", show_default=True,
@@ -46,7 +53,14 @@ def dataset() -> None:
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
 @debug_option
 def simulate(
-    output: Path, rooms: int, streamers: int, seed: int, patches: str, swaps: float, threads: int | None
+    output: Path,
+    rooms: int,
+    streamers: int | None,
+    proportions: "Proportions",
+    seed: int,
+    patches: str,
+    swaps: float,
+    threads: int | None,
 ) -> None:
     """Simulate rooms with known causes, in the edge encoders' feature space, and measure the noise ceiling.
 
@@ -54,13 +68,15 @@ def simulate(
     """
     from kuaihl.engines.cold_start_features import feature_bank
     from kuaihl.engines.profiles import EDGE, load_encoders, profile_record
+    from kuaihl.models.simulated_proportions import hosts_for
     from kuaihl.models.simulated_set import TAU_ABOVE, SimulationPlan, write_simulated_set
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     encoders = load_encoders(EDGE, device="cpu", threads=threads, asr="none")
-    plan = SimulationPlan(rooms, streamers, seed, patches == "pooled", swaps)
+    usual = hosts_for(rooms) if proportions == "klive" else SimulationPlan.streamers
+    plan = SimulationPlan(rooms, streamers or usual, seed, patches == "pooled", swaps, proportions)
     with click.progressbar(length=rooms, label="simulating", file=sys.stderr) as bar:
         ceiling = write_simulated_set(
             output,
@@ -159,48 +175,30 @@ def build_results(archive: Path, output: Path, jobs: int, options: dict[str, Any
 @dataset.command()
 @click.argument("path", type=click.Path(path_type=Path), metavar="DATASET")
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE",
+    help="Draw rooms by duration and by average viewers to a PNG (Figure 1 of the paper's supplement).",
+)  # fmt: skip
 @debug_option
-def info(path: Path, as_json: bool) -> None:
-    """Say what is inside DATASET: features, labels, rooms, streamers and hours of each split."""
+def info(path: Path, as_json: bool, plot: Path | None) -> None:
+    """Say what is inside DATASET: features, labels, rooms, streamers and hours of each split, and all rooms' sizes.
+
+    Beside the rooms stand the figures that the paper prints of KLive, its own data set.
+    """
     from kuaihl.models.dataset_summary import summarise
     from kuaihl.models.klive import open_klive
+    from kuaihl_cli import dataset_info
 
     data = open_klive(path)
-    splits = {split: asdict(found) for split, found in summarise(data).items()}
+    summary = summarise(data)
     if as_json:
-        print(json.dumps({"path": str(path), "splits": splits, **asdict(data.facts)}, ensure_ascii=False, indent=2))
-        return
-    facts = data.facts
-    print(f"features   {facts.profile}: {', '.join(encoder.name for encoder in facts.encoders)}")
-    print(f"           {facts.patches} patches of {facts.visual_width}, text of {facts.text_width}, a segment")
-    print(f"segments   {facts.segment_seconds:g} s")
-    print(f"label      {facts.label.name}: {facts.label.definition}")
-    print(f"           from {facts.label.source}; masked under {facts.label.min_views} views")
-    print(f"licence    {facts.licence or '(not given)'}")
-    for line in ceiling_lines(path, facts.ceiling or {}):
-        print(f"ceiling    {line}")
-    print()
-    columns = {name: [cell(found[name]) for found in splits.values()] for name in next(iter(splits.values()))}
-    for name, cells in {"": list(splits), **columns}.items():
-        print(f"{name.replace('_', ' '):<20}" + "".join(f"{text:>14}" for text in cells))
+        print(json.dumps(dataset_info.as_json(data, summary), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(dataset_info.as_lines(data, summary)))
+    if plot:
+        from kuaihl_cli.plot_rooms import plot_rooms
 
-
-def ceiling_lines(path: Path, ceiling: Mapping[str, Any]) -> list[str]:
-    """What label noise allows, in words; of an older set, whose taus are another measure, how to have it measured."""
-    from kuaihl.models.simulated_set import TAU_ABOVE
-
-    reached = {name: found for name, found in ceiling.items() if isinstance(found, dict)}
-    if any(TAU_ABOVE not in found for found in reached.values()):
-        return [f"stored under an earlier measure; to measure it anew: kuaihl eval --data {path}"]
-    return [
-        f"{name}: tau {found[TAU_ABOVE]['0.0']} over the test, {found['tau a room']} a room"
-        for name, found in reached.items()
-    ]
-
-
-def cell(value: float | None) -> str:
-    """A number as a table shows it."""
-    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+        plot_rooms(summary.room_hours, summary.room_viewers, plot, title=path.resolve().name)
 
 
 @dataset.command()

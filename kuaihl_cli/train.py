@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kuaihl.models.video_set import VideoSet
 
 EXIT_INTERRUPTED = 130
-ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "showme")
+ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "showme", "id-counts")
 
 
 @click.command()
@@ -30,7 +30,7 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 )  # fmt: skip
 @click.option(
     "--arch", type=click.Choice(ARCHITECTURES), default="kuaihl", show_default=True,
-    help="The paper's model, or a baseline of its Table I.",
+    help="The paper's model, a baseline of its Table I, or its supplement's ID-based one.",
 )  # fmt: skip
 @click.option(
     "--loss-weights", type=click.FloatRange(0.0), nargs=3, default=(0.65, 0.15, 0.20), show_default=True,

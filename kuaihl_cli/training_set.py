@@ -37,14 +37,19 @@ def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet"
 
 
 def dims_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkDims":
-    """The network for that data. Raises ModelError for one that cannot be."""
+    """The network for that data. Raises ModelError for one that cannot be, UsageError for one that data cannot feed."""
+    from kuaihl.models.architectures import ARCHITECTURES
     from kuaihl.models.klive import KLive
     from kuaihl.models.streamer_index import streamer_index
     from kuaihl.models.training_plan import dims_for
 
     shape = {name: options[name] for name in ("width", "layers", "heads", "window")}
+    reads_counts = ARCHITECTURES[options["arch"]].reads_counts
     if isinstance(data, KLive):
-        return dims_for(data.facts, len(streamer_index(data.rooms)), options["without"], **shape)
+        rooms = len(data.rooms_of("train")) if reads_counts else 0
+        return dims_for(data.facts, len(streamer_index(data.rooms)), options["without"], **shape, rooms=rooms)
+    if reads_counts:
+        raise UsageError(f"{data.path}: holds no counts per segment, and --arch {options['arch']} reads nothing else")
     return data.dims(dims_for(data.facts, 0, options["without"], **shape), options["window"])
 
 

@@ -3,7 +3,8 @@
     forward(visual [B, S, P, d_v], text [B, S, d_t], streamer [B], valid [B, S] or None) -> logits [B, S]
     training_losses(objective, batch) -> LossTerms
 
-"kuaihl" is the paper's own; the others are the systems of its Table I (docs/baselines.md).
+One that reads counts takes them as well: forward(…, valid, sparse [B, S, 10]). "kuaihl" is the paper's own; the others
+are the systems of its Table I, and the ID-based method of its supplement (docs/baselines.md).
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Architecture:
     class_name: str
     causal: bool  # no score depends on a later segment, where `NetworkDims.causal` says so
     streams: bool = False  # has `start` and `step`, so `kuaihl score` can run it
+    reads_counts: bool = False  # `forward` takes sparse rows of IDs and counts too, and no stream carries those
 
 
 ARCHITECTURES = {
@@ -73,6 +75,14 @@ ARCHITECTURES = {
         "kuaihl.models.baselines.showme",
         "ShowMe",
         causal=True,
+    ),
+    "id-counts": Architecture(
+        "ID-based, counts",
+        "A Multimodal Transformer for Live Streaming Highlight Prediction, ICME 2024, supplement, section II",
+        "kuaihl.models.baselines.id_counts",
+        "IdCounts",
+        causal=True,
+        reads_counts=True,
     ),
 }
 

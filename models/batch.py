@@ -15,3 +15,4 @@ class Batch:
     labels: Tensor  # [B, S] in [0, 1]; anything where not valid
     label_valid: Tensor  # [B, S] bool, enough views behind it
     segment_valid: Tensor  # [B, S] bool, False for padding
+    sparse: Tensor | None = None  # [B, S, 10] int, for a network that reads counts (`segment_counts`)

@@ -79,6 +79,11 @@ class Bundle:
 
     def check_streams(self) -> None:
         """Raise ModelError where the network cannot follow a stream: a baseline's."""
+        if ARCHITECTURES[self.architecture].reads_counts:
+            raise ModelError(
+                f"{self.path}: {self.architecture} is a baseline for `kuaihl eval` and cannot follow a stream, "
+                "which carries no counts per segment; give --model a bundle of architecture kuaihl"
+            )
         if not ARCHITECTURES[self.architecture].streams:
             raise ModelError(
                 f"{self.path}: {self.architecture} is a baseline for `kuaihl eval` and cannot follow a stream; "

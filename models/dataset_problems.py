@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kuaihl.models.errors import DataError
 from kuaihl.models.klive import RoomRecord, read_facts, read_rooms, room_path
-from kuaihl.models.room_checks import TEXTS, record_problems, room_problems
+from kuaihl.models.room_checks import OPTIONAL, record_problems, room_problems
 from kuaihl.models.room_file import map_room
 
 
@@ -20,18 +20,18 @@ def dataset_problems(path: Path) -> Iterator[str]:
         yield "rooms.parquet: holds no rooms"
     for problem in record_problems(rooms):
         yield f"rooms.parquet, {problem}"
-    texts: dict[str, set[str]] = {}  # of each room that can be read
+    optional: dict[str, set[str]] = {}  # of each room that can be read
     for record in readable(rooms):
         try:
             arrays = map_room(room_path(path, record.id))
         except DataError as error:
             yield f"room {record.id}: {error}"
             continue
-        texts[record.id] = {name for name in TEXTS if name in arrays}
+        optional[record.id] = {name for name in OPTIONAL if name in arrays}
         for problem in room_problems(arrays, record.segments, facts):
             yield f"room {record.id}, {problem}"
-    usual = set().union(*texts.values())
-    for room, found in texts.items():
+    usual = set().union(*optional.values())
+    for room, found in optional.items():
         for name in sorted(usual - found):
             yield f"room {room}: has no {name}, which other rooms have"
 

@@ -23,6 +23,7 @@ from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.features import Float16
 from kuaihl.models.room_checks import label_problems, record_problems, room_problems
 from kuaihl.models.room_file import Layout, RoomFile, map_room
+from kuaihl.models.segment_counts import NOT_COUNTED, SEGMENT_COUNTS, SPARSE, sparse_rows
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
@@ -72,6 +73,7 @@ class RoomData:
     long_views: NDArray[np.int32] | None  # [S]
     rate: NDArray[np.float32] | None  # [S], labels that are not counts
     true_rate: NDArray[np.float32] | None  # [S], what counts were drawn from; simulated rooms alone
+    counts: NDArray[np.int32] | None  # [S, 8], see `segment_counts`; None in a data set without
     min_views: int
 
     def labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -97,6 +99,7 @@ class Windows:
     label_valid: NDArray[np.bool_]  # [B, n]
     segment_valid: NDArray[np.bool_]  # [B, n], False for padding
     streamer: tuple[str, ...]  # B
+    sparse: NDArray[np.int32] | None = None  # [B, n, 10] where asked for: `sparse_rows`, rooms from 1 in their order
 
 
 def lvtr(
@@ -120,17 +123,21 @@ class KLive:
     def rooms_of(self, split: str) -> tuple[RoomRecord, ...]:
         return tuple(room for room in self.rooms if room.split == split)
 
-    def windows(self, split: str, window: int = WINDOW, text: TextSource = "both") -> "WindowIndex":
-        """All windows of a split, one that ends at each segment."""
-        return WindowIndex(self, self.rooms_of(split), window, text)
+    def windows(
+        self, split: str, window: int = WINDOW, text: TextSource = "both", *, counts: bool = False
+    ) -> "WindowIndex":
+        """All windows of a split, one that ends at each segment; with `counts` per segment if asked for."""
+        return WindowIndex(self, self.rooms_of(split), window, text, counts=counts)
 
-    def room(self, record: RoomRecord, text: TextSource = "both") -> RoomData:
-        """A room, mapped. Raises DataError naming room and row where it cannot be learned from."""
-        file = self.open_room(record, text)
+    def room(self, record: RoomRecord, text: TextSource = "both", *, counts: bool = False) -> RoomData:
+        """A room, mapped, that must have `counts` if asked. Raises DataError naming room and row if unfit to learn."""
+        file = self.open_room(record, text, counts=counts)
         return room_data(file.mapped(), self.facts, text)
 
-    def open_room(self, record: RoomRecord, text: TextSource = "both", known: Layout | None = None) -> RoomFile:
-        """A room's file, with that text in it; a bounded number is kept open.
+    def open_room(
+        self, record: RoomRecord, text: TextSource = "both", known: Layout | None = None, *, counts: bool = False
+    ) -> RoomFile:
+        """A room's file, with that text and, if asked, counts per segment in it; a bounded number is kept open.
 
         All of its rows are looked at unless its layout is `known` from before. Raises DataError as `room` does.
         """
@@ -150,21 +157,29 @@ class KLive:
         name = TEXT_ARRAYS[text]
         if name not in file:
             raise DataError(f"{self.path}: room {record.id} has no {name}, the text of {text} alone; build it again")
+        if counts and "counts" not in file:
+            raise DataError(f"{self.path}: room {record.id} has no counts per segment; see docs/datasets.md")
         return file
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
+        return self.counted(record).labels()
+
+    def counted(self, record: RoomRecord) -> RoomData:
+        """A room, mapped, of which all but the features has been looked at. Raises DataError."""
         arrays = map_room(room_path(self.path, record.id))
         for problem in label_problems(arrays, record.segments, self.facts):
             raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
-        return room_data(arrays, self.facts, "both").labels()
+        return room_data(arrays, self.facts, "both")
 
 
 class WindowIndex:
     """The windows of some rooms, by number: room after room, segment after segment."""
 
-    def __init__(self, data: KLive, records: Sequence[RoomRecord], window: int, text: TextSource) -> None:
-        self.data, self.records, self.window, self.text = data, records, window, text
+    def __init__(
+        self, data: KLive, records: Sequence[RoomRecord], window: int, text: TextSource, *, counts: bool = False
+    ) -> None:
+        self.data, self.records, self.window, self.text, self.counts = data, records, window, text, counts
         # A few bytes a room and none a window: KLive has 1.4 million windows.
         self._after = np.cumsum([record.segments for record in records], dtype=np.int64)
         self._layouts: list[Layout | None] = [None] * len(records)  # of rooms whose rows have been looked at, once
@@ -190,9 +205,10 @@ class WindowIndex:
         rates, is_rate = np.zeros((count, n), np.float32), np.zeros((count, n), np.bool_)
         segment_valid = np.zeros((count, n), np.bool_)
         streamers, text_name = [], TEXT_ARRAYS[self.text]
+        sparse = np.full((count, n, SPARSE), NOT_COUNTED, np.int32) if self.counts else None
         for i, (where, end) in enumerate(zip(*map(np.ndarray.tolist, self.pairs(indices)), strict=True)):
             record = self.records[where]
-            file = self.data.open_room(record, self.text, self._layouts[where])
+            file = self.data.open_room(record, self.text, self._layouts[where], counts=self.counts)
             self._layouts[where] = file.layout
             streamers.append(record.streamer)
             start = max(0, end + 1 - n)
@@ -202,6 +218,10 @@ class WindowIndex:
             file.read_rows("visual", start, visual[i, pad:])
             file.read_rows(text_name, start, text[i, pad:])
             segment_valid[i, pad:] = True
+            if sparse is not None:
+                counts = np.empty((n - pad, len(SEGMENT_COUNTS)), np.int32)
+                file.read_rows("counts", start, counts)
+                sparse[i, pad:] = sparse_rows(where + 1, start, counts)
             labelled = slice(pad, n - (end + 1 == record.segments))  # by the next ones; the last segment has none
             if "rate" in file:
                 file.read_rows("rate", start + 1, rates[i, labelled])
@@ -210,7 +230,7 @@ class WindowIndex:
                 file.read_rows("views", start + 1, views[i, labelled])
                 file.read_rows("long_views", start + 1, long_views[i, labelled])
         counted, enough = lvtr(views, long_views, facts.label.min_views)
-        return Windows(visual, text, counted + rates, enough | is_rate, segment_valid, tuple(streamers))
+        return Windows(visual, text, counted + rates, enough | is_rate, segment_valid, tuple(streamers), sparse)
 
 
 def open_klive(path: str | Path) -> KLive:
@@ -235,6 +255,7 @@ def room_data(arrays: Arrays, facts: DataSetFacts, text: TextSource) -> RoomData
         long_views=arrays.get("long_views"),
         rate=arrays.get("rate"),
         true_rate=arrays.get("true_rate"),
+        counts=arrays.get("counts"),
         min_views=facts.label.min_views,
     )
 

@@ -26,6 +26,7 @@ class NetworkDims:
     use_text: bool = True
     use_visual: bool = True
     causal: bool = True  # False: mask fully visible (PHD)
+    rooms: int = 0  # live rooms trained on, index 1 …; for a network that reads live IDs
     history_width: int = 0  # > 0: a history vector of that width in place of the id (PHD)
 
     def __post_init__(self) -> None:

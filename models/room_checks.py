@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kuaihl.models.segment_counts import NOT_COUNTED, SEGMENT_COUNTS
+
 if TYPE_CHECKING:
     from kuaihl.models.klive import DataSetFacts, RoomRecord
 
 SPLITS = ("train", "validation", "test")
 SAFE_ID = re.compile(r"\w[\w.\-]{0,119}")  # becomes a file's name
 TEXTS = ("text", "text_speech", "text_comments")
+OPTIONAL = (*TEXTS, "counts")  # what all rooms of a data set have, or none
 COUNTS = ("views", "long_views")
 RATES = ("rate", "true_rate")
 EXPONENT = np.uint16(0x7C00)  # of a float16: all ones in infinity and NaN, and in nothing else
@@ -51,7 +54,11 @@ def room_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "Dat
 def label_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
     """The faults that can be told without reading features: in shapes, and in labels where the shapes are right."""
     shape_problems = list(wrong_shapes(arrays, segments, facts))
-    yield from shape_problems or wrong_labels(arrays)
+    if shape_problems:
+        yield from shape_problems
+    else:
+        yield from wrong_labels(arrays)
+        yield from wrong_counts(arrays)
 
 
 def wrong_shapes(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
@@ -62,6 +69,7 @@ def wrong_shapes(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "Data
         **dict.fromkeys(TEXTS, text),
         **dict.fromkeys(COUNTS, ("int32", (segments,))),
         **dict.fromkeys(RATES, ("float32", (segments,))),
+        "counts": ("int32", (segments, len(SEGMENT_COUNTS))),
     }
     needed = ("visual", "text") if "rate" in arrays else ("visual", "text", *COUNTS)
     for name in needed:
@@ -97,3 +105,12 @@ def wrong_labels(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
         views, long_views = arrays["views"], arrays["long_views"]
         for row in np.flatnonzero((long_views < 0) | (long_views > views)):
             yield f"row {row}: {long_views[row]} long views of {views[row]} views, a label outside [0, 1]"
+
+
+def wrong_counts(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Counts per segment that nobody can have counted."""
+    if "counts" in arrays:
+        counts = arrays["counts"]
+        for row, column in np.argwhere(counts < NOT_COUNTED):
+            name = SEGMENT_COUNTS[column]
+            yield f"row {row}: {counts[row, column]} as {name} count; {NOT_COUNTED} says that nobody counted"

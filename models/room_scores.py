@@ -15,6 +15,7 @@ from torch import nn
 
 from kuaihl.models.klive import KLive, RoomRecord, TextSource
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
+from kuaihl.models.segment_counts import UNKNOWN_ROOM, sparse_rows
 
 STRETCH = 256  # segments scored in one pass
 FEWEST_BEFORE = 24  # segments that Adaptive-H-FCSN's convolutions reach back, however short the window
@@ -38,15 +39,19 @@ def score_rooms(
     text: TextSource = "both",
     stretch: int = STRETCH,
 ) -> list[ScoredRoom]:
-    """Score rooms on the network's own device; one that is not causal reads each room whole. Raises DataError."""
+    """Score rooms on the network's own device; one that is not causal reads each room whole. Raises DataError.
+
+    To a network that reads live IDs every room is one that it does not know.
+    """
     network.eval()
     device = next(network.parameters()).device
     dims = cast(NetworkDims, network.dims)
+    reads_counts = getattr(network, "reads_counts", False)
     context = max(2 * dims.window - 2, FEWEST_BEFORE) if dims.causal else 0
     scored = []
     with torch.inference_mode():
         for record in records:
-            room = data.room(record, text=text)
+            room = data.room(record, text=text, counts=reads_counts)
             streamer = torch.tensor([streamers.get(record.streamer, UNKNOWN_STREAMER)], device=device)
             length = stretch if dims.causal else record.segments
             scores = []
@@ -54,7 +59,11 @@ def score_rooms(
                 seen = slice(max(0, first - context), min(first + length, record.segments))
                 visual = torch.from_numpy(np.array(room.visual[seen])).to(device).float()[None]  # [1, W, P, d_v]
                 words = torch.from_numpy(np.array(room.text[seen])).to(device).float()[None]  # [1, W, d_t]
-                logits = network(visual, words, streamer, None)[0, first - seen.start :]
+                sparse = []
+                if reads_counts and room.counts is not None:
+                    rows = sparse_rows(UNKNOWN_ROOM, seen.start, room.counts[seen])
+                    sparse = [torch.from_numpy(rows).to(device)[None]]  # [1, W, 10]
+                logits = network(visual, words, streamer, None, *sparse)[0, first - seen.start :]
                 scores.append(torch.sigmoid(logits).double().cpu().numpy())
             labels, valid = room.labels()
             scored.append(ScoredRoom(record, np.concatenate(scores), labels.astype(np.float64), valid))

@@ -5,8 +5,9 @@ and pictures may show things in another order (docs/cold-start.md). Taste shows 
 ceiling that label noise allows is measured and written beside the rooms.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from kuaihl.models.features import Float16
 from kuaihl.models.klive import DataSetFacts, RoomRecord
 from kuaihl.models.klive_writer import DataSetWriter
 from kuaihl.models.rank_correlation import kendall_tau_b
-from kuaihl.models.simulation import NOTHING, TOPICS, Room, draw_rooms, draw_streamers, labels_of
+from kuaihl.models.segment_counts import NOT_COUNTED, segment_counts
+from kuaihl.models.simulated_proportions import Proportions, draw_hosts, draw_segments, with_audiences
+from kuaihl.models.simulation import MIN_VIEWS, NOTHING, TOPICS, Room, draw_room, draw_rooms, draw_streamers, labels_of
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the rooms
 FRAMES = 3  # a segment's patches are those of its frames, one after another
@@ -37,6 +40,7 @@ class SimulationPlan:
     seed: int = 0
     pooled: bool = True  # one patch a frame, the mean of its own: a quarter of the numbers, for training on CPU
     swaps: float = 0.08  # a segment, how often speech shows two things in the other order
+    proportions: Proportions = "even"  # how long rooms are, before how many viewers, of whom
 
     @property
     def source(self) -> str:
@@ -44,6 +48,7 @@ class SimulationPlan:
         return (
             f"simulated: rooms {self.rooms}, streamers {self.streamers}, seed {self.seed}, "
             f"swaps {self.swaps}, {'pooled' if self.pooled else 'whole'} patches"
+            f"{'' if self.proportions == 'even' else f', proportions of {self.proportions}'}"
         )
 
 
@@ -57,12 +62,11 @@ def write_simulated_set(
     encoders: tuple[EncoderFacts, ...],
     tell: Callable[[int, int], None] = lambda done, rooms: None,
 ) -> dict[str, Any]:
-    """Simulate rooms of the same streamers in all splits, write them, and give the ceiling; `tell` hears how far it is.
+    """Simulate rooms, write them, and give the ceiling; `tell` hears how far it is.
 
     Sentences and drawn worlds of validation and test are of the held-out bank, half of it each. Raises DataError.
     """
     banks = dict(zip(SHARES, (train_bank, *halves(held_out_bank)), strict=True))
-    streamers = draw_streamers(plan.streamers, np.random.default_rng(plan.seed))
     patches, width = train_bank.visual.shape[-2:]
     facts = DataSetFacts(
         profile=profile,
@@ -76,9 +80,8 @@ def write_simulated_set(
     )
     writer = DataSetWriter(path, facts)
     done, test_rooms = 0, []
-    for split, count in room_counts(plan.rooms).items():
-        random = np.random.default_rng((plan.seed, list(SHARES).index(split)))
-        for room in draw_rooms(count, streamers, banks[split].styles, random):
+    for split, random, rooms in simulated_rooms(plan, {split: bank.styles for split, bank in banks.items()}):
+        for room in rooms:
             swapped = swap_order(room, plan.swaps, random)
             record = RoomRecord(f"room-{done:05}", f"streamer-{room.streamer:04}", len(room.rate), split)
             writer.write_room(record, room_arrays(swapped, banks[split], random, pooled=plan.pooled))
@@ -89,6 +92,36 @@ def write_simulated_set(
     ceiling = noise_ceiling(test_rooms)
     writer.finish(ceiling)
     return ceiling
+
+
+def simulated_rooms(
+    plan: SimulationPlan, styles: Mapping[str, int]
+) -> Iterator[tuple[str, np.random.Generator, list[Room]]]:
+    """Each split, what all that is random in it is drawn from, and its rooms; `styles` counts a split's drawn worlds.
+
+    Even proportions have the same streamers in all splits. With KLive's, a host has few rooms, so some hosts of the
+    test rooms are in no training room.
+    """
+    streamers = draw_streamers(plan.streamers, np.random.default_rng(plan.seed))
+    outlines: Iterator[tuple[int, int]] = iter(())  # whose each room is and how long, where that is fixed beforehand
+    if plan.proportions == "klive":
+        random = np.random.default_rng((plan.seed, len(SHARES)))
+        hosts, lengths = draw_hosts(plan.rooms, plan.streamers, random), draw_segments(plan.rooms, random)
+        streamers = with_audiences(streamers, random)
+        outlines = zip(hosts.tolist(), lengths.tolist(), strict=True)
+    for split, count in room_counts(plan.rooms).items():
+        random = np.random.default_rng((plan.seed, list(SHARES).index(split)))
+        if plan.proportions == "even":
+            yield split, random, draw_rooms(count, streamers, styles[split], random)
+        else:
+            yield (
+                split,
+                random,
+                [
+                    draw_room(host, streamers[host], styles[split], random, length=length, least_mean=MIN_VIEWS)
+                    for host, length in islice(outlines, count)
+                ],
+            )
 
 
 def room_counts(rooms: int) -> dict[str, int]:
@@ -148,6 +181,10 @@ def room_arrays(room: Room, bank: FeatureBank, random: np.random.Generator, *, p
         "views": room.views.astype(np.int32),
         "long_views": room.long_views.astype(np.int32),
         "true_rate": room.rate.astype(np.float32),
+        # The causes know impressions and messages; a room recorded without its comments has none to count.
+        "counts": segment_counts(
+            length, exposure=room.views, comment=room.comments if room.comments.any() else np.full(length, NOT_COUNTED)
+        ),
     }
 
 

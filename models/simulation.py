@@ -93,16 +93,23 @@ def draw_streamers(count: int, random: np.random.Generator) -> list[Streamer]:
     return drawn
 
 
-def draw_room(index: int, streamer: Streamer, styles: int, random: np.random.Generator) -> Room:
-    """One broadcast: causes first, then what shows of them, then the counts."""
-    length = int(random.integers(50, 110))
+def draw_room(
+    index: int,
+    streamer: Streamer,
+    styles: int,
+    random: np.random.Generator,
+    *,
+    length: int | None = None,
+    least_mean: float = 0.0,
+) -> Room:
+    """One broadcast: causes first, then what shows of them, then the counts. `least_mean` is that of `draw_views`."""
+    length = int(random.integers(50, 110)) if length is None else length
     topics, burst, build_up = draw_course(length, streamer.mix, random)
     drift = draw_drift(length, random)
     logit = streamer.base + streamer.taste[topics] + burst + 0.25 * build_up + drift + random.normal(0, 0.1, length)
     rate = 1.0 / (1.0 + np.exp(-logit))
     # The audience grows and shrinks by itself; it says nothing of interest, but its noise is in every label.
-    crowd = streamer.audience * np.exp(draw_drift(length, random))
-    views = random.poisson(crowd)
+    crowd, views = draw_views(streamer.audience, length, random, least_mean)
     excited = burst + 0.5 * build_up
     speech = displaced(topics, random, early=0.25, late=0.15)
     silent = random.random(length) < np.where(topics == IDLE, 0.4, np.where(topics == MUSIC, 0.6, 0.1))
@@ -160,6 +167,23 @@ def draw_drift(length: int, random: np.random.Generator) -> Floats:
         value = 0.93 * value + random.normal(0, 0.35 * np.sqrt(1 - 0.93**2))
         wave[segment] = value
     return wave
+
+
+def draw_views(
+    audience: float, length: int, random: np.random.Generator, least_mean: float = 0.0
+) -> tuple[Floats, Integers]:
+    """The crowd that is expected, and the impressions that come, each [length].
+
+    With `least_mean`, which `audience` must reach, the room's mean crowd is the audience, and rooms whose impressions
+    fall below `least_mean` on average are drawn again, as a collection drops them.
+    """
+    crowd = audience * np.exp(draw_drift(length, random))
+    if not least_mean:
+        return crowd, random.poisson(crowd)
+    crowd *= audience / crowd.mean()
+    while (views := random.poisson(crowd)).mean() < least_mean:
+        pass
+    return crowd, views
 
 
 def displaced(topics: Integers, random: np.random.Generator, *, early: float, late: float) -> Integers:

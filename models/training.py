@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kuaihl.models.architectures import build_network
+from kuaihl.models.architectures import ARCHITECTURES, build_network
 from kuaihl.models.batch import Batch
 from kuaihl.models.checkpoint import CHECKPOINT_FILE
 from kuaihl.models.cold_start import read_standardised
@@ -137,7 +137,8 @@ def material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, i
     """Who is known, and what is learned from. Raises DataError where that or what to validate on is missing."""
     if isinstance(data, VideoSet):
         return {}, data.stretches
-    windows = data.windows("train", plan.dims.window, plan.text)
+    counts = ARCHITECTURES[plan.architecture].reads_counts
+    windows = data.windows("train", plan.dims.window, plan.text, counts=counts)
     if not len(windows) or not data.rooms_of("validation"):
         raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
     return streamer_index(data.rooms), windows

@@ -74,6 +74,7 @@ def as_batch(windows: Windows | Batch, streamers: Mapping[str, int]) -> Batch:
         labels=torch.from_numpy(windows.labels),
         label_valid=torch.from_numpy(windows.label_valid),
         segment_valid=torch.from_numpy(windows.segment_valid),
+        sparse=None if windows.sparse is None else torch.from_numpy(windows.sparse),
     )
 
 
@@ -90,4 +91,5 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
         labels=moved(batch.labels),
         label_valid=moved(batch.label_valid),
         segment_valid=moved(batch.segment_valid),
+        sparse=None if batch.sparse is None else moved(batch.sparse),
     )

@@ -53,7 +53,7 @@ def dims_for(
 ) -> NetworkDims:
     """The network that fits a data set's features: the profile's own, with what is given of `shape` in place.
 
-    `shape` may hold width, heads, layers, window. Raises ModelError for a network that cannot be.
+    `shape` may hold width, heads, layers, window, rooms. Raises ModelError for a network that cannot be.
     """
     given: dict[str, Any] = {name: value for name, value in shape.items() if value is not None}
     suited = EDGE_DIMS if facts.profile == "edge" else PAPER_DIMS

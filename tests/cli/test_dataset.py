@@ -87,7 +87,8 @@ def test_info_tells_what_is_inside(tmp_path: Path, capsys: pytest.CaptureFixture
     folder = small_dataset(tmp_path / "klive")
     code, out, err = run(capsys, "info", folder)
     assert (code, err) == (0, "")
-    rows = {line[:20].strip(): line[20:].split() for line in out.splitlines()}
+    splits = out[: out.index("all rooms")]
+    rows = {line[:20].strip(): line[20:].split() for line in splits.splitlines()}
     assert rows["rooms"] == ["8", "3", "2"]
     assert rows["segments"] == ["200", "75", "50"]
     code, out, _ = run(capsys, "info", folder, "--json")
@@ -97,6 +98,24 @@ def test_info_tells_what_is_inside(tmp_path: Path, capsys: pytest.CaptureFixture
     assert told["splits"]["train"]["labelled"] == sum(labelled)
     assert told["splits"]["test"]["hours"] == pytest.approx(50 * 30 / 3600)
     assert told["label"]["source"] == "simulated"
+    assert told["klive_as_printed"]["rooms"] == 17_897
+    assert told["rooms"]["hours"] == pytest.approx(13 * 25 * 30 / 3600)
+
+
+def test_info_shows_all_rooms_beside_klives_figures_and_draws_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = small_dataset(tmp_path / "klive")
+    code, out, _ = run(capsys, "info", folder, "--plot", tmp_path / "rooms.png")
+    assert code == 0
+    assert (tmp_path / "rooms.png").is_file()
+    table = out[out.index("all rooms") :]
+    rows = {line[:20].strip(): line[20:].split() for line in table.splitlines()}
+    assert rows["rooms"] == ["13", "17,897"]
+    assert rows["longest room, h"] == ["0.21", "46.46"]  # 25 segments of 30 s
+    assert rows["median room, h"] == ["0.21", "-"]
+    assert rows["more than 36 min"] == ["0%", "49%"]
+    assert rows["more than 100"] == ["100%", "38%"]
 
 
 def test_validate_says_all_that_is_wrong_row_by_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,6 +131,13 @@ def test_bad_data_is_one_line_naming_room_and_row_and_ends_with_3(
     assert harm == "missing" or "row 7" in line
 
 
+def test_what_holds_no_counts_cannot_feed_id_counts(dataset: Path, tmp_path: Path) -> None:
+    result = run(dataset, "-o", tmp_path / "bundle", "--arch", "id-counts")
+    assert result.returncode == 3
+    (said,) = [line for line in result.stderr.splitlines() if "error" in line]
+    assert "has no counts per segment; see docs/datasets.md" in said
+
+
 @pytest.mark.slow
 def test_ctrl_c_saves_and_resume_ends_with_the_bundle_of_a_run_never_interrupted(
     trained: tuple[Path, subprocess.CompletedProcess[str]], dataset: Path, tmp_path: Path

@@ -343,3 +343,51 @@ def test_no_more_than_a_bounded_number_of_files_is_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     data.windows("train").gather(np.arange(len(data.windows("train"))))
     assert len(list(Path("/proc/self/fd").iterdir())) - before <= OPEN_ROOMS
+
+
+def counted(segments: int, seed: int = 0) -> dict[str, Any]:
+    """A room with all eight counts, of which the last column is not counted."""
+    counts = np.random.default_rng(seed).integers(0, 900, (segments, 8)).astype(np.int32)
+    counts[:, 7] = -1
+    return arrays(segments, seed) | {"counts": counts}
+
+
+def test_counts_per_segment_come_with_a_window_if_asked_for(tmp_path: Path) -> None:
+    """A sparse row: the room's number among the split's, the segment's number, then the eight counts."""
+    content = [counted(5, 1), counted(9, 2)]
+    rooms = {RoomRecord(f"room{i}", "a", len(each["views"]), "train"): each for i, each in enumerate(content)}
+    data = write(tmp_path / "set", rooms)
+    assert data.windows("train", window=3).gather([0]).sparse is None
+    sparse = data.windows("train", window=3, counts=True).gather([1, 5 + 7]).sparse
+    assert sparse is not None
+    np.testing.assert_array_equal(sparse[0, 0], [-1] * 10)  # padding
+    np.testing.assert_array_equal(sparse[0, 1:, :2], [[1, 0], [1, 1]])
+    np.testing.assert_array_equal(sparse[0, 1:, 2:], content[0]["counts"][:2])
+    np.testing.assert_array_equal(sparse[1, :, :2], [[2, 5], [2, 6], [2, 7]])
+    np.testing.assert_array_equal(sparse[1, :, 2:], content[1]["counts"][5:8])
+    room = data.room(data.rooms[1], counts=True)
+    np.testing.assert_array_equal(room.counts, content[1]["counts"])
+
+
+def test_a_set_without_counts_is_whole_and_says_so_to_who_asks_for_them(tmp_path: Path) -> None:
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 5, "train"): arrays(5)})
+    assert data.room(data.rooms[0]).counts is None
+    for ask in (
+        lambda: data.room(data.rooms[0], counts=True),
+        lambda: data.windows("train", counts=True).gather([0]),
+    ):
+        with pytest.raises(DataError, match="room room has no counts per segment"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        (np.where(np.arange(40).reshape(5, 8) == 18, -2, 3).astype(np.int32), "row 2: -2 as gift count"),
+        (np.zeros((5, 7), np.int32), r"counts is int32 \[5, 7\] and should be int32 \[5, 8\]"),
+        (np.zeros((5, 8), np.float32), "counts is float32"),
+    ],
+)
+def test_counts_that_nobody_can_have_counted_are_told(tmp_path: Path, counts: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        write(tmp_path / "set", {RoomRecord("room", "a", 5, "train"): arrays(5) | {"counts": counts}})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_bank import made_up_bank
 
 from kuaihl.models.bundle import EncoderFacts
-from kuaihl.models.feature_bank import KEYS, FeatureBank
 from kuaihl.models.klive import KLive, open_klive
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.simulated_set import (
@@ -23,20 +23,6 @@ from kuaihl.models.simulation import NOTHING, TOPICS, Room, draw_rooms, draw_str
 
 ENCODERS = (EncoderFacts("vision", "made up", "1", ""),)
 PLAN = SimulationPlan(rooms=30, streamers=12, seed=3)
-
-
-def made_up_bank(seed: int, variants: int = 4, styles: int = 6) -> FeatureBank:
-    """Texts that tell speech, chatter and variant in a number each; pictures that tell topic, style and patch."""
-    text = np.zeros((*KEYS, variants, 8))
-    spoken, chatter = np.meshgrid(np.arange(9), np.arange(9), indexing="ij")
-    text[..., 0] = spoken[None, :, :, None, None] + 1
-    text[..., 1] = chatter[None, :, :, None, None] + 1
-    text[..., 2] = np.arange(variants) + 100 * seed
-    visual = np.zeros((len(TOPICS), 3, styles, 12, 10))
-    visual[..., 0] = np.arange(len(TOPICS))[:, None, None, None]
-    visual[..., 1] = np.arange(styles)[:, None] + 100 * seed
-    visual[..., 2] = np.arange(12)
-    return FeatureBank(text.astype(np.float16), visual.astype(np.float16))
 
 
 def simulate(path: Path, plan: SimulationPlan = PLAN) -> KLive:
@@ -170,6 +156,18 @@ def test_pooling_takes_the_mean_of_each_frames_patches(data: KLive, tmp_path: Pa
     expected = visual.reshape(len(visual), 3, 4, 10).mean(axis=2)
     np.testing.assert_allclose(data.room(data.rooms[0]).visual, expected, rtol=1e-3)
     np.testing.assert_array_equal(pool_frames(np.ones((2, 12, 5), np.float16)), np.ones((2, 3, 5)))
+
+
+def test_the_counts_are_impressions_and_comments_and_no_others(data: KLive) -> None:
+    silent = 0
+    for record in data.rooms:
+        room = data.room(record, counts=True)
+        assert room.counts is not None
+        np.testing.assert_array_equal(room.counts[:, 0], room.views)
+        assert (room.counts[:, 2:] == -1).all()
+        silent += int((room.counts[:, 1] == -1).all())
+        assert (room.counts[:, 1] == -1).all() or (room.counts[:, 1] >= 0).all()
+    assert 0 < silent < len(data.rooms)
 
 
 def test_halves_of_a_bank_share_nothing() -> None:

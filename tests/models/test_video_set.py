@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from kuaihl.models.errors import DataError
+from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.network_dims import EDGE_DIMS
 from kuaihl.models.objective import Objective
 from kuaihl.models.phd import STRETCH
@@ -19,6 +19,7 @@ from kuaihl.models.training import train
 from kuaihl.models.training_plan import TrainingPlan
 from kuaihl.models.video_set import VideoSet, open_phd, open_summaries
 from kuaihl_cli.main import main
+from kuaihl_cli.training_set import dims_of
 
 WIDTH, WORDS = 7, 5
 SHAPE = {"width": 16, "heads": 2, "layers": 1}
@@ -192,3 +193,9 @@ def test_one_video_is_too_few(phd: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "training.csv").write_text("\n".join(phd[0].read_text().splitlines()[:3]) + "\n")
     with pytest.raises(DataError, match="target videos of 1 users"):
         open_phd(tmp_path / "training.csv", phd[1], FPS)
+
+
+def test_videos_hold_no_counts_to_feed_id_counts(summe: tuple[Path, Path]) -> None:
+    asked = dict.fromkeys(("width", "layers", "heads", "window")) | {"arch": "id-counts", "without": ()}
+    with pytest.raises(UsageError, match="holds no counts per segment, and --arch id-counts reads nothing else"):
+        dims_of(open_summaries(*summe), asked)
