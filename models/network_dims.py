@@ -17,6 +17,7 @@ class NetworkDims:
     width: int = 512  # d
     heads: int = 8
     layers: int = 3  # L
+    text_layers: int = 2  # of the perceptron W_z
     window: int = 20  # n segments, all that a latent sees
     feed_forward: int = 4  # hidden width of a feed-forward, in multiples of d
     streamers: int = 0  # known ones, index 1 …; index 0 is the unknown streamer
@@ -31,6 +32,8 @@ class NetworkDims:
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise ModelError(f"network: width {self.width} is not a multiple of {self.heads} heads")
+        if self.text_layers < 1:
+            raise ModelError(f"network: {self.text_layers} layers read no text; text_layers must be 1 or more")
         if not (self.use_text or self.use_visual):
             raise ModelError("network: without text and without visual nothing is left to read")
 
