@@ -49,6 +49,10 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
     help="Train without one of the inputs; may be repeated (Table III).",
 )  # fmt: skip
 @click.option(
+    "--samples", type=click.Choice(["masked", "recent"]), default="masked", show_default=True,
+    help="Windows of live rooms: all, labels of few views masked; or those whose last segment has viewers enough.",
+)  # fmt: skip
+@click.option(
     "--features", type=click.Path(path_type=Path), metavar="DIR",
     help="PHD: a feature file a video, <youtubeId>.safetensors.",
 )  # fmt: skip
@@ -144,6 +148,7 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
             align_variant="align" if options["align"] == "off" else options["align"],
         ),
         text=text_without(options["without"]),
+        samples=options["samples"],
         epochs=options["epochs"],
         batch=options["batch"],
         learning_rate=options["lr"],

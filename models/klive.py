@@ -23,6 +23,7 @@ from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.features import Float16
 from kuaihl.models.room_checks import label_problems, record_problems, room_problems
 from kuaihl.models.room_file import Layout, RoomFile, map_room
+from kuaihl.models.sample_rule import SampleRule, recent_samples
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
@@ -120,9 +121,11 @@ class KLive:
     def rooms_of(self, split: str) -> tuple[RoomRecord, ...]:
         return tuple(room for room in self.rooms if room.split == split)
 
-    def windows(self, split: str, window: int = WINDOW, text: TextSource = "both") -> "WindowIndex":
-        """All windows of a split, one that ends at each segment."""
-        return WindowIndex(self, self.rooms_of(split), window, text)
+    def windows(
+        self, split: str, window: int = WINDOW, text: TextSource = "both", samples: SampleRule = "masked"
+    ) -> "WindowIndex":
+        """All windows of a split that are samples; "recent" reads every room's views for that. Raises DataError."""
+        return WindowIndex(self, self.rooms_of(split), window, text, samples)
 
     def room(self, record: RoomRecord, text: TextSource = "both") -> RoomData:
         """A room, mapped. Raises DataError naming room and row where it cannot be learned from."""
@@ -154,19 +157,39 @@ class KLive:
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
+        return room_data(self._with_labels(record), self.facts, "both").labels()
+
+    def views(self, record: RoomRecord) -> NDArray[np.int32] | None:
+        """A room's impressions [S], None where its labels are rates that nobody counted. Raises DataError."""
+        return room_data(self._with_labels(record), self.facts, "both").views
+
+    def _with_labels(self, record: RoomRecord) -> Arrays:
         arrays = map_room(room_path(self.path, record.id))
         for problem in label_problems(arrays, record.segments, self.facts):
             raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
-        return room_data(arrays, self.facts, "both").labels()
+        return arrays
 
 
 class WindowIndex:
-    """The windows of some rooms, by number: room after room, segment after segment."""
+    """The windows of some rooms that are samples, by number: room after room, segment after segment."""
 
-    def __init__(self, data: KLive, records: Sequence[RoomRecord], window: int, text: TextSource) -> None:
+    def __init__(
+        self,
+        data: KLive,
+        records: Sequence[RoomRecord],
+        window: int,
+        text: TextSource,
+        samples: SampleRule = "masked",
+    ) -> None:
         self.data, self.records, self.window, self.text = data, records, window, text
-        # A few bytes a room and none a window: KLive has 1.4 million windows.
-        self._after = np.cumsum([record.segments for record in records], dtype=np.int64)
+        # A few bytes a room, and none or four a window: KLive has 1.4 million windows.
+        self._ends: NDArray[np.int32] | None = None  # where windows end that do not end at every segment
+        counts = [record.segments for record in records]
+        if samples == "recent":
+            least = data.facts.label.min_views
+            ends = [recent_samples(data.views(record), record.segments, window, least) for record in records]
+            counts, self._ends = [len(some) for some in ends], np.concatenate(ends) if ends else np.empty(0, np.int32)
+        self._after = np.cumsum(counts, dtype=np.int64)
         self._layouts: list[Layout | None] = [None] * len(records)  # of rooms whose rows have been looked at, once
 
     def __len__(self) -> int:
@@ -178,6 +201,8 @@ class WindowIndex:
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(self)):
             raise IndexError(f"there are {len(self)} windows, numbered from 0")
         rooms = np.searchsorted(self._after, numbers, side="right")
+        if self._ends is not None:
+            return rooms, self._ends[numbers].astype(np.int64)
         before = np.concatenate(([0], self._after[:-1]))[rooms]
         return rooms, numbers - before
 
@@ -209,7 +234,8 @@ class WindowIndex:
             else:
                 file.read_rows("views", start + 1, views[i, labelled])
                 file.read_rows("long_views", start + 1, long_views[i, labelled])
-        counted, enough = lvtr(views, long_views, facts.label.min_views)
+        least = facts.label.min_views if self._ends is None else 1  # all labels of a sample that was kept
+        counted, enough = lvtr(views, long_views, least)
         return Windows(visual, text, counted + rates, enough | is_rate, segment_valid, tuple(streamers))
 
 
