@@ -1,7 +1,8 @@
-"""Words to one vector: what was said and what viewers wrote in each segment in, `text [B, d_t]` out (section III-B).
+"""Words to one vector: what was said and what viewers wrote in each segment in, `text [B, d_t]` out (eq. 2).
 
-Speech and comments are a sentence pair, cleaned, at most 200 tokens. Where there are more words than that the oldest
-go: the score speaks of the segment to come. A segment without a word is zeros, as one without a picture is.
+Speech and comments are a sentence pair, cleaned, at most 200 tokens, as in the paper. Where there are more words than
+that the oldest go: the score speaks of the segment to come. (The paper does not say which end it cuts; the authors'
+released loader keeps the beginning.) A segment without a word is zeros, as one without a picture is.
 """
 
 from collections.abc import Callable, Sequence

@@ -72,7 +72,7 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 @click.option("--width", type=click.IntRange(8), help="Width of the network; by default what suits the features.")
 @click.option("--layers", type=click.IntRange(1), help="Perceiver layers.")
 @click.option("--heads", type=click.IntRange(1), help="Attention heads.")
-@click.option("--window", type=click.IntRange(2), help="Segments that the model may look back: 20, or 192 frames.")
+@click.option("--window", type=click.IntRange(2), help="n, segments that an attention sees: 20, or 192 frames.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), default="no", show_default=True,

@@ -27,7 +27,7 @@ from kuaihl.models.sample_rule import SampleRule, recent_samples
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
-WINDOW = 20  # n, segments that a model may look back
+WINDOW = 20  # n, segments of a sample; each of two attentions sees n, so a score depends on the last 2n - 1
 COLUMNS = ("id", "streamer", "segments", "split", "start_time")  # of rooms.parquet
 ROOMS_AT_ONCE = 512  # rows of the table turned into records, so that what lies between takes no memory
 OPEN_ROOMS = 64  # mapped at a time; each holds a file open

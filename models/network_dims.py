@@ -18,7 +18,7 @@ class NetworkDims:
     heads: int = 8
     layers: int = 3  # L
     text_layers: int = 2  # of the perceptron W_z
-    window: int = 20  # n segments, all that a latent sees
+    window: int = 20  # n segments, all that one attention sees; a score depends on the last 2n - 1
     feed_forward: int = 4  # hidden width of a feed-forward, in multiples of d
     streamers: int = 0  # known ones, index 1 …; index 0 is the unknown streamer
     dropout: float = 0.1
@@ -43,5 +43,5 @@ class NetworkDims:
         return self.patches * self.use_visual + self.use_text
 
 
-PAPER_DIMS = NetworkDims(visual_width=1024, text_width=768, patches=147)  # Swin-base, BERT-base, 3 frames of 7 x 7
+PAPER_DIMS = NetworkDims(visual_width=1024, text_width=768, patches=147)  # Swin-B, BERT base, 3 frames of 7 x 7
 EDGE_DIMS = NetworkDims(visual_width=1280, text_width=384, patches=12, width=256, heads=4, feed_forward=2)
