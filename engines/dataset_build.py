@@ -55,6 +55,7 @@ class BuildSettings:
     device: str = "auto"
     asr: str = "auto"
     whisper_model: str | None = None
+    text_weights: str | Path | None = None
     language: str | None = None
     frames: str = "keyframe"
     threads: int | None = None
@@ -62,23 +63,34 @@ class BuildSettings:
 
 
 def dataset_facts(
-    profile: "Profile", label: LabelFacts, *, segment_seconds: float, asr: str, whisper_model: str | None, licence: str
+    profile: "Profile",
+    label: LabelFacts,
+    *,
+    segment_seconds: float,
+    asr: str,
+    whisper_model: str | None,
+    licence: str,
+    text_weights: str | Path | None = None,
 ) -> DataSetFacts:
-    """What `dataset.json` will say of features made by a profile. Raises ModelError where its weights are not here."""
-    from kuaihl.engines.profiles import facts_of
+    """What `dataset.json` will say of features made by a profile, the text by `text_weights` where they are given.
+
+    Raises ModelError where weights are not here.
+    """
+    from kuaihl.engines.profiles import facts_of, text_width
     from kuaihl.engines.weights import resolve
 
     if asr == "none" or whisper_model:
         speech = EncoderFacts("speech", whisper_model if whisper_model and asr != "none" else "none", "", "")
     else:
         speech = facts_of(resolve(profile.speech))
+    text = resolve(profile.text, text_weights)
     return DataSetFacts(
         profile=profile.name,
-        encoders=(facts_of(resolve(profile.vision)), facts_of(resolve(profile.text)), speech),
+        encoders=(facts_of(resolve(profile.vision)), facts_of(text), speech),
         segment_seconds=segment_seconds,
         label=label,
         visual_width=profile.d_v,
-        text_width=profile.d_t,
+        text_width=text_width(profile, text),
         patches=profile.patches,
         licence=licence,
     )
@@ -136,6 +148,7 @@ def prepare(settings: BuildSettings, views: ViewLog | None, known: Mapping[str, 
         threads=settings.threads,
         asr=settings.asr,
         whisper_model=settings.whisper_model,
+        text_weights=settings.text_weights,
     )
     check_trained_with(settings.trained_with, encoders)
     writer = DataSetWriter(settings.folder, settings.facts)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.text_encoder import TextEncoder
     from kuaihl.engines.transcribers import Transcriber
     from kuaihl.engines.vision_encoder import VisionEncoder
+    from kuaihl.models.bundle import Bundle
 
 Encoder = TypeVar("Encoder")
 WhereWeightsAre = str | Path | None  # a path, or None: look for them
@@ -47,7 +48,7 @@ class Profile:
     load_vision: "Callable[[Resolved, OpenEngine, str], VisionEncoder]"
     load_text: "Callable[[Resolved, OpenEngine, str], TextEncoder]"
     d_v: int  # width of a visual token
-    d_t: int  # width of the text vector
+    d_t: int  # width of the text vector; other weights may have another, see `text_width`
     patches: int  # P, visual tokens a segment
 
 
@@ -178,6 +179,36 @@ def facts_of(resolved: Resolved) -> EncoderFacts:
     """What a bundle records of weights."""
     weights = resolved.weights
     return EncoderFacts(weights.role, weights.name, resolved.revision or str(resolved.file), resolved.sha256)
+
+
+def text_width(profile: Profile, resolved: Resolved) -> int:
+    """d_t of text weights: what the `config.json` beside them says, the profile's own where there is none.
+
+    So a BERT of another width, such as the 1024 of BERT large, does in the paper profile. Raises ModelError for a
+    config that is no BERT's.
+    """
+    import json
+
+    from kuaihl.models.bert import dims_from_config
+
+    file = resolved.folder / "config.json"
+    if not file.is_file():
+        return profile.d_t
+    try:
+        return dims_from_config(json.loads(file.read_text(encoding="utf-8"))).width
+    except ModelError as error:
+        raise ModelError(f"{resolved.folder}: {error}") from error
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{file}: cannot be read as a network's configuration ({error})") from error
+
+
+def check_text_width(bundle: "Bundle", text: "TextEncoder") -> None:
+    """Raise ModelError where a text encoder's vectors are of another width than a head was trained on."""
+    if text.width != bundle.dims.text_width:
+        raise ModelError(
+            f"{bundle.path}: the head reads text {bundle.dims.text_width} wide, and the text encoder makes it "
+            f"{text.width} wide; load the text weights that the bundle was trained with"
+        )
 
 
 def profile_record(profile: Profile) -> tuple[EncoderFacts, ...]:

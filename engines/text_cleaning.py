@@ -1,4 +1,7 @@
-"""Chat and speech as text for an encoder: emoji and slang spelled out, repeats squeezed, noise gone (DESIGN section 4).
+"""Chat and speech as text for an encoder: emoji in words or gone, repeats squeezed, noise gone (DESIGN section 4).
+
+The paper removes emoticons and suppresses duplicates (supplement, section I-A): `spell_out` False, the paper profile's.
+With `spell_out`, the edge profile's, emoji and slang of feeling become words: chat_words says what that is worth.
 
 `clean` works on one message or transcript; `join_comments` makes one text of a segment's comments, in a given room.
 """
@@ -39,25 +42,44 @@ SAME_WORDS = re.compile(r"\b(\w+(?: \w+){0,4})(?:[\s,.;!?，。！？、]+\1\b){
 
 
 @lru_cache(maxsize=8192)
-def clean(text: str) -> str:
+def clean(text: str, spell_out: bool = True) -> str:
     """One message or transcript without what an encoder cannot use; "" where nothing is left.
 
-    Emoji and slang of feeling become words (see chat_words), other pictures, links and control characters go, and
-    repeats are cut to what they say: 666666 and 666 are one text.
+    Emoji, emotes, emoticons and slang of feeling become words; without `spell_out` the first three go and slang stays.
+    Other pictures, links and control characters go, and repeats are cut to what they say: soooo and sooooooo are one.
     """
     text = KAOMOJI.sub(" ", MODIFIERS.sub("", text[:MAX_CHARACTERS]))
     text = URL.sub(" ", ZALGO.sub("", unicodedata.normalize("NFKC", text)))
+    text = with_feelings_in_words(text) if spell_out else without_emoticons(text)
+    text = " ".join("".join(map(printed, text)).split())
+    if spell_out:
+        text = with_slang_in_words(text)
+    text = squeezed(text)
+    return text if any(character.isalnum() for character in text) or "?" in text else ""
+
+
+def with_feelings_in_words(text: str) -> str:
+    """With words in place of emoji and emoticons, and the names of emotes without what marks them."""
     text = EMOJI_PATTERN.sub(lambda match: f" {EMOJI[match[0]]} ", text)
     text = SHORTCUT.sub(lambda match: f" {re.sub('[-_]+', ' ', match[1])} ", BRACKETED.sub(r" \1 ", text))
     for pattern, word in EMOTICONS:
         text = pattern.sub(f" {word} ", text)
-    text = " ".join("".join(map(printed, text)).split())
+    return text
+
+
+def without_emoticons(text: str) -> str:
+    """Without emotes and emoticons, nor the emoji that are no pictures to `printed`."""
+    for pattern in (EMOJI_PATTERN, BRACKETED, SHORTCUT, *(pattern for pattern, _ in EMOTICONS)):
+        text = pattern.sub(" ", text)
+    return text
+
+
+def with_slang_in_words(text: str) -> str:
     if APPLAUSE.fullmatch(text):
         return "鼓掌"
     for pattern, word in SLANG:
         text = pattern.sub(word, text)
-    text = squeezed(text)
-    return text if any(character.isalnum() for character in text) or "?" in text else ""
+    return text
 
 
 def printed(character: str) -> str:
@@ -83,14 +105,20 @@ def join_comments(
     return join_texts([comment.text for comment in sorted(written, key=lambda comment: comment.time)], limit, count)
 
 
-def join_texts(texts: Sequence[str], limit: int = COMMENT_TOKENS, count: "Callable[[str], int] | None" = None) -> str:
-    """As `join_comments`, of texts that are in order of time.
+def join_texts(
+    texts: Sequence[str],
+    limit: int = COMMENT_TOKENS,
+    count: "Callable[[str], int] | None" = None,
+    *,
+    spell_out: bool = True,
+) -> str:
+    """As `join_comments`, of texts that are in order of time; `spell_out` as `clean` has it.
 
     The same letters are said once. Where there are more than fit they are taken evenly over the segment, so that a
     burst, or what many wrote, has its share and the end is heard as well as the start.
     """
     count = count or estimated_tokens
-    cleaned = [clean(text) for text in texts]
+    cleaned = [clean(text, spell_out) for text in texts]
     chosen: dict[str, int] = {}  # its letters -> where it stands
     left = limit
     share = limit // LONGEST_SHARE if len(texts) > 1 else limit

@@ -1,7 +1,8 @@
-"""Words to one vector: what was said and what viewers wrote in each segment in, `text [B, d_t]` out (section III-B).
+"""Words to one vector: what was said and what viewers wrote in each segment in, `text [B, d_t]` out (eq. 2).
 
-Speech and comments are a sentence pair, cleaned, at most 200 tokens. Where there are more words than that the oldest
-go: the score speaks of the segment to come. A segment without a word is zeros, as one without a picture is.
+Speech and comments are a sentence pair, cleaned, at most 200 tokens, as in the paper. Where there are more words than
+that the oldest go: the score speaks of the segment to come. (The paper does not say which end it cuts; the authors'
+released loader keeps the beginning.) A segment without a word is zeros, as one without a picture is.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,15 +58,20 @@ class TextEncoder:
         width: int,
         prefix: str = "",
         second_type: int = 0,
+        spell_out: bool = True,
         device: str = "cpu",
     ) -> None:
-        """`words` maps ids [B, T] to [B, T, width]; `second_type` is the type of a pair's second sentence."""
+        """`words` maps ids [B, T] to [B, T, width]; `second_type` is the type of a pair's second sentence.
+
+        `spell_out` says what becomes of emoji, as `text_cleaning.clean` has it.
+        """
         self.engine = engine
         self.words = words.to(device)
         self.tokenizer = tokenizer
         self.width = width  # d_t
         self.prefix = tokenizer.ids(prefix.strip()) if prefix else []
         self.second_type = second_type
+        self.spell_out = spell_out
         self.device = torch.device(device)
         self.at_once = TEXTS_AT_ONCE_IN_A_LANE if engine.lanes > 1 else TEXTS_AT_ONCE
         if engine.precision == "int8":
@@ -76,7 +82,10 @@ class TextEncoder:
         from kuaihl.engines.text_cleaning import clean, join_texts
 
         pairs = [
-            (clean(said), join_texts(written, COMMENT_TOKENS, self.length))
+            (
+                clean(said, self.spell_out),
+                join_texts(written, COMMENT_TOKENS, self.length, spell_out=self.spell_out),
+            )
             for said, written in zip(speech, comments, strict=True)
         ]
         return self.encode_clean(pairs)
@@ -146,13 +155,16 @@ def e5_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu"
 
 
 def bert_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:
-    """A BERT of the hub's layout, the paper profile's: the vector of [CLS]. It was trained on pairs of sentences.
+    """A BERT of the hub's layout, the paper profile's: the vector of [CLS], of texts without emoticons as in the paper.
+
+    It was trained on pairs of sentences.
 
     Raises ModelError where the weights are another network's.
     """
     network, words, tokenizer = read_hub_folder(weights.folder)
     engine = open_engine("text", weights.sha256, lambda: text_graph(network, "first"))
-    return TextEncoder(engine, words, tokenizer, width=network.dims.width, second_type=1, device=device)
+    width = network.dims.width
+    return TextEncoder(engine, words, tokenizer, width=width, second_type=1, spell_out=False, device=device)
 
 
 def read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":

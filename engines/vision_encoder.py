@@ -1,4 +1,4 @@
-"""Frames to visual tokens: the frames of many segments in, `visual [B, P, d_v]` out (paper, section III-B).
+"""Frames to visual tokens: the frames of many segments in, `visual [B, P, d_v]` out (paper, eq. 2).
 
 A frame is squashed to the backbone's square, not cropped: live pictures are 16:9 or 9:16, and what matters (a face in a
 corner, a price, the chat) sits at the edges. Letterboxing would leave 44% of the square, and half of each token, black.
@@ -150,6 +150,9 @@ class SwinMap(nn.Module):
 
 def swin_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> VisionEncoder:
     """A Swin of the hub's layout, the paper profile's: 7 x 7 tokens a frame, kept as they are.
+
+    The supplement has 49 x 512 a frame. No published Swin ends 512 wide (T and S 768, B 1024, L 1536): ours is B, and
+    the network's W_v makes 512 of its 1024.
 
     Raises ModelError where the weights are another network's.
     """

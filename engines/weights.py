@@ -118,6 +118,8 @@ VISION_PAPER = Weights(
     hub_files=("model.safetensors", "config.json"),
     licence="Apache-2.0",
 )
+# The supplement says "Bert Chinese Large" and "768-dimensional", which is the base model's width: this is the base.
+# The paper's encoders were trained further on its rooms, which are not public; these are not.
 TEXT_PAPER = Weights(
     role="text",
     name="BERT (Chinese)",

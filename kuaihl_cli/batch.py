@@ -14,7 +14,7 @@ import click
 from kuaihl.engines.archive import Room, RoomResult, ScoreRoom, score_archive
 from kuaihl.engines.manifest import read_rooms
 from kuaihl.models.errors import BatchError
-from kuaihl_cli.options import debug_option, highlight_options, model_options
+from kuaihl_cli.options import debug_option, highlight_options, model_options, text_weights_option
 from kuaihl_cli.output_folder import is_finished
 from kuaihl_cli.settings import ScoreSettings
 
@@ -28,6 +28,7 @@ SUMMARY_FILE = "batch.jsonl"
 )
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes.")
 @model_options
+@text_weights_option
 @highlight_options
 @click.option("--force", is_flag=True, help="Score finished rooms again.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")

@@ -72,6 +72,12 @@ def model_options(command: Command) -> Command:
     return command
 
 
+text_weights_option = click.option(
+    "--text-weights", metavar="DIR", envvar="KUAIHL_TEXT_WEIGHTS",
+    help="Other text weights: a BERT's folder as on the hub, of the width that the bundle was trained on.",
+)  # fmt: skip
+
+
 def highlight_options(command: Command) -> Command:
     """How highlights are chosen and written: shared by `score` and `batch`."""
     for option in reversed(

@@ -51,7 +51,7 @@ def load_tools(settings: ScoreSettings, say: Callable[[str], None]) -> Tools:
     Raises UsageError for an option that cannot be, ModelError for weights or compiled files that cannot be used.
     """
     from kuaihl.engines.engine_choice import choose_engine
-    from kuaihl.engines.profiles import choose_device, load_encoders, profile_named, set_threads
+    from kuaihl.engines.profiles import check_text_width, choose_device, load_encoders, profile_named, set_threads
     from kuaihl.engines.scorer import open_step
     from kuaihl.models.bundle import load_bundle
 
@@ -65,8 +65,10 @@ def load_tools(settings: ScoreSettings, say: Callable[[str], None]) -> Tools:
         threads=threads,
         asr=settings.asr,
         whisper_model=settings.whisper_model,
+        text_weights=settings.text_weights,
         open_engine=open_engine,
     )
+    check_text_width(bundle, encoders.text)
     return Tools(bundle, encoders, open_step(bundle, open_engine))
 
 

@@ -14,7 +14,7 @@ import click
 from kuaihl.engines.archive import Room
 from kuaihl.engines.manifest import source_stem
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.options import debug_option, highlight_options, model_options
+from kuaihl_cli.options import debug_option, highlight_options, model_options, text_weights_option
 from kuaihl_cli.output_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl_cli.settings import ScoreSettings
 
@@ -35,6 +35,7 @@ EXIT_INTERRUPTED = 130
 )
 @click.option("--streamer", metavar="ID", help="Who streams, if the bundle was trained on them.")
 @model_options
+@text_weights_option
 @highlight_options
 @click.option(
     "--timeout", type=click.FloatRange(0.5), default=10.0, show_default=True, metavar="S",

@@ -25,3 +25,4 @@ class ScoreSettings:
     formats: str
     comments_offset: float
     timeout: float = 10.0
+    text_weights: str | None = None

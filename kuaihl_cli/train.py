@@ -53,6 +53,10 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
     help="Train without one of the inputs; may be repeated (Table III).",
 )  # fmt: skip
 @click.option(
+    "--samples", type=click.Choice(["masked", "recent"]), default="masked", show_default=True,
+    help="Windows of live rooms: all, labels of few views masked; or those whose last segment has viewers enough.",
+)  # fmt: skip
+@click.option(
     "--features", type=click.Path(path_type=Path), metavar="DIR",
     help="PHD: a feature file a video, <youtubeId>.safetensors.",
 )  # fmt: skip
@@ -72,7 +76,7 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 @click.option("--width", type=click.IntRange(8), help="Width of the network; by default what suits the features.")
 @click.option("--layers", type=click.IntRange(1), help="Perceiver layers.")
 @click.option("--heads", type=click.IntRange(1), help="Attention heads.")
-@click.option("--window", type=click.IntRange(2), help="Segments that the model may look back: 20, or 192 frames.")
+@click.option("--window", type=click.IntRange(2), help="n, segments that an attention sees: 20, or 192 frames.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), default="no", show_default=True,
@@ -150,6 +154,7 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
             align_variant="align" if options["align"] == "off" else options["align"],
         ),
         text=text_without(options["without"]),
+        samples=options["samples"],
         epochs=options["epochs"],
         batch=options["batch"],
         learning_rate=options["lr"],

@@ -19,6 +19,8 @@ def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet"
     for name, of in BELONGS.items():
         if options[name] is not None and of != kind:
             raise UsageError(f"--{name} is for {'PHD (a csv)' if of == '.csv' else 'TVSum and SumMe (an h5 file)'}")
+    if kind and options["samples"] != "masked":
+        raise UsageError("--samples is for data sets of live rooms: nobody counted the viewers of videos")
     if kind == ".csv":
         from kuaihl.models.video_set import open_phd
 

@@ -1,7 +1,8 @@
 """Multi-head attention of one query a segment to the tokens of the segments within its window.
 
-Order is told by a learned bias on the logits, one a head and segment distance (DESIGN section 5): nothing depends on
-absolute position, so the same weights serve a window of 20, a whole room, and a stream that never ends.
+Order is told by a learned bias on the logits, one a head and segment distance; of order the paper says nothing.
+Nothing depends on absolute position, so the same weights serve a window of 20, a whole room, and a stream that never
+ends.
 """
 
 from collections.abc import Sequence

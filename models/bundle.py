@@ -233,7 +233,7 @@ def is_built_in(path: Path) -> bool:
 
 
 def _parse(path: Path, facts: dict[str, Any]) -> Bundle:
-    dims = NetworkDims(**facts["dims"])
+    dims = NetworkDims(**({"text_layers": 1} | facts["dims"]))  # before it was stored, W_z was one layer
     for entry in fields(NetworkDims):
         value = getattr(dims, entry.name)
         if type(value) is not entry.type and not (entry.type is float and type(value) is int):

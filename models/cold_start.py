@@ -153,20 +153,20 @@ def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterat
 
 
 def read_standardised(reader: "Module", features: Float16) -> None:
-    """Start a reader's projection so that it reads each feature less its mean, over its deviation.
+    """Start a reader's first layer so that it reads each feature less its mean, over its deviation.
 
     E5's vectors all point nearly the same way: unstandardised, what tells them apart is lost in what they share.
     """
     import torch
 
-    projection = reader[0]  # type: ignore[index]
+    first = reader[0]  # type: ignore[index]
     rows = torch.from_numpy(features.reshape(-1, features.shape[-1])).float()
     rows = rows[rows.abs().sum(dim=1) > 0]
     mean, deviation = rows.mean(dim=0), rows.std(dim=0)
     deviation = deviation.clamp(min=0.1 * float(deviation.mean()))
     with torch.no_grad():
-        projection.weight /= deviation
-        projection.bias -= projection.weight @ mean
+        first.weight /= deviation
+        first.bias -= first.weight @ mean
 
 
 def shown(bank: FeatureBank, where: tuple[NDArray[np.int64], ...], random: np.random.Generator) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
-"""Decoder: latents look back at the latents of their window, and each becomes one logit (paper, section III-D).
+"""Decoder: latents look back at the latents of their window, and each becomes one logit (paper, section III-B, eq. 3).
 
 The paper prints the mask upside down; here, as in the authors' code, latent i sees latents i-n+1 … i.
+It is one layer: the paper does not say how many.
 """
 
 from typing import cast

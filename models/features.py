@@ -10,7 +10,7 @@ Float16 = NDArray[np.float16]
 
 @dataclass(frozen=True)
 class SegmentFeatures:
-    """Features of one segment (paper, section III-B): patch tokens of its frames, one vector of its words."""
+    """Features of one segment (paper, eq. 2): patch tokens of its frames, one vector of its words."""
 
     visual: Float16  # [P, d_v]
     text: Float16  # [d_t]

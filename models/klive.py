@@ -23,11 +23,12 @@ from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.features import Float16
 from kuaihl.models.room_checks import label_problems, record_problems, room_problems
 from kuaihl.models.room_file import Layout, RoomFile, map_room
+from kuaihl.models.sample_rule import SampleRule, recent_samples
 from kuaihl.models.segment_counts import NOT_COUNTED, SEGMENT_COUNTS, SPARSE, sparse_rows
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
-WINDOW = 20  # n, segments that a model may look back
+WINDOW = 20  # n, segments of a sample; each of two attentions sees n, so a score depends on the last 2n - 1
 COLUMNS = ("id", "streamer", "segments", "split", "start_time")  # of rooms.parquet
 ROOMS_AT_ONCE = 512  # rows of the table turned into records, so that what lies between takes no memory
 OPEN_ROOMS = 64  # mapped at a time; each holds a file open
@@ -124,10 +125,19 @@ class KLive:
         return tuple(room for room in self.rooms if room.split == split)
 
     def windows(
-        self, split: str, window: int = WINDOW, text: TextSource = "both", *, counts: bool = False
+        self,
+        split: str,
+        window: int = WINDOW,
+        text: TextSource = "both",
+        samples: SampleRule = "masked",
+        *,
+        counts: bool = False,
     ) -> "WindowIndex":
-        """All windows of a split, one that ends at each segment; with `counts` per segment if asked for."""
-        return WindowIndex(self, self.rooms_of(split), window, text, counts=counts)
+        """All windows of a split that are samples, with `counts` per segment if asked for.
+
+        "recent" reads every room's views to tell them. Raises DataError.
+        """
+        return WindowIndex(self, self.rooms_of(split), window, text, samples, counts=counts)
 
     def room(self, record: RoomRecord, text: TextSource = "both", *, counts: bool = False) -> RoomData:
         """A room, mapped, that must have `counts` if asked. Raises DataError naming room and row if unfit to learn."""
@@ -174,14 +184,27 @@ class KLive:
 
 
 class WindowIndex:
-    """The windows of some rooms, by number: room after room, segment after segment."""
+    """The windows of some rooms that are samples, by number: room after room, segment after segment."""
 
     def __init__(
-        self, data: KLive, records: Sequence[RoomRecord], window: int, text: TextSource, *, counts: bool = False
+        self,
+        data: KLive,
+        records: Sequence[RoomRecord],
+        window: int,
+        text: TextSource,
+        samples: SampleRule = "masked",
+        *,
+        counts: bool = False,
     ) -> None:
         self.data, self.records, self.window, self.text, self.counts = data, records, window, text, counts
-        # A few bytes a room and none a window: KLive has 1.4 million windows.
-        self._after = np.cumsum([record.segments for record in records], dtype=np.int64)
+        # A few bytes a room, and none or four a window: KLive has 1.4 million windows.
+        self._ends: NDArray[np.int32] | None = None  # where windows end that do not end at every segment
+        sizes = [record.segments for record in records]
+        if samples == "recent":
+            least = data.facts.label.min_views
+            ends = [recent_samples(data.counted(record).views, record.segments, window, least) for record in records]
+            sizes, self._ends = [len(some) for some in ends], np.concatenate(ends) if ends else np.empty(0, np.int32)
+        self._after = np.cumsum(sizes, dtype=np.int64)
         self._layouts: list[Layout | None] = [None] * len(records)  # of rooms whose rows have been looked at, once
 
     def __len__(self) -> int:
@@ -193,6 +216,8 @@ class WindowIndex:
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(self)):
             raise IndexError(f"there are {len(self)} windows, numbered from 0")
         rooms = np.searchsorted(self._after, numbers, side="right")
+        if self._ends is not None:
+            return rooms, self._ends[numbers].astype(np.int64)
         before = np.concatenate(([0], self._after[:-1]))[rooms]
         return rooms, numbers - before
 
@@ -229,7 +254,8 @@ class WindowIndex:
             else:
                 file.read_rows("views", start + 1, views[i, labelled])
                 file.read_rows("long_views", start + 1, long_views[i, labelled])
-        counted, enough = lvtr(views, long_views, facts.label.min_views)
+        least = facts.label.min_views if self._ends is None else 1  # all labels of a sample that was kept
+        counted, enough = lvtr(views, long_views, least)
         return Windows(visual, text, counted + rates, enough | is_rate, segment_valid, tuple(streamers), sparse)
 
 

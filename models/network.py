@@ -16,6 +16,7 @@ from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.perceiver import PerceiverLayer
 from kuaihl.models.stream_state import StreamState, ring_distance, start_streams
 from kuaihl.models.streamer_vector import streamer_source, streamer_vector
+from kuaihl.models.text_projection import text_projection
 
 if TYPE_CHECKING:
     from kuaihl.models.objective import LossTerms, Objective
@@ -31,7 +32,7 @@ class KuaiHL(nn.Module):
         if dims.use_visual:
             self.visual = nn.Sequential(nn.Linear(dims.visual_width, d), nn.LayerNorm(d))  # W_v
         if dims.use_text:
-            self.text = nn.Sequential(nn.Linear(dims.text_width, d), nn.LayerNorm(d))  # W_z
+            self.text = text_projection(dims)  # W_z
         if dims.history_width:
             self.history = streamer_source(dims)
         else:

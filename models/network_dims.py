@@ -17,7 +17,8 @@ class NetworkDims:
     width: int = 512  # d
     heads: int = 8
     layers: int = 3  # L
-    window: int = 20  # n segments, all that a latent sees
+    text_layers: int = 2  # of the perceptron W_z
+    window: int = 20  # n segments, all that one attention sees; a score depends on the last 2n - 1
     feed_forward: int = 4  # hidden width of a feed-forward, in multiples of d
     streamers: int = 0  # known ones, index 1 …; index 0 is the unknown streamer
     dropout: float = 0.1
@@ -32,6 +33,8 @@ class NetworkDims:
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise ModelError(f"network: width {self.width} is not a multiple of {self.heads} heads")
+        if self.text_layers < 1:
+            raise ModelError(f"network: {self.text_layers} layers read no text; text_layers must be 1 or more")
         if not (self.use_text or self.use_visual):
             raise ModelError("network: without text and without visual nothing is left to read")
 
@@ -41,5 +44,5 @@ class NetworkDims:
         return self.patches * self.use_visual + self.use_text
 
 
-PAPER_DIMS = NetworkDims(visual_width=1024, text_width=768, patches=147)  # Swin-base, BERT-base, 3 frames of 7 x 7
+PAPER_DIMS = NetworkDims(visual_width=1024, text_width=768, patches=147)  # Swin-B, BERT base, 3 frames of 7 x 7
 EDGE_DIMS = NetworkDims(visual_width=1280, text_width=384, patches=12, width=256, heads=4, feed_forward=2)

@@ -1,7 +1,11 @@
-"""Perceiver: one latent a segment gathers what the window shows (paper, section III-C; DESIGN section 5).
+"""Perceiver: one latent a segment gathers what the window shows (paper, section III-B; DESIGN section 5).
 
 In go the latents and the tokens of every segment, out come the latents. As printed every latent sees all n segments,
 and with them the segment whose label it is to predict; here the attention is block-causal.
+
+The paper's keys are e and n copies of u; here u stands once, with a learned bias a head, which can make up for the
+copies: n of them weigh as one with log n on its logit. Layers 2 to L see e and u again, beside what has become of the
+latents; the authors' released layers see e and the latents of the layer before in place of u.
 """
 
 from typing import cast

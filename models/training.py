@@ -138,9 +138,14 @@ def material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, i
     if isinstance(data, VideoSet):
         return {}, data.stretches
     counts = ARCHITECTURES[plan.architecture].reads_counts
-    windows = data.windows("train", plan.dims.window, plan.text, counts=counts)
-    if not len(windows) or not data.rooms_of("validation"):
+    windows = data.windows("train", plan.dims.window, plan.text, plan.samples, counts=counts)
+    if not data.rooms_of("train") or not data.rooms_of("validation"):
         raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
+    if not len(windows):
+        raise DataError(
+            f"{data.path}: has no sample of {plan.dims.window} segments, {data.facts.label.min_views} viewers in the "
+            "last and a segment after it; train with masked samples"
+        )
     return streamer_index(data.rooms), windows
 
 

@@ -14,6 +14,7 @@ from kuaihl.models.network_dims import EDGE_DIMS, PAPER_DIMS, NetworkDims
 if TYPE_CHECKING:
     from kuaihl.models.klive import DataSetFacts, TextSource
     from kuaihl.models.objective import Objective
+    from kuaihl.models.sample_rule import SampleRule
 
 LEARNING_RATE = 5e-5  # of Adam, as in the paper; so are the batch and the epochs
 BATCH = 48
@@ -33,6 +34,7 @@ class TrainingPlan:
     objective: "Objective"
     architecture: str = "kuaihl"
     text: "TextSource" = "both"  # which text vectors of the data set are read
+    samples: "SampleRule" = "masked"  # which windows of live rooms are learned from
     epochs: int = EPOCHS
     batch: int = BATCH
     learning_rate: float = LEARNING_RATE

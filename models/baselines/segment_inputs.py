@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.streamer_vector import streamer_source, streamer_vector
+from kuaihl.models.text_projection import text_projection
 
 
 class SegmentInputs(nn.Module):
@@ -22,7 +23,7 @@ class SegmentInputs(nn.Module):
         if dims.use_visual:
             self.visual = nn.Sequential(nn.Linear(dims.visual_width, d), nn.LayerNorm(d))
         if dims.use_text:
-            self.text = nn.Sequential(nn.Linear(dims.text_width, d), nn.LayerNorm(d))
+            self.text = text_projection(dims)
         if personal:
             self.streamer = streamer_source(dims)
             self.streamer_norm = nn.LayerNorm(d)

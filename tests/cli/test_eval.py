@@ -217,6 +217,8 @@ def test_a_bundle_of_other_features_is_refused_by_name(dataset: Path, tmp_path: 
     assert "reads vision features of swin" in refused(bundle(tmp_path / "swin", encoders=other), "--data", dataset)
     whole = bundle(tmp_path / "whole", patches=12)
     assert "reads 12 visual tokens a segment, 10 wide" in refused(whole, "--data", dataset)
+    large = bundle(tmp_path / "large", text_width=9)
+    assert "reads text 9 wide" in refused(large, "--data", dataset)
 
 
 def test_bad_data_is_named_by_room_and_row(one: Path, tmp_path: Path) -> None:

@@ -178,6 +178,13 @@ def test_two_processes_of_24_learn_what_one_of_48_learns(dataset: Path, tmp_path
     assert losses["two"] == pytest.approx(losses["one"], rel=0.03)
 
 
+def test_a_rule_of_samples_is_for_live_rooms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", str(tmp_path / "phd.csv"), "-o", str(tmp_path / "bundle"), "--samples", "recent"])
+    assert ended.value.code == 2
+    assert "--samples is for data sets of live rooms" in capsys.readouterr().err
+
+
 def test_a_batch_that_processes_cannot_share_is_refused(dataset: Path, tmp_path: Path) -> None:
     result = run(dataset, "-o", tmp_path / "bundle", "--batch", 25, launcher=TWO)
     assert result.returncode != 0

@@ -52,6 +52,36 @@ def test_chat_becomes_words_and_noise_goes(written: str, cleaned: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "cleaned"),
+    [
+        ("😂😂😂😂", ""),
+        ("nice 😂 one ❓", "nice one"),
+        ("nice :D", "nice"),
+        ("T_T 加油", "加油"),
+        ("<3 orz", ""),
+        ("[doge][打call]看这里", "看这里"),
+        (":wave-hand: hello", "hello"),
+        ("(╯°□°)╯︵ ┻━┻", ""),
+        ("KEKW", "KEKW"),  # slang is text
+        ("哈哈哈哈哈哈", "哈哈"),
+        ("加油加油加油加油", "加油"),
+        ("666666", "6"),
+        ("8888888", "8"),
+        ("no no no no no", "no"),
+        ("soooo good!!!!!!", "soo good!"),
+    ],
+)
+def test_as_in_the_paper_emoticons_go_and_repeats_are_suppressed(written: str, cleaned: str) -> None:
+    assert clean(written, spell_out=False) == cleaned
+
+
+def test_as_in_the_paper_comments_are_joined_without_emoticons_and_said_once() -> None:
+    texts = ["what a play", "😂", "what a play!", "gg :)", "GG"]
+    assert join_texts(texts, spell_out=False) == "what a play; gg"
+
+
+@pytest.mark.parametrize("spell_out", [True, False])
+@pytest.mark.parametrize(
     "text",
     [
         "The price is 10000, not 888 or 100000.",
@@ -63,20 +93,22 @@ def test_chat_becomes_words_and_noise_goes(written: str, cleaned: str) -> None:
         "こんにちは、ありがとう",
     ],
 )
-def test_prose_numbers_and_times_are_left_alone(text: str) -> None:
-    assert clean(text) == text
+def test_prose_numbers_and_times_are_left_alone(text: str, spell_out: bool) -> None:
+    assert clean(text, spell_out) == text
 
 
-def test_cleaning_real_danmaku_twice_changes_nothing() -> None:
+@pytest.mark.parametrize("spell_out", [True, False])
+def test_cleaning_real_danmaku_twice_changes_nothing(spell_out: bool) -> None:
     if not DANMAKU.exists():
         pytest.skip("no shared chat files here")
-    cleaned = [clean(comment.text) for comment in read_comments(DANMAKU)]
-    assert [clean(text) for text in cleaned] == cleaned
+    cleaned = [clean(comment.text, spell_out) for comment in read_comments(DANMAKU)]
+    assert [clean(text, spell_out) for text in cleaned] == cleaned
 
 
 def test_a_text_of_any_length_is_cleaned_in_bounded_time_and_size() -> None:
     for text in ("哈" * 10**6, "(" * 10**6, "ab" * 10**6, "[:" * 10**6, "no " * 10**6, "😂" * 10**6, "a b c " * 10**5):
         assert len(clean(text)) < 20_000
+        assert len(clean(text, spell_out=False)) < 20_000
 
 
 def test_comments_are_joined_in_order_of_time_and_the_same_is_said_once() -> None:

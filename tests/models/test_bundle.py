@@ -66,6 +66,18 @@ def test_half_precision_halves_the_file_and_hardly_moves_the_scores(tmp_path: Pa
     torch.testing.assert_close(full, half, atol=5e-3, rtol=0)
 
 
+def test_a_bundle_that_names_no_text_layers_has_one(tmp_path: Path) -> None:
+    network = small_network(text_layers=1)
+    save(tmp_path / "before", network)
+    file = tmp_path / "before" / "bundle.json"
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    assert facts["dims"].pop("text_layers") == 1
+    file.write_text(json.dumps(facts), encoding="utf-8")
+    _, text = stream(SMALL, 3)
+    with torch.no_grad():
+        assert torch.equal(load_bundle(tmp_path / "before").network().text(text), network.text(text))
+
+
 def test_streamers_have_an_index_and_strangers_are_unknown(tmp_path: Path) -> None:
     bundle = save(tmp_path / "mine")
     assert bundle.streamer_index("小明") == 1

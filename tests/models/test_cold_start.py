@@ -1,11 +1,14 @@
 """Training on simulated rooms, with small made-up banks in place of encoders: the head learns from them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from kuaihl.models.cold_start import (
     RULES,
+    read_standardised,
     score_rooms,
     simulate,
     train_cold_start,
@@ -16,6 +19,7 @@ from kuaihl.models.feature_bank import KEYS, FeatureBank
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import EDGE_DIMS
 from kuaihl.models.simulation import TOPICS
+from kuaihl.models.text_projection import text_projection
 
 
 def made_up_bank(seed: int) -> FeatureBank:
@@ -40,13 +44,23 @@ def test_batches_hold_what_the_rooms_show() -> None:
 
 
 def test_a_head_without_streamers_scores_as_the_unknown_one_did() -> None:
-    from dataclasses import replace
-
     torch.manual_seed(0)
     data = simulate(2, made_up_bank(1), seed=5)
     network = KuaiHL(replace(EDGE_DIMS, streamers=7)).eval()
     before, after = score_rooms(network, data), score_rooms(without_streamers(network), data)
     assert all(np.allclose(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("text_layers", [1, 2])
+def test_a_standardised_reader_reads_each_feature_less_its_mean_over_its_deviation(text_layers: int) -> None:
+    torch.manual_seed(0)
+    reader = text_projection(replace(EDGE_DIMS, text_width=2, width=8, text_layers=text_layers))
+    features = np.array([[5.0, 1.0], [7.0, 3.0], [0.0, 0.0]], np.float16)  # a row of zeros is no text
+    mean, deviation = torch.tensor([6.0, 2.0]), 2**0.5
+    with torch.no_grad():
+        plain = reader((torch.tensor([[9.0, 1.0]]) - mean) / deviation)
+        read_standardised(reader, features)
+        torch.testing.assert_close(reader(torch.tensor([[9.0, 1.0]])), plain)
 
 
 @pytest.mark.slow

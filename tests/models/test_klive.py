@@ -121,6 +121,45 @@ def test_a_window_ends_at_every_segment_and_is_padded_on_the_left_at_a_rooms_sta
             number += 1
 
 
+def test_a_recent_sample_has_sixty_viewers_in_its_last_segment_no_padding_and_all_its_labels(tmp_path: Path) -> None:
+    content = arrays(6)
+    content["views"][:] = [100, 59, 60, 200, 30, 80]
+    content["long_views"][:] = [50, 0, 15, 150, 6, 40]
+    quiet = arrays(9) | {"views": np.full(9, 59, np.int32), "long_views": np.full(9, 20, np.int32)}
+    rooms = {
+        RoomRecord("short", "a", 3, "train"): arrays(3),  # three segments, and no label for the last
+        RoomRecord("room", "b", 6, "train"): content,
+        RoomRecord("quiet", "c", 9, "train"): quiet,
+    }
+    index = write(tmp_path / "set", rooms).windows("train", window=3, samples="recent")
+    assert len(index) == 2  # they end at the segments of 60 and of 200 viewers
+    got = index.gather([1, 0])
+    assert got.streamer == ("b", "b")
+    np.testing.assert_array_equal(got.visual, [content["visual"][1:4], content["visual"][0:3]])
+    np.testing.assert_array_equal(got.labels, np.float32([[0.25, 0.75, 0.2], [0.0, 0.25, 0.75]]))
+    assert got.label_valid.all() and got.segment_valid.all()
+    with pytest.raises(IndexError):
+        index.gather([2])
+
+
+def test_a_label_that_nobody_watched_counts_in_no_recent_sample(tmp_path: Path) -> None:
+    content = arrays(5)
+    content["views"][:] = [100, 0, 60, 200, 0]
+    content["long_views"][:] = [50, 0, 15, 150, 0]
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 5, "train"): content})
+    index = data.windows("train", window=3, samples="recent")
+    np.testing.assert_array_equal(index.gather([0, 1]).label_valid, [[False, True, True], [True, True, False]])
+
+
+def test_every_window_is_a_recent_sample_if_nobody_counted_viewers(tmp_path: Path) -> None:
+    content = {name: part for name, part in arrays(6).items() if "views" not in name}
+    content["rate"] = np.linspace(0, 1, 6, dtype=np.float32)
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 6, "train"): content})
+    index = data.windows("train", window=4, samples="recent")
+    assert len(index) == 2
+    np.testing.assert_array_equal(index.gather([1]).labels[0], content["rate"][2:6])
+
+
 def test_windows_come_in_the_order_that_was_asked_for(tmp_path: Path) -> None:
     index = write(tmp_path / "set", {RoomRecord(f"room{i}", "a", 6, "train"): arrays(6, i) for i in range(4)}).windows(
         "train", window=3

@@ -248,3 +248,14 @@ def test_every_system_of_table_1_trains(data: KLive, architecture: str, tmp_path
     trained = train(data, plan_for(data, architecture=architecture, epochs=1), folder=tmp_path, device="cpu")
     assert trained is not None
     assert np.isfinite(trained.best.loss)
+
+
+def test_a_data_set_without_one_sample_of_the_rule_is_told(data: KLive) -> None:
+    plan = plan_for(data, samples="recent")
+    with pytest.raises(DataError, match="has no sample of 30 segments, 60 viewers in the last"):
+        train(data, replace(plan, dims=replace(plan.dims, window=30)), device="cpu")
+
+
+def test_recent_samples_are_learned_from(data: KLive) -> None:
+    trained = train(data, plan_for(data, samples="recent", epochs=1), device="cpu")
+    assert trained is not None and np.isfinite(trained.best.tau)
