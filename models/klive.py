@@ -157,17 +157,14 @@ class KLive:
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
-        return room_data(self._with_labels(record), self.facts, "both").labels()
+        return self.counted(record).labels()
 
-    def views(self, record: RoomRecord) -> NDArray[np.int32] | None:
-        """A room's impressions [S], None where its labels are rates that nobody counted. Raises DataError."""
-        return room_data(self._with_labels(record), self.facts, "both").views
-
-    def _with_labels(self, record: RoomRecord) -> Arrays:
+    def counted(self, record: RoomRecord) -> RoomData:
+        """A room, mapped, of which all but the features has been looked at. Raises DataError."""
         arrays = map_room(room_path(self.path, record.id))
         for problem in label_problems(arrays, record.segments, self.facts):
             raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
-        return arrays
+        return room_data(arrays, self.facts, "both")
 
 
 class WindowIndex:
@@ -187,7 +184,7 @@ class WindowIndex:
         counts = [record.segments for record in records]
         if samples == "recent":
             least = data.facts.label.min_views
-            ends = [recent_samples(data.views(record), record.segments, window, least) for record in records]
+            ends = [recent_samples(data.counted(record).views, record.segments, window, least) for record in records]
             counts, self._ends = [len(some) for some in ends], np.concatenate(ends) if ends else np.empty(0, np.int32)
         self._after = np.cumsum(counts, dtype=np.int64)
         self._layouts: list[Layout | None] = [None] * len(records)  # of rooms whose rows have been looked at, once
