@@ -45,6 +45,25 @@ def test_steps_give_the_scores_of_the_whole_sequence(dims: NetworkDims) -> None:
     torch.testing.assert_close(run_steps(network, visual, text, streamer), whole, atol=1e-5, rtol=0)
 
 
+def test_words_are_read_by_a_perceptron_of_two_layers() -> None:
+    network, (_, text) = small_network(), stream(SMALL, 4)
+    first, second, norm = (network.text[place] for place in (0, 2, 3))
+    hidden = text @ first.weight.T + first.bias
+    hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))  # GELU
+    token = hidden @ second.weight.T + second.bias
+    token = (token - token.mean(-1, keepdim=True)) / (token.var(-1, correction=0, keepdim=True) + norm.eps).sqrt()
+    torch.testing.assert_close(network.text(text), token * norm.weight + norm.bias, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("text_layers", [1, 3])
+def test_steps_give_the_scores_of_the_whole_sequence_with_as_many_layers_for_words(text_layers: int) -> None:
+    network = small_network(text_layers=text_layers)
+    visual, text = stream(SMALL, 12)
+    streamer = torch.tensor([1])
+    whole = network(visual, text, streamer).sigmoid()
+    torch.testing.assert_close(run_steps(network, visual, text, streamer), whole, atol=1e-5, rtol=0)
+
+
 def test_nothing_older_than_twice_the_window_matters() -> None:
     network = small_network()
     visual, text = stream(SMALL, 30)
@@ -210,25 +229,6 @@ def test_phd_mode_sees_the_future_and_reads_a_history() -> None:
     assert not torch.equal(network(visual, text, history + 1.0), network(visual, text, history))
     with pytest.raises(ModelError, match="cannot follow a stream"):
         network.start(history)
-
-
-def test_words_are_read_by_a_perceptron_of_two_layers() -> None:
-    network, (_, text) = small_network(), stream(SMALL, 4)
-    first, second, norm = (network.text[place] for place in (0, 2, 3))
-    hidden = text @ first.weight.T + first.bias
-    hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))  # GELU
-    token = hidden @ second.weight.T + second.bias
-    token = (token - token.mean(-1, keepdim=True)) / (token.var(-1, correction=0, keepdim=True) + norm.eps).sqrt()
-    torch.testing.assert_close(network.text(text), token * norm.weight + norm.bias, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("text_layers", [1, 3])
-def test_steps_give_the_scores_of_the_whole_sequence_with_as_many_layers_for_words(text_layers: int) -> None:
-    network = small_network(text_layers=text_layers)
-    visual, text = stream(SMALL, 12)
-    streamer = torch.tensor([1])
-    whole = network(visual, text, streamer).sigmoid()
-    torch.testing.assert_close(run_steps(network, visual, text, streamer), whole, atol=1e-5, rtol=0)
 
 
 def test_dims_that_cannot_be_are_refused() -> None:
