@@ -2,7 +2,8 @@
 
 A row of the public csv is a span that a user made a GIF of. The video of a user's last rows (`is_last`) is the target;
 the spans before it are the history, whose mean features stand in place of the streamer's id (paper, section IV on PHD).
-Labels are binary; target videos are cut into stretches of 192 frames, which a fully visible mask reads at once.
+Labels are binary; target videos are cut into stretches of 192 frames, which a fully visible mask reads at once. Those
+that hold a highlight are trained on, and all of them tested on (supplement, section I-B).
 """
 
 import csv
@@ -84,6 +85,17 @@ class PhdSet:
     def stretches_of(self, target: int) -> range:
         """The numbers of a target's stretches, in order of time."""
         return range(int(self._after[target - 1]) if target else 0, int(self._after[target]))
+
+    def with_highlights(self) -> NDArray[np.int64]:
+        """The numbers of the stretches [M] with a frame of a highlight, which alone are trained on (supplement, I-B).
+
+        Raises DataError, as reading does.
+        """
+        found: list[int] = []
+        for target in range(len(self.targets)):
+            frames = np.flatnonzero(self.labels(target))
+            found += (self.stretches_of(target).start + np.unique(frames // STRETCH)).tolist()
+        return np.array(found, np.int64)
 
     def has(self, video: str) -> bool:
         return (self.folder / f"{video}.safetensors").is_file()

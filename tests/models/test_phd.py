@@ -83,6 +83,20 @@ def test_targets_are_cut_into_stretches_that_hold_every_frame_once(tmp_path: Pat
         data.gather([5])
 
 
+def test_the_protocol_trains_on_stretches_that_hold_a_highlight_alone(tmp_path: Path) -> None:
+    data = phd(tmp_path, dhuI9TO1rY8=314, vKU7ITgAz4k=200)
+    # At 2 frames per second 204.39 to 211.58 s are frames 409 to 422, of the third stretch of the first target (384 to
+    # 575), and 79.99 to 84.13 s are frames 160 to 167, of the first stretch of the second, which is number 4.
+    assert data.with_highlights().tolist() == [2, 4]
+    assert data.gather(data.with_highlights()).labels.any(axis=1).all()
+
+
+def test_the_protocol_trains_on_both_stretches_of_a_highlight_that_lies_across_a_cut(tmp_path: Path) -> None:
+    table = csv_file(tmp_path, "one,95.0,3.0,1,300.0,True\n")  # frames 190 to 195; the first stretch ends with 191
+    data = PhdSet(read_phd(table), features(tmp_path / "features", one=300), frames_per_second=RATE)
+    assert data.with_highlights().tolist() == [0, 1]
+
+
 def test_the_history_is_the_mean_of_the_spans_chosen_before(tmp_path: Path) -> None:
     data = phd(tmp_path, **{"dhuI9TO1rY8": 20, "Z-aTqtRBTIM": 8, "-aN8wc9Lv2Q": 152})
     short = np.mean(np.arange(16))  # 0 to 7.66 s at two frames a second

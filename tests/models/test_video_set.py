@@ -82,10 +82,28 @@ def test_phds_network_sees_everything_and_knows_a_user_by_history(phd: tuple[Pat
     dims = plan_for(data).dims
     assert (dims.causal, dims.history_width, dims.window, dims.use_text) == (False, WIDTH, STRETCH, True)
     assert data.counts == {"train": 11, "validation": 1, "missing": 0}
-    batch = data.stretches.gather(np.array([0, 1]))
-    assert batch.streamer.shape == (2, WIDTH)
-    assert batch.segment_valid.sum(dim=1).tolist() == [192, 38]  # a target of 230 frames
-    assert batch.labels[batch.label_valid].sum() == 30
+    assert data.stretches.gather(np.array([0, 1])).streamer.shape == (2, WIDTH)
+
+
+def test_phd_is_trained_on_stretches_with_a_highlight_and_validated_on_whole_videos(phd: tuple[Path, Path]) -> None:
+    data = open_phd(*phd, FPS)
+    assert 11 <= len(data.stretches) < 22  # a target of 230 frames makes two stretches, and few highlights span both
+    batch = data.stretches.gather(np.arange(len(data.stretches)))
+    assert batch.labels.any(dim=1).all()
+    assert batch.labels[batch.label_valid].sum() == 11 * 30  # no highlight is lost
+    assert set(batch.segment_valid.sum(dim=1).tolist()) <= {192, 38}
+
+
+def test_summaries_keep_all_stretches(summe: tuple[Path, Path]) -> None:
+    data = open_summaries(summe[0])
+    assert data.stretches.gather(np.arange(len(data.stretches))).segment_valid.sum() == sum(
+        60 + 20 * number for number in range(12) if number != 9
+    )  # every tenth video is kept back
+
+
+def test_highlights_beyond_the_features_are_told(phd: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match="is --fps the features' own"):
+        open_phd(*phd, 50.0)  # 230 frames are 4.6 s then, and no highlight begins before 5 s
 
 
 @pytest.mark.parametrize("architecture", ["kuaihl", "pac-net", "adaptive-h-fcsn"])
@@ -149,11 +167,12 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 SMALL = ["--width", "16", "--heads", "2", "--layers", "1", "--epochs", "4", "--batch", "4", "--lr", "5e-3"]
+LONGER = ["--epochs", "12"]  # an epoch has half of the stretches alone
 
 
 def test_what_train_makes_of_phd_eval_measures(phd: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
     table, features = phd
-    code, out, err = run("train", table, "--features", features, "--fps", FPS, "-o", tmp_path / "b", *SMALL)
+    code, out, err = run("train", table, "--features", features, "--fps", FPS, "-o", tmp_path / "b", *SMALL, *LONGER)
     assert (code, out.count("validation tau")) == (0, 1), err
     code, out, err = run("eval", tmp_path / "b", "--data", table, "--features", features, "--fps", FPS)
     assert code == 0, err
