@@ -19,6 +19,8 @@ from kuaihl.models.training import train
 from kuaihl.models.training_plan import TrainingPlan
 from kuaihl.models.video_set import VideoSet, open_phd, open_summaries
 from kuaihl_cli.main import main
+from kuaihl_cli.train import plan_of
+from kuaihl_cli.train import train as train_command
 
 WIDTH, WORDS = 7, 5
 SHAPE = {"width": 16, "heads": 2, "layers": 1}
@@ -150,6 +152,27 @@ def test_it_resumes_to_the_very_same_weights(phd: tuple[Path, Path], tmp_path: P
     assert resumed is not None
     for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def plan_of_command(data: VideoSet, *words: str) -> TrainingPlan:
+    """What `kuaihl train` makes of its options."""
+    options = train_command.make_context("train", ["data", "-o", "bundle", *words]).params
+    return plan_of(data, **{name: value for name, value in options.items() if name not in ("dataset", "output")})
+
+
+def test_the_defaults_are_the_papers_for_that_kind_of_data(phd: tuple[Path, Path], summe: tuple[Path, Path]) -> None:
+    plan = plan_of_command(open_phd(*phd, FPS))
+    assert (plan.batch, plan.epochs, plan.learning_rate) == (8, 20, 5e-5)  # supplement, section II
+    assert (plan.objective.point, plan.objective.pair) == (Objective().point, 0.0)
+    assert plan.objective.align == Objective().align
+    plan = plan_of_command(open_summaries(summe[0]))
+    assert (plan.batch, plan.epochs, plan.learning_rate) == (48, 12, 5e-5)
+    assert plan.objective.pair > 0
+
+
+def test_an_option_that_is_given_wins_over_the_default(phd: tuple[Path, Path]) -> None:
+    plan = plan_of_command(open_phd(*phd, FPS), "--batch", "48", "--epochs", "12")
+    assert (plan.batch, plan.epochs) == (48, 12)
 
 
 Run = Callable[..., tuple[int, str, str]]
