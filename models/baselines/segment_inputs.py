@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from kuaihl.models.history_tokens import HistoryTokens, mean_token
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.streamer_vector import streamer_source, streamer_vector
 
@@ -24,7 +25,10 @@ class SegmentInputs(nn.Module):
         if dims.use_text:
             self.text = nn.Sequential(nn.Linear(dims.text_width, d), nn.LayerNorm(d))
         if personal:
-            self.streamer = streamer_source(dims)
+            if dims.history_width:
+                self.history = HistoryTokens(dims)
+            else:
+                self.streamer = streamer_source(dims)
             self.streamer_norm = nn.LayerNorm(d)
 
     def tokens(self, visual: Tensor, text: Tensor) -> Tensor:
@@ -42,6 +46,8 @@ class SegmentInputs(nn.Module):
         return torch.stack(parts).sum(dim=0)
 
     def user(self, streamer: Tensor) -> Tensor:
-        """u [B, d]."""
+        """u [B, d]; of a user the mean of the history's highlights."""
+        if self.dims.history_width:
+            return cast(Tensor, self.streamer_norm(mean_token(*self.history(streamer))))
         found = streamer_vector(self.dims, self.streamer, streamer, training=self.training)
         return cast(Tensor, self.streamer_norm(found))

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import save_file
 
 from kuaihl.models.errors import DataError
-from kuaihl.models.network_dims import EDGE_DIMS
+from kuaihl.models.network_dims import EDGE_DIMS, HISTORY_ITEMS
 from kuaihl.models.objective import Objective
 from kuaihl.models.phd import STRETCH
 from kuaihl.models.training import train
@@ -84,7 +84,7 @@ def test_phds_network_sees_everything_and_knows_a_user_by_history(phd: tuple[Pat
     dims = plan_for(data).dims
     assert (dims.causal, dims.history_width, dims.window, dims.use_text) == (False, WIDTH, STRETCH, True)
     assert data.counts == {"train": 11, "validation": 1, "missing": 0}
-    assert data.stretches.gather(np.array([0, 1])).streamer.shape == (2, WIDTH)
+    assert data.stretches.gather(np.array([0, 1])).streamer.shape == (2, HISTORY_ITEMS, WIDTH)
 
 
 def test_phd_is_trained_on_stretches_with_a_highlight_and_validated_on_whole_videos(phd: tuple[Path, Path]) -> None:
