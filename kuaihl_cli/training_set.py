@@ -1,5 +1,6 @@
 """What `kuaihl train` is given to learn from: a folder of live rooms, PHD's csv, or an h5 file of TVSum or SumMe."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,14 @@ def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet"
             raise UsageError(f"--{name} is for {'PHD (a csv)' if of == '.csv' else 'TVSum and SumMe (an h5 file)'}")
     if kind == ".csv":
         from kuaihl.models.video_set import open_phd
+        from kuaihl_cli.train import is_main_process
 
         if not options["features"] or not options["fps"]:
             raise UsageError(f"{path}: PHD needs --features DIR and --fps X")
-        return open_phd(path, options["features"], options["fps"])
+        data = open_phd(path, options["features"], options["fps"])
+        if not options["quiet"] and is_main_process():
+            print(data.about, file=sys.stderr)
+        return data
     if kind == ".h5":
         from kuaihl.models.video_set import open_summaries
 

@@ -20,6 +20,7 @@ from kuaihl.models.errors import DataError
 from kuaihl.models.klive import DataSetFacts
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
 from kuaihl.models.phd import STRETCH, PhdSet, read_phd
+from kuaihl.models.phd_counts import found_counts
 from kuaihl.models.room_file import map_room
 from kuaihl.models.summary_h5 import SummaryVideo, read_splits, read_summaries, summary_keys
 from kuaihl.models.validation import Validation, validation_of
@@ -55,6 +56,7 @@ class VideoSet:
     counts: Mapping[str, int]  # of videos, for the bundle
     has_text: bool = False
     history_width: int = 0  # 0: there is none
+    about: str = ""  # a line for people
 
     def dims(self, dims: NetworkDims, window: int | None) -> NetworkDims:
         """The network of the same size that reads these videos; `window` is a stretch unless it is given."""
@@ -104,7 +106,8 @@ def open_phd(path: Path, features: Path, frames_per_second: float) -> VideoSet:
         raise DataError(
             f"{features}: no frame of the videos to train on lies in a highlight; is --fps the features' own?"
         )
-    return VideoSet(path, facts, PhdBatches(train, stretches), validate, counts, has_text, history_width)
+    about = found_counts(path, targets, features)
+    return VideoSet(path, facts, PhdBatches(train, stretches), validate, counts, has_text, history_width, about)
 
 
 @dataclass(frozen=True)

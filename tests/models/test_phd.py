@@ -11,6 +11,7 @@ from kuaihl.models.errors import DataError
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.phd import STRETCH, PhdSet, read_phd
+from kuaihl.models.phd_counts import found_counts
 
 HEADER = "youtubeId,start,duration,user_id,video_duration,is_last"
 ROWS = """\
@@ -58,6 +59,16 @@ def test_videos_that_are_gone_are_left_out_and_counted(tmp_path: Path) -> None:
     assert not data.history(0).any()  # rows of zeros: nothing is known of the user
     with pytest.raises(DataError, match="no target video"):
         PhdSet(read_phd(csv_file(tmp_path)), tmp_path, frames_per_second=RATE)
+
+
+def test_what_is_there_is_counted_beside_the_papers_count(tmp_path: Path) -> None:
+    there = features(tmp_path / "features", **{"dhuI9TO1rY8": 314, "-aN8wc9Lv2Q": 152})
+    table = csv_file(tmp_path)
+    assert found_counts(table, read_phd(table), there) == (
+        "testing.csv: 2 users and 4 videos; features of 1 users' targets and of 2 videos; the paper has 833 and 7,595"
+    )
+    assert "12,541 and 81,056" in found_counts(tmp_path / "training.csv", read_phd(table), there)
+    assert "paper" not in found_counts(tmp_path / "mine.csv", read_phd(table), there)
 
 
 def test_a_frame_is_positive_where_its_middle_lies_in_a_highlight(tmp_path: Path) -> None:

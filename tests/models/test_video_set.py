@@ -197,6 +197,8 @@ def test_what_train_makes_of_phd_eval_measures(phd: tuple[Path, Path], tmp_path:
     table, features = phd
     code, out, err = run("train", table, "--features", features, "--fps", FPS, "-o", tmp_path / "b", *SMALL, *LONGER)
     assert (code, out.count("validation tau")) == (0, 1), err
+    assert "training.csv: 12 users and 24 videos; features of 12" in err
+    assert "the paper has 12,541 and 81,056" in err
     code, out, err = run("eval", tmp_path / "b", "--data", table, "--features", features, "--fps", FPS)
     assert code == 0, err
     precision = {line.split("\t")[2]: float(line.split("\t")[3]) for line in out.splitlines()}
