@@ -6,6 +6,7 @@ import torch
 from small_network import SMALL, stream
 from torch import Tensor
 
+from kuaihl.models.baselines.pac_net import PACNet, averaged, mini_histories
 from kuaihl.models.baselines.showme import ShowMe
 from kuaihl.models.batch import Batch
 from kuaihl.models.network_dims import HISTORY_ITEMS
@@ -49,3 +50,39 @@ def test_showme_weighs_highlights_by_their_content() -> None:
     assert not torch.allclose(fused[2], (fused[0] + fused[1]) / 2, atol=1e-3)
     twice = made.fused(*made.inputs.liked(history(one, one)))
     torch.testing.assert_close(twice, fused[0])
+
+
+def test_pac_net_deals_the_history_out_to_four_parts() -> None:
+    liked = torch.tensor([1.0, 2.0, 9.0, 3.0, 4.0, 7.0]).view(1, 6, 1)
+    there = torch.tensor([[True, True, False, True, True, True]])
+    parts, filled = mini_histories(liked, there)  # 1, 2, 3, 4, and 7 to the first again
+    assert parts.flatten().tolist() == [(1 + 7) / 2, 2, 3, 4]
+    assert filled.tolist() == [[True] * 4]
+    parts, filled = mini_histories(liked[:, :2], there[:, :2])
+    assert parts.flatten().tolist() == [1, 2, 0, 0]
+    assert filled.tolist() == [[True, True, False, False]]
+
+
+def test_pac_net_averages_the_scores_of_its_classifiers() -> None:
+    logits = torch.logit(torch.tensor([0.2, 0.6, 0.9, 0.9])).view(1, 1, 4)
+    score = torch.sigmoid(averaged(logits, torch.tensor([[True, True, False, False]])))
+    torch.testing.assert_close(score, torch.tensor([[0.4]]))
+    assert bool(averaged(torch.full((1, 1, 4), 200.0), torch.ones(1, 4, dtype=torch.bool)).isfinite())
+
+
+def test_pac_net_with_two_parts_is_the_mean_of_what_it_is_with_each() -> None:
+    torch.manual_seed(0)
+    made = PACNet(PHD).eval()
+    visual, text = stream(PHD, 12)
+    one, other = torch.randn(7), torch.randn(7)
+    scores = [torch.sigmoid(made(visual, text, who)) for who in (history(one), history(other), history(one, other))]
+    torch.testing.assert_close(scores[2], (scores[0] + scores[1]) / 2)
+
+
+def test_pac_net_hides_nothing_of_the_window_in_training() -> None:
+    torch.manual_seed(0)
+    made = PACNet(PLAIN)
+    visual, text = stream(PLAIN, 12)
+    torch.testing.assert_close(
+        made.train()(visual, text, torch.tensor([1])), made.eval()(visual, text, torch.tensor([1]))
+    )
