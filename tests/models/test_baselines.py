@@ -7,6 +7,7 @@ from small_network import SMALL, stream
 from torch import Tensor
 
 from kuaihl.models.baselines.pac_net import PACNet, averaged, mini_histories
+from kuaihl.models.baselines.pr_net import PRNet
 from kuaihl.models.baselines.showme import ShowMe
 from kuaihl.models.batch import Batch
 from kuaihl.models.network_dims import HISTORY_ITEMS
@@ -86,3 +87,22 @@ def test_pac_net_hides_nothing_of_the_window_in_training() -> None:
     torch.testing.assert_close(
         made.train()(visual, text, torch.tensor([1])), made.eval()(visual, text, torch.tensor([1]))
     )
+
+
+def test_pr_net_has_one_embedding_of_no_highlight_for_all_users() -> None:
+    torch.manual_seed(0)
+    made = PRNet(PLAIN).eval()
+    visual, text = stream(PLAIN, 12)
+    one, other = (made.nearness(visual, text, torch.tensor([who]), None) for who in (1, 2))
+    assert torch.equal(one[..., 1], other[..., 1])
+    assert not torch.allclose(one[..., 0], other[..., 0])
+
+
+def test_pr_net_weighs_highlights_by_their_likeness_to_each_segment() -> None:
+    made = PRNet(PLAIN)
+    made.generic.data.zero_()
+    x, liked = 40 * torch.eye(16)[None, :2], 40 * torch.eye(16)[None, :3]  # segments 0 and 1 are as highlights 0 and 1
+    preference = made.preference(x, liked, torch.tensor([[True, True, True]]))
+    torch.testing.assert_close(preference, x)
+    alone = made.preference(x, liked, torch.tensor([[False, False, True]]))  # nothing else is there to be alike
+    torch.testing.assert_close(alone, (liked[:, 2:] / 2).expand(-1, 2, -1))  # half, the rest of a generic zero
