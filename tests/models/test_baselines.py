@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from small_network import SMALL, stream
 from torch import Tensor
 
+from kuaihl.models.baselines.adaptive_h_fcsn import AdaptiveHFCSN
 from kuaihl.models.baselines.pac_net import PACNet, averaged, mini_histories
 from kuaihl.models.baselines.pr_net import PRNet
 from kuaihl.models.baselines.showme import ShowMe
@@ -106,3 +108,30 @@ def test_pr_net_weighs_highlights_by_their_likeness_to_each_segment() -> None:
     torch.testing.assert_close(preference, x)
     alone = made.preference(x, liked, torch.tensor([[False, False, True]]))  # nothing else is there to be alike
     torch.testing.assert_close(alone, (liked[:, 2:] / 2).expand(-1, 2, -1))  # half, the rest of a generic zero
+
+
+@pytest.mark.parametrize("silent", ["last_score", "skip_score"])
+def test_adaptive_h_fcsn_adapts_both_its_last_features_and_its_skip(silent: str) -> None:
+    torch.manual_seed(0)
+    made = AdaptiveHFCSN(PLAIN).eval()
+    torch.nn.init.zeros_(getattr(made, silent).weight)
+    visual, text = stream(PLAIN, 12)
+    one, other = (made(visual, text, torch.tensor([who])) for who in (1, 2))
+    assert not torch.allclose(one, other)
+
+
+def test_t_ain_gives_the_features_the_deviation_and_mean_that_the_history_asks_for() -> None:
+    made = AdaptiveHFCSN(replace(PLAIN, causal=False))
+    x, there = torch.randn(1, 16, 50), torch.ones(1, 1, 50)
+    adapted = made.adapted(x, there, torch.full((1, 16, 1), 2.0), torch.full((1, 16, 1), -1.0))
+    torch.testing.assert_close(adapted.mean(dim=2), torch.full((1, 16), -1.0))
+    torch.testing.assert_close(adapted.std(dim=2, correction=0), torch.full((1, 16), 3.0), rtol=1e-4, atol=0)
+
+
+def test_adaptive_h_fcsn_encodes_highlights_and_not_their_mean_alone() -> None:
+    torch.manual_seed(0)
+    made = AdaptiveHFCSN(PHD).eval()
+    one, other = torch.randn(7), torch.randn(7)
+    encoded = [made.history(*made.inputs.liked(who)) for who in (history(one), history(other), history(one, other))]
+    assert not torch.allclose(encoded[2], (encoded[0] + encoded[1]) / 2, atol=1e-4)
+    torch.testing.assert_close(made.history(*made.inputs.liked(history(one, one))), encoded[0])
