@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from kuaihl.models.history_tokens import HistoryTokens, mean_token
+from kuaihl.models.history_tokens import HistoryTokens
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.streamer_vector import streamer_source, streamer_vector
 
@@ -59,8 +59,6 @@ class SegmentInputs(nn.Module):
         return found, torch.ones(found.shape[:2], dtype=torch.bool, device=found.device)
 
     def user(self, streamer: Tensor) -> Tensor:
-        """u [B, d]; of a user the mean of the history's highlights."""
-        if self.dims.history_width:
-            return cast(Tensor, self.streamer_norm(mean_token(*self.history(streamer))))
+        """u [B, d]."""
         found = streamer_vector(self.dims, self.streamer, streamer, training=self.training)
         return cast(Tensor, self.streamer_norm(found))

@@ -22,6 +22,8 @@ from kuaihl_cli.main import main
 from kuaihl_cli.train import plan_of
 from kuaihl_cli.train import train as train_command
 
+Run = Callable[..., tuple[int, str, str]]
+
 WIDTH, WORDS = 7, 5
 SHAPE = {"width": 16, "heads": 2, "layers": 1}
 FPS = 2.0
@@ -108,7 +110,7 @@ def test_highlights_beyond_the_features_are_told(phd: tuple[Path, Path]) -> None
         open_phd(*phd, 50.0)  # 230 frames are 4.6 s then, and no highlight begins before 5 s
 
 
-@pytest.mark.parametrize("architecture", ["kuaihl", "pac-net", "adaptive-h-fcsn"])
+@pytest.mark.parametrize("architecture", ["kuaihl", "pac-net", "adaptive-h-fcsn", "pr-net", "showme", "antpivot"])
 def test_a_network_learns_what_phds_users_choose(phd: tuple[Path, Path], architecture: str) -> None:
     data = open_phd(*phd, FPS)
     heard: list[object] = []
@@ -118,6 +120,20 @@ def test_a_network_learns_what_phds_users_choose(phd: tuple[Path, Path], archite
     assert trained.best.tau > 0.3  # of labels of two levels no more than about 0.5 can be had
     if architecture == "kuaihl":
         assert all(report.align > 0 and report.pair == 0 for report in heard if hasattr(report, "align"))
+
+
+def test_without_the_id_no_history_is_read(phd: tuple[Path, Path]) -> None:
+    data = open_phd(*phd, FPS)
+    small = replace(EDGE_DIMS, **SHAPE, visual_width=WIDTH, text_width=WORDS, patches=1, use_id=False)
+    plan = plan_for(data, dims=data.dims(small, None), epochs=1)
+    assert plan.dims.history_width == 0
+    assert train(data, plan, device="cpu") is not None
+
+
+def test_antpivot_is_refused_where_there_are_no_words(summe: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    code, _, err = run("train", summe[0], "--arch", "antpivot", "-o", tmp_path / "b", *SMALL)
+    assert code != 0
+    assert err.splitlines()[-1].endswith("antpivot reads text alone, and here is none")
 
 
 def test_without_words_in_the_feature_files_the_network_has_none(phd: tuple[Path, Path], tmp_path: Path) -> None:
@@ -173,9 +189,6 @@ def test_the_defaults_are_the_papers_for_that_kind_of_data(phd: tuple[Path, Path
 def test_an_option_that_is_given_wins_over_the_default(phd: tuple[Path, Path]) -> None:
     plan = plan_of_command(open_phd(*phd, FPS), "--batch", "48", "--epochs", "12")
     assert (plan.batch, plan.epochs) == (48, 12)
-
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
