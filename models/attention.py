@@ -117,7 +117,8 @@ class WindowedAttention(nn.Module):
             always = self.timeless_bias[None, :, None].expand(bias.shape[0], -1, bias.shape[2], self.timeless)
             if known is not None:
                 always = always.masked_fill(~known[:, None, None], float("-inf"))  # [B, h, Q, timeless]
-            bias = torch.cat([always, bias.expand(len(always), -1, -1, -1)], dim=-1)
+                bias = bias.expand(always.shape[0], -1, -1, -1)
+            bias = torch.cat([always, bias], dim=-1)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
         return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))
 
