@@ -18,9 +18,9 @@ class WindowedAttention(nn.Module):
     """Query i sees the `tokens` of each of the segments i-n+1 … i (of i-n+1 … i+n-1 where not `causal`).
 
     Before the segments' tokens may stand `timeless` ones that every query sees: the streamer's, or a history's, which
-    have no order and so share their bias. Keys and values travel
-    side by side as one tensor, the memory [B, timeless + S*T, 2d]. They have no bias: the keys' would be dropped by
-    softmax, and the values' is the output's; a stream's step needs neither of the two (`newest`).
+    have no order and so share their bias. Keys and values travel side by side as one tensor, the memory
+    [B, timeless + S*T, 2d]. They have no bias: the keys' would be dropped by softmax, and the values' is the output's;
+    a stream's step needs neither of the two (`newest`).
     """
 
     def __init__(
@@ -43,8 +43,9 @@ class WindowedAttention(nn.Module):
     def forward(
         self, queries: Tensor, memory: Tensor, valid: Tensor | None = None, known: Tensor | None = None
     ) -> Tensor:
-        """From queries [B, S, d] to the memory of S segments; `valid` [B, S] hides segments that are padding, `known`
-        [B, timeless] timeless tokens that are not there.
+        """From queries [B, S, d] to the memory of S segments.
+
+        False in `valid` [B, S] hides segments that are padding, in `known` [B, timeless] tokens that are not there.
 
         Queries go in blocks of one window, so cost and memory grow with S, not with its square.
         """

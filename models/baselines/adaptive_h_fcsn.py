@@ -95,13 +95,13 @@ class AdaptiveHFCSN(nn.Module):
 
 def normalised(x: Tensor, there: Tensor, window: int, *, causal: bool) -> Tensor:
     """[B, d, S] less its mean over its deviation, of the window that ends there, or of the whole sequence."""
-
-    def total(values: Tensor) -> Tensor:
-        if not causal:
-            return values.sum(dim=2, keepdim=True)
-        return functional.avg_pool1d(functional.pad(values, (window - 1, 0)), window, stride=1) * window
-
-    count = total(there).clamp(min=1.0)
-    mean = total(x * there) / count
-    variance = (total((x * there).square()) / count - mean.square()).clamp(min=0.0)
+    if causal:
+        seen, known = (functional.pad(part, (window - 1, 0)).unfold(2, window, 1) for part in (x, there))
+    else:
+        seen, known = x.unsqueeze(2), there.unsqueeze(2)  # [B, d or 1, S or 1, n]
+    count = known.sum(dim=-1).clamp(min=1.0)
+    mean = (seen * known).sum(dim=-1) / count
+    variance = ((seen - mean.unsqueeze(-1)).square() * known).sum(
+        dim=-1
+    ) / count  # not by squares' means, which lose digits
     return (x - mean) / (variance + EPSILON).sqrt()
