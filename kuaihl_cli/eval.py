@@ -133,9 +133,12 @@ def measure(kind: str, names: Sequence[str], options: dict[str, Any]) -> "Contes
     if kind == "phd":
         from kuaihl.models.contest import phd_contest
         from kuaihl.models.phd import PhdSet, read_phd
+        from kuaihl.models.phd_counts import found_counts
 
+        targets = read_phd(options["data"])
+        print(found_counts(options["data"], targets, options["features"]), file=sys.stderr)
         data = PhdSet(
-            read_phd(options["data"]),
+            targets,
             options["features"],
             frames_per_second=options["fps"],
             text_width=bundles[0].dims.text_width,

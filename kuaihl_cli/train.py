@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kuaihl.models.errors import UsageError
-from kuaihl.models.training_plan import ABLATIONS, BATCH, EPOCHS, LEARNING_RATE, PRECISIONS, TrainingPlan, text_without
+from kuaihl.models.training_plan import (
+    ABLATIONS,
+    BATCH,
+    EPOCHS,
+    LEARNING_RATE,
+    PHD_BATCH,
+    PHD_EPOCHS,
+    PRECISIONS,
+    TrainingPlan,
+    batch_for,
+    epochs_for,
+    text_without,
+)
 from kuaihl_cli.options import debug_option
 
 if TYPE_CHECKING:
@@ -66,10 +78,11 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
     help="TVSum, SumMe: the published splits; without it all videos are learned from.",
 )  # fmt: skip
 @click.option("--split", type=click.IntRange(0), metavar="N", help="Which of them, from 0.")
-@click.option("--epochs", type=click.IntRange(1), default=EPOCHS, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help=f"By default {EPOCHS}, and {PHD_EPOCHS} on PHD.")
 @click.option(
-    "--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Windows a step, over all processes."
-)
+    "--batch", type=click.IntRange(1),
+    help=f"Windows per step, over all processes: by default {BATCH}, and {PHD_BATCH} on PHD.",
+)  # fmt: skip
 @click.option(
     "--lr", type=click.FloatRange(0.0, min_open=True), default=LEARNING_RATE, show_default=True, help="Adam's."
 )
@@ -155,8 +168,8 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
         ),
         samples=options["samples"],
         text=text_without(options["without"]),
-        epochs=options["epochs"],
-        batch=options["batch"],
+        epochs=options["epochs"] or epochs_for(data.facts.profile),
+        batch=options["batch"] or batch_for(data.facts.profile),
         learning_rate=options["lr"],
         seed=options["seed"],
         precision=options["precision"],

@@ -1,5 +1,6 @@
 """What `kuaihl train` is given to learn from: a folder of live rooms, PHD's csv, or an h5 file of TVSum or SumMe."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,14 @@ def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet"
         raise UsageError("--samples is for data sets of live rooms: nobody counted the viewers of videos")
     if kind == ".csv":
         from kuaihl.models.video_set import open_phd
+        from kuaihl_cli.train import is_main_process
 
         if not options["features"] or not options["fps"]:
             raise UsageError(f"{path}: PHD needs --features DIR and --fps X")
-        return open_phd(path, options["features"], options["fps"])
+        data = open_phd(path, options["features"], options["fps"])
+        if not options["quiet"] and is_main_process():
+            print(data.about, file=sys.stderr)
+        return data
     if kind == ".h5":
         from kuaihl.models.video_set import open_summaries
 

@@ -18,9 +18,10 @@ from kuaihl.models.partial_attention import HIDDEN, PartialAttention, attend, me
 class WindowedAttention(nn.Module):
     """Query i sees the `tokens` of each of the segments i-n+1 … i (of i-n+1 … i+n-1 where not `causal`).
 
-    Before the segments' tokens may stand `timeless` ones that every query sees: the streamer's. Keys and values travel
-    side by side as one tensor, the memory [B, timeless + S*T, 2d]. They have no bias: the keys' would be dropped by
-    softmax, and the values' is the output's; a stream's step needs neither of the two (`newest`).
+    Before the segments' tokens may stand `timeless` ones that every query sees: the streamer's, or a history's, which
+    have no order and so share their bias. Keys and values travel side by side as one tensor, the memory
+    [B, timeless + S*T, 2d]. They have no bias: the keys' would be dropped by softmax, and the values' is the output's;
+    a stream's step needs neither of the two (`newest`).
     """
 
     def __init__(
@@ -34,14 +35,18 @@ class WindowedAttention(nn.Module):
         # Heads begin with reaches from one segment to all: of hundreds of equal tokens, none would be learned from.
         distance = torch.arange(0 if causal else 1 - window, window).abs().float()
         self.distance_bias = nn.Parameter(-torch.outer(2.0 * 0.5 ** torch.arange(heads), distance))
-        self.timeless_bias = nn.Parameter(torch.zeros(heads, timeless)) if timeless else None
+        self.timeless_bias = nn.Parameter(torch.zeros(heads, 1)) if timeless else None
 
     def keys_and_values(self, tokens: Tensor) -> Tensor:
         """Keys and values [B, N, 2d] of tokens [B, N, d]."""
         return cast(Tensor, self.key_value(tokens))
 
-    def forward(self, queries: Tensor, memory: Tensor, valid: Tensor | None = None) -> Tensor:
-        """From queries [B, S, d] to the memory of S segments; `valid` [B, S] hides segments that are padding.
+    def forward(
+        self, queries: Tensor, memory: Tensor, valid: Tensor | None = None, known: Tensor | None = None
+    ) -> Tensor:
+        """From queries [B, S, d] to the memory of S segments.
+
+        False in `valid` [B, S] hides segments that are padding, in `known` [B, timeless] tokens that are not there.
 
         Queries go in blocks of one window, so cost and memory grow with S, not with its square.
         """
@@ -52,7 +57,7 @@ class WindowedAttention(nn.Module):
             seen = range(max(0, first - reach), last if self.causal else min(segments, last + reach))
             shown = None if valid is None else valid[:, seen.start : seen.stop]
             bias = self._bias(_distances(range(first, last), seen, queries.device), shown)
-            blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), bias))
+            blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), bias, known))
         return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
 
     def newest(
@@ -105,13 +110,16 @@ class WindowedAttention(nn.Module):
         unseen = torch.full_like(self.distance_bias[:, :1], HIDDEN)
         return torch.cat([self.distance_bias, unseen], dim=1)[:, distance].transpose(0, 1)
 
-    def _attend(self, queries: Tensor, memory: Tensor, bias: Tensor) -> Tensor:
+    def _attend(self, queries: Tensor, memory: Tensor, bias: Tensor, known: Tensor | None) -> Tensor:
         """From queries [B, Q, d] to the memory of W segments, with `bias` [B or 1, h, Q, W] on the logits."""
         query = self._heads(self.query(queries))  # [B, h, Q, d_h]
         key, value = (self._heads(half) for half in memory.chunk(2, dim=-1))  # [B, h, timeless + W*T, d_h]
         bias = bias.unsqueeze(-1).expand(*bias.shape, self.tokens).flatten(3)  # a segment's tokens are equally far
         if self.timeless_bias is not None:
-            always = self.timeless_bias[None, :, None].expand(bias.shape[0], -1, bias.shape[2], -1)
+            always = self.timeless_bias[None, :, None].expand(bias.shape[0], -1, bias.shape[2], self.timeless)
+            if known is not None:
+                always = always.masked_fill(~known[:, None, None], float("-inf"))  # [B, h, Q, timeless]
+                bias = bias.expand(always.shape[0], -1, -1, -1)
             bias = torch.cat([always, bias], dim=-1)
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
         return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))

@@ -1,20 +1,38 @@
-"""Average precision of a video's scores against binary labels, as highlight detection on PHD is measured.
+"""Average precision of a video's scores against binary labels, plain and as the protocol of PHD interpolates it."""
 
-PAC-Net, PR-Net and Adaptive-H-FCSN report, after PHD-GIFs and Video2GIF, the mean over videos of this figure (mAP).
-Video2GIF's evaluation interpolates precision: at each recall the best that is reached there or beyond.
-"""
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
-def average_precision(scores: ArrayLike, labels: ArrayLike, *, interpolated: bool = False) -> float:
+def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
     """In (0, 1]: the mean of the precision at each highlight, in order of falling score; NaN without highlights.
 
-    Segments of equal scores are taken together, so that their order never helps. `interpolated` gives each recall the
-    best precision at it or beyond. Raises ValueError for sequences of unlike length, labels other than 0 and 1 or
-    scores that are not finite.
+    Segments of equal scores are taken together, so that their order never helps. Raises ValueError for sequences of
+    unlike length, labels other than 0 and 1 or scores that are not finite.
     """
+    found, precision = precision_by_threshold(scores, labels)
+    if not found[-1]:
+        return float("nan")
+    return float(np.diff(found, prepend=0) @ precision / found[-1])
+
+
+def interpolated_precision(scores: ArrayLike, labels: ArrayLike) -> float:
+    """In (0, 1], as Video2GIF's evaluation has it: each recall has the best precision at it or beyond.
+
+    The mean is over the distinct scores that add a highlight, each once, however many it adds. Raises as
+    `average_precision` does.
+    """
+    found, precision = precision_by_threshold(scores, labels)
+    if not found[-1]:
+        return float("nan")
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(best[np.diff(found, prepend=0) > 0].mean())
+
+
+def precision_by_threshold(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each of the K distinct scores from the highest down: highlights that score as high, and their share [K]."""
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"scores {x.shape} and labels {y.shape} are not two sequences of one length")
@@ -22,12 +40,7 @@ def average_precision(scores: ArrayLike, labels: ArrayLike, *, interpolated: boo
         raise ValueError("scores must be finite")
     if not np.isin(y, (0, 1)).all():
         raise ValueError("labels must be 0 or 1")
-    if not y.any():
-        return float("nan")
     order = np.argsort(-x, kind="stable")
     last = np.flatnonzero(np.diff(x[order], append=-np.inf))  # of each run of equal scores
-    found = np.cumsum(y[order], dtype=np.int64)[last]  # [K], highlights among the best last + 1
-    precision = found / (last + 1)
-    if interpolated:
-        precision = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(np.diff(found, prepend=0) @ precision / found[-1])
+    found: NDArray[Any] = np.cumsum(y[order], dtype=np.int64)[last]
+    return found, found / (last + 1)

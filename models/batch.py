@@ -11,7 +11,7 @@ class Batch:
 
     visual: Tensor  # [B, S, P, d_v] float
     text: Tensor  # [B, S, d_t] float
-    streamer: Tensor  # [B] long, 0 unknown
+    streamer: Tensor  # [B] long, 0 unknown; or histories [B, HISTORY_ITEMS, history_width]
     labels: Tensor  # [B, S] in [0, 1]; anything where not valid
     label_valid: Tensor  # [B, S] bool, enough views behind it
     segment_valid: Tensor  # [B, S] bool, False for padding

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ALL, EACH = "tau over all segments", "tau a room, mean"
 PRECISION, RANKS = "mean average precision", "rank correlation with annotators, mean"
+PROTOCOL, PLAIN = "mAP", "mAP per frame"  # the first alone may stand beside the paper's mAP column
 CEILING, HUMANS = "noise ceiling", "humans"
 
 Role = Literal["bundle", "ceiling", "humans", "published"]
@@ -119,21 +120,32 @@ def phd_contest(
     seed: int = 0,
     track: Track = untracked,
 ) -> Contest:
-    """Every bundle on PHD's target videos. Raises UsageError for a bundle of other features."""
+    """Every bundle on PHD's target videos: mAP by the protocol of published figures, and over all frames and users.
+
+    Raises UsageError for a bundle of other features.
+    """
+    from kuaihl.models.phd_protocol import protocol_precision
     from kuaihl.models.video_scores import score_targets
 
     rows = []
     drawn = draw_rooms(len(data.targets), draws, seed)
+    known = np.array([data.history(number).any() for number in range(len(data.targets))])
     for bundle in bundles:
         check_widths(bundle, data.patches, data.visual_width, f"{data.folder}")
-        targets = [(one.scores, one.labels) for one in track(bundle.name, score_targets(bundle.network(device), data))]
-        each = {
-            name: np.array([average_precision(scores, labels, interpolated=smooth) for scores, labels in targets])
-            for name, smooth in (("mAP", False), ("mAP interpolated", True))
-        }
+        protocol, plain = [], []
+        scored = track(bundle.name, score_targets(bundle.network(device), data))
+        for one, target in zip(scored, data.targets, strict=True):
+            protocol.append(protocol_precision(one.scores, data.frames_per_second, target.highlights))
+            plain.append(average_precision(one.scores, one.labels))
+        each = {PROTOCOL: np.where(known, protocol, np.nan), PLAIN: np.array(plain)}
         figures = {PRECISION: {name: mean_estimate(values, drawn) for name, values in each.items()}}
         rows.append(Row(bundle.name, "bundle", figures, facts_of(bundle)))
-    return Contest({"videos": len(data.targets), "videos missing": data.missing}, with_differences(rows))
+    counted = {
+        "videos": len(data.targets),
+        "videos missing": data.missing,
+        "videos of users without history": int((~known).sum()),
+    }
+    return Contest(counted, with_differences(rows))
 
 
 def summary_contest(

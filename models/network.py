@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from kuaihl.models.batch import Batch
 from kuaihl.models.decoder import Decoder
+from kuaihl.models.history_tokens import HistoryTokens, mean_token
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.perceiver import PerceiverLayer
 from kuaihl.models.stream_state import StreamState, ring_distance, start_streams
@@ -34,7 +35,7 @@ class KuaiHL(nn.Module):
         if dims.use_text:
             self.text = text_projection(dims)  # W_z
         if dims.history_width:
-            self.history = streamer_source(dims)
+            self.history = HistoryTokens(dims)
         else:
             self.streamer = streamer_source(dims)
         self.streamer_norm = nn.LayerNorm(d)
@@ -44,8 +45,9 @@ class KuaiHL(nn.Module):
     def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits [B, S] of a whole sequence; their sigmoid is the score.
 
-        `visual` [B, S, P, d_v], `text` [B, S, d_t], `streamer` [B] indices (or histories [B, history_width]),
-        `valid` [B, S] bool: False hides a segment that is padding from all others.
+        `visual` [B, S, P, d_v], `text` [B, S, d_t], `streamer` [B] indices (or histories
+        [B, HISTORY_ITEMS, history_width], in which rows of zeros are no highlight), `valid` [B, S] bool: False hides a
+        segment that is padding from all others.
         """
         return self.predict(self.embed(visual, text), streamer, valid)
 
@@ -60,17 +62,23 @@ class KuaiHL(nn.Module):
 
     def predict(self, tokens: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits [B, S] from `tokens` [B, S, T, d]."""
-        u = self.streamer_vector(streamer)  # [B, d]
+        if self.dims.history_width:  # its highlights are seen in place of u, and their mean asks
+            who, known = self.history(streamer)  # [B, H, d], [B, H]
+            u = self.streamer_norm(mean_token(who, known))
+        else:
+            u, known = self.streamer_vector(streamer), None  # [B, d]
+            who = u.unsqueeze(1)
         latents = u.unsqueeze(1).expand(-1, tokens.shape[1], -1)  # [B, S, d], one query a segment
-        seen = torch.cat([u.unsqueeze(1), tokens.flatten(1, 2)], dim=1)  # [B, 1 + S*T, d]
+        seen = torch.cat([who, tokens.flatten(1, 2)], dim=1)  # [B, 1 + S*T, d], or H + S*T
         for layer in self.perceiver:
-            latents = layer(latents, seen, valid)  # [B, S, d]
+            latents = layer(latents, seen, valid, known)  # [B, S, d]
         return cast(Tensor, self.decoder(latents, valid))  # [B, S]
 
     def streamer_vector(self, streamer: Tensor) -> Tensor:
         """u [B, d]: who is on air, or the vector of the unknown streamer."""
-        source = self.history if self.dims.history_width else self.streamer
-        return cast(Tensor, self.streamer_norm(streamer_vector(self.dims, source, streamer, training=self.training)))
+        return cast(
+            Tensor, self.streamer_norm(streamer_vector(self.dims, self.streamer, streamer, training=self.training))
+        )
 
     def training_losses(self, objective: "Objective", batch: Batch) -> "LossTerms":
         """The three losses of eq. 13 on a batch."""

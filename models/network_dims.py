@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kuaihl.models.errors import ModelError
 
 UNKNOWN_STREAMER = 0
+HISTORY_ITEMS = 20  # highlights of a user's history at most (paper, supplement, section I-B)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class NetworkDims:
     use_visual: bool = True
     causal: bool = True  # False: mask fully visible (PHD)
     rooms: int = 0  # live rooms trained on, index 1 …; for a network that reads live IDs
-    history_width: int = 0  # > 0: a history vector of that width in place of the id (PHD)
+    history_width: int = 0  # > 0: HISTORY_ITEMS vectors of that width in place of the id (PHD)
 
     def __post_init__(self) -> None:
         if self.width % self.heads:

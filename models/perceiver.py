@@ -13,26 +13,32 @@ from typing import cast
 from torch import Tensor, nn
 
 from kuaihl.models.attention import WindowedAttention, feed_forward
-from kuaihl.models.network_dims import NetworkDims
+from kuaihl.models.network_dims import HISTORY_ITEMS, NetworkDims
 from kuaihl.models.partial_attention import PartialAttention
 
 
 class PerceiverLayer(nn.Module):
-    """Cross-attention from latent i to the tokens of its window and to the streamer's vector, then feed-forward."""
+    """Cross-attention from latent i to the tokens of its window and of who is on air, then feed-forward."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dims.width)  # of the latents; tokens come normalised
+        who = HISTORY_ITEMS if dims.history_width else 1
         self.attention = WindowedAttention(
-            dims.width, dims.heads, dims.window, causal=dims.causal, tokens=dims.tokens, timeless=1
+            dims.width, dims.heads, dims.window, causal=dims.causal, tokens=dims.tokens, timeless=who
         )
         self.dropout = nn.Dropout(dims.dropout)
         self.feed_forward = feed_forward(dims.width, dims.feed_forward, dims.dropout)
 
-    def forward(self, latents: Tensor, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
-        """`latents` [B, S, d]; `tokens` [B, 1 + S*T, d], the streamer's vector first -> latents [B, S, d]."""
+    def forward(
+        self, latents: Tensor, tokens: Tensor, valid: Tensor | None = None, known: Tensor | None = None
+    ) -> Tensor:
+        """`latents` [B, S, d]; `tokens` [B, 1 + S*T, d], the streamer's vector first -> latents [B, S, d].
+
+        Of a user it is [B, H + S*T, d], the history's tokens first; `known` [B, H] says which of them are there.
+        """
         memory = self.attention.keys_and_values(tokens)
-        return self._mix(latents, self.attention(self.norm(latents), memory, valid))
+        return self._mix(latents, self.attention(self.norm(latents), memory, valid, known))
 
     def newest(self, latent: Tensor, own: Tensor, ring: Tensor, distance: Tensor, streamer: Tensor) -> Tensor:
         """The same for the newest segment alone: latent and `streamer` [B, 1, d], the others as the attention's."""

@@ -1,8 +1,13 @@
 """PHD, personal highlights (Garcia del Molino and Gygli, 2018): the public csv and feature files in, stretches out.
 
 A row of the public csv is a span that a user made a GIF of. The video of a user's last rows (`is_last`) is the target;
-the spans before it are the history, whose mean features stand in place of the streamer's id (paper, section IV on PHD).
-Labels are binary; target videos are cut into stretches of 192 frames, which a fully visible mask reads at once.
+the spans before it are the history, of which up to 20 highlights stand in place of the streamer's id (paper,
+supplement). Such a highlight is all that the user chose of one earlier video, as the mean of its frames' features, like
+in the public code of Adaptive-H-FCSN. The paper does not say which 20 it takes of more. Here they are the first that
+there are features of, in the order of the file (docs/datasets.md).
+
+Labels are binary; target videos are cut into stretches of 192 frames, which a fully visible mask reads at once. Those
+that hold a highlight are trained on, and all of them tested on (supplement, section I-B).
 """
 
 import csv
@@ -18,6 +23,7 @@ from numpy.typing import NDArray
 
 from kuaihl.models.errors import DataError
 from kuaihl.models.features import Float16
+from kuaihl.models.network_dims import HISTORY_ITEMS
 from kuaihl.models.room_checks import rows_not_finite
 from kuaihl.models.room_file import map_room
 
@@ -52,7 +58,7 @@ class PhdStretches:
 
     visual: Float16  # [B, STRETCH, P, d_v]
     text: Float16  # [B, STRETCH, d_t]; zeros where the feature files have none
-    history: NDArray[np.float32]  # [B, P * d_v], zeros where no video of the history is there
+    history: NDArray[np.float32]  # [B, HISTORY_ITEMS, P * d_v], rows of zeros where there are fewer
     labels: NDArray[np.float32]  # [B, STRETCH], 1 in a highlight, else 0
     frame_valid: NDArray[np.bool_]  # [B, STRETCH], False for padding
 
@@ -75,7 +81,6 @@ class PhdSet:
         self.patches, self.visual_width = self.features(self.targets[0].video)[0].shape[1:]
         stretches = [-(-len(self.features(target.video)[0]) // STRETCH) for target in self.targets]
         self._after = np.cumsum(stretches, dtype=np.int64)
-        self._histories: dict[int, NDArray[np.float32]] = {}  # some users have a thousand spans
 
     def __len__(self) -> int:
         """Stretches of all targets."""
@@ -84,6 +89,17 @@ class PhdSet:
     def stretches_of(self, target: int) -> range:
         """The numbers of a target's stretches, in order of time."""
         return range(int(self._after[target - 1]) if target else 0, int(self._after[target]))
+
+    def with_highlights(self) -> NDArray[np.int64]:
+        """The numbers of the stretches [M] with a frame of a highlight, which alone are trained on (supplement, I-B).
+
+        Raises DataError, as reading does.
+        """
+        found: list[int] = []
+        for target in range(len(self.targets)):
+            frames = np.flatnonzero(self.labels(target))
+            found += (self.stretches_of(target).start + np.unique(frames // STRETCH)).tolist()
+        return np.array(found, np.int64)
 
     def has(self, video: str) -> bool:
         return (self.folder / f"{video}.safetensors").is_file()
@@ -108,19 +124,28 @@ class PhdSet:
         return labels
 
     def history(self, target: int) -> NDArray[np.float32]:
-        """The mean over the history's spans of the mean over each one's frames [P * d_v]."""
-        if target not in self._histories:
-            total, spans = np.zeros(self.patches * self.visual_width, np.float32), 0
-            for span in self.targets[target].history:
-                if self.has(span.video):
-                    frames = self.features(span.video)[0]
-                    first = min(int(span.start * self.frames_per_second), len(frames) - 1)
-                    last = max(first + 1, math.ceil(span.end * self.frames_per_second))
-                    total += frames[first:last].mean(axis=0, dtype=np.float32).ravel()
-                    spans += 1
-            total /= max(spans, 1)
-            self._histories[target] = total
-        return self._histories[target]
+        """Highlights of the user's history [HISTORY_ITEMS, P * d_v], then rows of zeros.
+
+        Each is the mean over the frames of a video's spans; one that lies in two spans counts twice.
+        """
+        history = np.zeros((HISTORY_ITEMS, self.patches * self.visual_width), np.float32)
+        spans: dict[str, list[Span]] = {}
+        for span in self.targets[target].history:
+            spans.setdefault(span.video, []).append(span)
+        there = (video for video in spans if self.has(video))
+        for row, video in zip(history, there, strict=False):
+            frames = self.features(video)[0]
+            chosen = np.concatenate([self.frames_of(span, len(frames)) for span in spans[video]])
+            row[:] = frames[chosen].mean(axis=0, dtype=np.float32).ravel()
+            if not np.isfinite(row).all():
+                raise DataError(f"{self.folder}: {video}, a frame of a history's highlight is NaN or infinity")
+        return history
+
+    def frames_of(self, span: Span, frames: int) -> NDArray[np.int64]:
+        """The numbers of a span's frames, one at least, in a video of so many."""
+        first = min(int(span.start * self.frames_per_second), frames - 1)
+        last = max(first + 1, math.ceil(span.end * self.frames_per_second))
+        return np.arange(first, min(last, frames))
 
     def gather(self, indices: Sequence[int] | NDArray[np.int64]) -> PhdStretches:
         """Copy stretches out of their videos. Raises IndexError, or DataError naming video and frame."""
@@ -130,9 +155,11 @@ class PhdSet:
         count = len(numbers)
         visual = np.zeros((count, STRETCH, self.patches, self.visual_width), np.float16)
         text = np.zeros((count, STRETCH, self.text_width), np.float16)
-        history = np.zeros((count, self.patches * self.visual_width), np.float32)
+        history = np.zeros((count, HISTORY_ITEMS, self.patches * self.visual_width), np.float32)
         labels, valid = np.zeros((count, STRETCH), np.float32), np.zeros((count, STRETCH), np.bool_)
-        for i, target in enumerate(np.searchsorted(self._after, numbers, side="right").tolist()):
+        targets = np.searchsorted(self._after, numbers, side="right").tolist()
+        histories = {target: self.history(target) for target in set(targets)}
+        for i, target in enumerate(targets):
             first = (int(numbers[i]) - self.stretches_of(target).start) * STRETCH
             frames, words = self.features(self.targets[target].video)
             part = slice(first, min(first + STRETCH, len(frames)))
@@ -145,7 +172,7 @@ class PhdSet:
             visual[i, :length] = frames[part]
             if words is not None:
                 text[i, :length] = words[part]
-            history[i] = self.history(target)
+            history[i] = histories[target]
             labels[i, :length] = self.labels(target)[part]
             valid[i, :length] = True
         return PhdStretches(visual, text, history, labels, valid)

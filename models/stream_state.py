@@ -26,7 +26,7 @@ class StreamState:
     means: Tensor  # [B, h, n, d], of each segment's tokens in the first layer's attention
     weights: Tensor  # [B, h, n], and how much they weigh there
     latents: Tensor  # [B, n, d], as the decoder's attention reads them
-    streamer: Tensor  # [B] indices, or histories [B, history_width]
+    streamer: Tensor  # [B] indices
     position: Tensor  # [B] int64: segments seen so far
 
     def inputs(self) -> tuple[Tensor, ...]:

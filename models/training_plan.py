@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kuaihl.models.sample_rule import SampleRule
 
 LEARNING_RATE = 5e-5  # of Adam, as in the paper; so are the batch and the epochs
-BATCH = 48
-EPOCHS = 12
+BATCH, EPOCHS = 48, 12
+PHD_BATCH, PHD_EPOCHS = 8, 20
 
 Ablation = Literal["id", "text", "audio", "comments", "visual"]
 ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
@@ -41,6 +41,16 @@ class TrainingPlan:
     seed: int = 0
     precision: Precision = "no"
     report_every: int = 10  # steps
+
+
+def batch_for(profile: str) -> int:
+    """The paper's on that kind of data (supplement, section II); summaries, which it does not have, take KLive's."""
+    return PHD_BATCH if profile == "phd" else BATCH
+
+
+def epochs_for(profile: str) -> int:
+    """As `batch_for`."""
+    return PHD_EPOCHS if profile == "phd" else EPOCHS
 
 
 def text_without(without: Sequence[Ablation]) -> "TextSource":

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
+from kuaihl.models.network_dims import HISTORY_ITEMS, UNKNOWN_STREAMER, NetworkDims
 
 if TYPE_CHECKING:
     from kuaihl.models.phd import PhdSet
@@ -57,7 +57,7 @@ def score_videos(network: nn.Module, videos: "Iterable[SummaryVideo]") -> Iterat
         text = visual.new_zeros(1, len(video.features), dims.text_width)
         who = torch.tensor([UNKNOWN_STREAMER], device=device)
         if dims.history_width:
-            who = visual.new_zeros(1, dims.history_width)  # nobody's history is known here
+            who = visual.new_zeros(1, HISTORY_ITEMS, dims.history_width)  # nobody's history is known here
         with torch.inference_mode():
             logits = network(visual, text, who, None)[0]
         yield torch.sigmoid(logits).double().cpu().numpy()

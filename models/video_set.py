@@ -20,6 +20,7 @@ from kuaihl.models.errors import DataError
 from kuaihl.models.klive import DataSetFacts
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
 from kuaihl.models.phd import STRETCH, PhdSet, read_phd
+from kuaihl.models.phd_counts import found_counts
 from kuaihl.models.room_file import map_room
 from kuaihl.models.summary_h5 import SummaryVideo, read_splits, read_summaries, summary_keys
 from kuaihl.models.validation import Validation, validation_of
@@ -55,6 +56,7 @@ class VideoSet:
     counts: Mapping[str, int]  # of videos, for the bundle
     has_text: bool = False
     history_width: int = 0  # 0: there is none
+    about: str = ""  # a line for people
 
     def dims(self, dims: NetworkDims, window: int | None) -> NetworkDims:
         """The network of the same size that reads these videos; `window` is a stretch unless it is given."""
@@ -70,7 +72,9 @@ class VideoSet:
 
 
 def open_phd(path: Path, features: Path, frames_per_second: float) -> VideoSet:
-    """PHD's `training.csv` with features as `PhdSet` reads them. Raises DataError."""
+    """PHD's `training.csv` with features as `PhdSet` reads them: stretches with a highlight to learn from, whole videos
+    to validate on (supplement, section I-B). Raises DataError.
+    """
     targets = read_phd(path)
     kept = [target for target in targets if (features / f"{target.video}.safetensors").is_file()]
     users = list(dict.fromkeys(target.user for target in kept))
@@ -97,20 +101,27 @@ def open_phd(path: Path, features: Path, frames_per_second: float) -> VideoSet:
 
     counts = {"train": len(train.targets), "validation": len(validation.targets), "missing": len(targets) - len(kept)}
     history_width = train.patches * train.visual_width
-    return VideoSet(path, facts, PhdBatches(train), validate, counts, has_text, history_width)
+    stretches = train.with_highlights()
+    if not len(stretches):
+        raise DataError(
+            f"{features}: no frame of the videos to train on lies in a highlight; is --fps the features' own?"
+        )
+    about = found_counts(path, targets, features)
+    return VideoSet(path, facts, PhdBatches(train, stretches), validate, counts, has_text, history_width, about)
 
 
 @dataclass(frozen=True)
 class PhdBatches:
-    """Stretches of PHD's target videos as tensors."""
+    """Some stretches of PHD's target videos as tensors."""
 
     data: PhdSet
+    stretches: NDArray[np.int64]  # [M], their numbers in `data`
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self.stretches)
 
     def gather(self, indices: NDArray[np.int64]) -> Batch:
-        found = self.data.gather(indices)
+        found = self.data.gather(self.stretches[indices])
         there = torch.from_numpy(found.frame_valid)
         return Batch(
             visual=torch.from_numpy(found.visual),

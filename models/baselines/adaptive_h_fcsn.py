@@ -1,9 +1,13 @@
-"""Adaptive-H-FCSN: Rochan et al., Adaptive Video Highlight Detection by Learning from User History, ECCV 2020.
+"""Adaptive-H-FCSN: Rochan et al., Adaptive Video Highlight Detection by Learning from User History, ECCV 2020; compact.
 
-Kept: a fully convolutional sequence network whose features are normalised over time and then scaled and shifted by what
-a history encoder makes of the user (temporal-adaptive instance normalisation, T-AIN); cross-entropy. Adapted: the
-streamer's vector is the history; convolutions look back only and dilate where the original pools, which would mix a
-segment with later ones; the normalisation's mean and deviation are those of the look-back window.
+As in the first author's public code (mrochan/adaptive-highlight): a fully convolutional sequence network. Its last
+features and, by a skip, those of an earlier stage are normalised over time, then scaled and shifted by what a history
+encoder makes of the user (temporal-adaptive instance normalisation, T-AIN); each is scored, and the scores are summed.
+The encoder is self-attention over the history's highlights, averaged. Cross-entropy.
+Not as there: four convolutions for fifteen, which look back only and dilate where the original pools, since pooling
+would mix a segment with later ones, so nothing is upsampled; the encoder has the linear residual that only the
+original's convolutional one has; the normalisation is over the look-back window; scales are learned as departures from
+one; on live rooms the streamer's vector is a history of one.
 """
 
 from typing import cast
@@ -14,11 +18,13 @@ from torch.nn import functional
 
 from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
+from kuaihl.models.history_tokens import mean_token
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.objective import LossTerms, Objective, point_alone
 
 KERNEL = 3
-DILATIONS = (1, 2)  # with the window of T-AIN a score depends on fewer than 2n - 1 segments
+DILATIONS = (1, 1, 2, 2)  # with the window of T-AIN a score depends on fewer than 2n - 1 segments
+SKIP = 2  # convolutions before the skip leaves
 EPSILON = 1e-5
 
 
@@ -35,35 +41,52 @@ class PastConvolution(nn.Module):
         return cast(Tensor, self.convolution(functional.pad(x * there, self.padding)).relu())
 
 
+class HistoryEncoder(nn.Module):
+    """Scale and shift of both T-AIN from a user's highlights."""
+
+    def __init__(self, dims: NetworkDims) -> None:
+        super().__init__()
+        d = dims.width
+        self.attention = nn.MultiheadAttention(d, dims.heads, dropout=dims.dropout, batch_first=True)
+        self.residual = nn.Linear(d, d)
+        self.affine = nn.Linear(d, 4 * d)
+
+    def forward(self, liked: Tensor, there: Tensor) -> Tensor:
+        """[B, 4, d] of highlights [B, K, d] that are there [B, K]."""
+        attended = self.attention(liked, liked, liked, key_padding_mask=~there, need_weights=False)[0]
+        user = mean_token(attended, there) + self.residual(mean_token(liked, there))
+        return cast(Tensor, self.affine(user).unflatten(-1, (4, -1)))
+
+
 class AdaptiveHFCSN(nn.Module):
-    """Convolutions, T-AIN, convolutions with a skip."""
+    """Convolutions with a skip, and T-AIN on both."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
         self.dims = dims
         self.inputs = SegmentInputs(dims, personal=True)
-        down, self.up = (
-            nn.ModuleList(PastConvolution(dims.width, dilation, causal=dims.causal) for dilation in order)
-            for order in (DILATIONS, DILATIONS[::-1])
+        self.convolutions = nn.ModuleList(
+            PastConvolution(dims.width, dilation, causal=dims.causal) for dilation in DILATIONS
         )
-        self.down = down
-        self.affine = nn.Sequential(
-            nn.Linear(dims.width, dims.width), nn.ReLU(), nn.Linear(dims.width, 2 * dims.width)
-        )  # the history encoder
-        self.head = nn.Conv1d(dims.width, 1, 1)
+        self.history = HistoryEncoder(dims)
+        self.last_score, self.skip_score = (nn.Conv1d(dims.width, 1, 1) for _ in range(2))
 
     def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits [B, S]; see `architectures`."""
         x = self.inputs.segments(visual, text).transpose(1, 2)  # [B, d, S]
         there = torch.ones_like(x[:, :1]) if valid is None else valid.unsqueeze(1).to(x.dtype)  # [B, 1, S]
-        skip = x
-        for layer in self.down:
-            x = layer(x, there)
-        scale, shift = self.affine(self.inputs.user(streamer)).unsqueeze(-1).chunk(2, dim=1)  # [B, d, 1] each
-        x = normalised(x, there, self.dims.window, causal=self.dims.causal) * (1 + scale) + shift
-        for layer in self.up:
-            x = layer(x, there)
-        return cast(Tensor, self.head(x + skip).squeeze(1))
+        stages = []
+        for convolution in self.convolutions:
+            x = convolution(x, there)
+            stages.append(x)
+        of_last, to_last, of_skip, to_skip = self.history(*self.inputs.liked(streamer)).unsqueeze(-1).unbind(dim=1)
+        last = self.adapted(stages[-1], there, of_last, to_last)
+        skip = self.adapted(stages[SKIP - 1], there, of_skip, to_skip)
+        return cast(Tensor, (self.last_score(last) + self.skip_score(skip)).squeeze(1))
+
+    def adapted(self, x: Tensor, there: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """T-AIN of [B, d, S] with scale and shift [B, d, 1]."""
+        return normalised(x, there, self.dims.window, causal=self.dims.causal) * (1 + scale) + shift
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
         """Cross-entropy."""
@@ -72,13 +95,13 @@ class AdaptiveHFCSN(nn.Module):
 
 def normalised(x: Tensor, there: Tensor, window: int, *, causal: bool) -> Tensor:
     """[B, d, S] less its mean over its deviation, of the window that ends there, or of the whole sequence."""
-
-    def total(values: Tensor) -> Tensor:
-        if not causal:
-            return values.sum(dim=2, keepdim=True)
-        return functional.avg_pool1d(functional.pad(values, (window - 1, 0)), window, stride=1) * window
-
-    count = total(there).clamp(min=1.0)
-    mean = total(x * there) / count
-    variance = (total((x * there).square()) / count - mean.square()).clamp(min=0.0)
+    if causal:
+        seen, known = (functional.pad(part, (window - 1, 0)).unfold(2, window, 1) for part in (x, there))
+    else:
+        seen, known = x.unsqueeze(2), there.unsqueeze(2)  # [B, d or 1, S or 1, n]
+    count = known.sum(dim=-1).clamp(min=1.0)
+    mean = (seen * known).sum(dim=-1) / count
+    variance = ((seen - mean.unsqueeze(-1)).square() * known).sum(
+        dim=-1
+    ) / count  # not by squares' means, which lose digits
     return (x - mean) / (variance + EPSILON).sqrt()

@@ -1,56 +1,65 @@
-"""PAC-Net: Wang et al., PAC-Net: Highlight Your Video via History Preference Modeling, ECCV 2022.
+"""PAC-Net: Wang et al., PAC-Net: Highlight Your Video via History Preference Modeling, ECCV 2022; compact.
 
-Kept: the decision boundary is the user's own: a common classifier plus what the user's history adds to it;
-mini-history, by which training shows random parts of the history, so that users with little are served too;
-cross-entropy.
-Adapted: the history is the streamer's vector and what has been on air within the look-back window.
+Neither its text nor code could be had. Known is what the supplement of KuaiHL says: a Decision Boundary Customizer
+(DBC) and a Mini-History mechanism (Mi-Hi) "to capture more fine-grained user-specific preferences".
+Read into that: a common classifier is moved by what the history adds to it, so the decision boundary is the user's own;
+there are several, each from a part of the history, and their scores are averaged.
+Ours: how the history is dealt out, every fourth highlight in its order to one part; that a part is the mean of its
+highlights; cross-entropy. On live rooms, where there is no history, pieces made of the streamer's vector stand in, so
+that parts differ by what is learned and not by what was seen.
 """
-
-from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from kuaihl.models.attention import WindowedAttention
 from kuaihl.models.baselines.context_block import ContextBlock
 from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.objective import LossTerms, Objective, point_alone
 
-SHOWN = 0.5  # of the history in each training step
+PARTS = 4  # mini-histories
+PIECES = 8  # that stand in for a history on live rooms
 
 
 class PACNet(nn.Module):
-    """Features of segments against a boundary that the streamer and the past have moved."""
+    """Features of segments against boundaries that parts of the history have moved."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
-        self.dims = dims
-        d = dims.width
-        self.inputs = SegmentInputs(dims, personal=True)
+        self.dims, d = dims, dims.width
+        self.inputs = SegmentInputs(dims, personal=True, pieces=PIECES)
         self.context = ContextBlock(dims)
         self.common = nn.Parameter(torch.zeros(d))
-        self.customiser = WindowedAttention(d, dims.heads, dims.window, causal=dims.causal)
-        self.boundary = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.GELU(), nn.Linear(d, d + 1))
+        self.customiser = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.GELU(), nn.Linear(d, d + 1))
 
     def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits [B, S]; see `architectures`."""
-        x = self.inputs.segments(visual, text)  # [B, S, d]
-        u = self.inputs.user(streamer).unsqueeze(1).expand_as(x)  # [B, S, d]
-        history = self.customiser(u, self.customiser.keys_and_values(x), self.shown(x, valid))
-        moved = self.boundary(u + history)  # [B, S, d + 1]
+        x = self.context(self.inputs.segments(visual, text), valid)  # [B, S, d]
+        parts, there = mini_histories(*self.inputs.liked(streamer))  # [B, K, d], [B, K]
+        moved = self.customiser(parts)  # [B, K, d + 1]
         weight, bias = self.common + moved[..., :-1], moved[..., -1]
-        inner = (self.context(x, valid) * weight).sum(dim=-1)
-        return cast(Tensor, inner * x.shape[-1] ** -0.5 + bias)
-
-    def shown(self, x: Tensor, valid: Tensor | None) -> Tensor | None:
-        """The part of the history that a training step shows [B, S]; outside of training all that is there."""
-        if not self.training:
-            return valid
-        some = torch.rand(x.shape[:2], device=x.device) < SHOWN
-        return some if valid is None else some & valid
+        logits = x @ weight.mT * x.shape[-1] ** -0.5 + bias.unsqueeze(1)  # [B, S, K]
+        return averaged(logits, there)
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
         """Cross-entropy."""
         return point_alone(self(batch.visual, batch.text, batch.streamer, batch.segment_valid), batch)
+
+
+def mini_histories(liked: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of PARTS parts [B, PARTS, d] of highlights [B, H, d] that are there [B, H], and which parts have any."""
+    part = (there.cumsum(dim=1) - 1) % PARTS  # [B, H]
+    member = (part.unsqueeze(1) == torch.arange(PARTS, device=liked.device).view(1, -1, 1)) & there.unsqueeze(1)
+    share = member.to(liked.dtype)  # [B, PARTS, H]
+    return share @ liked / share.sum(dim=-1, keepdim=True).clamp(min=1.0), member.any(dim=-1)
+
+
+def averaged(logits: Tensor, there: Tensor) -> Tensor:
+    """The logit [B, S] of the mean probability of logits [B, S, K] whose classifiers are there [B, K]."""
+    hidden = ~there.unsqueeze(1)
+    yes, no = (
+        functional.logsigmoid(sign * logits).masked_fill(hidden, float("-inf")).logsumexp(dim=-1) for sign in (1, -1)
+    )
+    return yes - no

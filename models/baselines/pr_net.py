@@ -1,9 +1,12 @@
-"""PR-Net: Chen et al., PR-Net: Preference Reasoning for Personalized Video Highlight Detection, ICCV 2021.
+"""PR-Net: Chen et al., PR-Net: Preference Reasoning for Personalized Video Highlight Detection, ICCV 2021; compact.
 
-Kept: for every piece of video its own preference is reasoned out of the user's history, for what the user likes and for
-what the user passes over, each joined with a general one; the score says which of the two is nearer; a contrastive loss
-in both directions. Adapted: the history's entries are made of the streamer's vector; the loss runs over pairs of
-segments of unequal LVTR, next to cross-entropy, since there is no set of yes and no.
+As in the original, as far as its abstract and the caption of its figure 2 tell (no code was found): each segment has a
+preference of its own, the sum of the history's highlights weighed by their likeness to it; a second attention joins it
+with a generic one; one learned embedding is what nobody prefers; the score says which of the two is nearer; a
+contrastive loss in both directions.
+Not as there: on live rooms pieces made of the streamer's vector stand in for the history; attention has one layer and
+one head per stage; the contrast is by a margin over pairs of segments of unequal label, next to cross-entropy, since
+live rooms have no set of yes and no.
 """
 
 import torch
@@ -18,35 +21,38 @@ from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.objective import LossTerms, Objective
 from kuaihl.models.point_loss import point_loss
 
-HISTORY = 8  # entries
+PIECES = 8  # that stand in for a history on live rooms
 SHARPNESS = 5.0  # of the difference of two cosines, which lies in [-2, 2], as a logit
 MARGIN = 0.2
 
 
 class PRNet(nn.Module):
-    """Nearness to what is liked less nearness to what is passed over."""
+    """Nearness to what this user prefers at this segment less nearness to what nobody does."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
-        self.dims = dims
-        d = dims.width
-        self.inputs = SegmentInputs(dims, personal=True)
+        self.dims, d = dims, dims.width
+        self.inputs = SegmentInputs(dims, personal=True, pieces=PIECES)
         self.context = ContextBlock(dims)
-        self.history = nn.Linear(d, 2 * HISTORY * d)  # entries liked, and passed over
-        self.general = nn.Parameter(torch.randn(2, d) * d**-0.5)
-        self.trust = nn.Linear(2 * d, 1)  # of the personal preference against the general one
+        self.generic = nn.Parameter(torch.randn(d))
+        self.no_highlight = nn.Parameter(torch.randn(d))
         self.bias = nn.Parameter(torch.zeros(()))
 
     def nearness(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None) -> Tensor:
-        """Cosines [B, S, 2] to the preference for what is liked and for what is passed over."""
+        """Cosines [B, S, 2] to the segment's preference and to the embedding of no highlight."""
         x = self.context(self.inputs.segments(visual, text), valid)  # [B, S, d]
-        history = self.history(self.inputs.user(streamer)).view(len(x), 2, HISTORY, -1)  # [B, 2, H, d]
-        weights = torch.einsum("bsd,bkhd->bskh", x, history) * x.shape[-1] ** -0.5
-        personal = torch.einsum("bskh,bkhd->bskd", weights.softmax(dim=-1), history)  # [B, S, 2, d]
-        each = x.unsqueeze(2).expand_as(personal)
-        trust = torch.sigmoid(self.trust(torch.cat([each, personal], dim=-1)))  # [B, S, 2, 1]
-        preference = trust * personal + (1 - trust) * self.general
-        return functional.cosine_similarity(each, preference, dim=-1)
+        preference = self.preference(x, *self.inputs.liked(streamer))
+        to_preference = functional.cosine_similarity(x, preference, dim=-1)
+        return torch.stack([to_preference, functional.cosine_similarity(x, self.no_highlight, dim=-1)], dim=-1)
+
+    def preference(self, x: Tensor, liked: Tensor, there: Tensor) -> Tensor:
+        """Of each segment [B, S, d], from highlights [B, K, d] that are there [B, K]."""
+        scale = float(x.shape[-1] ** -0.5)
+        alike = (x @ liked.mT * scale).masked_fill(~there.unsqueeze(1), float("-inf"))  # [B, S, K]
+        personal = alike.softmax(dim=-1) @ liked  # [B, S, d]
+        both = torch.stack([personal, self.generic.expand_as(personal)], dim=2)  # [B, S, 2, d]
+        shares = ((both @ x.unsqueeze(-1)).squeeze(-1) * scale).softmax(dim=-1)  # [B, S, 2]
+        return (shares.unsqueeze(-1) * both).sum(dim=2)
 
     def logits(self, nearness: Tensor) -> Tensor:
         return SHARPNESS * (nearness[..., 0] - nearness[..., 1]) + self.bias
@@ -56,7 +62,7 @@ class PRNet(nn.Module):
         return self.logits(self.nearness(visual, text, streamer, valid))
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
-        """Cross-entropy, and better segments nearer to what is liked, worse ones to what is passed over."""
+        """Cross-entropy, and better segments nearer to their preference, worse ones to no highlight."""
         nearness = self.nearness(batch.visual, batch.text, batch.streamer, batch.segment_valid)
         logits, counted = self.logits(nearness), batch.label_valid & batch.segment_valid
         point = point_loss(logits, batch.labels, counted)

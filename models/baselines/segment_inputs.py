@@ -1,4 +1,4 @@
-"""What every baseline begins with: a segment's features as one vector x, and who is on air as u.
+"""What every baseline begins with: a segment's features as one vector x, and what the user liked as a few more.
 
 KuaiHL's own projections stand in for each paper's feature extractors, so that Table I compares what comes after them.
 """
@@ -8,15 +8,19 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from kuaihl.models.history_tokens import HistoryTokens
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.streamer_vector import streamer_source, streamer_vector
 from kuaihl.models.text_projection import text_projection
 
 
 class SegmentInputs(nn.Module):
-    """Projections of both modalities, and the streamer where the system is `personal`."""
+    """Projections of both modalities, and what the user liked where the system is `personal`.
 
-    def __init__(self, dims: NetworkDims, *, personal: bool) -> None:
+    On live rooms `pieces` made of the streamer's vector stand in for it.
+    """
+
+    def __init__(self, dims: NetworkDims, *, personal: bool, pieces: int = 1) -> None:
         super().__init__()
         self.dims = dims
         d = dims.width
@@ -25,7 +29,11 @@ class SegmentInputs(nn.Module):
         if dims.use_text:
             self.text = text_projection(dims)
         if personal:
-            self.streamer = streamer_source(dims)
+            if dims.history_width:
+                self.history = HistoryTokens(dims)
+            else:
+                self.streamer = streamer_source(dims)
+                self.pieces = nn.Linear(d, pieces * d) if pieces > 1 else nn.Identity()
             self.streamer_norm = nn.LayerNorm(d)
 
     def tokens(self, visual: Tensor, text: Tensor) -> Tensor:
@@ -41,6 +49,15 @@ class SegmentInputs(nn.Module):
         if self.dims.use_text:
             parts.append(self.text(text))
         return torch.stack(parts).sum(dim=0)
+
+    def liked(self, streamer: Tensor) -> tuple[Tensor, Tensor]:
+        """Highlights of the history, or what stands in for them: [B, K, d], and which of them are there [B, K]."""
+        if self.dims.history_width:
+            found, there = self.history(streamer)
+            return self.streamer_norm(found), there
+        u = self.user(streamer)
+        found = self.pieces(u).unflatten(-1, (-1, u.shape[-1]))
+        return found, torch.ones(found.shape[:2], dtype=torch.bool, device=found.device)
 
     def user(self, streamer: Tensor) -> Tensor:
         """u [B, d]."""

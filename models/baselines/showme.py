@@ -1,10 +1,13 @@
 """ShowMe: Bhattacharya et al., Show Me What I Like: Detecting User-Specific Video Highlights Using Content-Based
-Multi-Head Attention, ACM Multimedia 2022.
+Multi-Head Attention, ACM Multimedia 2022; compact.
 
-Kept: heads of attention compare the content of the video with the content of what the user liked, and the comparison is
-scored against the video's own context; segments are ranked by a margin. Adapted: the liked content is made of the
-streamer's vector, the heads read the tokens of pictures and words where the original reads objects and poses, and the
-margin runs over pairs of unequal LVTR. Its scores rank; as rates they mean nothing.
+As in the original, as far as its abstract and the caption of its figure 2 tell (no code was found): heads of attention
+weigh what the user liked by its content and fuse it to one feature of the user; the video has layers of its own; scaled
+products of the two become a segment's score through a fully connected network.
+Not as there: one stream of features, where the original has objects and poses in two; the score sees the segment's own
+feature beside the products; on live rooms pieces made of the streamer's vector stand in for liked clips. Segments are
+ranked by a margin over pairs of unequal label in a sample; the original's own loss could not be looked up. The label is
+regressed, too, as it must be where scores are compared over rooms: a margin inside samples never sees two streamers.
 """
 
 from typing import cast
@@ -18,36 +21,43 @@ from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.objective import LossTerms, Objective
+from kuaihl.models.point_loss import point_loss
 
-LIKED = 8  # pieces of liked content
+LIKED = 8  # pieces that stand in for liked clips on live rooms
 MARGIN = 1.0  # of logits
 
 
 class ShowMe(nn.Module):
-    """Content against liked content, then against its context."""
+    """A user's one feature, fused of what was liked, against each segment's."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
-        self.dims = dims
-        d = dims.width
-        self.inputs = SegmentInputs(dims, personal=True)
-        self.liked = nn.Linear(d, LIKED * d)
+        self.dims, d = dims, dims.width
+        self.inputs = SegmentInputs(dims, personal=True, pieces=LIKED)
         self.compare = nn.MultiheadAttention(d, dims.heads, dropout=dims.dropout, batch_first=True)
+        self.weigh = nn.Linear(d, 1)
+        self.user = nn.Linear(d, d)
         self.context = ContextBlock(dims)
-        self.head = nn.Sequential(nn.LayerNorm(2 * d), nn.Linear(2 * d, d), nn.GELU(), nn.Linear(d, 1))
+        self.head = nn.Sequential(nn.Linear(dims.heads + d, d), nn.GELU(), nn.Linear(d, 1))
 
     def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits [B, S]; see `architectures`."""
-        tokens = self.inputs.tokens(visual, text)  # [B, S, T, d]
-        liked = self.liked(self.inputs.user(streamer)).view(len(tokens), LIKED, -1)  # [B, K, d]
-        content = tokens.flatten(1, 2)  # [B, S*T, d]
-        alike = self.compare(content, liked, liked, need_weights=False)[0].view_as(tokens).mean(dim=2)  # [B, S, d]
-        around = self.context(tokens.mean(dim=2), valid)
-        return cast(Tensor, self.head(torch.cat([alike, around], dim=-1)).squeeze(-1))
+        user = self.fused(*self.inputs.liked(streamer))  # [B, d]
+        x = self.context(self.inputs.tokens(visual, text).mean(dim=2), valid)  # [B, S, d]
+        alike = (x * user.unsqueeze(1)).unflatten(-1, (self.dims.heads, -1))  # [B, S, h, d_h]
+        products = alike.sum(dim=-1) * alike.shape[-1] ** -0.5
+        return cast(Tensor, self.head(torch.cat([products, x], dim=-1)).squeeze(-1))
+
+    def fused(self, liked: Tensor, there: Tensor) -> Tensor:
+        """The user's feature [B, d], of liked pieces [B, K, d] that are there [B, K]."""
+        mixed = liked + self.compare(liked, liked, liked, key_padding_mask=~there, need_weights=False)[0]
+        shares = self.weigh(mixed).squeeze(-1).masked_fill(~there, float("-inf")).softmax(dim=-1)
+        return cast(Tensor, self.user((shares.unsqueeze(-1) * mixed).sum(dim=1)))
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
-        """Ranking by a margin."""
+        """Cross-entropy, and ranking by a margin."""
         logits = self(batch.visual, batch.text, batch.streamer, batch.segment_valid)
-        pair = margin_loss(logits, batch.labels, batch.label_valid & batch.segment_valid, MARGIN)
-        nothing = logits.float().sum() * 0.0
-        return LossTerms(pair, nothing, pair, nothing, logits)
+        counted = batch.label_valid & batch.segment_valid
+        point = point_loss(logits, batch.labels, counted)
+        pair = margin_loss(logits, batch.labels, counted, MARGIN)
+        return LossTerms(point + pair, point, pair, logits.float().sum() * 0.0, logits)

@@ -269,10 +269,30 @@ def test_phd_is_measured_by_mean_average_precision(phd: tuple[Path, Path], tmp_p
     found = as_json(network, "--data", table, "--features", features, "--fps", "2", "--bootstrap", "20")
     assert (found["kind"], found["counted"]["videos"]) == ("phd", 2)
     precision = found["systems"][0]["figures"]["mean average precision"]
-    assert 0 < precision["mAP"]["value"] <= precision["mAP interpolated"]["value"] <= 1
+    assert set(precision) == {"mAP", "mAP per frame"}
+    assert all(0 < figure["value"] <= 1 for figure in precision.values())
     published = {row["system"]: row["figures"]["mean average precision"] for row in found["systems"][1:]}
     assert published["kuaihl"] == {"mAP": {"value": 0.2189, "low": None, "high": None}}
     assert list(published) == ["kuaihl", "adaptive-h-fcsn", "pr-net", "pac-net", "showme"]
+
+
+def test_the_protocol_skips_users_without_history_and_the_plain_figure_does_not(
+    phd: tuple[Path, Path], tmp_path: Path
+) -> None:
+    table, features = phd
+    dims = {"visual_width": WIDTH, "text_width": 1, "patches": 1, "history_width": WIDTH, "causal": False}
+    network = bundle(tmp_path / "phd", **dims, use_text=False, window=192)
+    options = ("--features", features, "--fps", "2", "--bootstrap", "0")
+    before = as_json(network, "--data", table, *options)
+    visual = np.random.default_rng(1).normal(size=(300, 1, WIDTH)).astype(np.float16)
+    save_file({"visual": visual}, features / "new-cid.safetensors")
+    table.write_text(table.read_text() + "new-cid,40,8,cid,150,True\n")
+    after = as_json(network, "--data", table, *options)
+    counts = {"videos": 3, "videos missing": 0, "videos of users without history": 1}
+    assert after["counted"] == counts
+    one, other = (found["systems"][0]["figures"]["mean average precision"] for found in (before, after))
+    assert other["mAP"] == one["mAP"]
+    assert other["mAP per frame"] != one["mAP per frame"]
 
 
 MakeH5 = Callable[[str], Path]

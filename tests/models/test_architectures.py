@@ -12,7 +12,7 @@ from kuaihl.models.architectures import ARCHITECTURES, build_network
 from kuaihl.models.batch import Batch
 from kuaihl.models.bundle import EncoderFacts, LabelFacts, load_bundle, save_bundle
 from kuaihl.models.errors import ModelError
-from kuaihl.models.network_dims import NetworkDims
+from kuaihl.models.network_dims import HISTORY_ITEMS, NetworkDims
 from kuaihl.models.objective import Objective
 
 DIMS = NetworkDims(
@@ -105,13 +105,24 @@ def test_who_streams_matters(name: str) -> None:
 def test_a_history_may_stand_in_for_the_id(name: str) -> None:
     visual, text, _ = stream(14)
     made = network(name, replace(DIMS, history_width=7, causal=False))
-    one, other = (made(visual, text, torch.full((2, 7), value), None) for value in (0.0, 1.0))
+    known = torch.zeros(2, HISTORY_ITEMS, 7)
+    known[:, :5] = torch.randn(2, 5, 7)
+    one, other, nobody = (made(visual, text, history, None) for history in (known, -known, torch.zeros_like(known)))
     assert not torch.allclose(one, other)
+    assert not torch.allclose(one, nobody)
+    assert bool(nobody.isfinite().all())
+    spread = torch.zeros_like(known)  # padding may stand anywhere
+    spread[:, [1, 4, 5, 11, 19]] = known[:, :5]
+    assert torch.allclose(made(visual, text, spread, None), one, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("without", ["use_text", "use_visual", "use_id"])
 def test_any_input_may_be_left_out(name: str, without: str) -> None:
+    if (name, without) == ("antpivot", "use_text"):
+        with pytest.raises(ModelError, match="antpivot reads text alone"):
+            network(name, replace(DIMS, use_text=False))
+        return
     visual, text, streamer = stream(14)
     made = network(name, replace(DIMS, **{without: False}))
     before = made(visual, text, streamer, None)

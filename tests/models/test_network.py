@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kuaihl.models.errors import ModelError
 from kuaihl.models.network import KuaiHL
-from kuaihl.models.network_dims import EDGE_DIMS, PAPER_DIMS, NetworkDims
+from kuaihl.models.network_dims import EDGE_DIMS, HISTORY_ITEMS, PAPER_DIMS, NetworkDims
 from kuaihl.models.stream_state import StreamState
 
 RECEPTIVE_FIELD = 2 * SMALL.window - 1  # segments: the decoder looks back n latents, the oldest of which looks back n
@@ -222,13 +222,54 @@ def test_an_ablated_modality_is_not_read(switch: str, ignored: str) -> None:
 def test_phd_mode_sees_the_future_and_reads_a_history() -> None:
     network = small_network(causal=False, history_width=8)
     visual, text = stream(SMALL, 12)
-    history = torch.randn(1, 8)
+    history = torch.randn(1, HISTORY_ITEMS, 8)
     scores = network(visual, text, history)
     visual[:, 3] += 3.0
     assert network(visual, text, history)[0, 0] != scores[0, 0]
     assert not torch.equal(network(visual, text, history + 1.0), network(visual, text, history))
     with pytest.raises(ModelError, match="cannot follow a stream"):
         network.start(history)
+
+
+def test_a_history_is_a_set_of_tokens_that_has_no_order_and_no_padding() -> None:
+    network = small_network(causal=False, history_width=8)
+    visual, text = stream(SMALL, 12)
+    history = torch.randn(1, HISTORY_ITEMS, 8)
+    history[:, 3:] = 0.0
+    scores = network(visual, text, history)
+    elsewhere = torch.zeros_like(history)
+    elsewhere[:, [17, 4, 9]] = history[:, :3]
+    torch.testing.assert_close(network(visual, text, elsewhere), scores)
+    one_alone = history.clone()
+    one_alone[:, 1:] = 0.0
+    assert not torch.allclose(network(visual, text, one_alone), scores)
+    same_mean = history.clone()  # the mean is not what is read
+    same_mean[:, 0], same_mean[:, 1] = history[:, 0] + 1.0, history[:, 1] - 1.0
+    assert not torch.allclose(network(visual, text, same_mean), scores)
+
+
+def test_a_user_without_history_is_the_unknown_one() -> None:
+    network = small_network(causal=False, history_width=8)
+    tokens, there = network.history(torch.zeros(1, HISTORY_ITEMS, 8))
+    assert there.tolist() == [[True] + [False] * (HISTORY_ITEMS - 1)]
+    assert torch.equal(tokens[0, 0], network.history.unknown)
+    known, _ = network.history(torch.ones(1, HISTORY_ITEMS, 8))
+    assert not torch.equal(known[0, 0], network.history.unknown)
+
+
+def test_in_training_every_tenth_user_is_unknown() -> None:
+    network = small_network(causal=False, history_width=8, id_dropout=0.1).train()
+    tokens, there = network.history(torch.ones(20_000, HISTORY_ITEMS, 8))
+    unknown = there.sum(dim=1) == 1
+    assert 0.09 < unknown.float().mean() < 0.11
+    assert (tokens[unknown, 0] == network.history.unknown).all()
+
+
+def test_without_the_id_a_history_is_not_read() -> None:
+    network = small_network(causal=False, use_id=False)
+    visual, text = stream(SMALL, 12)
+    one, other = (network(visual, text, torch.full((1, HISTORY_ITEMS, 8), value)) for value in (0.0, 1.0))
+    assert torch.equal(one, other)
 
 
 def test_dims_that_cannot_be_are_refused() -> None:

@@ -11,6 +11,7 @@ from kuaihl.models.errors import DataError
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.phd import STRETCH, PhdSet, read_phd
+from kuaihl.models.phd_counts import found_counts
 
 HEADER = "youtubeId,start,duration,user_id,video_duration,is_last"
 ROWS = """\
@@ -55,9 +56,19 @@ def test_videos_that_are_gone_are_left_out_and_counted(tmp_path: Path) -> None:
     data = phd(tmp_path, dhuI9TO1rY8=314)
     assert [target.user for target in data.targets] == ["12999"]
     assert data.missing == 1
-    assert not data.history(0).any()
+    assert not data.history(0).any()  # rows of zeros: nothing is known of the user
     with pytest.raises(DataError, match="no target video"):
         PhdSet(read_phd(csv_file(tmp_path)), tmp_path, frames_per_second=RATE)
+
+
+def test_what_is_there_is_counted_beside_the_papers_count(tmp_path: Path) -> None:
+    there = features(tmp_path / "features", **{"dhuI9TO1rY8": 314, "-aN8wc9Lv2Q": 152})
+    table = csv_file(tmp_path)
+    assert found_counts(table, read_phd(table), there) == (
+        "testing.csv: 2 users and 4 videos; features of 1 users' targets and of 2 videos; the paper has 833 and 7,595"
+    )
+    assert "12,541 and 81,056" in found_counts(tmp_path / "training.csv", read_phd(table), there)
+    assert "paper" not in found_counts(tmp_path / "mine.csv", read_phd(table), there)
 
 
 def test_a_frame_is_positive_where_its_middle_lies_in_a_highlight(tmp_path: Path) -> None:
@@ -83,12 +94,53 @@ def test_targets_are_cut_into_stretches_that_hold_every_frame_once(tmp_path: Pat
         data.gather([5])
 
 
-def test_the_history_is_the_mean_of_the_spans_chosen_before(tmp_path: Path) -> None:
+def test_the_protocol_trains_on_stretches_that_hold_a_highlight_alone(tmp_path: Path) -> None:
+    data = phd(tmp_path, dhuI9TO1rY8=314, vKU7ITgAz4k=200)
+    # At 2 frames per second 204.39 to 211.58 s are frames 409 to 422, of the third stretch of the first target (384 to
+    # 575), and 79.99 to 84.13 s are frames 160 to 167, of the first stretch of the second, which is number 4.
+    assert data.with_highlights().tolist() == [2, 4]
+    assert data.gather(data.with_highlights()).labels.any(axis=1).all()
+
+
+def test_the_protocol_trains_on_both_stretches_of_a_highlight_that_lies_across_a_cut(tmp_path: Path) -> None:
+    table = csv_file(tmp_path, "one,95.0,3.0,1,300.0,True\n")  # frames 190 to 195; the first stretch ends with 191
+    data = PhdSet(read_phd(table), features(tmp_path / "features", one=300), frames_per_second=RATE)
+    assert data.with_highlights().tolist() == [0, 1]
+
+
+def test_a_history_is_the_mean_of_what_was_chosen_of_each_video_before(tmp_path: Path) -> None:
     data = phd(tmp_path, **{"dhuI9TO1rY8": 20, "Z-aTqtRBTIM": 8, "-aN8wc9Lv2Q": 152})
-    short = np.mean(np.arange(16))  # 0 to 7.66 s at two frames a second
-    late = np.mean(np.arange(294, 304))  # 147 s to the end, which comes before the span's
-    np.testing.assert_allclose(data.history(0), [(short + late) / 2, (2 + 3) / 2, 0, 0])
-    np.testing.assert_array_equal(data.gather([0]).history[0], data.history(0))
+    history = data.history(0)
+    assert history.shape == (20, 4)
+    np.testing.assert_allclose(history[0], [7.5, 2, 0, 0])  # frames 0 to 15: 0 to 7.66 s at two frames per second
+    np.testing.assert_allclose(history[1], [298.5, 3, 0, 0])  # 294 to 303: the video ends before the span does
+    assert not history[2:].any()
+    np.testing.assert_array_equal(data.gather([0]).history[0], history)
+
+
+def test_two_spans_of_a_video_are_one_highlight_of_the_history(tmp_path: Path) -> None:
+    rows = "old,0.0,1.0,1,9.0,False\nold,3.0,1.0,1,9.0,False\nnew,1.0,2.0,1,9.0,True\n"
+    data = PhdSet(
+        read_phd(csv_file(tmp_path, rows)), features(tmp_path / "features", old=9, new=9), frames_per_second=RATE
+    )
+    np.testing.assert_allclose(data.history(0)[0, 0], (0 + 1 + 6 + 7) / 4)
+    assert not data.history(0)[1:].any()
+
+
+def test_of_more_than_twenty_the_first_that_are_there_are_the_history(tmp_path: Path) -> None:
+    rows = "".join(f"old{number},0.0,1.0,1,9.0,False\n" for number in range(25)) + "new,1.0,2.0,1,9.0,True\n"
+    there = {f"old{number}": 9 for number in range(25) if number != 3}  # one is gone from YouTube
+    data = PhdSet(
+        read_phd(csv_file(tmp_path, rows)), features(tmp_path / "features", **there, new=9), frames_per_second=RATE
+    )
+    assert data.history(0)[:, 1].tolist() == list(range(1, 21))  # old0, old1, old2, old4 … old20, as the files tell
+
+
+def test_a_history_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    data = phd(tmp_path, **{"dhuI9TO1rY8": 20, "Z-aTqtRBTIM": 8})
+    save_file({"visual": np.full((16, 1, 4), np.nan, np.float16)}, data.folder / "Z-aTqtRBTIM.safetensors")
+    with pytest.raises(DataError, match="Z-aTqtRBTIM"):
+        data.history(0)
 
 
 def test_text_is_read_where_the_files_have_it(tmp_path: Path) -> None:
@@ -97,7 +149,7 @@ def test_text_is_read_where_the_files_have_it(tmp_path: Path) -> None:
     save_file({"visual": np.ones((20, 2, 4), np.float16), "text": text}, folder / "vKU7ITgAz4k.safetensors")
     data = PhdSet(read_phd(csv_file(tmp_path)), folder, frames_per_second=RATE, text_width=3)
     np.testing.assert_array_equal(data.gather([0]).text[0, :20], text)
-    assert data.history(0).shape == (8,)
+    assert data.history(0).shape == (20, 8)
     with pytest.raises(DataError, match="text is float16"):
         PhdSet(read_phd(csv_file(tmp_path)), folder, frames_per_second=RATE, text_width=5)
 

@@ -12,14 +12,18 @@ import torch
 from safetensors.numpy import save_file
 
 from kuaihl.models.errors import DataError, UsageError
-from kuaihl.models.network_dims import EDGE_DIMS
+from kuaihl.models.network_dims import EDGE_DIMS, HISTORY_ITEMS
 from kuaihl.models.objective import Objective
 from kuaihl.models.phd import STRETCH
 from kuaihl.models.training import train
 from kuaihl.models.training_plan import TrainingPlan
 from kuaihl.models.video_set import VideoSet, open_phd, open_summaries
 from kuaihl_cli.main import main
+from kuaihl_cli.train import plan_of
+from kuaihl_cli.train import train as train_command
 from kuaihl_cli.training_set import dims_of
+
+Run = Callable[..., tuple[int, str, str]]
 
 WIDTH, WORDS = 7, 5
 SHAPE = {"width": 16, "heads": 2, "layers": 1}
@@ -83,13 +87,31 @@ def test_phds_network_sees_everything_and_knows_a_user_by_history(phd: tuple[Pat
     dims = plan_for(data).dims
     assert (dims.causal, dims.history_width, dims.window, dims.use_text) == (False, WIDTH, STRETCH, True)
     assert data.counts == {"train": 11, "validation": 1, "missing": 0}
-    batch = data.stretches.gather(np.array([0, 1]))
-    assert batch.streamer.shape == (2, WIDTH)
-    assert batch.segment_valid.sum(dim=1).tolist() == [192, 38]  # a target of 230 frames
-    assert batch.labels[batch.label_valid].sum() == 30
+    assert data.stretches.gather(np.array([0, 1])).streamer.shape == (2, HISTORY_ITEMS, WIDTH)
 
 
-@pytest.mark.parametrize("architecture", ["kuaihl", "pac-net", "adaptive-h-fcsn"])
+def test_phd_is_trained_on_stretches_with_a_highlight_and_validated_on_whole_videos(phd: tuple[Path, Path]) -> None:
+    data = open_phd(*phd, FPS)
+    assert 11 <= len(data.stretches) < 22  # a target of 230 frames makes two stretches, and few highlights span both
+    batch = data.stretches.gather(np.arange(len(data.stretches)))
+    assert batch.labels.any(dim=1).all()
+    assert batch.labels[batch.label_valid].sum() == 11 * 30  # no highlight is lost
+    assert set(batch.segment_valid.sum(dim=1).tolist()) <= {192, 38}
+
+
+def test_summaries_keep_all_stretches(summe: tuple[Path, Path]) -> None:
+    data = open_summaries(summe[0])
+    assert data.stretches.gather(np.arange(len(data.stretches))).segment_valid.sum() == sum(
+        60 + 20 * number for number in range(12) if number != 9
+    )  # every tenth video is kept back
+
+
+def test_highlights_beyond_the_features_are_told(phd: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match="is --fps the features' own"):
+        open_phd(*phd, 50.0)  # 230 frames are 4.6 s then, and no highlight begins before 5 s
+
+
+@pytest.mark.parametrize("architecture", ["kuaihl", "pac-net", "adaptive-h-fcsn", "pr-net", "showme", "antpivot"])
 def test_a_network_learns_what_phds_users_choose(phd: tuple[Path, Path], architecture: str) -> None:
     data = open_phd(*phd, FPS)
     heard: list[object] = []
@@ -99,6 +121,20 @@ def test_a_network_learns_what_phds_users_choose(phd: tuple[Path, Path], archite
     assert trained.best.tau > 0.3  # of labels of two levels no more than about 0.5 can be had
     if architecture == "kuaihl":
         assert all(report.align > 0 and report.pair == 0 for report in heard if hasattr(report, "align"))
+
+
+def test_without_the_id_no_history_is_read(phd: tuple[Path, Path]) -> None:
+    data = open_phd(*phd, FPS)
+    small = replace(EDGE_DIMS, **SHAPE, visual_width=WIDTH, text_width=WORDS, patches=1, use_id=False)
+    plan = plan_for(data, dims=data.dims(small, None), epochs=1)
+    assert plan.dims.history_width == 0
+    assert train(data, plan, device="cpu") is not None
+
+
+def test_antpivot_is_refused_where_there_are_no_words(summe: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    code, _, err = run("train", summe[0], "--arch", "antpivot", "-o", tmp_path / "b", *SMALL)
+    assert code != 0
+    assert err.splitlines()[-1].endswith("antpivot reads text alone, and here is none")
 
 
 def test_without_words_in_the_feature_files_the_network_has_none(phd: tuple[Path, Path], tmp_path: Path) -> None:
@@ -135,7 +171,25 @@ def test_it_resumes_to_the_very_same_weights(phd: tuple[Path, Path], tmp_path: P
         assert torch.equal(one, other)
 
 
-Run = Callable[..., tuple[int, str, str]]
+def plan_of_command(data: VideoSet, *words: str) -> TrainingPlan:
+    """What `kuaihl train` makes of its options."""
+    options = train_command.make_context("train", ["data", "-o", "bundle", *words]).params
+    return plan_of(data, **{name: value for name, value in options.items() if name not in ("dataset", "output")})
+
+
+def test_the_defaults_are_the_papers_for_that_kind_of_data(phd: tuple[Path, Path], summe: tuple[Path, Path]) -> None:
+    plan = plan_of_command(open_phd(*phd, FPS))
+    assert (plan.batch, plan.epochs, plan.learning_rate) == (8, 20, 5e-5)  # supplement, section II
+    assert (plan.objective.point, plan.objective.pair) == (Objective().point, 0.0)
+    assert plan.objective.align == Objective().align
+    plan = plan_of_command(open_summaries(summe[0]))
+    assert (plan.batch, plan.epochs, plan.learning_rate) == (48, 12, 5e-5)
+    assert plan.objective.pair > 0
+
+
+def test_an_option_that_is_given_wins_over_the_default(phd: tuple[Path, Path]) -> None:
+    plan = plan_of_command(open_phd(*phd, FPS), "--batch", "48", "--epochs", "12")
+    assert (plan.batch, plan.epochs) == (48, 12)
 
 
 @pytest.fixture
@@ -150,12 +204,15 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 SMALL = ["--width", "16", "--heads", "2", "--layers", "1", "--epochs", "4", "--batch", "4", "--lr", "5e-3"]
+LONGER = ["--epochs", "12"]  # an epoch has half of the stretches alone
 
 
 def test_what_train_makes_of_phd_eval_measures(phd: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
     table, features = phd
-    code, out, err = run("train", table, "--features", features, "--fps", FPS, "-o", tmp_path / "b", *SMALL)
+    code, out, err = run("train", table, "--features", features, "--fps", FPS, "-o", tmp_path / "b", *SMALL, *LONGER)
     assert (code, out.count("validation tau")) == (0, 1), err
+    assert "training.csv: 12 users and 24 videos; features of 12" in err
+    assert "the paper has 12,541 and 81,056" in err
     ours = ("eval", tmp_path / "b", "--data", table, "--features", features, "--fps", FPS, "--published", "none")
     code, out, err = run(*ours)
     assert code == 0, err

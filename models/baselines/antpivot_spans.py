@@ -1,0 +1,64 @@
+"""AntPivot's spans: what its boundary head learns, and the dynamic programming that cuts highlights out of its heads.
+
+The programme follows `dynamic_programming` of the authors' metrics.py. It only cuts spans: it changes no score, and so
+no tau. Three things are ours. A stream may not begin inside a highlight, where the original would tell an end without
+a start. A head that says the same throughout counts nothing, where the original would divide by zero. Of two ways of
+one sum, the one that stays outside is taken.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+START, END, INSIDE, OUTSIDE = range(4)
+BEFORE = {START: (OUTSIDE, END), END: (START, INSIDE), INSIDE: (START, INSIDE), OUTSIDE: (OUTSIDE, END)}
+
+
+def cut_spans(boundary: Sequence[float], inside: Sequence[float]) -> list[tuple[int, int]]:
+    """First and last segment of each highlight, from probabilities [L] of its ends and of being in one, L >= 1.
+
+    A segment is a start, an end, inside or outside; of all ways that alternate as they must, the one of the highest sum
+    is taken. Starts and ends count `boundary`; what is inside counts inside x (1 - boundary), what is outside (1 -
+    inside) x (1 - boundary), all four stretched to [0, 1] over the stream. A highlight has two segments at least.
+    """
+    ends, within = np.asarray(boundary, np.float64), np.asarray(inside, np.float64)
+    no_end = stretched(1 - ends)
+    value = np.stack([stretched(ends)] * 2 + [stretched(within) * no_end, stretched(1 - within) * no_end], axis=1)
+    best = np.full(value.shape, -np.inf)  # [L, 4], of the ways that lead there
+    came = np.zeros(value.shape, np.int64)
+    best[0, [START, OUTSIDE]] = value[0, [START, OUTSIDE]]
+    for i in range(1, len(value)):
+        for state, (one, other) in BEFORE.items():
+            came[i, state] = one if best[i - 1, one] >= best[i - 1, other] else other
+            best[i, state] = best[i - 1, came[i, state]] + value[i, state]
+    state = OUTSIDE if best[-1, OUTSIDE] >= best[-1, END] else END
+    path = [state]
+    for i in range(len(value) - 1, 0, -1):
+        path.append(int(came[i, path[-1]]))
+    path.reverse()
+    starts, stops = ([i for i, state in enumerate(path) if state == which] for which in (START, END))
+    return list(zip(starts, stops, strict=True))
+
+
+def stretched(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Between 0, the lowest, and 1, the highest."""
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+def boundaries(labels: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a span begins or ends [B, S] float, and where that is known [B, S]: both neighbours' labels count.
+
+    A span is a run of labels above the mean of its sample; of labels 0 and 1, a run of 1.
+    """
+    shown = labels.float().masked_fill(~counted, 0.0)
+    mean = shown.sum(dim=1, keepdim=True) / counted.sum(dim=1, keepdim=True).clamp(min=1)
+    high = (shown > mean) & counted
+    neighbours = torch.zeros_like(counted)
+    neighbours[:, 1:-1] = counted[:, :-2] & counted[:, 2:]
+    ends = torch.zeros_like(high)
+    ends[:, 1:-1] = high[:, 1:-1] & ~(high[:, :-2] & high[:, 2:])
+    return ends.float(), neighbours & counted
