@@ -12,11 +12,14 @@ import click
 
 from kuaihl.models.errors import BatchError, DataError, UsageError
 from kuaihl_cli.batch import in_words
-from kuaihl_cli.options import debug_option, model_options
+from kuaihl_cli.options import debug_option, model_options, text_weights_option
 
 if TYPE_CHECKING:
     from kuaihl.engines.archive import RoomResult
     from kuaihl.models.simulated_proportions import Proportions
+
+# Options of `build` that the encoders' processes are given as they are.
+PASSED_ON = ("device", "asr", "whisper_model", "text_weights", "language", "frames", "comments_offset")
 
 
 @click.group()
@@ -108,6 +111,8 @@ def simulate(
 )  # fmt: skip
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), default=1, show_default=True, help="Worker processes.")
 @model_options
+@click.option("--profile", type=click.Choice(["edge", "paper"]), help="Other encoders than those of the bundle.")
+@text_weights_option
 @click.option(
     "--comments-offset", type=float, default=0.0, show_default=True, metavar="S",
     help="Seconds added to every comment's time, where chat and video drift.",
@@ -147,20 +152,22 @@ def build_results(archive: Path, output: Path, jobs: int, options: dict[str, Any
 
     bundle = load_bundle(options["model"])
     segment_seconds = options["segment_seconds"] or bundle.segment_seconds
+    profile = options["profile"] or bundle.profile
     facts = dataset_facts(
-        profile_named(bundle.profile),
+        profile_named(profile),
         HEATMAP_LABEL if options["heatmap"] else VIEWS_LABEL,
         segment_seconds=segment_seconds,
         asr=options["asr"],
         whisper_model=options["whisper_model"],
         licence=options["licence"],
+        text_weights=options["text_weights"],
     )
     settings = BuildSettings(
         folder=output,
         facts=facts,
-        trained_with=bundle.encoders,
+        trained_with=bundle.encoders if profile == bundle.profile else (),
         threads=options["threads"] or max(1, (os.cpu_count() or 1) // jobs),
-        **{name: options[name] for name in ("device", "asr", "whisper_model", "language", "frames", "comments_offset")},
+        **{name: options[name] for name in PASSED_ON},
     )
     return build_dataset(
         read_rooms(archive, output),

@@ -75,6 +75,17 @@ def test_build_makes_a_data_set_of_good_recordings_lists_bad_ones_and_goes_on(
     assert "0 done, 1 skipped, 0 failed" in err
 
 
+def test_build_takes_another_profiles_encoders_than_the_bundles(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    views = write_views(tmp_path / "views.csv", "demo")
+    options = ["--views", views, "--asr", "none", "--profile", "paper", "--text-weights", tmp_path / "bert"]
+    code, _, err = run(capsys, "build", EXAMPLES, "-o", tmp_path / "set", *options)
+    assert code == 4
+    assert str(tmp_path / "bert") in err  # the paper profile's text weights are looked for where they were said to be
+    assert len(err.splitlines()) == 1
+
+
 def test_build_asks_for_one_source_of_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for options in ([], ["--views", "views.csv", "--heatmap"]):
         code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", *options)
