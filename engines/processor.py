@@ -30,7 +30,7 @@ class Processor:
     def gain_by_int8(self) -> str:
         """What int8 takes of fp32's time in ONNX Runtime, as docs/engines.md measured it."""
         if self.vnni:
-            return "about 3/7 of fp32's time for texts, 2/3 for pictures (1/2 with --target vnni)"
+            return "about 2/5 of fp32's time for texts, 2/3 for pictures (3/5 with --target vnni)"
         if self.avx2:
             return "about 3/5 of fp32's time for texts, 4/5 for pictures; --target vnni does not run here"
         return "not measured on such a processor"

@@ -157,6 +157,7 @@ def test_bench_times_every_engine_and_holds_its_scores_against_torch(
     assert (result.returncode, result.stderr) == (0, "")
     document = json.loads(result.stdout)
     assert (document["bundle"], document["device"], document["threads"]) == ("edge", "cpu", 1)
+    assert set(document["processor"]) == {"name", "AVX2", "AVX-512", "VNNI", "AMX"}
     timed = [Timing(**each) for each in document["timings"]]
     compared = [Parity(**each) for each in document["parity"]]
     assert {(each.kind, each.precision, each.graph, each.batch) for each in timed} == {

@@ -1,0 +1,16 @@
+"""`kuaihl doctor`: what this machine has, as a user sees it."""
+
+import json
+
+from test_errors import kuaihl
+
+from kuaihl.engines.processor import processor
+
+
+def test_doctor_says_which_instructions_are_there_and_what_int8_gains() -> None:
+    result = kuaihl("doctor", "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)["processor"]
+    assert list(found) == ["name", "AVX2", "AVX-512", "VNNI", "AMX", "int8"]
+    assert found["VNNI"] == ("yes" if processor().vnni else "no")
+    assert ("--target vnni does not run here" in found["int8"]) == (processor().avx2 and not processor().vnni)
