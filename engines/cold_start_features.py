@@ -77,7 +77,13 @@ def recipe(encoder: "EncoderFacts", made_of: list[str]) -> str:
 
 
 def encode_sentences(split: str, encoders: "Encoders") -> "Float16":
-    """Texts of every key, put together from lines at random, as [*KEYS, variants, d_t]."""
+    """Texts of every key as [*KEYS, variants, d_t]."""
+    text = encoders.text.encode(*written_texts(split))
+    return text.reshape(*KEYS, TEXTS_A_KEY[split], text.shape[-1])
+
+
+def written_texts(split: str) -> tuple[list[str], list[list[str]]]:
+    """Speech and comments of every key and variant, [KEYS x variants] each, put together from lines at random."""
     random = np.random.default_rng(len(split))
     banks = [sentences(language, split) for language in LANGUAGES]
     speech: list[str] = []
@@ -87,8 +93,7 @@ def encode_sentences(split: str, encoders: "Encoders") -> "Float16":
         for _ in range(TEXTS_A_KEY[split]):
             speech.append(" ".join(some(lines_of(bank, spoken, "speech"), 2, 4, random)))
             comments.append(some(lines_of(bank, chatter, "comments"), *((5, 12) if many else (1, 4)), random))
-    text = encoders.text.encode(speech, comments)
-    return text.reshape(*KEYS, TEXTS_A_KEY[split], text.shape[-1])
+    return speech, comments
 
 
 def lines_of(bank: Sentences, topic: int, kind: str) -> list[str]:
