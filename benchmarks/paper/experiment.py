@@ -1,24 +1,28 @@
 """One variant of the paper's experiments, trained and tested with one seed on the simulated set; never run twice.
 
 What a run found goes to `runs.jsonl` in the working folder and its weights beside it, so tables and figures share runs:
-Table I's KuaiHL, Table II's row g and the first row of Table III are the same three.
+Table I's KuaiHL, Table II's row g and the first row of Table III are the same. Seeds are paired: the same seed has the
+same data in the same order in every variant. An interrupted script goes on where it stopped.
 """
 
-import argparse
+import hashlib
 import json
 import math
-import sys
 import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from setting import SIMULATOR, Setting, data_set, tell
 
 from kuaihl.models.architectures import build_network
 from kuaihl.models.evaluation import THRESHOLDS, evaluate
-from kuaihl.models.klive import KLive, open_klive
+from kuaihl.models.klive import KLive
 from kuaihl.models.objective import Objective
 from kuaihl.models.room_scores import score_rooms
 from kuaihl.models.streamer_index import streamer_index
@@ -26,23 +30,10 @@ from kuaihl.models.training import train
 from kuaihl.models.training_plan import Ablation, TrainingPlan, dims_for, text_without
 from kuaihl.models.training_report import EpochReport, StepReport
 
-RUNS_FILE, DATA_FOLDER = "runs.jsonl", "data"
+RUNS_FILE = "runs.jsonl"
 OFF = 0.0
 
-
-@dataclass(frozen=True)
-class Setting:
-    """What all runs have in common: small enough for two CPU cores, the same for every system."""
-
-    rooms: int = 300
-    streamers: int = 40
-    width: int = 64
-    heads: int = 4
-    layers: int = 2
-    epochs: int = 1
-    learning_rate: float = 3e-3
-    seeds: int = 3
-    threads: int = 2
+Run = dict[str, Any]  # a line of `runs.jsonl`
 
 
 @dataclass(frozen=True)
@@ -56,95 +47,101 @@ class Variant:
 
     def key(self, setting: Setting, seed: int) -> str:
         """What tells this run from every other one; its name does not."""
-        common = {name: value for name, value in asdict(setting).items() if name not in ("seeds", "threads")}
+        common = {name: value for name, value in asdict(setting).items() if name not in ("seeds", "jobs")}
         one = {"architecture": self.architecture, "without": list(self.without), "objective": asdict(self.objective)}
-        return json.dumps([one, common, seed], sort_keys=True)
+        return json.dumps([one, common, SIMULATOR, seed], sort_keys=True)
 
 
 FULL = Variant("KuaiHL")
 
 
-def arguments(description: str | None) -> tuple[Path, Path, Setting]:
-    """The options of every script here: where runs are kept, where results go, and the setting."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path("paper-runs"), help="data set, runs and weights go here")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parents[2] / "docs" / "results")
-    for name, value in asdict(Setting()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    given = vars(parser.parse_args())
-    work, results = given.pop("work"), given.pop("results")
-    work.mkdir(parents=True, exist_ok=True)
-    results.mkdir(parents=True, exist_ok=True)
-    setting = Setting(**given)
-    torch.set_num_threads(setting.threads)
-    return work, results, setting
-
-
-def data_set(work: Path, setting: Setting) -> KLive:
-    """The simulated set, made on the first call."""
-    folder = work / f"{DATA_FOLDER}-{setting.rooms}-{setting.streamers}"
-    if not (folder / "rooms.parquet").is_file():
-        from kuaihl.engines.cold_start_features import feature_bank
-        from kuaihl.engines.profiles import EDGE, load_encoders, profile_record
-        from kuaihl.models.simulated_set import SimulationPlan, write_simulated_set
-
-        encoders = load_encoders(EDGE, device="cpu", threads=setting.threads, asr="none")
-        banks = [feature_bank(split, encoders, tell) for split in ("train", "held-out")]
-        plan = SimulationPlan(setting.rooms, setting.streamers)
-        write_simulated_set(folder, plan, *banks, profile=EDGE.name, encoders=profile_record(EDGE))
-    return open_klive(folder)
-
-
-def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def runs_of(variant: Variant, work: Path, setting: Setting) -> list[dict[str, Any]]:
+def runs_of(variant: Variant, work: Path, setting: Setting) -> list[Run]:
     """A run a seed, from `runs.jsonl` or made now."""
-    return [run_of(variant, seed, work, setting) for seed in range(setting.seeds)]
+    return runs_of_all([variant], work, setting)[0]
 
 
-def run_of(variant: Variant, seed: int, work: Path, setting: Setting) -> dict[str, Any]:
-    """Taus on the test rooms and the course of the losses of one run."""
-    file, key = work / RUNS_FILE, variant.key(setting, seed)
-    done = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
-    for run in done:
-        if run["key"] == key:
-            return dict(run)
-    run = made(variant, seed, work, setting, f"run-{len(done):03}.safetensors") | {"key": key}
+def run_of(variant: Variant, seed: int, work: Path, setting: Setting) -> Run:
+    """The run of one seed, which is below the setting's number of seeds."""
+    return runs_of(variant, work, setting)[seed]
+
+
+def runs_of_all(variants: Sequence[Variant], work: Path, setting: Setting) -> list[list[Run]]:
+    """The runs of some variants, a seed each: what is missing is made, `setting.jobs` at a time."""
+    wanted = [(variant, seed) for seed in range(setting.seeds) for variant in variants]
+    missing = {variant.key(setting, seed): (variant, seed) for variant, seed in wanted}
+    for key in known_runs(work):
+        missing.pop(key, None)
+    if missing:
+        data_set(work, setting)  # once, before workers ask for it
+        make(list(missing.values()), work, setting)
+    found = known_runs(work)
+    return [[found[variant.key(setting, seed)] for seed in range(setting.seeds)] for variant in variants]
+
+
+def known_runs(work: Path) -> dict[str, Run]:
+    """What was run before, by key. A line that an interruption tore is passed over."""
+    file = work / RUNS_FILE
+    found = {}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            run = json.loads(line)
+        except ValueError:
+            continue
+        found[run["key"]] = run
+    return found
+
+
+def make(missing: Sequence[tuple[Variant, int]], work: Path, setting: Setting) -> None:
+    """Train and test what is missing; each run is kept when it is done, and what is left is told."""
+    began = time.perf_counter()
+    # Spawned: a forked process would inherit torch's threads in whatever state they are.
+    with ProcessPoolExecutor(min(setting.jobs, len(missing)), mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(made, variant, seed, work, setting) for variant, seed in missing]
+        for done, future in enumerate(as_completed(running), start=1):
+            run = future.result()
+            append(work / RUNS_FILE, run)
+            left = len(missing) - done
+            minutes = (time.perf_counter() - began) / done * left / 60
+            tau = run["tau above"]["0.0"]
+            tell(f"{run['variant']}, seed {run['seed']}: tau {tau:.3f}; {left} left, {minutes:.0f} min")
+
+
+def append(file: Path, run: Run) -> None:
+    """Add a line, on a line of its own even behind one that was torn."""
+    torn = file.exists() and not file.read_bytes().endswith(b"\n")
     with file.open("a", encoding="utf-8") as runs:
-        runs.write(json.dumps(run) + "\n")
-    return run
+        runs.write(("\n" if torn else "") + json.dumps(run) + "\n")
 
 
-def made(variant: Variant, seed: int, work: Path, setting: Setting, weights: str) -> dict[str, Any]:
-    """Train and test."""
+def made(variant: Variant, seed: int, work: Path, setting: Setting) -> Run:
+    """Train and test, on one thread."""
+    torch.set_num_threads(1)
     data = data_set(work, setting)
     plan = plan_of(variant, seed, data, setting)
     course: list[dict[str, float]] = []
-    epochs: list[dict[str, float]] = []
 
     def hear(report: StepReport | EpochReport) -> None:
-        (course if isinstance(report, StepReport) else epochs).append(asdict(report))
+        if isinstance(report, StepReport):
+            course.append(asdict(report))
 
+    key = variant.key(setting, seed)
+    weights = f"run-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
     began = time.perf_counter()
     trained = train(data, plan, device="cpu", tell=hear)
     assert trained is not None
-    seconds = time.perf_counter() - began
     rooms = score_rooms(trained.network, data, data.rooms_of("test"), trained.streamers, text=plan.text)
     found = evaluate(rooms, draws=0)
     save_file({name: part.contiguous() for name, part in trained.network.state_dict().items()}, work / weights)
-    tell(f"{variant.name}, seed {seed}: tau {found.tau[0.0].value:.3f}, {seconds:.0f} s")
     return {
+        "key": key,
         "variant": variant.name,
         "seed": seed,
         "tau above": {str(threshold): number(found.tau[threshold].value) for threshold in THRESHOLDS},
         "tau a room": number(found.tau_a_room[0.0].value),
         "validation tau": trained.best.tau,
         "parameters": sum(part.numel() for part in trained.network.parameters()),
-        "seconds": round(seconds, 1),
+        "seconds": round(time.perf_counter() - began, 1),
         "course": course,
-        "epochs": epochs,
         "weights": weights,
     }
 
@@ -169,6 +166,11 @@ def trained_network(variant: Variant, seed: int, work: Path, setting: Setting) -
     network = build_network(plan.architecture, plan.dims)
     network.load_state_dict(load_file(work / run["weights"]))
     return network.eval()
+
+
+def values_of(runs: Iterable[Run], threshold: float = 0.0) -> list[float]:
+    """Tau above a threshold, one a seed. A run without one gives NaN, and stays in its place: seeds are paired."""
+    return [math.nan if (tau := run["tau above"][str(threshold)]) is None else float(tau) for run in runs]
 
 
 def number(value: float) -> float | None:

@@ -1,26 +1,36 @@
-"""Figures 3, 4 and 5 as SVG and PNG: pair losses, L_point under them, and soft-DTW's paths over the distance matrix.
+"""Figures 3, 4 and 5, and the supplement's Figure 1, as SVG and PNG.
 
-python benchmarks/paper/figures.py [--seeds 3] [--work paper-runs]
+python benchmarks/paper/figures.py [--setting quick] [--work paper-runs]
 """
 
+import itertools
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from experiment import FULL, OFF, Setting, Variant, arguments, data_set, run_of, runs_of, trained_network
+from experiment import FULL, OFF, Variant, run_of, runs_of, trained_network
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from replay import ReplayedRoom, replay, shown
+from setting import Setting, arguments, data_set, feature_banks, simulation_plan
 from table2 import ROWS
 
 from kuaihl.models.alignment_loss import pair_costs
+from kuaihl.models.dataset_summary import summarise
+from kuaihl.models.klive import KLive, RoomRecord
 from kuaihl.models.objective import Objective
 from kuaihl.models.pairwise_loss import PAIR_VARIANTS, pairwise_loss
 from kuaihl.models.soft_dtw import soft_dtw
+from kuaihl_cli.plot_rooms import plot_rooms
 
-BORDER = 0.2  # Δy of Figure 3's pair
+BORDER = 0.2  # y_i − y_j of Figure 3's pair
 SEGMENTS = 20  # of Figure 5's window
 COLOURS = ("#666666", "#b5402f", "#c98a1b", "#2f7f4f", "#124a73")
+PARTS = ("#f3e3e0", "#e6efe9", "#f4efdf")  # behind Figure 3
 WITHOUT_ALIGN = Variant("without L_align", objective=Objective(align=OFF))
+LONGEST_LINE = 74  # characters of what is said in a segment
 
 
 def saved(figure: Figure, results: Path, name: str) -> None:
@@ -37,39 +47,50 @@ def plain(axes: Axes, x: str, y: str) -> None:
 
 
 def figure3(results: Path) -> None:
-    """Each pair loss of one pair whose labels are BORDER apart, over how far its scores are apart."""
-    apart = torch.linspace(-0.4, 0.6, 401)
-    scores = torch.stack([0.4 + apart, torch.full_like(apart, 0.4)], dim=1).clamp(1e-6, 1 - 1e-6)  # [401, 2]
+    """Each pair loss of one pair whose labels are BORDER apart, over how far its scores are apart; Parts 1 to 3."""
+    apart = torch.linspace(-0.4, 0.6, 501, dtype=torch.float64)
+    scores = torch.stack([0.4 + apart, torch.full_like(apart, 0.4)], dim=1).clamp(1e-6, 1 - 1e-6)  # [501, 2]
     labels = torch.tensor([[0.5 + BORDER, 0.5]])
-    figure = Figure(figsize=(6, 3.6))
+    figure = Figure(figsize=(6.6, 3.8))
     axes = figure.add_subplot()
-    for variant, colour, style in zip(PAIR_VARIANTS, COLOURS[1:], ("-", "--", "-", "--"), strict=True):
+    edges = (float(apart[0]), 0.0, BORDER, float(apart[-1]))
+    for part, (left, right) in enumerate(itertools.pairwise(edges)):
+        axes.axvspan(left, right, color=PARTS[part], linewidth=0)
+        axes.text((left + right) / 2, 4.6, f"Part {part + 1}", ha="center", fontsize=9)
+    widths, styles = (5.0, 3.2, 1.8, 1.4), ("-", "-", "-", "--")  # where curves lie on one another, all are seen
+    for variant, colour, width, style in zip(PAIR_VARIANTS, COLOURS[1:], widths, styles, strict=True):
+        pairs = torch.logit(scores).float()
         values = [
-            float(pairwise_loss(torch.logit(pair)[None], labels, torch.ones(1, 2, dtype=torch.bool), variant))
-            for pair in scores
+            float(pairwise_loss(pair[None], labels, torch.ones(1, 2, dtype=torch.bool), variant)) for pair in pairs
         ]
-        axes.plot(apart.numpy(), values, style, color=colour, label=variant, linewidth=1.8)
-    axes.axvline(BORDER, color="#999999", linewidth=0.8)
-    axes.annotate(f"Δy = {BORDER}", (BORDER, axes.get_ylim()[1]), xytext=(4, -10), textcoords="offset points")
-    plain(axes, "Δs, how much higher the better segment is scored", "loss of the pair")
+        axes.plot(apart.numpy(), values, style, color=colour, label=variant, linewidth=width, alpha=0.85)
+    axes.set_ylim(-0.15, 5)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xticks([-0.4, -0.2, 0.0, BORDER, 0.4, 0.6], ["-0.4", "-0.2", "0", "$y_i - y_j$", "0.4", "0.6"])
+    plain(axes, "$s_i - s_j$, how much higher the better segment is scored", "loss of the pair")
     axes.set_title("Pair losses of one pair of segments (eq. 9–12, σ = 10)", fontsize=10)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center right")
     saved(figure, results, "figure3")
 
 
 def figure4(results: Path, work: Path, setting: Setting) -> None:
-    """L_point while training, alone and under each pair loss; mean over seeds, their range shaded."""
-    figure = Figure(figsize=(6.5, 3.8))
-    axes = figure.add_subplot()
+    """L_point and L_pair while training, rows a to e; mean over seeds, their range shaded."""
+    figure = Figure(figsize=(10.5, 3.8))
+    panels = figure.subplots(1, 2)
     for row, colour in zip(ROWS[:5], COLOURS, strict=True):
         courses = [run["course"] for run in runs_of(row, work, setting)]
         steps = [report["step"] for report in courses[0]]
-        points = np.array([smooth([report["point"] for report in course]) for course in courses])  # [seeds, reports]
-        axes.plot(steps, points.mean(axis=0), color=colour, label=row.name.split(": ")[1], linewidth=1.6)
-        axes.fill_between(steps, points.min(axis=0), points.max(axis=0), color=colour, alpha=0.12, linewidth=0)
-    plain(axes, "training step", "L_point of the batches")
-    axes.set_title(f"L_point while training, alone and under each pair loss, {setting.seeds} seeds", fontsize=10)
-    axes.legend(frameon=False)
+        for axes, loss in zip(panels, ("point", "pair"), strict=True):
+            if loss == "pair" and not row.objective.pair:
+                continue
+            values = np.array([smooth([report[loss] for report in course]) for course in courses])  # [seeds, reports]
+            axes.plot(steps, values.mean(axis=0), color=colour, label=row.name.split(": ")[1], linewidth=1.6)
+            axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.12, linewidth=0)
+    for axes, loss in zip(panels, ("L_point", "L_pair"), strict=True):
+        plain(axes, "training step", f"{loss} of the batches")
+        axes.legend(frameon=False, fontsize=8)
+    figure.suptitle(f"L_point and L_pair while training, rows a to e, {setting.seeds} seeds", fontsize=10)
+    figure.tight_layout()
     saved(figure, results, "figure4")
 
 
@@ -78,37 +99,115 @@ def smooth(values: list[float], width: int = 7) -> list[float]:
     return [float(np.mean(values[max(0, i - width // 2) : i + width // 2 + 1])) for i in range(len(values))]
 
 
+@dataclass(frozen=True)
+class Alignment:
+    """Costs 1 − cos of words i and pictures j of a window, and how much of soft-DTW's path lies on each."""
+
+    cost: NDArray[np.float32]  # [n, n]
+    path: NDArray[np.float32]  # [n, n]
+
+    @property
+    def departure(self) -> float:
+        """Segments between the path and the diagonal, on average over the path."""
+        rows, columns = np.indices(self.path.shape)
+        return float((self.path * np.abs(rows - columns)).sum() / self.path.sum())
+
+
+def aligned(network: torch.nn.Module, data: KLive, record: RoomRecord, window: range) -> Alignment:
+    """How a network aligns a window of a room."""
+    room, part = data.room(record), slice(window.start, window.stop)
+    visual = torch.from_numpy(np.array(room.visual[part])).float()[None]  # [1, n, P, d_v]
+    text = torch.from_numpy(np.array(room.text[part])).float()[None]  # [1, n, d_t]
+    with torch.no_grad():
+        tokens = network.embed(visual, text)  # type: ignore[operator]
+    cost = pair_costs(tokens[:, :, -1], tokens[:, :, :-1].mean(dim=2)).requires_grad_()  # [1, n, n]
+    soft_dtw(cost, torch.tensor([cost.shape[1]])).sum().backward()  # type: ignore[no-untyped-call]
+    assert cost.grad is not None
+    return Alignment(cost[0].detach().numpy(), cost.grad[0].numpy())
+
+
+def most_departing(
+    network: torch.nn.Module, data: KLive, rooms: list[ReplayedRoom]
+) -> tuple[RoomRecord, ReplayedRoom, range]:
+    """The window of an English test room in which the path leaves the diagonal most; windows do not overlap."""
+    found = []
+    for record, room in zip(data.rooms_of("test"), rooms, strict=True):
+        for first in range(0, record.segments - SEGMENTS + 1, SEGMENTS):
+            window = range(first, first + SEGMENTS)
+            spoken = sum(room.room.speech[window.start : window.stop] >= 0) >= SEGMENTS // 2
+            if room.language == "en" and spoken:
+                found.append((aligned(network, data, record, window).departure, record, room, window))
+    assert found, "no English test room is long enough and spoken in"
+    _, record, room, window = max(found, key=lambda one: one[0])
+    return record, room, window
+
+
 def figure5(results: Path, work: Path, setting: Setting) -> None:
-    """Distances 1 - cos of words and pictures of one test window, and where soft-DTW's path lies."""
+    """(a) Costs of words and pictures of one test window and soft-DTW's path; (b) its scenes and words."""
     data = data_set(work, setting)
-    record = max(data.rooms_of("test"), key=lambda room: room.segments)
-    room = data.room(record)
-    middle = slice(record.segments // 2, record.segments // 2 + SEGMENTS)
-    visual = torch.from_numpy(np.array(room.visual[middle])).float()[None]  # [1, 20, P, d_v]
-    text = torch.from_numpy(np.array(room.text[middle])).float()[None]  # [1, 20, d_t]
-    figure = Figure(figsize=(9, 4))
-    for place, variant in enumerate((WITHOUT_ALIGN, FULL), start=1):
-        network = trained_network(variant, 0, work, setting)
-        with torch.no_grad():
-            tokens = network.embed(visual, text)  # type: ignore[operator]
-        cost = pair_costs(tokens[:, :, -1], tokens[:, :, :-1].mean(dim=2)).requires_grad_()  # [1, 20, 20]
-        soft_dtw(cost, torch.tensor([cost.shape[1]])).sum().backward()  # type: ignore[no-untyped-call]
-        assert cost.grad is not None
-        axes = figure.add_subplot(1, 2, place)
-        shown = axes.imshow(cost[0].detach().numpy(), cmap="Blues_r", origin="lower", vmin=0.0, vmax=1.6)
-        rows, columns = np.nonzero(cost.grad[0].numpy() > 0.05)
-        weight = cost.grad[0].numpy()[rows, columns]
-        axes.scatter(columns, rows, s=40 * weight, color="#b5402f", label="soft-DTW's path")
-        axes.plot([0, SEGMENTS - 1], [0, SEGMENTS - 1], color="#666666", linewidth=0.7, linestyle=":")
+    rooms = replay(simulation_plan(setting), feature_banks()[1])
+    full = trained_network(FULL, 0, work, setting)
+    record, room, window = most_departing(full, data, rooms)
+    figure = Figure(figsize=(11, 9.2))
+    above, below = figure.subfigures(2, 1, height_ratios=(4.4, 4.8))
+    for axes, variant in zip(above.subplots(1, 2), (WITHOUT_ALIGN, FULL), strict=True):
+        network = full if variant is FULL else trained_network(variant, 0, work, setting)
+        draw_alignment(axes, aligned(network, data, record, window))
         axes.set_title("with L_align" if variant is FULL else variant.name, fontsize=10)
-        plain(axes, "pictures of segment", "words of segment")
-        axes.set_xticks(range(0, SEGMENTS, 5))
-        axes.set_yticks(range(0, SEGMENTS, 5))
-        axes.legend(frameon=False, loc="upper left", fontsize=8)
-        figure.colorbar(shown, ax=axes, shrink=0.8, label="1 − cos")
-    figure.suptitle("Distances of words and pictures of one test window, and soft-DTW's path", fontsize=10)
-    figure.tight_layout()
+    above.suptitle(
+        f"(a) Costs of words and pictures, and soft-DTW's path: {record.id}, from segment {window[0]}", fontsize=10
+    )
+    draw_sequence(below, room, window)
     saved(figure, results, "figure5")
+
+
+def draw_alignment(axes: Axes, found: Alignment) -> None:
+    image = axes.imshow(found.cost, cmap="Blues_r", origin="lower", vmin=0.0, vmax=1.6)
+    rows, columns = np.nonzero(found.path > 0.05)
+    axes.scatter(columns, rows, s=40 * found.path[rows, columns], color="#b5402f", label="soft-DTW's path")
+    axes.plot([0, SEGMENTS - 1], [0, SEGMENTS - 1], color="#666666", linewidth=0.7, linestyle=":")
+    plain(axes, "pictures of segment", "words of segment")
+    axes.set_xticks(range(0, SEGMENTS, 5))
+    axes.set_yticks(range(0, SEGMENTS, 5))
+    axes.legend(frameon=False, loc="upper left", fontsize=8)
+    axes.figure.colorbar(image, ax=axes, shrink=0.8, label="1 − cos")
+
+
+def draw_sequence(figure: Figure, room: ReplayedRoom, window: range) -> None:
+    """Twenty pictures in two rows, and under them what is said."""
+    segments = shown(room, window)
+    figure.suptitle("(b) Scenes, drawn again from the room's seed, and what is said", fontsize=10)
+    grid = figure.add_gridspec(3, SEGMENTS // 2, height_ratios=(1, 1, 3.4), hspace=0.35, wspace=0.06)
+    for number, one in enumerate(segments):
+        axes = figure.add_subplot(grid[number // (SEGMENTS // 2), number % (SEGMENTS // 2)])
+        axes.imshow(one.picture)
+        axes.set_title(f"{number} {one.scene}", fontsize=7, pad=2)
+        axes.set_axis_off()
+    for column in (0, 1):
+        half = grid[2, : SEGMENTS // 4] if column == 0 else grid[2, SEGMENTS // 4 :]
+        axes = figure.add_subplot(half)
+        axes.set_axis_off()
+        first = column * SEGMENTS // 2
+        lines = [
+            f"{first + number:>2}  {line_of(one.speech)}"
+            for number, one in enumerate(segments[first:][: SEGMENTS // 2])
+        ]
+        axes.text(0, 1, "\n".join(lines), fontsize=6.4, va="top", linespacing=1.6, parse_math=False)
+
+
+def line_of(speech: str) -> str:
+    """One line of what is said, cut at a word."""
+    if len(speech) <= LONGEST_LINE:
+        return speech or "(nobody speaks)"
+    return speech[:LONGEST_LINE].rsplit(" ", 1)[0] + " …"
+
+
+def figure_s1(results: Path, work: Path, setting: Setting) -> None:
+    """The supplement's Figure 1 of the simulated set."""
+    summary = summarise(data_set(work, setting))
+    file = results / "figure-s1.png"
+    plot_rooms(summary.room_hours, summary.room_viewers, file, title="Simulated rooms of KLive's proportions")
+    print(file)
 
 
 def main() -> None:
@@ -117,6 +216,7 @@ def main() -> None:
     figure4(results, work, setting)
     run_of(WITHOUT_ALIGN, 0, work, setting)
     figure5(results, work, setting)
+    figure_s1(results, work, setting)
 
 
 if __name__ == "__main__":

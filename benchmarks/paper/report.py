@@ -1,55 +1,83 @@
-"""Runs as a Markdown table, mean ± standard deviation over seeds, with what was run, where, and on which commit."""
+"""Runs as Markdown in the paper's layout: mean ± standard error over seeds, paired differences, the paper's figures."""
 
 import json
+import math
 import os
 import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
-from experiment import Setting
+from experiment import Run, values_of
+from setting import Setting
 
+from kuaihl.engines.processor import processor
 from kuaihl.models.evaluation import THRESHOLDS
 from kuaihl.models.klive import KLive
 
-Runs = Mapping[str, Sequence[Mapping[str, Any]]]  # by the row's label
-COLUMNS = [*(f"tau, Δ = {threshold:g}" for threshold in THRESHOLDS), "tau a room"]
+NONE = "–"
+PUBLISHED = (
+    "The paper's figures are published ones, measured on KLive and PHD; ours are of simulated rooms. They stand in one "
+    "table to be read, not to be compared."
+)
+PHD_DASH = (
+    f"{NONE} in PHD's place: the videos and their features are other people's and not at hand; `kuaihl train` and "
+    "`kuaihl eval` take yours."
+)
 
 
-def figures(runs: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """The values of each column, one a seed; seeds without one are left out."""
-    columns = [[run["tau above"][str(threshold)] for run in runs] for threshold in THRESHOLDS]
-    columns.append([run["tau a room"] for run in runs])
-    return [[value for value in column if value is not None] for column in columns]
+def mean_and_error(values: Sequence[float], digits: int = 3, *, sign: bool = False) -> str:
+    """Mean ± standard error of values, one a seed; NaN are left out, and one value has no error."""
+    there = [value for value in values if math.isfinite(value)]
+    if not there:
+        return NONE
+    mean = f"{statistics.fmean(there):{'+' if sign else ''}.{digits}f}"
+    if len(there) < 2:
+        return mean
+    return f"{mean} ± {statistics.stdev(there) / math.sqrt(len(there)):.{digits}f}"
 
 
-def cell(values: Sequence[float]) -> str:
-    if not values:
-        return "–"
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.fmean(values):.3f} ± {spread:.3f}"
+def difference(runs: Sequence[Run], base: Sequence[Run]) -> str:
+    """How many points of tau at Δ = 0 runs are above others of the same seeds: mean ± standard error."""
+    pairs = zip(values_of(runs), values_of(base), strict=True)
+    return mean_and_error([100 * (one - other) for one, other in pairs], 1, sign=True)
 
 
-def table(rows: Runs, head: str = "system") -> str:
-    """Markdown; a row a label."""
-    lines = [f"| {head} | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(map(cell, figures(runs))) + " |" for name, runs in rows.items()]
-    return "\n".join(lines)
+def figure(value: float | None, digits: int = 4) -> str:
+    """A published figure as it is printed."""
+    return NONE if value is None else f"{value:.{digits}f}"
 
 
-def ceiling(data: KLive) -> str:
-    """Rows for what nothing can pass: the true rate against the counts drawn from it."""
+def points(value: float, base: float) -> str:
+    """What the paper's own figures are apart, in points."""
+    return f"{100 * (value - base):+.2f}"
+
+
+def ticks(there: Sequence[str], columns: Sequence[str]) -> list[str]:
+    return ["✓" if column in there else NONE for column in columns]
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [list(head), ["---"] * len(head), *map(list, rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def room_taus(runs: Sequence[Run]) -> str:
+    return mean_and_error([math.nan if run["tau a room"] is None else run["tau a room"] for run in runs])
+
+
+def ceiling_rows(data: KLive) -> list[tuple[str, list[str], str]]:
+    """What nothing can pass: the true rate against the counts drawn from it; taus by Δ, and a room."""
     found = data.facts.ceiling or {}
-    lines = []
-    for name in ("next segment's true rate", "this segment's true rate"):
-        taus = [found[name]["tau above"][str(threshold)] for threshold in THRESHOLDS] + [found[name]["tau a room"]]
-        lines.append(f"| *{name}* | " + " | ".join("–" if tau is None else f"{tau:.3f}" for tau in taus) + " |")
-    return "\n".join(lines)
+    return [
+        (name, [figure(found[name]["tau above"][str(threshold)], 3) for threshold in THRESHOLDS],
+         figure(found[name]["tau a room"], 3))
+        for name in ("next segment's true rate", "this segment's true rate")
+    ]  # fmt: skip
 
 
 def provenance(setting: Setting, data: KLive) -> str:
@@ -57,21 +85,12 @@ def provenance(setting: Setting, data: KLive) -> str:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     counts = {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")}
     command, revision = f"python benchmarks/paper/{Path(sys.argv[0]).name}", commit.stdout.strip() or "unknown"
-    machine = f"{processor()} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
+    machine = f"{processor().name} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
     return (
         f"Made by `{command}` at commit {revision}, on {machine}. Rooms: {json.dumps(counts)}. "
-        f"Setting: {json.dumps(asdict(setting))}. Mean ± standard deviation over {setting.seeds} seeds of training."
+        f"Setting: {json.dumps(asdict(setting))}. Mean ± standard error over {setting.seeds} seeds of training, on one "
+        "set of test rooms: the error says nothing of other rooms."
     )
-
-
-def processor() -> str:
-    """What the machine calls its processor, where it tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or "processor unknown"
 
 
 def write(file: Path, title: str, *parts: str) -> None:

@@ -1,6 +1,6 @@
-"""Everything in this folder, one after the other, with the same options: about half an hour on two cores.
+"""Everything in this folder with the same options, one after the other: in the quick setting ten minutes on two cores.
 
-python benchmarks/paper/run_all.py [--seeds 3] [--work paper-runs]
+python benchmarks/paper/run_all.py [--setting quick] [--work paper-runs]
 """
 
 import subprocess
