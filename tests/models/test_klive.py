@@ -77,7 +77,7 @@ def test_what_a_file_says_of_its_room_is_never_taken_for_its_layout(tmp_path: Pa
         assert DataSetWriter(tmp_path / "set", FACTS).written(record.id) == record
 
 
-def test_a_label_is_the_next_segments_rate_and_is_masked_under_sixty_views(tmp_path: Path) -> None:
+def test_a_label_is_equation_1_of_the_next_segment_and_is_masked_under_sixty_views(tmp_path: Path) -> None:
     content = arrays(5)
     content["views"][:] = [100, 59, 60, 200, 0]
     content["long_views"][:] = [50, 20, 15, 150, 0]

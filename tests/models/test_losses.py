@@ -67,7 +67,7 @@ def literal_pair(objective: Objective, logits: Tensor, labels: Tensor, valid: Te
     return torch.stack(terms).sum() / (len(terms) if objective.pair_mean == "counted" else ordered)
 
 
-def test_point_loss_is_the_literal_cross_entropy() -> None:
+def test_point_loss_is_equation_8() -> None:
     logits, labels, valid = sample()
     value, slope = gradient(lambda x: point_loss(x, labels, valid), logits)
     expected, expected_slope = gradient(lambda x: literal_point(x, labels, valid), logits)
@@ -131,7 +131,7 @@ def literal_alignment(text: Tensor, visual: Tensor, rooms: list[list[int]], orde
 
 
 @pytest.mark.parametrize("swap", [True, False])
-def test_alignment_loss_is_the_literal_one_over_the_same_draws(swap: bool) -> None:
+def test_alignment_loss_is_equation_7_over_the_same_draws(swap: bool) -> None:
     draw = torch.Generator().manual_seed(3)
     text, visual = torch.randn(2, 2, 6, 4, generator=draw, dtype=torch.float64).unbind()
     valid = torch.tensor([[True] * 6, [False, True, True, False, True, True]])
@@ -167,7 +167,7 @@ def test_the_swap_takes_an_earlier_and_a_later_segment_that_look_alike() -> None
     assert drawn.tolist() == [[0, 3, 2, 1, 4]] * 500
 
 
-def test_the_swap_is_drawn_by_the_softmax_of_the_similarities() -> None:
+def test_the_swap_is_drawn_by_the_softmax_of_the_similarities_as_in_equation_6() -> None:
     draw = torch.Generator().manual_seed(0)
     similarity = torch.rand(3, 3, generator=draw) * 0.2
     orders = swapped_order(similarity.expand(20_000, 3, 3), torch.tensor([3]).expand(20_000), 0.1, draw)
