@@ -95,7 +95,8 @@ def make(missing: Sequence[tuple[Variant, int]], work: Path, setting: Setting) -
     """Train and test what is missing; each run is kept when it is done, and what is left is told."""
     began = time.perf_counter()
     # Spawned: a forked process would inherit torch's threads in whatever state they are.
-    with ProcessPoolExecutor(min(setting.jobs, len(missing)), mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(min(setting.jobs, len(missing)), mp_context=get_context("spawn"))
+    try:
         running = [pool.submit(made, variant, seed, work, setting) for variant, seed in missing]
         for done, future in enumerate(as_completed(running), start=1):
             run = future.result()
@@ -104,6 +105,8 @@ def make(missing: Sequence[tuple[Variant, int]], work: Path, setting: Setting) -
             minutes = (time.perf_counter() - began) / done * left / 60
             tau = run["tau above"]["0.0"]
             tell(f"{run['variant']}, seed {run['seed']}: tau {tau:.3f}; {left} left, {minutes:.0f} min")
+    finally:
+        pool.shutdown(cancel_futures=True)  # after a failure or Ctrl-C nothing more is begun
 
 
 def append(file: Path, run: Run) -> None:

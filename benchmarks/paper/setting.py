@@ -69,10 +69,15 @@ def feature_banks() -> tuple[FeatureBank, FeatureBank]:
     return feature_bank("train", encoders, tell), feature_bank("held-out", encoders, tell)
 
 
+def data_folder(work: Path, setting: Setting) -> Path:
+    """Where the rooms of a setting lie."""
+    plan = simulation_plan(setting)
+    return work / f"{DATA_FOLDER}-v{SIMULATOR}-{plan.proportions}-{plan.rooms}-{plan.streamers}"
+
+
 def data_set(work: Path, setting: Setting) -> KLive:
     """The simulated set, made on the first call."""
-    plan = simulation_plan(setting)
-    folder = work / f"{DATA_FOLDER}-v{SIMULATOR}-{plan.proportions}-{plan.rooms}-{plan.streamers}"
+    plan, folder = simulation_plan(setting), data_folder(work, setting)
     if not (folder / "rooms.parquet").is_file():
         from kuaihl.engines.profiles import EDGE, profile_record
 
