@@ -1,18 +1,24 @@
-"""Everything in this folder with the same options, one after the other: in the quick setting ten minutes on two cores.
+"""Everything in this folder with the same options: in the quick setting ten minutes on two cores.
 
 python benchmarks/paper/run_all.py [--setting quick] [--work paper-runs]
+
+All runs come first, seed by seed over all tables, so that the count of what is left is of everything and an interrupted
+night leaves whole seeds.
 """
 
-import subprocess
-import sys
-from pathlib import Path
-
-SCRIPTS = ("table1.py", "table2.py", "table3.py", "figures.py")
+import figures
+import table1
+import table2
+import table3
+from experiment import runs_of_all
+from setting import arguments
 
 
 def main() -> None:
-    for name in SCRIPTS:
-        subprocess.run([sys.executable, str(Path(__file__).parent / name), *sys.argv[1:]], check=True)
+    work, _, setting = arguments(__doc__)
+    runs_of_all([*table1.SYSTEMS, *table2.ROWS, *table2.BY_ALL_PAIRS, *table3.VARIANTS], work, setting)
+    for part in (table1, table2, table3, figures):
+        part.main()
 
 
 if __name__ == "__main__":
