@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from experiment import Run, values_of
 from setting import Setting
 
 from kuaihl.engines.processor import processor
-from kuaihl.models.evaluation import THRESHOLDS
+from kuaihl.models.evaluation import THRESHOLDS, above
 from kuaihl.models.klive import KLive
 
 NONE = "–"
@@ -78,6 +79,13 @@ def ceiling_rows(data: KLive) -> list[tuple[str, list[str], str]]:
          figure(found[name]["tau a room"], 3))
         for name in ("next segment's true rate", "this segment's true rate")
     ]  # fmt: skip
+
+
+def labels_above(data: KLive) -> str:
+    """How many test segments each Δ leaves: a tau over a few is chance."""
+    labels = np.concatenate([rate[valid] for rate, valid in map(data.labels, data.rooms_of("test"))])
+    counts = [f"{above(labels, threshold).sum():,} above {threshold:g}" for threshold in THRESHOLDS]
+    return f"Test segments by their true LVTR: {', '.join(counts)}."
 
 
 def provenance(setting: Setting, data: KLive) -> str:

@@ -6,12 +6,14 @@ python benchmarks/paper/table1.py [--setting quick] [--work paper-runs]
 from collections.abc import Mapping, Sequence
 
 from experiment import FULL, Run, Variant, runs_of_all, values_of
+from orderings import RULE, orderings
 from report import (
     NONE,
     PHD_DASH,
     PUBLISHED,
     ceiling_rows,
     figure,
+    labels_above,
     markdown,
     mean_and_error,
     provenance,
@@ -58,7 +60,9 @@ def main() -> None:
         "Table I: systems, on simulated rooms",
         table(runs, data),
         f"{PUBLISHED} {PHD_DASH}",
+        labels_above(data),
         f"Parameters: {sizes}.",
+        f"## The paper's orderings\n\n{RULE}\n\n{orderings('I', runs)}",
         provenance(setting, data),
     )
 

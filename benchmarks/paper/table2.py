@@ -6,6 +6,7 @@ python benchmarks/paper/table2.py [--setting quick] [--work paper-runs]
 from collections.abc import Sequence
 
 from experiment import OFF, Run, Variant, runs_of_all, values_of
+from orderings import RULE, orderings
 from report import (
     NONE,
     PUBLISHED,
@@ -83,6 +84,7 @@ def main() -> None:
         f"{PUBLISHED} Its own difference for (e) is printed as 0.66; its taus are 0.63 apart.",
         "Rows b to g take L_pair as a mean over the pairs that count, as the authors' released code does; the paper "
         'prints a sum. "All pairs" divides by all pairs y_i > y_j instead. Differences are paired by seed.',
+        f"## The paper's orderings\n\n{RULE}\n\n{orderings('II', dict(zip(paper_table('II'), found, strict=False)))}",
         provenance(setting, data),
     )
 
