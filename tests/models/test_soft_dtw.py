@@ -26,7 +26,9 @@ SHAPES = [(1, 1), (1, 4), (5, 1), (3, 7), (7, 3), (8, 8)]
 
 @pytest.mark.parametrize("smoothing", [0.01, 0.1, 1.0])
 @pytest.mark.parametrize(("rows", "columns"), SHAPES)
-def test_values_and_gradients_are_those_of_the_recursion_of_equation_4(rows: int, columns: int, smoothing: float) -> None:
+def test_values_and_gradients_are_those_of_the_recursion_of_equation_4(
+    rows: int, columns: int, smoothing: float
+) -> None:
     torch.manual_seed(0)
     cost = (2 * torch.rand(4, rows, columns, dtype=torch.float64)).requires_grad_()
     weights = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
