@@ -154,9 +154,8 @@ def figure5(results: Path, work: Path, setting: Setting) -> None:
         network = full if variant is FULL else trained_network(variant, 0, work, setting)
         draw_alignment(axes, aligned(network, data, record, window))
         axes.set_title("with L_align" if variant is FULL else variant.name, fontsize=10)
-    above.suptitle(
-        f"(a) Costs of words and pictures, and soft-DTW's path: {record.id}, from segment {window[0]}", fontsize=10
-    )
+    where = f"{record.id}, segments {window[0]} to {window[-1]}"
+    above.suptitle(f"(a) Costs of words and pictures, and soft-DTW's path in red: {where}", fontsize=10)
     draw_sequence(below, room, window)
     saved(figure, results, "figure5")
 
@@ -164,12 +163,11 @@ def figure5(results: Path, work: Path, setting: Setting) -> None:
 def draw_alignment(axes: Axes, found: Alignment) -> None:
     image = axes.imshow(found.cost, cmap="Blues_r", origin="lower", vmin=0.0, vmax=1.6)
     rows, columns = np.nonzero(found.path > 0.05)
-    axes.scatter(columns, rows, s=40 * found.path[rows, columns], color="#b5402f", label="soft-DTW's path")
+    axes.scatter(columns, rows, s=40 * found.path[rows, columns], color="#b5402f")
     axes.plot([0, SEGMENTS - 1], [0, SEGMENTS - 1], color="#666666", linewidth=0.7, linestyle=":")
     plain(axes, "pictures of segment", "words of segment")
     axes.set_xticks(range(0, SEGMENTS, 5))
     axes.set_yticks(range(0, SEGMENTS, 5))
-    axes.legend(frameon=False, loc="upper left", fontsize=8)
     axes.figure.colorbar(image, ax=axes, shrink=0.8, label="1 − cos")
 
 
