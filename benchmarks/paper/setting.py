@@ -31,7 +31,7 @@ class Setting:
     layers: int = 2
     epochs: int = 1
     learning_rate: float = 3e-3
-    seeds: int = 5
+    seeds: int = 3
     jobs: int = 2  # runs at a time, a thread each: two such are quicker than one on two threads
 
 
