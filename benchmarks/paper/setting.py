@@ -15,7 +15,8 @@ from kuaihl.models.klive import KLive, open_klive
 from kuaihl.models.simulated_proportions import Proportions, hosts_for
 from kuaihl.models.simulated_set import SimulationPlan, write_simulated_set
 
-SIMULATOR = 2  # one more whenever the same plan gives other rooms, so that no old folder is taken for a new one
+# One more whenever the same plan gives other rooms or features, so that no old folder is taken for a new one.
+SIMULATOR = 2
 DATA_FOLDER = "data"
 
 
