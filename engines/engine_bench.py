@@ -15,7 +15,7 @@ from kuaihl.engines.engine_choice import opener
 from kuaihl.engines.graphs import Graph
 from kuaihl.engines.lanes import even_size, run_each
 from kuaihl.engines.onnx_export import random_inputs
-from kuaihl.engines.profiles import load_encoders, profile_named
+from kuaihl.engines.profiles import check_text_width, load_encoders, profile_named
 from kuaihl.engines.sample import SampleSegment, recorded_sample, score_sample, written_sample
 from kuaihl.engines.scorer import open_step
 from kuaihl.engines.transcribers import load_transcriber
@@ -89,7 +89,12 @@ def engine_label(kind: EngineKind, precision: Precision, target: Target) -> str:
 
 
 def contenders(
-    bundle: Bundle, *, device: str, threads: int | None, say: Callable[[str], None]
+    bundle: Bundle,
+    *,
+    device: str,
+    threads: int | None,
+    say: Callable[[str], None],
+    text_weights: str | None = None,
 ) -> tuple[list[Contender], dict[GraphName, Graph]]:
     """Every engine and precision that this machine and the bundle have, torch in fp32 first, and the graphs.
 
@@ -101,7 +106,7 @@ def contenders(
         for precision in precisions:
             for target in targets_of(kind, precision):
                 try:
-                    found.append(load(kind, precision, target, bundle, device, threads, graphs))
+                    found.append(load(kind, precision, target, bundle, device, threads, graphs, text_weights))
                 except NotBuiltError:
                     continue
                 except KuaihlError as error:
@@ -124,6 +129,7 @@ def load(
     device: str,
     threads: int | None,
     graphs: dict[GraphName, Graph],
+    text_weights: str | None = None,
 ) -> Contender:
     """One contender; what torch builds on the way is noted in `graphs`."""
     open_engine = opener(kind, precision, bundle, device, threads, target=target)
@@ -138,7 +144,10 @@ def load(
         return engines[graph]
 
     profile = profile_named(bundle.profile)
-    encoders = load_encoders(profile, device=device, threads=threads, asr="none", open_engine=keep)
+    encoders = load_encoders(
+        profile, device=device, threads=threads, asr="none", text_weights=text_weights, open_engine=keep
+    )
+    check_text_width(bundle, encoders.text)
     open_step(bundle, keep)
     return Contender(kind, precision, target, encoders, engines)
 

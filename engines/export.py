@@ -25,7 +25,7 @@ from kuaihl.engines.compiled import (
 from kuaihl.engines.engine import GRAPH_NAMES, Engine, EngineKind, GraphName, Precision, Target, precision_of
 from kuaihl.engines.graphs import Graph, Step, window_graph
 from kuaihl.engines.onnx_export import Inputs, export_onnx, parity
-from kuaihl.engines.profiles import load_encoders, profile_named
+from kuaihl.engines.profiles import check_text_width, load_encoders, profile_named
 from kuaihl.engines.quantise import quantise
 from kuaihl.engines.sample import CALIBRATION_SECONDS, recorded_sample, score_sample, written_sample, written_words
 from kuaihl.engines.scorer import open_step
@@ -68,11 +68,12 @@ class ExportableGraph:
 
 
 def exportable_graphs(
-    bundle: Bundle, samples: Sequence[str], *, threads: int | None = None
+    bundle: Bundle, samples: Sequence[str], *, threads: int | None = None, text_weights: str | None = None
 ) -> dict[GraphName, ExportableGraph]:
     """All graphs of a bundle with what the `samples`, recordings, make of each; written scenes where there are none.
 
-    Raises SourceError for a sample, ModelError for weights, UsageError for a package that is not here.
+    `text_weights` are those of a bundle that was not trained on its profile's own. Raises SourceError for a sample,
+    ModelError for weights, UsageError for a package that is not here.
     """
     found: dict[GraphName, tuple[Graph, str, Recorded]] = {}
 
@@ -86,8 +87,10 @@ def exportable_graphs(
         device="cpu",
         threads=threads,
         asr="auto" if samples else "none",
+        text_weights=text_weights,
         open_engine=keep,
     )
+    check_text_width(bundle, encoders.text)
     step = open_step(bundle, keep)
     shown = [part for source in samples for part in recorded_sample(source, encoders.transcriber, CALIBRATION_SECONDS)]
     score_sample(shown or written_sample(), bundle, encoders, step)
@@ -117,6 +120,7 @@ def export_graphs(
     samples: Sequence[str] = (),
     capabilities: Sequence[str] = (),
     threads: int | None = None,
+    text_weights: str | None = None,
 ) -> Iterator[tuple[Path, CompiledFacts]]:
     """Write `wanted` graphs for a kind of engine into the bundle's compiled folder; yields each once it is there.
 
@@ -125,10 +129,10 @@ def export_graphs(
     Raises as `exportable_graphs`, and ModelError where a graph is not what torch computes.
     """
     if kind in ("tensorrt", "tensorrt-rtx"):
-        yield from export_to_tensorrt(bundle, kind, precision, wanted, samples, capabilities, threads)
+        yield from export_to_tensorrt(bundle, kind, precision, wanted, samples, capabilities, threads, text_weights)
         return
     folder = compiled_folder(bundle)
-    graphs = exportable_graphs(bundle, samples, threads=threads)
+    graphs = exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
     for name in wanted:
         own = precision_of(name, kind, precision)
         yield written(onnx_file(folder, name, own, target), *exported(graphs[name], own, target=target))
@@ -142,13 +146,14 @@ def export_to_tensorrt(
     samples: Sequence[str],
     capabilities: Sequence[str],
     threads: int | None,
+    text_weights: str | None,
 ) -> Iterator[tuple[Path, CompiledFacts]]:
     """ONNX first, then an engine of every graph for every card. What would fail at the end is told at once."""
     from kuaihl.engines.tensorrt_build import cards_to_build_for, compile_graph
 
     cards = cards_to_build_for(kind, capabilities)
     folder = compiled_folder(bundle)
-    graphs = exportable_graphs(bundle, samples, threads=threads)
+    graphs = exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
     for name in wanted:
         own = precision_of(name, kind, precision)
         # What TensorRT reads in int8 is slow on a CPU, so ONNX Runtime's own stays what it is.

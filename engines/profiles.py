@@ -211,6 +211,22 @@ def check_text_width(bundle: "Bundle", text: "TextEncoder") -> None:
         )
 
 
+def other_text(bundle: "Bundle", loaded_facts: Sequence[EncoderFacts]) -> str | None:
+    """A line for people if loaded text weights are not the very file that a bundle records; None if they are.
+
+    The same network in another form has another hash, so this is no error.
+    """
+    recorded, loaded = (
+        next((facts.sha256 for facts in some if facts.role == "text"), "") for some in (bundle.encoders, loaded_facts)
+    )
+    if not recorded or recorded == loaded:
+        return None
+    return (
+        f"text weights with SHA-256 {loaded[:12]}; {bundle.name} was trained on {recorded[:12]}: "
+        "scores mean something only if they are the same network"
+    )
+
+
 def profile_record(profile: Profile) -> tuple[EncoderFacts, ...]:
     """Vision, text and speech weights of a profile as they are on this machine, for `bundle.json`.
 

@@ -41,21 +41,22 @@ def without_saturation(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -
     floats = {tensor.name: tensor for tensor in model.graph.initializer}
     mended = onnx.ModelProto()
     mended.CopyFrom(quantised)
+    before = {tensor.name: tensor for tensor in quantised.graph.initializer}
     tensors = {tensor.name: tensor for tensor in mended.graph.initializer}
 
     def write(name: str, values: NDArray[np.generic]) -> None:
         tensors[name].CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
 
     for product in quantised_products(quantised):
-        scale = read(tensors[product.weight + SCALE])  # [N]
+        scale = read(before[product.weight + SCALE])  # [N]
         weight = np.moveaxis(read(floats[product.weight]), product.channel, 0)  # [N, …]
         rounded, stretched = rounded_without_saturation(weight, scale)
         write(product.weight + QUANTISED, np.moveaxis(rounded, 0, product.channel))
         write(product.weight + SCALE, stretched)
         if product.bias is not None:
             name, of_bias = product.bias
-            write(name, np.rint(read(tensors[name]) * (scale / stretched)).astype(np.int32))
-            write(of_bias, (read(tensors[of_bias]) * (stretched / scale)).astype(np.float32))
+            write(name, np.rint(read(before[name]) * (scale / stretched)).astype(np.int32))
+            write(of_bias, (read(before[of_bias]) * (stretched / scale)).astype(np.float32))
     return mended
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kuaihl_cli.options import debug_option
+from kuaihl_cli.options import debug_option, text_weights_option
 
 if TYPE_CHECKING:
     from kuaihl.engines.engine_bench import Parity, Timing
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     "--seconds", type=click.FloatRange(0.01), default=1.0, show_default=True, metavar="S",
     help="How long each engine is timed, for every network and batch size.",
 )  # fmt: skip
+@text_weights_option
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @debug_option
@@ -36,6 +37,7 @@ def bench(
     segment_seconds: float | None,
     device: str,
     seconds: float,
+    text_weights: str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -55,7 +57,7 @@ def bench(
     bundle = load_bundle(model)
     place, count = choose_device(device), set_threads(threads)
     segments = real_sample(sample, bundle, segment_seconds=segment_seconds, threads=count)
-    found, graphs = contenders(bundle, device=place, threads=count, say=say)
+    found, graphs = contenders(bundle, device=place, threads=count, say=say, text_weights=text_weights)
     compared = parities(found, bundle, segments)
     timed = list(timings(found, graphs, seconds=seconds, device=place))
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.options import debug_option
+from kuaihl_cli.options import debug_option, text_weights_option
 
 if TYPE_CHECKING:
     from kuaihl.engines.compiled import CompiledFacts
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     help="Real input to compare on and to calibrate int8 on, the more varied the better; may be repeated. "
     "Drawn scenes and written sentences if not given.",
 )  # fmt: skip
+@text_weights_option
 @click.option("--graphs", default="", metavar="step,vision,…", help="Only these of step, window, vision and text.")
 @click.option(
     "--compute-capability", "capabilities", multiple=True, metavar="8.9",
@@ -51,6 +52,7 @@ def export(
     precision: str,
     target: str,
     samples: tuple[str, ...],
+    text_weights: str | None,
     graphs: str,
     capabilities: tuple[str, ...],
     output: Path | None,
@@ -90,6 +92,7 @@ def export(
         samples=samples,
         capabilities=capabilities,
         threads=threads,
+        text_weights=text_weights,
     ):
         if not quiet:
             print(in_words(file, facts), file=sys.stderr, flush=True)

@@ -51,7 +51,14 @@ def load_tools(settings: ScoreSettings, say: Callable[[str], None]) -> Tools:
     Raises UsageError for an option that cannot be, ModelError for weights or compiled files that cannot be used.
     """
     from kuaihl.engines.engine_choice import choose_engine
-    from kuaihl.engines.profiles import check_text_width, choose_device, load_encoders, profile_named, set_threads
+    from kuaihl.engines.profiles import (
+        check_text_width,
+        choose_device,
+        load_encoders,
+        other_text,
+        profile_named,
+        set_threads,
+    )
     from kuaihl.engines.scorer import open_step
     from kuaihl.models.bundle import load_bundle
 
@@ -69,6 +76,8 @@ def load_tools(settings: ScoreSettings, say: Callable[[str], None]) -> Tools:
         open_engine=open_engine,
     )
     check_text_width(bundle, encoders.text)
+    if settings.text_weights and (line := other_text(bundle, encoders.facts)):
+        say(line)
     return Tools(bundle, encoders, open_step(bundle, open_engine))
 
 

@@ -27,6 +27,7 @@ from kuaihl_cli.options import debug_option
 
 if TYPE_CHECKING:
     from kuaihl.models.klive import KLive
+    from kuaihl.models.objective import Objective
     from kuaihl.models.training import Trained
     from kuaihl.models.video_set import VideoSet
 
@@ -147,25 +148,36 @@ def refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool
         raise UsageError(f"{output} is there already, and no checkpoint to go on from; --force overwrites it")
 
 
+def objective_of(options: dict[str, Any]) -> "Objective":
+    """What the options say of eq. 13."""
+    from kuaihl.models.objective import Objective
+
+    point, align, pair = options["loss_weights"]
+    return Objective(
+        point=point,
+        align=0.0 if options["align"] == "off" else align,
+        pair=0.0 if options["pair"] == "off" else pair,
+        pair_variant="pair1" if options["pair"] == "off" else options["pair"],
+        pair_mean=options["pair_mean"],
+        align_variant="align" if options["align"] == "off" else options["align"],
+    )
+
+
 def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
     """The options as a plan for this data set. Raises UsageError, ModelError for a network that cannot be."""
     from kuaihl.models.objective import Objective
     from kuaihl_cli.training_set import dims_of
 
+    if options["arch"] != "kuaihl" and objective_of(options) != Objective():
+        raise UsageError(
+            f"--loss-weights, --pair, --pair-mean and --align are for --arch kuaihl; {options['arch']} has its own loss"
+        )
     if data.facts.profile == "phd":  # of yes and no the paper asks for L_point and L_align alone
         options["pair"] = "off"
-    point, align, pair = options["loss_weights"]
     return TrainingPlan(
         architecture=options["arch"],
         dims=dims_of(data, options),
-        objective=Objective(
-            point=point,
-            align=0.0 if options["align"] == "off" else align,
-            pair=0.0 if options["pair"] == "off" else pair,
-            pair_variant="pair1" if options["pair"] == "off" else options["pair"],
-            pair_mean=options["pair_mean"],
-            align_variant="align" if options["align"] == "off" else options["align"],
-        ),
+        objective=objective_of(options),
         samples=options["samples"],
         text=text_without(options["without"]),
         epochs=options["epochs"] or epochs_for(data.facts.profile),

@@ -22,6 +22,8 @@ def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet"
             raise UsageError(f"--{name} is for {'PHD (a csv)' if of == '.csv' else 'TVSum and SumMe (an h5 file)'}")
     if kind and options["samples"] != "masked":
         raise UsageError("--samples is for data sets of live rooms: nobody counted the viewers of videos")
+    if kind and (left_out := {"audio", "comments"} & set(options["without"])):
+        raise UsageError(f"--without {min(left_out)} is for live rooms: a video has one text; give --without text")
     if kind == ".csv":
         from kuaihl.models.video_set import open_phd
         from kuaihl_cli.train import is_main_process

@@ -119,8 +119,9 @@ class PhdSet:
         """1 where the middle of a frame [F] lies in a highlight, else 0."""
         visual, _ = self.features(self.targets[target].video)
         middle = (np.arange(len(visual)) + 0.5) / self.frames_per_second
-        inside = [(middle >= span.start) & (middle < span.end) for span in self.targets[target].highlights]
-        labels: NDArray[np.float32] = np.any(inside, axis=0).astype(np.float32)
+        labels: NDArray[np.float32] = np.zeros(len(middle), np.float32)
+        for span in self.targets[target].highlights:
+            labels[(middle >= span.start) & (middle < span.end)] = 1.0
         return labels
 
     def history(self, target: int) -> NDArray[np.float32]:

@@ -27,7 +27,9 @@ def protocol_precision(scores: Floats, frames_per_second: float, highlights: Seq
     """
     frames = max(1, round(len(scores) / frames_per_second * FRAME_RATE))
     middle = (np.arange(frames) + 0.5) / FRAME_RATE
-    labels = np.any([(middle >= span.start) & (middle < span.end) for span in highlights], axis=0)
+    labels = np.zeros(frames, np.bool_)
+    for span in highlights:
+        labels |= (middle >= span.start) & (middle < span.end)
     return interpolated_precision(segment_means(scores, frames), labels)
 
 

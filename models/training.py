@@ -1,4 +1,4 @@
-"""Training (paper, section IV-B): a data set and a plan in, the network of the best validation tau out.
+"""Training (paper, supplement, section II): a data set and a plan in, the network of the best validation tau out.
 
 One plain loop. Hugging Face Accelerate puts the network on its device, casts under mixed precision and averages the
 gradients of several processes. Every step seeds its own random draws from (seed, step, process), so the number of steps

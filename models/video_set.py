@@ -1,4 +1,4 @@
-"""Whole videos to train on: PHD (paper, section IV) and TVSum or SumMe in, stretches of frames as training batches out.
+"""Whole videos to train on: PHD (supplement, section I-B), TVSum or SumMe in, stretches of frames as batches out.
 
 The mask is fully visible and a label is the frame's own, not the next one's. PHD's users bring their history in place
 of the streamer's id. A tenth of the users, or of the videos of summaries, is kept back to choose the best epoch by.

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -92,7 +93,8 @@ def provenance(setting: Setting, data: KLive) -> str:
     """Command, commit, machine and setting, for the foot of a result."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     counts = {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")}
-    command, revision = f"python benchmarks/paper/{Path(sys.argv[0]).name}", commit.stdout.strip() or "unknown"
+    options = shlex.join(["", *sys.argv[1:]]).removeprefix("''")
+    command, revision = f"python benchmarks/paper/{Path(sys.argv[0]).name}{options}", commit.stdout.strip() or "unknown"
     machine = f"{processor().name} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
     return (
         f"Made by `{command}` at commit {revision}, on {machine}. Rooms: {json.dumps(counts)}. "

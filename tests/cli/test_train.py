@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from small_dataset import break_room, small_dataset
 
 from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE, load_bundle
+from kuaihl.models.errors import UsageError
 from kuaihl.models.klive import open_klive
 from kuaihl.models.objective import Objective
 from kuaihl_cli.main import main
@@ -77,6 +78,13 @@ def test_it_writes_a_bundle_that_says_how_it_came_about(
 def test_options_choose_the_terms_of_equation_13(dataset: Path, words: str, expected: Objective) -> None:
     given = train.make_context("train", [str(dataset), "-o", "bundle", *words.split()]).params
     assert plan_of(open_klive(dataset), **given).objective == expected
+
+
+@pytest.mark.parametrize("words", ["--pair pair3", "--pair-mean all", "--align off", "--loss-weights 1 0 0"])
+def test_a_baseline_has_its_own_loss_and_takes_none_of_ours(dataset: Path, words: str) -> None:
+    given = train.make_context("train", [str(dataset), "-o", "bundle", "--arch", "pac-net", *words.split()]).params
+    with pytest.raises(UsageError, match="are for --arch kuaihl; pac-net has its own loss"):
+        plan_of(open_klive(dataset), **given)
 
 
 def test_it_tells_the_losses_on_standard_error_line_by_line(

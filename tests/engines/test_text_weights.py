@@ -1,6 +1,7 @@
 """A BERT of another width than the profile's: its config decides, and what was trained on another width is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,17 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from kuaihl.engines.dataset_build import VIEWS_LABEL, dataset_facts
-from kuaihl.engines.profiles import EDGE, PAPER, Profile, check_text_width, load_bert, load_efficientnet, text_width
+from kuaihl.engines.profiles import (
+    EDGE,
+    PAPER,
+    Profile,
+    check_text_width,
+    facts_of,
+    load_bert,
+    load_efficientnet,
+    other_text,
+    text_width,
+)
 from kuaihl.engines.text_encoder import TextEncoder
 from kuaihl.engines.torch_engine import open_torch
 from kuaihl.engines.weights import TEXT_PAPER, VISION_EDGE, Resolved, resolve
@@ -121,6 +132,19 @@ def test_a_head_that_reads_another_width_is_refused_in_one_line(tmp_path: Path, 
     assert "reads text 768 wide" in str(told.value)
     assert "makes it 48 wide" in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_other_weights_of_the_same_width_are_told(tmp_path: Path, weights: Resolved) -> None:
+    dims = NetworkDims(visual_width=6, text_width=WIDTH, patches=2, width=16, heads=2, layers=1)
+    facts = {"profile": "paper", "label": LabelFacts(), "licence_weights": "", "licence_data": ""}
+    own = facts_of(weights)
+    bundle = save_bundle(tmp_path / "own", KuaiHL(dims), encoders=(own,), **facts)  # type: ignore[arg-type]
+    assert other_text(bundle, (own,)) is None
+    told = other_text(bundle, (replace(own, sha256="f" * 64),))
+    assert told == (
+        f"text weights with SHA-256 ffffffffffff; own was trained on {own.sha256[:12]}: "
+        "scores mean something only if they are the same network"
+    )
 
 
 def test_the_edge_profile_is_as_wide_as_it_was() -> None:

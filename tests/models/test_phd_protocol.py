@@ -47,3 +47,4 @@ def test_the_protocol_joins_all_spans_that_a_user_chose() -> None:
 
 def test_the_protocol_has_no_figure_for_a_highlight_behind_the_video() -> None:
     assert math.isnan(protocol_precision(np.ones(20), 2.0, [Span("a", 60.0, 65.0)]))
+    assert math.isnan(protocol_precision(np.ones(20), 2.0, []))

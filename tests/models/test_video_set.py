@@ -187,6 +187,14 @@ def test_the_defaults_are_the_papers_for_that_kind_of_data(phd: tuple[Path, Path
     assert plan.objective.pair > 0
 
 
+@pytest.mark.parametrize("text", ["audio", "comments"])
+def test_a_video_has_one_text_to_leave_out(phd: tuple[Path, Path], run: Run, tmp_path: Path, text: str) -> None:
+    words = ("train", phd[0], "--features", phd[1], "--fps", FPS, "-o", tmp_path / "b", "--without", text)
+    code, _, err = run(*words)
+    assert code == 2
+    assert f"--without {text} is for live rooms" in err
+
+
 def test_an_option_that_is_given_wins_over_the_default(phd: tuple[Path, Path]) -> None:
     plan = plan_of_command(open_phd(*phd, FPS), "--batch", "48", "--epochs", "12")
     assert (plan.batch, plan.epochs) == (48, 12)
