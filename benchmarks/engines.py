@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from kuaihl.engines.engine import GraphName, Precision, Target
-from kuaihl.engines.engine_bench import Contender, contenders, engine_label, parities
+from kuaihl.engines.engine import GraphName, Precision, Target, engine_label
+from kuaihl.engines.engine_bench import Contender, contenders, parities
 from kuaihl.engines.export import export_graphs
 from kuaihl.engines.graphs import Graph
 from kuaihl.engines.onnx_export import random_inputs

@@ -67,6 +67,11 @@ def target_named(name: str) -> Target:
     return next(target for target in TARGETS if target == name)
 
 
+def engine_label(kind: EngineKind, precision: Precision, target: Target = "portable") -> str:
+    """An engine's name for people."""
+    return f"{kind} {precision}" + ("" if target == "portable" else " for VNNI")
+
+
 def precision_of(graph: GraphName, kind: EngineKind, precision: Precision) -> Precision:
     """What a graph computes in where the engine as a whole is asked for `precision`.
 

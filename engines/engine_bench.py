@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from kuaihl.engines.compiled import NotBuiltError
-from kuaihl.engines.engine import PRECISIONS, SCORING_GRAPHS, TARGETS, Engine, EngineKind, GraphName, Precision, Target
+from kuaihl.engines.engine import (
+    PRECISIONS,
+    SCORING_GRAPHS,
+    TARGETS,
+    Engine,
+    EngineKind,
+    GraphName,
+    Precision,
+    Target,
+    engine_label,
+)
 from kuaihl.engines.engine_choice import opener
 from kuaihl.engines.graphs import Graph
 from kuaihl.engines.lanes import even_size, run_each
@@ -81,11 +91,6 @@ class Parity:
     segments: int
     max_abs_difference: float
     tau: float  # Kendall's tau-b between the two sequences
-
-
-def engine_label(kind: EngineKind, precision: Precision, target: Target) -> str:
-    """An engine's name for people."""
-    return f"{kind} {precision}" + ("" if target == "portable" else " for VNNI")
 
 
 def contenders(

@@ -17,6 +17,7 @@ from kuaihl.engines.engine import (
     OpenEngine,
     Precision,
     Target,
+    engine_label,
     kind_named,
 )
 from kuaihl.models.errors import ModelError, UsageError
@@ -55,9 +56,11 @@ def candidates(
     wanted = [each for each in PRECISIONS if precision in (AUTO, each)]
     if precision == AUTO:  # the same scores on a CPU; on a GPU, half precision where it was compiled
         wanted = ["fp16", "fp32"] if kind in ("tensorrt", "tensorrt-rtx") else ["fp32"]
-    found = [(f"{kind} {each}", opener(kind, each, bundle, device, threads)) for each in wanted]
+    found = [(engine_label(kind, each), opener(kind, each, bundle, device, threads)) for each in wanted]
     if kind == "onnx" and "int8" in wanted:  # quicker where it runs, so it comes first
-        found.insert(0, ("onnx int8 for VNNI", opener(kind, "int8", bundle, device, threads, target="vnni")))
+        found.insert(
+            0, (engine_label(kind, "int8", "vnni"), opener(kind, "int8", bundle, device, threads, target="vnni"))
+        )
     return found
 
 

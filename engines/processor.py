@@ -1,6 +1,6 @@
 """What this machine's processor can do in int8: its name and the instructions that kernels are chosen by.
 
-ONNX Runtime and torch choose their kernels so; nothing of ours runs other code on one processor than on another.
+ONNX Runtime and torch choose their kernels so. Of ours, the choice of an int8 file alone depends on it (`open_onnx`).
 """
 
 import platform

@@ -80,7 +80,7 @@ HEADINGS = ("network", "batch", "engine", "p50 ms", "p99 ms", "a second", "max |
 
 def rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, ...]]:
     """A row a timing; parity is of an engine as a whole, and stands in each of its rows."""
-    from kuaihl.engines.engine_bench import engine_label
+    from kuaihl.engines.engine import engine_label
 
     rows: list[tuple[str, ...]] = []
     parity = {(each.kind, each.asked, each.target): each for each in compared}

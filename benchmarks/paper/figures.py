@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from experiment import FULL, OFF, Variant, run_of, runs_of, trained_network
+from experiment import FULL, OFF, Variant, runs_of, trained_network
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -212,7 +212,6 @@ def main() -> None:
     work, results, setting = arguments(__doc__)
     figure3(results)
     figure4(results, work, setting)
-    run_of(WITHOUT_ALIGN, 0, work, setting)
     figure5(results, work, setting)
     figure_s1(results, work, setting)
 

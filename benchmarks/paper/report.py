@@ -74,7 +74,8 @@ def room_taus(runs: Sequence[Run]) -> str:
 
 def ceiling_rows(data: KLive) -> list[tuple[str, list[str], str]]:
     """What nothing can pass: the true rate against the counts drawn from it; taus by Δ, and a room."""
-    found = data.facts.ceiling or {}
+    found = data.facts.ceiling
+    assert found is not None, "simulated rooms have a ceiling"
     return [
         (name, [figure(found[name]["tau above"][str(threshold)], 3) for threshold in THRESHOLDS],
          figure(found[name]["tau a room"], 3))
