@@ -35,6 +35,7 @@ class Segment:
     frames: tuple[Frame, ...]  # FRAMES_PER_SEGMENT, or none where the stream has no video
     audio: Audio  # empty where the stream has no audio
     comments: tuple[Comment, ...] = ()
+    has_chat: bool = False  # comments are read, so that none means that nobody wrote
     events: tuple[Event, ...] = ()  # faults that fell in this segment
     keyframe_times: tuple[float, ...] = ()  # where a clip may be cut without re-encoding
     gap: bool = False  # media time is missing inside or right before this segment
@@ -79,7 +80,10 @@ class EncodedSegment:
 
 @dataclass(frozen=True)
 class ScoredSegment:
-    """One line of scores.jsonl. `score` is the predicted LVTR of the NEXT segment, [predicts_start, predicts_end]."""
+    """One line of scores.jsonl. `score` is the predicted LVTR of the NEXT segment, [predicts_start, predicts_end].
+
+    `interest` is the estimated LVTR of this segment itself, None from a network without that output.
+    """
 
     segment: int
     start: float
@@ -91,6 +95,7 @@ class ScoredSegment:
     comments: int
     gap: bool  # the look-back window spans a gap
     wall_time: float
+    interest: float | None = None
     sentences: tuple[Sentence, ...] = field(default=(), repr=False)
     keyframe_times: tuple[float, ...] = field(default=(), repr=False)
     events: tuple[Event, ...] = ()

@@ -1,0 +1,117 @@
+"""Signals: what is known of a segment at no cost beside words and pictures (DESIGN section 5; not in the paper).
+
+A segment's values are measured (`kuaihl.engines.signals`); here each also becomes a standard score over the room's own
+past, and the columns of the array `signals` [S, SIGNALS_WIDTH] that data sets hold and networks read. The room's past
+is its running moments: of one size however long the stream.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIGNALS_VERSION = 1  # raised when a signal is measured otherwise: what was trained on another version cannot read it
+SignalGroup = Literal["comments", "sound", "speech", "pictures"]
+GROUPS: tuple[SignalGroup, ...] = ("comments", "sound", "speech", "pictures")
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One number a segment; a whole group of them is known or not."""
+
+    name: str
+    group: SignalGroup
+    spread: float  # its usual deviation within a room: what is believed until the room has shown its own
+    meaning: str
+
+
+SIGNALS = (
+    Signal("comments", "comments", 0.5, "ln(1 + comments per 30 s)"),
+    Signal("chatters", "comments", 0.5, "ln(1 + distinct authors per 30 s)"),
+    Signal("gifts", "comments", 0.3, "ln(1 + gifts per 30 s)"),
+    Signal("gift_value", "comments", 0.5, "ln(1 + value of the gifts per 30 s, in the platform's own unit)"),
+    Signal("laughter", "comments", 0.1, "share of comments that laugh"),
+    Signal("capitals", "comments", 0.1, "share of comments in capital letters"),
+    Signal("exclamations", "comments", 0.1, "share of comments with an exclamation mark"),
+    Signal("repeats", "comments", 0.15, "share of comments that say what another of the segment has said"),
+    Signal("emotes", "comments", 0.15, "share of comments with an emote or emoji"),
+    Signal("comment_length", "comments", 0.4, "ln(1 + mean characters of a comment)"),
+    Signal("loudness", "sound", 0.5, "log10 of the mean square, full scale 1: a tenth of dBFS"),
+    Signal("peak", "sound", 0.5, "log10 of the mean square of the loudest twentieth of 0.1 s frames"),
+    Signal("dynamics", "sound", 0.2, "deviation of log10 of the mean square of 0.1 s frames"),
+    Signal("low_band", "sound", 0.5, "log10 of the mean square below 300 Hz"),
+    Signal("middle_band", "sound", 0.5, "log10 of the mean square from 300 to 2,000 Hz"),
+    Signal("high_band", "sound", 0.5, "log10 of the mean square above 2,000 Hz"),
+    Signal("cheering", "sound", 0.15, "share of 0.1 s frames that are loud for the segment and sound like noise"),
+    Signal("speech", "speech", 0.2, "share of the segment in which words are spoken"),
+    Signal("words", "speech", 0.5, "ln(1 + words per 30 s)"),
+    Signal("spoken_exclamations", "speech", 0.5, "ln(1 + exclamation marks per 30 s of transcript)"),
+    Signal("spoken_laughter", "speech", 0.3, "ln(1 + laughs per 30 s of transcript)"),
+    Signal("spoken_repeats", "speech", 0.05, "share of spoken words that repeat the word before"),
+    Signal("change", "pictures", 0.1, "mean difference between frames that follow each other, in [0, 1]"),
+    Signal("shots", "pictures", 0.3, "share of pairs of frames that follow each other with a shot change between"),
+    Signal("static", "pictures", 0.3, "1 if the picture does not change at all, else 0"),
+)
+SIGNAL_NAMES = tuple(signal.name for signal in SIGNALS)
+COLUMNS = (
+    *(f"has_{group}" for group in GROUPS),
+    *SIGNAL_NAMES,
+    *(f"{name}_standardised" for name in SIGNAL_NAMES),
+)
+SIGNALS_WIDTH = len(COLUMNS)
+PRIOR = 4.0  # segments that a signal's usual spread counts for beside those that the room has shown
+FARTHEST = 5.0  # deviations; a standard score beyond it says no more
+SPREADS = np.array([signal.spread for signal in SIGNALS])
+_GROUP_OF = np.array([GROUPS.index(signal.group) for signal in SIGNALS])
+
+
+def unknown_values() -> Floats:
+    """Values [SIGNALS] of which none is known."""
+    return np.full(len(SIGNALS), np.nan, np.float32)
+
+
+@dataclass
+class RunningMoments:
+    """Count, mean and sum of squared deviations of every signal of a room so far (Welford), [SIGNALS] each."""
+
+    count: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
+    mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
+    squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
+
+    def push(self, values: Floats) -> Floats:
+        """Columns [SIGNALS_WIDTH] of a segment with these values [SIGNALS], NaN where unknown; the room's past grows.
+
+        A standard score is over the segments before this one: 0 in the first, and where the value is unknown.
+        """
+        known = np.isfinite(values)
+        value = np.where(known, values, 0.0).astype(np.float64)
+        deviation = np.sqrt((PRIOR * SPREADS**2 + self.squares) / (PRIOR + self.count))
+        scores = np.where(known & (self.count > 0), (value - self.mean) / deviation, 0.0)
+        self.count += known
+        step = np.where(known, value - self.mean, 0.0)
+        self.mean += step / np.maximum(self.count, 1.0)
+        self.squares += step * np.where(known, value - self.mean, 0.0)
+        has = np.bincount(_GROUP_OF[known], minlength=len(GROUPS)) > 0
+        return np.concatenate([has, value, np.clip(scores, -FARTHEST, FARTHEST)]).astype(np.float32)
+
+    def to_array(self) -> NDArray[np.float64]:
+        """All of it as [3, SIGNALS], to be stored with a room's state."""
+        return np.stack([self.count, self.mean, self.squares])
+
+    @classmethod
+    def from_array(cls, stored: NDArray[np.float64]) -> "RunningMoments":
+        """The inverse of `to_array`. Raises ValueError for another shape."""
+        if stored.shape != (3, len(SIGNALS)):
+            raise ValueError(f"running moments are {list(stored.shape)} and should be {[3, len(SIGNALS)]}")
+        return cls(*(row.astype(np.float64) for row in stored))
+
+
+def with_standard_scores(values: Iterable[Floats]) -> Floats:
+    """The columns [S, SIGNALS_WIDTH] of a room whose segments have these values, from its first on."""
+    moments = RunningMoments()
+    rows = [moments.push(each) for each in values]
+    return np.stack(rows) if rows else np.empty((0, SIGNALS_WIDTH), np.float32)
