@@ -104,10 +104,13 @@ def exportable_graphs(
 def windows(step: ExportableGraph, length: int) -> list[Inputs]:
     """The look-back window at the end of a stream, out of its steps' inputs; what is missing in front is padding."""
     place = step.graph.input_names.index
-    visual, text = (torch.cat([run[place(name)] for run in step.real[-length:]]) for name in ("visual", "text"))
-    missing = length - len(visual)
-    padded = [torch.cat([part.new_zeros(missing, *part.shape[1:]), part]).unsqueeze(0) for part in (visual, text)]
-    return [(*padded, step.real[-1][place("streamer")], (torch.arange(length) >= missing).unsqueeze(0))]
+    read = [name for name in ("visual", "text", "signals") if name in step.graph.input_names]
+    parts = [torch.cat([run[place(name)] for run in step.real[-length:]]) for name in read]
+    missing = length - len(parts[0])
+    padded = [torch.cat([part.new_zeros(missing, *part.shape[1:]), part]).unsqueeze(0) for part in parts]
+    # The linear model keeps no streamer, for it reads none.
+    who = step.real[-1][place("streamer")] if "streamer" in step.graph.input_names else torch.zeros(1, dtype=torch.long)
+    return [(*padded, who, (torch.arange(length) >= missing).unsqueeze(0))]
 
 
 def export_graphs(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kuaihl.models.bert import Bert
+    from kuaihl.models.linear import LaggedLinear
     from kuaihl.models.network import KuaiHL
     from kuaihl.models.network_dims import NetworkDims
 
@@ -70,12 +71,12 @@ TEXTS, TOKENS = Range(1, 8, 64), Range(4, 128, 200)
 
 
 class Step(nn.Module):
-    """`KuaiHL.newest`: what a stream keeps is given and what it is to keep is returned.
+    """`newest` of a network: what a stream keeps is given and what it is to keep is returned.
 
     Signals are a port of a network that reads them, and interest one of a network that has that output.
     """
 
-    def __init__(self, network: "KuaiHL") -> None:
+    def __init__(self, network: "KuaiHL | LaggedLinear") -> None:
         super().__init__()
         self.network = network
 
@@ -89,7 +90,7 @@ class Step(nn.Module):
 class Window(nn.Module):
     """Scores of a whole window at once."""
 
-    def __init__(self, network: "KuaiHL") -> None:
+    def __init__(self, network: "KuaiHL | LaggedLinear") -> None:
         super().__init__()
         self.network = network
 
@@ -139,9 +140,12 @@ class Text(nn.Module):
         return F.normalize((tokens * there).sum(dim=1) / there.sum(dim=1), dim=-1)
 
 
-def step_graph(network: "KuaiHL") -> Graph:
+def step_graph(network: "KuaiHL | LaggedLinear") -> Graph:
     """The head as a streaming step; many rooms in one call, of any age each."""
+    from kuaihl.models.linear import LaggedLinear
+
     dims = network.dims
+    kept, keeps = linear_memory(network) if isinstance(network, LaggedLinear) else attention_memory(dims)
     return Graph(
         "step",
         Step(network).eval(),
@@ -149,19 +153,32 @@ def step_graph(network: "KuaiHL") -> Graph:
             Port("visual", torch.float32, ("rooms", dims.patches, dims.visual_width)),
             Port("text", torch.float32, ("rooms", dims.text_width)),
             *signals_port(dims, ("rooms",)),
-            Port("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
-            Port("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
-            Port("weights", torch.float32, ("rooms", dims.heads, dims.window)),
-            Port("latents", torch.float32, ("rooms", dims.window, dims.width)),
-            Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
-            Port("position", torch.int64, ("rooms",), most=1_000),
+            *kept,
         ),
-        (*output_names(dims, "score"), "newest_tokens", "newest_mean", "newest_weight", "newest_latent"),
+        (*output_names(dims, "score"), *keeps),
         {"rooms": ROOMS},
     )
 
 
-def window_graph(network: "KuaiHL") -> Graph:
+def attention_memory(dims: "NetworkDims") -> tuple[tuple[Port, ...], tuple[str, ...]]:
+    """What `StreamState.inputs` gives, and what `StreamState.push` takes."""
+    return (
+        Port("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
+        Port("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
+        Port("weights", torch.float32, ("rooms", dims.heads, dims.window)),
+        Port("latents", torch.float32, ("rooms", dims.window, dims.width)),
+        Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
+        Port("position", torch.int64, ("rooms",), most=1_000),
+    ), ("newest_tokens", "newest_mean", "newest_weight", "newest_latent")
+
+
+def linear_memory(network: "LaggedLinear") -> tuple[tuple[Port, ...], tuple[str, ...]]:
+    """The same of `LinearState`."""
+    shape = ("rooms", network.dims.window, network.answers)
+    return (Port("pending", torch.float32, shape),), ("newest_pending",)
+
+
+def window_graph(network: "KuaiHL | LaggedLinear") -> Graph:
     """The head over a window of n segments; `valid` hides those that are padding."""
     dims = network.dims
     return Graph(

@@ -18,14 +18,15 @@ from kuaihl.engines.torch_engine import open_torch
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError
 from kuaihl.models.signals import RunningMoments
-from kuaihl.models.stream_state import StreamState, read_tensors, start_streams
+from kuaihl.models.stream_memory import StreamMemory, memory_from, start_memory
+from kuaihl.models.stream_state import read_tensors
 
 
 @dataclass(frozen=True)
 class ScorerState:
     """A room's whole state: small, explicit, and of one size however long the stream."""
 
-    network: StreamState
+    network: StreamMemory
     moments: RunningMoments  # of its signals
     gaps: tuple[bool, ...]  # of the last n segments
     head_sha256: str  # of the bundle that made it; another one's memory would mean nothing
@@ -50,7 +51,7 @@ class ScorerState:
             moments = RunningMoments.from_array(parts["signals_moments"].numpy())
         except ValueError as error:
             raise ModelError(f"room state: {error}; start the stream anew without it") from None
-        return cls(StreamState.from_tensors(parts), moments, tuple(bool(gap) for gap in parts["gaps"]), head)
+        return cls(memory_from(parts), moments, tuple(bool(gap) for gap in parts["gaps"]), head)
 
 
 def open_step(bundle: Bundle, open_engine: OpenEngine | None = None) -> Engine:
@@ -84,7 +85,7 @@ class StreamingScorer:
         self.step = step or open_step(bundle)
         if state is None:
             who = torch.tensor([bundle.streamer_index(streamer)], device=self.device)
-            self._memory = start_streams(bundle.dims, who)
+            self._memory = start_memory(bundle.architecture, bundle.dims, who)
         elif state.head_sha256 == bundle.head_sha256:
             self._memory = state.network.to(self.device)
         else:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kuaihl.models.video_set import VideoSet
 
 EXIT_INTERRUPTED = 130
-ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "showme", "id-counts")
+ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "showme", "linear", "id-counts")
 
 
 @click.command()
@@ -44,7 +44,7 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 )  # fmt: skip
 @click.option(
     "--arch", type=click.Choice(ARCHITECTURES), default="kuaihl", show_default=True,
-    help="The paper's model, a baseline of its Table I, or its supplement's ID-based one.",
+    help="The paper's model, a baseline of its Table I, its supplement's ID-based one, or ridge regression.",
 )  # fmt: skip
 @click.option(
     "--loss-weights", type=click.FloatRange(0.0), nargs=3, default=(0.65, 0.15, 0.20), show_default=True,
@@ -92,10 +92,16 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 @click.option(
     "--lr", type=click.FloatRange(0.0, min_open=True), default=LEARNING_RATE, show_default=True, help="Adam's."
 )
-@click.option("--width", type=click.IntRange(8), help="Width of the network; by default what suits the features.")
+@click.option(
+    "--width", type=click.IntRange(8),
+    help="Width of the network, by default what suits the features; components of the linear model, 64.",
+)  # fmt: skip
 @click.option("--layers", type=click.IntRange(1), help="Perceiver layers.")
 @click.option("--heads", type=click.IntRange(1), help="Attention heads.")
-@click.option("--window", type=click.IntRange(2), help="n, segments that an attention sees: 20, or 192 frames.")
+@click.option(
+    "--window", type=click.IntRange(2),
+    help="n, segments that an attention sees: 20, or 192 frames; that the linear model sees: 4.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--precision", type=click.Choice(PRECISIONS), default="no", show_default=True,
@@ -173,6 +179,8 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
     from kuaihl.models.objective import Objective
     from kuaihl_cli.training_set import dims_of
 
+    if options["arch"] == "linear":
+        refuse_schedule(options)
     if options["arch"] != "kuaihl" and objective_of(options) != Objective():
         raise UsageError(
             f"--loss-weights, --pair, --pair-mean and --align are for --arch kuaihl; {options['arch']} has its own loss"
@@ -191,6 +199,15 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
         seed=options["seed"],
         precision=options["precision"],
     )
+
+
+def refuse_schedule(options: dict[str, Any]) -> None:
+    """The linear model is solved for at once: raise UsageError for what only a training in steps has."""
+    for name in ("layers", "heads", "epochs", "batch"):
+        if options[name] is not None:
+            raise UsageError(f"--{name}: --arch linear is solved in closed form and has none; leave it out")
+    if options["samples"] != "masked":
+        raise UsageError("--samples: --arch linear learns from every label; leave it out")
 
 
 def run(data: "KLive | VideoSet", plan: TrainingPlan, output: Path, folder: Path, options: dict[str, Any]) -> int:

@@ -60,6 +60,10 @@ def dims_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkDims":
         raise UsageError(f"--with {options['beyond'][0]}: --arch {options['arch']} reads none; leave it out")
     else:
         without, beyond = (*options["without"], "signals"), ()
+    if options["arch"] == "linear":
+        from kuaihl.models.linear import linear_dims
+
+        return linear_dims(dims_for(data.facts, 0, without, beyond), options["width"], options["window"])
     if isinstance(data, KLive):
         rooms = len(data.rooms_of("train")) if reads_counts else 0
         return dims_for(data.facts, len(streamer_index(data.rooms)), without, beyond, **shape, rooms=rooms)

@@ -4,8 +4,8 @@
     training_losses(objective, batch) -> LossTerms
 
 One that reads counts takes them as well: forward(…, valid, sparse [B, S, 10]), and one that reads signals those:
-forward(…, valid, signals [B, S, k]). "kuaihl" is the paper's own; the others are the systems of its Table I, and the
-ID-based method of its supplement (docs/baselines.md).
+forward(…, valid, signals [B, S, k]). "kuaihl" is the paper's own and "linear" nobody's; the others are the systems
+of its Table I, and the ID-based method of its supplement (docs/baselines.md).
 """
 
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ class Architecture:
     streams: bool = False  # has `start` and `step`, so `kuaihl score` can run it
     reads_signals: bool = False  # `forward` takes signals too, if its dims say so
     reads_counts: bool = False  # `forward` takes sparse rows of IDs and counts too, and no stream carries those
+    closed_form: bool = False  # fitted at once by `linear_training`: no `training_losses`
 
 
 ARCHITECTURES = {
@@ -78,6 +79,16 @@ ARCHITECTURES = {
         "kuaihl.models.baselines.showme",
         "ShowMe",
         causal=True,
+    ),
+    "linear": Architecture(
+        "Linear",
+        "none: ridge regression on the last segments",
+        "kuaihl.models.linear",
+        "LaggedLinear",
+        causal=True,
+        streams=True,
+        reads_signals=True,
+        closed_form=True,
     ),
     "id-counts": Architecture(
         "ID-based, counts",

@@ -24,6 +24,7 @@ from kuaihl.models.signals import SIGNALS_VERSION, SignalsFacts, parse_signals
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
 
+    from kuaihl.models.linear import LaggedLinear
     from kuaihl.models.network import KuaiHL
 
 BUNDLE_FORMAT = 1
@@ -84,18 +85,18 @@ class Bundle:
         if ARCHITECTURES[self.architecture].reads_counts:
             raise ModelError(
                 f"{self.path}: {self.architecture} is a baseline for `kuaihl eval` and cannot follow a stream, "
-                "which carries no counts per segment; give --model a bundle of architecture kuaihl"
+                "which carries no counts per segment; give --model a bundle of architecture kuaihl or linear"
             )
         if not ARCHITECTURES[self.architecture].streams:
             raise ModelError(
                 f"{self.path}: {self.architecture} is a baseline for `kuaihl eval` and cannot follow a stream; "
-                "give --model a bundle of architecture kuaihl"
+                "give --model a bundle of architecture kuaihl or linear"
             )
 
-    def streaming_network(self, device: "str | device" = "cpu") -> "KuaiHL":
+    def streaming_network(self, device: "str | device" = "cpu") -> "KuaiHL | LaggedLinear":
         """The network of a bundle that can follow a stream. Raises as `check_streams` and `network`."""
         self.check_streams()
-        return cast("KuaiHL", self.network(device))
+        return cast("KuaiHL | LaggedLinear", self.network(device))
 
     def network(self, device: "str | device" = "cpu") -> "nn.Module":
         """The trained network, ready to score. Raises ModelError naming the file where the weights cannot be used."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kuaihl.models.klive import KLive, RoomRecord, TextSource
+from kuaihl.models.linear import LaggedLinear
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
 from kuaihl.models.segment_counts import UNKNOWN_ROOM, sparse_rows
@@ -70,7 +71,7 @@ def score_rooms(
                 signals = None
                 if dims.signals and room.signals is not None:
                     signals = torch.from_numpy(np.array(room.signals[seen])).to(device)[None]  # [1, W, k]
-                if isinstance(network, KuaiHL):
+                if isinstance(network, KuaiHL | LaggedLinear):
                     logits, present = network.outputs(visual, words, streamer, None, signals)
                 else:
                     logits, present = network(visual, words, streamer, None, *sparse), None

@@ -139,6 +139,23 @@ def test_bad_data_is_one_line_naming_room_and_row_and_ends_with_3(
     assert harm == "missing" or "row 7" in line
 
 
+def test_the_linear_model_is_fitted_in_one_go(dataset: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, str(dataset), "-o", str(tmp_path / "bundle"), "--arch", "linear"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    bundle = load_bundle(tmp_path / "bundle")
+    bundle.check_streams()
+    assert (bundle.architecture, bundle.dims.width, bundle.dims.window) == ("linear", 64, 4)
+    assert bundle.metrics["validation"]["tau"] > 0.4
+
+
+@pytest.mark.parametrize(("words", "named"), [("--epochs 3", "--epochs"), ("--heads 2", "--heads")])
+def test_the_linear_model_takes_no_schedule(dataset: Path, words: str, named: str) -> None:
+    given = train.make_context("train", [str(dataset), "-o", "b", "--arch", "linear", *words.split()]).params
+    with pytest.raises(UsageError, match=f"{named}: --arch linear is solved in closed form"):
+        plan_of(open_klive(dataset), **given)
+
+
 def test_what_holds_no_counts_cannot_feed_id_counts(dataset: Path, tmp_path: Path) -> None:
     result = run(dataset, "-o", tmp_path / "bundle", "--arch", "id-counts")
     assert result.returncode == 3

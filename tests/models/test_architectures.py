@@ -18,7 +18,8 @@ from kuaihl.models.objective import Objective
 DIMS = NetworkDims(
     visual_width=6, text_width=5, patches=3, width=16, heads=2, layers=2, window=14, streamers=4, dropout=0.0
 )
-ALL = sorted(name for name, one in ARCHITECTURES.items() if not one.reads_counts)  # the others: test_id_counts
+# The others: test_id_counts, test_linear.
+ALL = sorted(name for name, one in ARCHITECTURES.items() if not (one.reads_counts or one.closed_form))
 CAUSAL = [name for name in ALL if ARCHITECTURES[name].causal]
 PERSONAL = [name for name in ALL if name != "antpivot"]
 
