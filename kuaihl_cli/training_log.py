@@ -65,9 +65,12 @@ class JsonLog:
 
 def before(line: dict[str, float], first: dict[str, float]) -> bool:
     """Whether a report of an earlier run precedes the first one of this."""
-    if "step" in line and "step" in first:
-        return line["step"] < first["step"]
-    return line["epoch"] < first["epoch"]
+    return steps_of(line) < steps_of(first)
+
+
+def steps_of(report: dict[str, float]) -> float:
+    """Steps done by a report of either kind."""
+    return report["step"] if "step" in report else report["steps_done"]
 
 
 class Scalars:
@@ -83,7 +86,7 @@ class Scalars:
 
     def __call__(self, report: Report) -> None:
         facts = asdict(report)
-        at = facts["step"] if isinstance(report, StepReport) else report.epoch
+        at = report.step if isinstance(report, StepReport) else report.steps_done
         if self.writer is None:
             self.writer = self.make(str(self.folder), purge_step=facts.get("step"))
             self.open_things.callback(self.writer.close)
@@ -178,7 +181,7 @@ def terms(report: StepReport) -> str:
 
 
 def epoch_line(report: EpochReport) -> str:
-    """An epoch as a person reads it."""
+    """A validation as a person reads it."""
     best = "  best so far, kept" if report.best else ""
     taus = f"validation tau {report.tau:.3f}  a room {report.tau_a_room:.3f}"
-    return f"epoch {report.epoch}  loss {report.loss:.4f}  {taus}{best}"
+    return f"step {report.steps_done}  epoch {report.epoch}  loss {report.loss:.4f}  {taus}{best}"

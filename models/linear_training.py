@@ -51,7 +51,7 @@ def train_linear(
     except ValueError as error:
         raise DataError(f"{data.path}: {error}") from error
     found = validate(network, data, {}, plan.text)
-    report = EpochReport(1, fits["score"].left_out_error, found.tau, found.tau_a_room, best=True)
+    report = EpochReport(1, 1, fits["score"].left_out_error, found.tau, found.tau_a_room, best=True)
     trained = Trained(network, plan, {}, (report,), found.score_quantiles)
     keep(trained)
     tell(report)

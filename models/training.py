@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """The network of the best epoch so far, on the CPU and ready to score, and how it came about."""
+    """The network of the best validation so far, on the CPU and ready to score, and how it came about."""
 
     network: nn.Module
     plan: TrainingPlan
@@ -93,6 +93,7 @@ def train(
     streamers, windows = material(data, plan)
     epoch_steps = steps_an_epoch(len(windows), plan.batch)
     steps = plan.epochs * epoch_steps
+    validate_every = plan.validate_every or epoch_steps
 
     torch.manual_seed(plan.seed)
     network = build_network(plan.architecture, plan.dims)
@@ -104,7 +105,8 @@ def train(
         state = load_state(file, network, adam, plan, len(windows), accelerator.scaler, accelerator.device)
 
     saved_at = monotonic()
-    for batch in batches(windows, streamers, plan, range(state.step, steps), process, processes):
+    left = range(0) if state.out_of_patience(plan.patience) else range(state.step, steps)
+    for batch in batches(windows, streamers, plan, left, process, processes):
         model.train()
         seed_step(plan.seed, state.step, process)
         terms = model(on_device(batch, accelerator.device))
@@ -116,22 +118,26 @@ def train(
         state.step += 1
 
         ended = state.step % epoch_steps == 0
-        reported = ended or state.step % plan.report_every == 0
+        validated = state.step % validate_every == 0 or state.step == steps
+        reported = ended or validated or state.step % plan.report_every == 0
         if reported:
             report = report_step(accelerator, state, steps, epoch_steps)
             if main:
                 tell(report)
-        if ended:
-            if end_epoch(state, network, data, streamers, plan, epoch_steps) and main:
+        if validated:
+            if judge(state, network, data, streamers, plan, epoch_steps) and main:
                 keep(trained(state, network, plan, streamers))
             if main:
                 tell(state.history[-1])
         # Several processes stop and save where they have just agreed on their sums.
         stop = should_stop() if processes == 1 else reported and any_process(accelerator, should_stop())
         due = reported and monotonic() - saved_at > checkpoint_seconds
-        if file and main and (ended or stop or due):
+        finished = state.out_of_patience(plan.patience)
+        if file and main and (ended or finished or stop or due):
             save_state(file, state, network, adam, plan, len(windows), accelerator.scaler)
             saved_at = monotonic()
+        if finished:
+            break
         if stop and state.step < steps:
             return None
     return trained(state, network, plan, streamers)
@@ -202,13 +208,13 @@ def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, ep
     ).tolist()
     if not np.isfinite(total):
         raise ModelError(f"the loss is {total} after step {state.step}: the training has diverged; lower --lr")
-    state.epoch_total += total * state.unreported_steps
+    state.total += total * state.unreported_steps
     state.unreported = torch.zeros_like(state.unreported)
     state.unreported_steps = 0
     return StepReport(state.step, steps, (state.step - 1) // epoch_steps + 1, total, point, pair, align, interest)
 
 
-def end_epoch(
+def judge(
     state: TrainingState,
     network: nn.Module,
     data: KLive | VideoSet,
@@ -216,14 +222,16 @@ def end_epoch(
     plan: TrainingPlan,
     epoch_steps: int,
 ) -> bool:
-    """Validate and note the epoch; whether its network is the best so far. Every process finds the same."""
+    """Validate and note it; whether this network is the best so far. Every process finds the same."""
     found = data.validate(network) if isinstance(data, VideoSet) else validate(network, data, streamers, plan.text)
     best = found.tau > max((before.tau for before in state.history), default=-np.inf)
     if best:
         state.best_weights = {name: part.detach().cpu().clone() for name, part in network.state_dict().items()}
         state.best_quantiles = found.score_quantiles
-    loss, state.epoch_total = state.epoch_total / epoch_steps, 0.0
-    state.history.append(EpochReport(len(state.history) + 1, loss, found.tau, found.tau_a_room, best))
+    before = state.history[-1].steps_done if state.history else 0
+    loss, state.total = state.total / (state.step - before), 0.0
+    epoch = (state.step - 1) // epoch_steps + 1
+    state.history.append(EpochReport(epoch, state.step, loss, found.tau, found.tau_a_room, best))
     return best
 
 

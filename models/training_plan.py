@@ -42,6 +42,8 @@ class TrainingPlan:
     learning_rate: float = LEARNING_RATE
     seed: int = 0
     precision: Precision = "no"
+    validate_every: int | None = None  # steps; None: once an epoch, at its end
+    patience: int | None = None  # validations in a row without a better tau, after which it stops; None: it does not
     report_every: int = 10  # steps
 
 

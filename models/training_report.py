@@ -21,10 +21,11 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """The end of an epoch: the mean total over it, and the validation rooms' Kendall tau-b."""
+    """A validation, at the end of an epoch or every few steps: the validation rooms' Kendall tau-b."""
 
-    epoch: int  # from 1
-    loss: float
+    epoch: int  # from 1, the one that is under way or has just ended
+    steps_done: int
+    loss: float  # mean total since the validation before
     tau: float  # over all segments of all validation rooms
     tau_a_room: float  # mean over rooms
-    best: bool  # the network of this epoch is the best so far
+    best: bool  # this network is the best so far

@@ -21,10 +21,15 @@ class TrainingState:
     unreported: Tensor  # [4] float64, sums of TERMS since the last report; on the device, so that no step waits for it
     step: int = 0  # done; it tells the epoch, the order of the data and every random draw
     unreported_steps: int = 0
-    epoch_total: float = 0.0  # sum of the totals reported in this epoch
+    total: float = 0.0  # sum of the totals reported since the last validation
     history: list[EpochReport] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)  # on the CPU
     best_quantiles: dict[str, float] = field(default_factory=dict)  # of that network's validation scores
+
+    def out_of_patience(self, patience: int | None) -> bool:
+        """Whether so many validations have passed since the best."""
+        best = max((place for place, report in enumerate(self.history) if report.best), default=-1)
+        return patience is not None and len(self.history) - 1 - best >= patience
 
 
 def save_state(
@@ -39,7 +44,7 @@ def save_state(
         "windows": windows,
         "step": state.step,
         "unreported_steps": state.unreported_steps,
-        "epoch_total": state.epoch_total,
+        "total": state.total,
         "history": [asdict(epoch) for epoch in state.history],
         "best_quantiles": state.best_quantiles,
         "scaler": scaler and scaler.state_dict(),
@@ -50,7 +55,7 @@ def save_state(
 def load_state(
     file: Path, network: nn.Module, adam: Adam, plan: TrainingPlan, windows: int, scaler: Any, device: torch.device
 ) -> TrainingState:
-    """Go back to where a checkpoint of the same plan stood; more epochs may be asked for than before.
+    """Go back to where a checkpoint of the same plan stood; more epochs or patience may be asked for than before.
 
     Raises UsageError where plan or data are others, ModelError where the file is damaged.
     """
@@ -58,7 +63,7 @@ def load_state(
     facts = checkpoint.facts
     for name, value in asdict(plan).items():
         before = facts["plan"].get(name)
-        if name != "epochs" and before != value:
+        if name not in ("epochs", "patience") and before != value:
             what = (
                 next((f"{name} {key}" for key in value if before.get(key) != value[key]), name)
                 if isinstance(value, dict)
@@ -78,7 +83,7 @@ def load_state(
         unreported=checkpoint.tensors["unreported"].to(device),
         step=facts["step"],
         unreported_steps=facts["unreported_steps"],
-        epoch_total=facts["epoch_total"],
+        total=facts["total"],
         history=[EpochReport(**epoch) for epoch in facts["history"]],
         best_weights={
             name.removeprefix("best."): part for name, part in checkpoint.tensors.items() if name.startswith("best.")

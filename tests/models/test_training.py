@@ -112,6 +112,48 @@ def test_the_best_epoch_is_kept_not_the_last(data: KLive, monkeypatch: pytest.Mo
     assert_same(weights_of(three), weights_of(train(data, plan_for(data, epochs=2), device="cpu")))
 
 
+def test_it_validates_every_few_steps_and_stops_out_of_patience(data: KLive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 windows of 24 are 9 steps an epoch; the third validation is the best, and two more bring nothing better."""
+    taus = iter([0.1, 0.2, 0.5, 0.3, 0.5, 0.9])
+    monkeypatch.setattr(training, "validate", lambda *_: Validation(next(taus), 0.0, {}))
+    told: list[StepReport | EpochReport] = []
+    found = train(data, plan_for(data, epochs=4, validate_every=4, patience=2), tell=told.append, device="cpu")
+    assert found is not None
+    assert [(report.epoch, report.steps_done) for report in found.history] == [
+        (1, 4),
+        (1, 8),
+        (2, 12),
+        (2, 16),
+        (3, 20),
+    ]
+    assert found.best.steps_done == 12
+    assert [report.step for report in told if isinstance(report, StepReport)][-1] == 20
+    totals = {report.step: report.total for report in told if isinstance(report, StepReport)}
+    assert found.history[1].loss == pytest.approx((totals[6] + totals[8]) / 2)  # both of two steps
+
+
+def test_the_last_step_is_validated_too(data: KLive) -> None:
+    found = train(data, plan_for(data, epochs=1, validate_every=4), device="cpu")
+    assert found is not None
+    assert [report.steps_done for report in found.history] == [4, 8, 9]
+
+
+def test_patience_and_steps_resume_to_the_very_same_network(data: KLive, tmp_path: Path) -> None:
+    plan = plan_for(data, epochs=9, validate_every=4, patience=2, learning_rate=3e-2)
+    whole: list[StepReport | EpochReport] = []
+    expected = train(data, plan, tell=whole.append, device="cpu")
+    assert expected is not None and expected.history[-1].steps_done < 81  # it did stop early
+    pieces: list[StepReport | EpochReport] = []
+    for stop in (After(3), After(7), lambda: False):
+        found = train(data, plan, folder=tmp_path, resume=True, tell=pieces.append, device="cpu", should_stop=stop)
+    assert pieces == whole
+    assert_same(weights_of(found), weights_of(expected))
+    told: list[StepReport | EpochReport] = []
+    again = train(data, plan, folder=tmp_path, resume=True, tell=told.append, device="cpu")
+    assert told == []  # a run that has ended does not go on
+    assert_same(weights_of(again), weights_of(expected))
+
+
 def test_another_seed_gives_another_network_and_the_same_seed_the_same(data: KLive) -> None:
     first, again, other = (
         weights_of(train(data, plan_for(data, epochs=1, seed=seed), device="cpu")) for seed in (1, 1, 2)
