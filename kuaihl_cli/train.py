@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kuaihl.models.errors import UsageError
+from kuaihl.models.network_size import LEARNING_RATE as SIZED_RATE
+from kuaihl.models.network_size import MOST_EPOCHS, PATIENCE, SIZE_NAMES
 from kuaihl.models.training_plan import (
     ABLATIONS,
     BATCH,
@@ -19,11 +21,13 @@ from kuaihl.models.training_plan import (
     PHD_BATCH,
     PHD_EPOCHS,
     PRECISIONS,
+    PULL,
     TrainingPlan,
     batch_for,
     epochs_for,
     text_without,
 )
+from kuaihl.models.training_plan import FINE_TUNING_RATE as TUNING_RATE
 from kuaihl_cli.options import debug_option
 
 if TYPE_CHECKING:
@@ -90,8 +94,28 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
     help=f"Windows per step, over all processes: by default {BATCH}, and {PHD_BATCH} on PHD.",
 )  # fmt: skip
 @click.option(
-    "--lr", type=click.FloatRange(0.0, min_open=True), default=LEARNING_RATE, show_default=True, help="Adam's."
-)
+    "--lr", type=click.FloatRange(0.0, min_open=True),
+    help=f"Adam's: by default the paper's {LEARNING_RATE:g}; {SIZED_RATE:g} with a size, {TUNING_RATE:g} with --from.",
+)  # fmt: skip
+@click.option(
+    "--validate-every", type=click.IntRange(1), metavar="STEPS",
+    help="By default an epoch, and a quarter of one where --patience decides.",
+)  # fmt: skip
+@click.option(
+    "--patience", type=click.IntRange(1), metavar="K",
+    help=f"Stop after so many validations without a better tau; {PATIENCE} on edge features without --epochs.",
+)  # fmt: skip
+@click.option(
+    "--size", type=click.Choice(SIZE_NAMES),
+    help="Width, layers, heads, dropout and weight decay. auto, by how many labels there are, is for edge features "
+    "the default; profile is the profile's own size and the paper's schedule.",
+)  # fmt: skip
+@click.option(
+    "--from", "start", metavar="BUNDLE",
+    help="Begin with this bundle's weights and stay near them: edge, or a folder.",
+)  # fmt: skip
+@click.option("--dropout", type=click.FloatRange(0.0, 1.0, max_open=True), help="As --size has it if not given.")
+@click.option("--weight-decay", type=click.FloatRange(0.0), help="In learning rates; as --size has it if not given.")
 @click.option(
     "--width", type=click.IntRange(8),
     help="Width of the network, by default what suits the features; components of the linear model, 64.",
@@ -130,9 +154,9 @@ def train(dataset: Path, output: Path, **options: Any) -> int:
     DATASET is a folder that `kuaihl dataset build` or `simulate` made; or PHD's training.csv, or TVSum or SumMe as h5
     (docs/training.md), whose networks see a whole video at once.
 
-    Losses, optimiser and schedule are the paper's; the network is that of DATASET's profile. After each epoch the
-    validation rooms are scored; the network of the best Kendall tau is kept. Ctrl-C saves a checkpoint; --resume goes
-    on from it to the very same losses. Several processes or GPUs:
+    Losses and optimiser are the paper's, and so is the schedule of its profile; on edge features size and length follow
+    from DATASET. Now and then the validation rooms are scored; the network of the best Kendall tau is kept. Ctrl-C
+    saves a checkpoint; --resume goes on from it to the very same losses. Several processes or GPUs:
     accelerate launch -m kuaihl_cli train … (docs/training.md).
     """
     folder = output.with_name(f"{output.name}.training")
@@ -178,6 +202,7 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
     """The options as a plan for this data set. Raises UsageError, ModelError for a network that cannot be."""
     from kuaihl.models.objective import Objective
     from kuaihl_cli.training_set import dims_of
+    from kuaihl_cli.training_start import size_of, start_of
 
     if options["arch"] == "linear":
         refuse_schedule(options)
@@ -187,25 +212,36 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
         )
     if data.facts.profile == "phd":  # of yes and no the paper asks for L_point and L_align alone
         options["pair"] = "off"
+    start, size = start_of(data, options), size_of(data, options)
+    by_patience = options["epochs"] is None and options["size"] != "profile" and (start or size) is not None
+    decay = options["weight_decay"]
     return TrainingPlan(
         architecture=options["arch"],
-        dims=dims_of(data, options),
+        dims=dims_of(data, options, start, size),
         objective=objective_of(options),
         samples=options["samples"],
         text=text_without(options["without"]),
-        epochs=options["epochs"] or epochs_for(data.facts.profile),
+        epochs=options["epochs"] or (MOST_EPOCHS if by_patience else epochs_for(data.facts.profile)),
         batch=options["batch"] or batch_for(data.facts.profile),
-        learning_rate=options["lr"],
+        learning_rate=options["lr"] or (TUNING_RATE if start else SIZED_RATE if size else LEARNING_RATE),
         seed=options["seed"],
         precision=options["precision"],
+        weight_decay=decay if decay is not None else size.weight_decay if size else 0.0,
+        start=start.head_sha256 if start else "",
+        pull=PULL if start else 0.0,
+        validate_every=options["validate_every"] or ("auto" if by_patience or options["patience"] else "epoch"),
+        patience=options["patience"] or (PATIENCE if by_patience else None),
+        judged_by="tau_a_room" if by_patience else "tau",
     )
 
 
 def refuse_schedule(options: dict[str, Any]) -> None:
     """The linear model is solved for at once: raise UsageError for what only a training in steps has."""
-    for name in ("layers", "heads", "epochs", "batch"):
+    for name in ("layers", "heads", "epochs", "batch", "lr", "size", "dropout", "weight_decay", "patience"):
         if options[name] is not None:
-            raise UsageError(f"--{name}: --arch linear is solved in closed form and has none; leave it out")
+            raise UsageError(
+                f"--{name.replace('_', '-')}: --arch linear is solved in closed form and has none; leave it out"
+            )
     if options["samples"] != "masked":
         raise UsageError("--samples: --arch linear learns from every label; leave it out")
 
@@ -217,6 +253,7 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, output: Path, folder: Path
     from kuaihl.models.training import train as train_network
     from kuaihl_cli.score import stopped_by_signals
     from kuaihl_cli.training_log import hearers
+    from kuaihl_cli.training_start import network_to_start_from
 
     if options["threads"]:
         torch.set_num_threads(options["threads"])
@@ -227,12 +264,13 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, output: Path, folder: Path
         trained = train_network(
             data,
             plan,
+            start=network_to_start_from(data, plan, options),
             folder=folder,
             resume=options["resume"],
             device=options["device"],
             checkpoint_seconds=60 * options["checkpoint_minutes"],
             tell=tell,
-            keep=lambda best: write_bundle(output, best, data, options["licence"]),
+            keep=lambda best: write_bundle(output, best, data, options),
             should_stop=stop.is_set,
         )
     if trained is None:
@@ -240,13 +278,13 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, output: Path, folder: Path
             print(f"stopped, checkpoint saved; go on with: {resume_command()}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if is_main_process():
-        write_bundle(output, trained, data, options["licence"])
+        write_bundle(output, trained, data, options)
         best = trained.best
         print(f"{output}: epoch {best.epoch}, validation tau {best.tau:.3f}, a room {best.tau_a_room:.3f}")
     return 0
 
 
-def write_bundle(output: Path, trained: "Trained", data: "KLive | VideoSet", licence: str) -> None:
+def write_bundle(output: Path, trained: "Trained", data: "KLive | VideoSet", options: dict[str, Any]) -> None:
     """The best network with all that is known of how it came about. Raises ModelError."""
     from kuaihl.models.bundle import save_bundle
     from kuaihl_cli.training_set import counts_of
@@ -259,7 +297,7 @@ def write_bundle(output: Path, trained: "Trained", data: "KLive | VideoSet", lic
         profile=facts.profile,
         encoders=facts.encoders,
         label=facts.label,
-        licence_weights=licence,
+        licence_weights=options["licence"],
         licence_data=facts.licence,
         segment_seconds=facts.segment_seconds,
         streamers=trained.streamers,
@@ -270,7 +308,8 @@ def write_bundle(output: Path, trained: "Trained", data: "KLive | VideoSet", lic
             "history": [asdict(epoch) for epoch in trained.history],
             "plan": {name: value for name, value in asdict(plan).items() if name != "dims"},
             "data": {"name": data.path.resolve().name, **counts_of(data)},
-        },
+        }
+        | ({"from": {"bundle": options["start"], "head_sha256": plan.start}} if plan.start else {}),
     )
 
 

@@ -1,14 +1,17 @@
 """What `kuaihl train` is given to learn from: a folder of live rooms, PHD's csv, or an h5 file of TVSum or SumMe."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuaihl.models.errors import UsageError
 
 if TYPE_CHECKING:
+    from kuaihl.models.bundle import Bundle
     from kuaihl.models.klive import KLive
     from kuaihl.models.network_dims import NetworkDims
+    from kuaihl.models.network_size import NetworkSize
     from kuaihl.models.video_set import VideoSet
 
 BELONGS = {"features": ".csv", "fps": ".csv", "splits": ".h5", "split": ".h5"}  # options that one kind alone reads
@@ -45,14 +48,23 @@ def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet"
     return open_klive(path)
 
 
-def dims_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkDims":
-    """The network for that data. Raises ModelError for one that cannot be, UsageError for one that data cannot feed."""
+def dims_of(
+    data: "KLive | VideoSet", options: dict[str, Any], start: "Bundle | None" = None, size: "NetworkSize | None" = None
+) -> "NetworkDims":
+    """The network for that data, of that size or as `start` has it.
+
+    Raises ModelError for one that cannot be, UsageError for one that data cannot feed.
+    """
     from kuaihl.models.architectures import ARCHITECTURES
     from kuaihl.models.klive import KLive
     from kuaihl.models.streamer_index import streamer_index
     from kuaihl.models.training_plan import dims_for
 
     shape = {name: options[name] for name in ("width", "layers", "heads", "window")}
+    held = {"dropout": options.get("dropout")}
+    if size is not None:
+        shape |= {name: getattr(size, name) for name in ("width", "layers", "heads") if options[name] is None}
+        held |= {name: getattr(size, name) for name in ("dropout", "id_dropout") if options.get(name) is None}
     reads_counts = ARCHITECTURES[options["arch"]].reads_counts
     if ARCHITECTURES[options["arch"]].reads_signals:
         without, beyond = options["without"], options.get("beyond", ())
@@ -66,10 +78,19 @@ def dims_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkDims":
         return linear_dims(dims_for(data.facts, 0, without, beyond), options["width"], options["window"])
     if isinstance(data, KLive):
         rooms = len(data.rooms_of("train")) if reads_counts else 0
-        return dims_for(data.facts, len(streamer_index(data.rooms)), without, beyond, **shape, rooms=rooms)
+        dims = dims_for(data.facts, len(streamer_index(data.rooms)), without, beyond, **shape, rooms=rooms)
+        if start is not None:
+            read = ("patches", "streamers", "use_id", "use_text", "use_visual", "signals", "interest")
+            return replace(start.dims, **{name: getattr(dims, name) for name in read})
+        return replace(dims, **given(held))
     if reads_counts:
         raise UsageError(f"{data.path}: holds no counts per segment, and --arch {options['arch']} reads nothing else")
-    return data.dims(dims_for(data.facts, 0, without, beyond, **shape), options["window"])
+    return data.dims(replace(dims_for(data.facts, 0, without, beyond, **shape), **given(held)), options["window"])
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that were."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def counts_of(data: "KLive | VideoSet") -> dict[str, Any]:

@@ -21,7 +21,10 @@ from kuaihl.models.batch import Batch
 from kuaihl.models.checkpoint import CHECKPOINT_FILE
 from kuaihl.models.cold_start import read_standardised
 from kuaihl.models.errors import DataError, ModelError, UsageError
+from kuaihl.models.fine_tuning import begun, pull_back
 from kuaihl.models.klive import KLive, WindowIndex
+from kuaihl.models.network import KuaiHL
+from kuaihl.models.network_size import validate_every_for
 from kuaihl.models.objective import Objective
 from kuaihl.models.streamer_index import streamer_index
 from kuaihl.models.training_batches import batches, on_device, steps_an_epoch
@@ -67,6 +70,7 @@ def train(
     data: KLive | VideoSet,
     plan: TrainingPlan,
     *,
+    start: KuaiHL | None = None,
     folder: Path | None = None,
     resume: bool = False,
     device: str = "auto",
@@ -75,7 +79,9 @@ def train(
     keep: Callable[[Trained], None] = lambda trained: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trained | None:
-    """Train by the plan. `tell` hears how it goes and `keep` gets every new best network, in the main process alone.
+    """Train by the plan, from the network `start` if there is one.
+
+    `tell` hears how it goes and `keep` gets every new best network, in the main process alone.
 
     A `folder` gets a checkpoint after every epoch, every `checkpoint_seconds`, and when `should_stop` says so; then
     None is returned. With `resume` training goes on from the checkpoint, if there is one.
@@ -93,12 +99,16 @@ def train(
     streamers, windows = material(data, plan)
     epoch_steps = steps_an_epoch(len(windows), plan.batch)
     steps = plan.epochs * epoch_steps
-    validate_every = plan.validate_every or epoch_steps
+    every = {"epoch": epoch_steps, "auto": validate_every_for(epoch_steps)}
+    validate_every = plan.validate_every if isinstance(plan.validate_every, int) else every[plan.validate_every]
 
     torch.manual_seed(plan.seed)
-    network = build_network(plan.architecture, plan.dims)
-    start_readers(network, next(batches(windows, streamers, plan, range(1))))
-    adam = torch.optim.Adam(network.parameters(), lr=plan.learning_rate)
+    network, fresh = (build_network(plan.architecture, plan.dims), None) if start is None else begun(start, plan.dims)
+    start_readers(network, next(batches(windows, streamers, plan, range(1))), fresh)
+    adam = torch.optim.Adam(
+        network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True
+    )
+    anchor = {name: part.detach().to(accelerator.device, copy=True) for name, part in network.named_parameters()}
     model, optimiser = accelerator.prepare(StepLosses(network, plan.objective), adam)
     state = TrainingState(torch.zeros(len(TERMS), dtype=torch.float64, device=accelerator.device))
     if resume and file and file.exists():
@@ -113,6 +123,8 @@ def train(
         optimiser.zero_grad()
         accelerator.backward(terms[0])
         optimiser.step()
+        if plan.pull:
+            pull_back(network, anchor, plan.learning_rate * plan.pull)
         state.unreported += torch.stack(terms).detach()
         state.unreported_steps += 1
         state.step += 1
@@ -187,11 +199,14 @@ def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
     return accelerator
 
 
-def start_readers(network: nn.Module, batch: Batch) -> None:
-    """Begin with projections that read features standardised over a batch: some encoders' hardly differ at all."""
+def start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
+    """Begin with projections that read features standardised over a batch: some encoders' hardly differ at all.
+
+    Of a network that began from another, only those that are `fresh`.
+    """
     inputs = getattr(network, "inputs", network)  # a baseline's are one module
     for name, features in (("visual", batch.visual), ("text", batch.text), ("signals", batch.signals)):
-        reader = getattr(inputs, name, None)
+        reader = getattr(inputs, name, None) if fresh is None or name in fresh else None
         if features is not None and isinstance(reader, nn.Sequential) and isinstance(reader[0], nn.Linear):
             read_standardised(reader, features.numpy())
 
@@ -224,7 +239,8 @@ def judge(
 ) -> bool:
     """Validate and note it; whether this network is the best so far. Every process finds the same."""
     found = data.validate(network) if isinstance(data, VideoSet) else validate(network, data, streamers, plan.text)
-    best = found.tau > max((before.tau for before in state.history), default=-np.inf)
+    reached = getattr(found, plan.judged_by)
+    best = bool(reached > max((getattr(before, plan.judged_by) for before in state.history), default=-np.inf))
     if best:
         state.best_weights = {name: part.detach().cpu().clone() for name, part in network.state_dict().items()}
         state.best_quantiles = found.score_quantiles

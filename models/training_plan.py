@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 5e-5  # of Adam, as in the paper; so are the batch and the epochs
 BATCH, EPOCHS = 48, 12
+FINE_TUNING_RATE = 1e-4  # of Adam, for a network that begins from a trained one
+PULL = 10.0  # of such a network, back to where it began
 PHD_BATCH, PHD_EPOCHS = 8, 20
 
 Ablation = Literal["id", "text", "audio", "comments", "visual", "signals"]
@@ -42,7 +44,11 @@ class TrainingPlan:
     learning_rate: float = LEARNING_RATE
     seed: int = 0
     precision: Precision = "no"
-    validate_every: int | None = None  # steps; None: once an epoch, at its end
+    weight_decay: float = 0.0  # decoupled: the share of each weight that goes per step, in learning rates
+    start: str = ""  # SHA-256 of the head that it begins from; "" from scratch
+    pull: float = 0.0  # the share of its way back to where it began that each weight goes per step, in learning rates
+    validate_every: int | Literal["epoch", "auto"] = "epoch"  # steps, an epoch's, or by `network_size`
+    judged_by: Literal["tau", "tau_a_room"] = "tau"  # which makes a network the best: over all segments, or a room
     patience: int | None = None  # validations in a row without a better tau, after which it stops; None: it does not
     report_every: int = 10  # steps
 

@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from small_dataset import break_room, small_dataset
 
 from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE, load_bundle
-from kuaihl.models.errors import UsageError
+from kuaihl.models.errors import ModelError, UsageError
 from kuaihl.models.klive import open_klive
 from kuaihl.models.objective import Objective
+from kuaihl.models.training_plan import TrainingPlan
 from kuaihl_cli.main import main
 from kuaihl_cli.train import plan_of, train
 
@@ -147,6 +148,67 @@ def test_the_linear_model_is_fitted_in_one_go(dataset: Path, tmp_path: Path) -> 
     bundle.check_streams()
     assert (bundle.architecture, bundle.dims.width, bundle.dims.window) == ("linear", 64, 4)
     assert bundle.metrics["validation"]["tau"] > 0.4
+
+
+def plan_said(dataset: Path, words: str) -> TrainingPlan:
+    return plan_of(
+        open_klive(dataset), **train.make_context("train", [str(dataset), "-o", "b", "-q", *words.split()]).params
+    )
+
+
+def test_edge_features_take_a_size_that_suits_the_labels_and_train_until_nothing_gets_better(dataset: Path) -> None:
+    """8 rooms of 25 segments have fewer than 3,000 labels: the small network."""
+    plan = plan_said(dataset, "")
+    assert (plan.dims.width, plan.dims.layers, plan.dims.dropout, plan.weight_decay) == (64, 1, 0.5, 1.0)
+    assert (plan.patience, plan.validate_every, plan.judged_by) == (12, "auto", "tau_a_room")
+    own = plan_said(dataset, "--width 32 --dropout 0.25 --weight-decay 0 --patience 3 --validate-every 7 --lr 0.01")
+    assert (own.dims.width, own.dims.heads, own.dims.dropout, own.weight_decay) == (32, 2, 0.25, 0.0)
+    assert (own.patience, own.validate_every, own.learning_rate) == (3, 7, 0.01)
+    assert plan_said(dataset, "--size large").dims.width == 256
+
+
+def test_the_profile_s_own_size_has_the_paper_s_schedule(dataset: Path) -> None:
+    plan = plan_said(dataset, "--size profile")
+    assert (plan.dims.width, plan.dims.layers, plan.dims.dropout) == (256, 3, 0.1)
+    assert (plan.epochs, plan.batch, plan.learning_rate, plan.weight_decay) == (12, 48, 5e-5, 0.0)
+    assert (plan.patience, plan.validate_every, plan.judged_by) == (None, "epoch", "tau")
+
+
+def test_so_many_epochs_are_so_many(dataset: Path) -> None:
+    plan = plan_said(dataset, "--epochs 3")
+    assert (plan.epochs, plan.patience, plan.validate_every) == (3, None, "epoch")
+
+
+def test_a_bundle_is_begun_from_and_named(
+    trained: tuple[Path, subprocess.CompletedProcess[str]], dataset: Path, tmp_path: Path
+) -> None:
+    path, _ = trained
+    words = ["--from", str(path), "--epochs", "1", "--device", "cpu", "--threads", "1"]
+    result = subprocess.run(
+        [*COMMAND, str(dataset), "-o", str(tmp_path / "tuned"), *words], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    tuned, source = load_bundle(tmp_path / "tuned"), load_bundle(path)
+    assert tuned.metrics["from"] == {"bundle": str(path), "head_sha256": source.head_sha256}
+    assert (tuned.dims.width, tuned.metrics["plan"]["learning_rate"]) == (16, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--from edge --width 32", "--width: what begins --from a bundle keeps the bundle's"),
+        ("--from edge --arch pac-net", "--from is for --arch kuaihl, not pac-net"),
+        ("--size small --arch pac-net", "--size small is for --arch kuaihl"),
+    ],
+)
+def test_what_does_not_go_together_is_told(dataset: Path, words: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        plan_said(dataset, words)
+
+
+def test_a_bundle_of_other_encoders_is_no_start(dataset: Path) -> None:
+    with pytest.raises(ModelError, match="reads vision of EfficientNet-Lite2, the data set has it of drawn"):
+        plan_said(dataset, "--from edge")
 
 
 @pytest.mark.parametrize(("words", "named"), [("--epochs 3", "--epochs"), ("--heads 2", "--heads")])
