@@ -114,6 +114,10 @@ def train(
     if resume and file and file.exists():
         state = load_state(file, network, adam, plan, len(windows), accelerator.scaler, accelerator.device)
 
+    if start is not None and not state.history:  # nothing that is worse than what it began from is kept
+        judge(state, network, data, streamers, plan, epoch_steps)
+        if main:
+            tell(state.history[-1])
     saved_at = monotonic()
     left = range(0) if state.out_of_patience(plan.patience) else range(state.step, steps)
     for batch in batches(windows, streamers, plan, left, process, processes):
@@ -245,7 +249,7 @@ def judge(
         state.best_weights = {name: part.detach().cpu().clone() for name, part in network.state_dict().items()}
         state.best_quantiles = found.score_quantiles
     before = state.history[-1].steps_done if state.history else 0
-    loss, state.total = state.total / (state.step - before), 0.0
+    loss, state.total = state.total / max(state.step - before, 1), 0.0
     epoch = (state.step - 1) // epoch_steps + 1
     state.history.append(EpochReport(epoch, state.step, loss, found.tau, found.tau_a_room, best))
     return best

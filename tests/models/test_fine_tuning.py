@@ -75,6 +75,18 @@ def test_the_pull_keeps_training_near_its_start(data: KLive) -> None:
     assert 0 < moved[100.0] < 0.7 * moved[0.0]
 
 
+def test_what_it_began_from_is_kept_if_training_makes_it_no_better(data: KLive) -> None:
+    source = small_network()
+    found = train(data, plan_from(data, source, learning_rate=1e-12), start=source, device="cpu")
+    assert found is not None
+    first = found.history[0]
+    assert (first.epoch, first.steps_done, first.best) == (0, 0, True)
+    assert found.best is first
+    for name, part in source.state_dict().items():
+        if not name.startswith("streamer."):
+            assert torch.equal(found.network.state_dict()[name], part), name
+
+
 def test_it_resumes_to_the_very_same_weights(data: KLive, tmp_path: Path) -> None:
     source = small_network()
     plan = plan_from(data, source, epochs=2, pull=10.0)
