@@ -95,12 +95,14 @@ def simulated(path: Path, rooms: int, seed: int) -> Path:
 
 
 def trained(bundle: Path, data: Path, seed: int, options: Sequence[str]) -> float:
-    """Train if it is not there; gives the seconds it took, 0 for what was there."""
-    if (bundle / "bundle.json").exists():
-        return 0.0
+    """Train if it is not there; gives the seconds that it took."""
+    took = bundle.with_name(f"{bundle.name}.seconds")
+    if took.exists():
+        return float(took.read_text(encoding="utf-8"))
     began = time.monotonic()
     kuaihl("train", data, "-o", bundle, "--seed", seed, "--device", "cpu", "--threads", 1, "--force", "-q", *options)
-    return time.monotonic() - began
+    took.write_text(f"{time.monotonic() - began:.1f}\n", encoding="utf-8")
+    return float(took.read_text(encoding="utf-8"))
 
 
 def kuaihl(*words: object) -> None:
