@@ -15,7 +15,11 @@ from kuaihl.models.feature_bank import FeatureBank, RoomFeatures, features_of
 from kuaihl.models.features import Float16
 from kuaihl.models.network_dims import EDGE_DIMS
 from kuaihl.models.rank_correlation import kendall_tau_b
-from kuaihl.models.simulation import Room, draw_rooms, draw_streamers, labels_of
+from kuaihl.models.signals import GROUPS, with_standard_scores
+from kuaihl.models.simulated_room import draw_rooms
+from kuaihl.models.simulated_rules import RULES
+from kuaihl.models.simulated_streamers import draw_streamers
+from kuaihl.models.simulation import HELD_OUT_GENRES, TRAINING_GENRES, Room, labels_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,13 +37,6 @@ LEARNING_RATE = 1e-3
 FEWEST_LABELS = 10  # of a room, for its tau to count
 BOOTSTRAPS = 1000
 
-RULES: dict[str, Callable[[Room], NDArray[np.float64]]] = {
-    "comment count": lambda room: room.comments.astype(float),
-    "loudness": lambda room: room.loudness,
-    "shot count": lambda room: room.cuts.astype(float),
-    "motion": lambda room: room.motion,
-}
-
 
 @dataclass(frozen=True)
 class SimulatedSet:
@@ -47,6 +44,7 @@ class SimulatedSet:
 
     rooms: list[Room]
     features: list[RoomFeatures]
+    signals: list[NDArray[np.float32]]  # [S, SIGNALS_WIDTH] each
     bank: FeatureBank
 
 
@@ -59,12 +57,22 @@ class ColdStart:
     score_quantiles: dict[str, float]
 
 
-def simulate(count: int, bank: FeatureBank, seed: int, first_room: int = 0) -> SimulatedSet:
+def simulate(
+    count: int, bank: FeatureBank, seed: int, first_room: int = 0, genres: Sequence[str] = TRAINING_GENRES
+) -> SimulatedSet:
     """Rooms of streamers of their own: another seed gives others, another `first_room` other rooms of the same."""
-    streamers = draw_streamers(STREAMERS, np.random.default_rng(seed))
+    streamers = draw_streamers(STREAMERS, np.random.default_rng(seed), genres)
     random = np.random.default_rng((seed, first_room))
     rooms = draw_rooms(count, streamers, bank.styles, random)
-    return SimulatedSet(rooms, [features_of(room, bank, random) for room in rooms], bank)
+    features = [features_of(room, bank, random) for room in rooms]
+    return SimulatedSet(rooms, features, [with_standard_scores(room.signals) for room in rooms], bank)
+
+
+def simulate_held_out(count: int, bank: FeatureBank, seed: int) -> SimulatedSet:
+    """Rooms to test on, of new streamers: half of them of genres that training has not met."""
+    known = simulate(count - count // 2, bank, seed)
+    new = simulate(count // 2, bank, seed, first_room=count, genres=HELD_OUT_GENRES)
+    return SimulatedSet(known.rooms + new.rooms, known.features + new.features, known.signals + new.signals, bank)
 
 
 def train_cold_start(
@@ -88,7 +96,7 @@ def train_cold_start(
 
     torch.manual_seed(seed)
     validation = simulate(max(20, rooms // 10), train_bank, seed + 1)
-    held_out = simulate(max(20, rooms // 5), held_out_bank, seed + 2)
+    held_out = simulate_held_out(max(20, rooms // 5), held_out_bank, seed + 2)
     dims = replace(EDGE_DIMS, streamers=STREAMERS, id_dropout=ID_DROPOUT)
     network = KuaiHL(dims)
     read_standardised(network.text, train_bank.text)
@@ -135,13 +143,13 @@ def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterat
         visual, text, labels, valid, streamer = [], [], [], [], []
         for index in order[first : first + BATCH]:
             room, features = data.rooms[index], data.features[index]
-            start = int(random.integers(len(room.rate) - SEQUENCE + 1))
+            start = int(random.integers(max(len(room.rate) - SEQUENCE, 0) + 1))
             part = slice(start, start + SEQUENCE)
             rate, usable = labels_of(room)
-            visual.append(shown(data.bank, tuple(each[part] for each in features.visual), random))
-            text.append(said(data.bank, tuple(each[part] for each in features.text), random))
-            labels.append(rate[part])
-            valid.append(usable[part])
+            visual.append(padded(shown(data.bank, features, part, random)))
+            text.append(padded(said(data.bank, features.text[part], random)))
+            labels.append(padded(rate[part]))
+            valid.append(padded(usable[part]))
             streamer.append(room.streamer + 1)
         yield (
             torch.from_numpy(np.stack(visual)),  # [B, S, P, d_v]
@@ -150,6 +158,11 @@ def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterat
             torch.from_numpy(np.stack(labels)).float(),  # [B, S]
             torch.from_numpy(np.stack(valid)),  # [B, S]
         )
+
+
+def padded(rows: NDArray[Any]) -> NDArray[Any]:
+    """A stretch [at most SEQUENCE, ...] with zeros after a short room's end: no score looks ahead to them."""
+    return np.concatenate([rows, np.zeros((SEQUENCE - len(rows), *rows.shape[1:]), rows.dtype)])
 
 
 def read_standardised(reader: "Module", features: Float16) -> None:
@@ -169,12 +182,12 @@ def read_standardised(reader: "Module", features: Float16) -> None:
         first.bias -= first.weight @ mean
 
 
-def shown(bank: FeatureBank, where: tuple[NDArray[np.int64], ...], random: np.random.Generator) -> NDArray[np.float32]:
+def shown(bank: FeatureBank, features: RoomFeatures, part: slice, random: np.random.Generator) -> NDArray[np.float32]:
     """Pictures [S, P, d_v] of a training stretch: in part another world, the same in every segment; or blank.
 
     A picture with its channels shuffled is as far from all drawn ones as a real picture is, and as sparse.
     """
-    own = bank.visual[where].astype(np.float32)
+    own = bank.shown(features, part).astype(np.float32)
     if random.random() < BLANK:
         return np.zeros_like(own)
     share = np.float32(random.uniform(0.0, ELSEWHERE))
@@ -183,11 +196,10 @@ def shown(bank: FeatureBank, where: tuple[NDArray[np.int64], ...], random: np.ra
     return mixed
 
 
-def said(bank: FeatureBank, where: tuple[NDArray[np.int64], ...], random: np.random.Generator) -> NDArray[np.float32]:
+def said(bank: FeatureBank, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
     """Words [S, d_t] of a training stretch, each part way to another text of its kind: the bank has few of each."""
-    other = (*where[:-1], random.integers(bank.text.shape[-2], size=len(where[-1])))
-    share = random.uniform(0.0, 0.5, size=(len(where[-1]), 1)).astype(np.float32)
-    mixed: NDArray[np.float32] = (1 - share) * bank.text[where] + share * bank.text[other]
+    share = random.uniform(0.0, 0.5, size=(len(rows), 1)).astype(np.float32)
+    mixed: NDArray[np.float32] = (1 - share) * bank.words(rows) + share * bank.words(bank.alike(rows, random))
     return mixed
 
 
@@ -199,8 +211,8 @@ def score_rooms(network: "KuaiHL", data: SimulatedSet, *, without: Sequence[str]
     scored = []
     with torch.inference_mode():
         for features in data.features:
-            visual = torch.from_numpy(data.bank.visual[features.visual])[None].float()
-            text = torch.from_numpy(data.bank.text[features.text])[None].float()
+            visual = torch.from_numpy(data.bank.shown(features))[None].float()
+            text = torch.from_numpy(data.bank.words(features.text))[None].float()
             visual = torch.zeros_like(visual) if "visual" in without else visual
             text = torch.zeros_like(text) if "text" in without else text
             scored.append(torch.sigmoid(network(visual, text, torch.zeros(1, dtype=torch.long)))[0].double().numpy())
@@ -230,11 +242,14 @@ def measure(
     """Mean tau a room on held-out rooms, with 95% intervals over rooms: ours, simple rules, what bounds them all."""
     random = np.random.default_rng(seed)
     rooms = data.rooms
-    contenders = {
+    contenders: dict[str, Sequence[NDArray[np.float64]]] = {
         "head": scores,
         "head, pictures blanked": score_rooms(network, data, without=["visual"]),
         "head, words blanked": score_rooms(network, data, without=["text"]),
-        **{name: [rule(room) for room in rooms] for name, rule in RULES.items()},
+        **{
+            name: [each[:, len(GROUPS) + place].astype(np.float64) for each in data.signals]
+            for place, name in enumerate(RULES)
+        },
         "ceiling: the next segment's true rate": [np.append(room.rate[1:], 0.0) for room in rooms],
         "this segment's true rate": [room.rate for room in rooms],
     }
