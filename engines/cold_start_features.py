@@ -30,7 +30,9 @@ RECIPE = 2
 MOTION_LEVELS = (0.1, 0.5, 0.9)
 STYLES = {"train": range(32), "held-out": range(1000, 1012)}
 GENRES_OF = {"train": TRAINING_GENRES, "held-out": GENRES}
+SPOKEN_LINES = (2, 7)
 FEW, MANY = (1, 5), (6, 30)  # comments of a text
+ON_TOPIC = 0.5  # of a text's lines, at least
 HELD_OUT_EVERY = 3  # each third sentence of a list is never trained on
 FRAMES = 3
 
@@ -128,19 +130,31 @@ def written_text(split: str, key: tuple[int, ...], random: np.random.Generator) 
     place = (LANGUAGES[language], GENRES[genre], split)
     stray = NOTHING not in (spoken, chatter) and spoken != chatter
     fewest, most = (FEW[0], MANY[1]) if stray else MANY if many else FEW
-    speech = some(lines_of(spoken, "speech", *place), 2, 4, random)
-    comments = some(lines_of(chatter, "comments", *place), fewest, most, random)
+    speech = some(spoken, "speech", place, SPOKEN_LINES, random)
+    comments = some(chatter, "comments", place, (fewest, most), random)
     return WrittenText((language, genre, spoken, chatter, many), " ".join(speech), tuple(comments))
 
 
+def some(
+    topic: int, kind: str, place: tuple[str, str, str], count: tuple[int, int], random: np.random.Generator
+) -> list[str]:
+    """Fewest to most lines in any order, half of them or more on the topic; none for NOTHING.
+
+    Half a minute is seldom about one thing. Comments may repeat, as viewers do.
+    """
+    if topic == NOTHING:
+        return []
+    number = int(random.integers(count[0], count[1] + 1))
+    on_topic = random.random(number) < random.uniform(ON_TOPIC, 1.0)
+    on_topic[int(random.integers(number))] = True
+    about = np.where(on_topic, topic, random.integers(len(TOPICS), size=number))
+    found = [lines_of(int(one), kind, *place) for one in about]
+    return [lines[int(random.integers(len(lines)))] for lines in found]
+
+
 def lines_of(topic: int, kind: str, language: str, genre: str, split: str) -> list[str]:
-    """The lines of a topic and kind, none of NOTHING. Those of today are of no genre."""
-    return [] if topic == NOTHING else sentences(language, split)[TOPICS[topic]][kind]
-
-
-def some(lines: list[str], fewest: int, most: int, random: np.random.Generator) -> list[str]:
-    """A few of the lines, in any order; comments may repeat, as viewers do."""
-    return [lines[int(i)] for i in random.integers(len(lines), size=random.integers(fewest, most + 1))] if lines else []
+    """The lines of a topic and kind. Those of today are of no genre."""
+    return sentences(language, split)[TOPICS[topic]][kind]
 
 
 def encode_scenes(split: str, encoders: "Encoders") -> "Float16":

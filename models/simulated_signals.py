@@ -114,7 +114,7 @@ def draw_sound(
     crest = (random.normal(0.5, 0.12) + 0.08 * courses["crest"]).clip(0.02, 1.3)
     tilt = random.normal((0.5, 0.8, -1.0), 0.5)
     bands = np.exp(
-        tilt + 0.35 * np.stack([courses["low"], np.zeros(len(topics)), courses["high"]], axis=1)
+        tilt + 0.5 * np.stack([courses["low"], np.zeros(len(topics)), courses["high"]], axis=1)
     )  # [S, 3], power
     low, middle, high = (loudness[:, None] + np.log10(bands / bands.sum(axis=1, keepdims=True))).T
     cheers = {"sport": -1.5, "esports": -2.5, "music": -2.5}.get(GENRES[genre], -4.0)
@@ -157,7 +157,7 @@ def draw_pictures(
 ) -> tuple[dict[str, Floats], Floats]:
     """How pictures change, and the motion [S] in [0, 1] that scenes are drawn with. Idle screens may stand still."""
     usual = float(np.exp(random.normal(-2.7, 0.6))) * (0.3 if streamer.static_camera else 1.0)
-    still = (topics == IDLE) & (random.random(len(topics)) < random.uniform(0.0, 0.7))
+    still = (topics == IDLE) & (random.random(len(topics)) < random.uniform(0.0, 0.4))
     change = np.where(still, 0.0, (usual * np.exp(0.4 * courses["change"])).clip(1e-4, 0.9))
     cuts = sigmoid(random.normal(-2.0, 1.0) + 0.6 * courses["shots"] - 3.0 * streamer.static_camera)
     pairs = SEGMENT_FRAMES - 1

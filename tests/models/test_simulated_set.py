@@ -128,7 +128,7 @@ def test_the_ceiling_is_the_tau_of_the_true_rate_with_its_own_draw(data: KLive) 
     assert ceiling["this segment's true rate"]["tau above"]["0.0"] < taus["0.0"] < 1
 
 
-def test_the_ceiling_is_one_where_nothing_is_drawn_and_falls_as_fewer_and_closer_labels_are_left() -> None:
+def test_the_ceiling_is_one_where_nothing_is_drawn_and_falls_where_fewer_and_closer_labels_are_left() -> None:
     drawn = rooms(200)
     many = np.int64(10**9)
     exact = [
@@ -138,7 +138,7 @@ def test_the_ceiling_is_one_where_nothing_is_drawn_and_falls_as_fewer_and_closer
     for tau in noise_ceiling(exact)["next segment's true rate"]["tau above"].values():
         assert tau == pytest.approx(1, abs=1e-4)
     taus = list(noise_ceiling(drawn)["next segment's true rate"]["tau above"].values())
-    assert taus == sorted(taus, reverse=True)
+    assert 1 > taus[0] > taus[1] > max(taus[2:])
 
 
 def test_speech_may_come_in_another_order_than_pictures_and_nothing_else_changes() -> None:

@@ -151,8 +151,8 @@ def test_every_signal_tells_the_opposite_in_some_rooms(rooms: list[Room]) -> Non
 
 def test_a_genre_with_a_measured_effect_has_it() -> None:
     """Rules' taus over the highest possible: fullness of esports .52 / .78, marks of football .14 / .47 at present."""
-    esports = simulated_rule_taus(drawn(150, EVERYTHING, ("esports",)))["esports"]
-    sport = simulated_rule_taus(drawn(150, EVERYTHING, ("sport",)))["sport"]
+    esports = simulated_rule_taus(drawn(60, EVERYTHING, ("esports",)))["esports"]
+    sport = simulated_rule_taus(drawn(60, EVERYTHING, ("sport",)))["sport"]
     assert 0.5 < esports["fullness"]["marked"] < 0.8
     assert 0.2 < esports["fullness"]["marked next"] < 0.5
     assert esports["dynamics"]["marked"] < -0.2
@@ -233,13 +233,9 @@ def test_rooms_are_short_and_long_and_of_their_streamers_world() -> None:
     assert 0.8 < np.mean([room.style == int(8 * streamer.world) for room in some]) < 1
 
 
-def test_no_rule_is_the_answer(rooms: list[Room]) -> None:
-    ceiling = np.mean(
-        [kendall_tau_b(room.rate[usable], rate[usable]) for room in rooms for rate, usable in [present_labels_of(room)]
-         if usable.sum() >= 10]
-    )  # fmt: skip
-    best = max(max(taus["present"] for taus in rules.values()) for rules in simulated_rule_taus(rooms).values())
-    assert best < 0.6 * ceiling
+def test_no_signal_is_the_answer(rooms: list[Room]) -> None:
+    """Where every genre has its say, the best of them ranks a fourth of what the true rate would."""
+    assert 0.15 < max(mean_tau(rooms, name) for name in SIGNAL_NAMES) < 0.35
 
 
 def test_rules_are_the_known_signals_and_their_standard_scores() -> None:
