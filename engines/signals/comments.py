@@ -22,6 +22,7 @@ SHORTEST = 1.0  # seconds; one comment in a stream's last tenth of a second is n
 MIN_LETTERS = 3  # letters with case that a comment in capitals has at least,
 CAPITALS = 0.7  # and the share of them that are capitals
 MARKS = frozenset("!！‼❗¡")
+BOT_COMMAND = re.compile(r"!\w")  # !uptime is for a machine
 SAME_AGAIN = re.compile(r"(.)\1+", re.DOTALL)
 HAN = re.compile("[\u3400-\u9fff]")
 
@@ -86,7 +87,7 @@ def traits_of(text: str) -> Traits:
         thai=not text.isascii() and THAI.search(text) is not None,
         han=not text.isascii() and HAN.search(text) is not None,
         capitals=in_capitals(plain),
-        exclaims=not MARKS.isdisjoint(text),
+        exclaims=not MARKS.isdisjoint(text) and BOT_COMMAND.match(text) is None,
         emotes=emotes,
         said=SAME_AGAIN.sub(r"\1", letters),
     )

@@ -20,7 +20,6 @@ LAUGHTER = re.compile(
     "|".join(
         (
             f"(?<![a-z0-9])(?:{LATIN})(?![a-z0-9])",
-            "(?<![a-z0-9])w{3,}(?![a-z0-9.])|(?<=[\u3040-\u30ff\u4e00-\u9fff])ww+|(?<=[\u3040-\u30ff])w(?![a-z0-9])",
             r"(?<![\d.])23{2,}(?![\d.])",
             "哈{2,}|嘻{2,}|嘿{2,}|科科|顆顆|ㄏ{2,}|笑[死哭喷噴尿拉飞]|大笑|爆笑|[(（]笑[)）]|(?<![微可冷苦嘲傻玩])笑+$",
             "^草+[w!~。]*$|草生え|大草原|ワロタ|わろた",
@@ -31,8 +30,11 @@ LAUGHTER = re.compile(
         )
     )
 )
-SPOKEN = re.compile(
-    f"{LAUGHTER.pattern}|(?<!\\w)h[ae](?:[ ,-]+h[ae])+(?!\\w)|[(\\[*](?:laugh\\w*|chuckl\\w*|giggl\\w*|笑声|笑聲|笑い声)[)\\]*]"
+NOTED = r"[(\[*](?:laugh\w*|chuckl\w*|giggl\w*|笑声|笑聲|笑い声)[)\]*]"  # as subtitles tell of it
+SPOKEN = re.compile(rf"{LAUGHTER.pattern}|{NOTED}|(?<!\w)h[ae](?:[ ,-]+h[ae])+(?!\w)")
+# Japanese: small letters, for WWW is praise in English (a win). One is enough behind kana.
+W_LAUGHTER = re.compile(
+    "(?<![A-Za-z0-9])[wｗ]{3,}(?![A-Za-z0-9.])|(?<=[\u4e00-\u9fff])[wｗ]{2,}|(?<=[\u3040-\u30ff])[wｗ]+(?!\\w)"
 )
 # What a channel calls its own emote: a prefix of its own, then its name.
 CHANNEL_EMOTE = re.compile(
@@ -51,6 +53,7 @@ def laughs(text: str, folded: str) -> bool:
     """Whether a comment laughs; `folded` is `fold(text)`. 555 counts beside Thai letters, else ask `laughs_in_thai`."""
     return bool(
         LAUGHTER.search(folded)
+        or W_LAUGHTER.search(text)
         or CHANNEL_EMOTE.search(text)
         or (laughs_in_thai(folded) and THAI.search(folded) is not None)
     )
