@@ -6,6 +6,7 @@ Chinese; 666, 777 and 888 are praise and applause, and WWW in capitals is praise
 """
 
 import re
+from functools import lru_cache
 
 LATIN = re.compile(
     "|".join(
@@ -50,6 +51,7 @@ def laughs(text: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def token_laughs(token: str) -> bool:
     """Whether letters and digits of Latin script laugh."""
     return (
@@ -68,6 +70,6 @@ def count_laughs(transcript: str) -> int:
     """Laughs in what was said, each run once: haha, ha ha, or (laughter)."""
     found = sum(map(token_laughs, TOKEN.findall(transcript)))
     found += len(HA_HA.findall(transcript)) + len(NOTED.findall(transcript))
-    if HINT.search(transcript):
+    if not transcript.isascii() and HINT.search(transcript):
         found += len(OTHER_SCRIPTS.findall(transcript))
     return found

@@ -1,6 +1,6 @@
 """The pictures of a segment in, their signals out: how much changes, whether the shot did, and whether nothing does.
 
-Pictures of any size become thumbnails of one size, each cell the mean of four sampled points: cheap, and a picture
+Pictures of any size become thumbnails of one size, each cell the mean of two sampled points: cheap, and a picture
 may follow one of another size. The frames are about 10 s apart, so change is of scene and pose rather than motion.
 """
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kuaihl.engines.segment import RgbImage
 
 ROWS, COLUMNS = 36, 64  # of a thumbnail
-SAMPLES = 2  # sampled points of a cell, each way
+SAMPLES = 2  # sampled points of a cell, side by side
 FULL_SCALE = 255.0
 
 LEVELS = 4  # of each colour in a histogram
@@ -25,11 +25,11 @@ Thumbnail = NDArray[np.int16]  # [ROWS, COLUMNS, 3], 0 to 255
 
 def thumbnail(image: RgbImage) -> Thumbnail:
     """A picture [H, W, 3] of any size, small."""
-    rows = np.arange(ROWS * SAMPLES) * image.shape[0] // (ROWS * SAMPLES)
+    rows = np.arange(ROWS) * image.shape[0] // ROWS
     columns = np.arange(COLUMNS * SAMPLES) * image.shape[1] // (COLUMNS * SAMPLES)
     sampled = image[rows][:, columns].astype(np.int16)
-    pairs = sampled[::2] + sampled[1::2]
-    return (pairs[:, ::2] + pairs[:, 1::2]) >> 2
+    cells: Thumbnail = (sampled[:, ::2] + sampled[:, 1::2]) >> 1
+    return cells
 
 
 def picture_signals(thumbnails: Sequence[Thumbnail], previous: Thumbnail | None) -> dict[str, float]:
