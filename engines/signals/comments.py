@@ -10,12 +10,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 from kuaihl.engines.comments.comment import Comment
 from kuaihl.engines.comments.comment_format import MAX_TEXT
 from kuaihl.engines.signals.emotes import has_emoji, without_emotes
-from kuaihl.engines.signals.laughter import laughs, laughs_in_thai
+from kuaihl.engines.signals.laughter import laughs, laughs_in_thai, token_laughs
 
 COUNTED_SECONDS = 30.0  # a count is per so many seconds
 SHORTEST = 1.0  # seconds; one comment in a stream's last tenth of a second is no flood
@@ -24,9 +25,11 @@ MIN_LETTERS = 3  # letters with case that a comment in capitals has at least,
 CAPITALS = 0.7  # and the share of them that are capitals
 EXCLAMATION = re.compile("[!！‼❗¡]")
 BOT_COMMAND = re.compile(r"!\w")  # !uptime is for a machine
-SAME_AGAIN = re.compile(r"(.)\1+", re.DOTALL)
 THAI = re.compile("[\u0e00-\u0e7f]")
 HAN = re.compile("[\u3400-\u9fff]")
+SMALL_LETTERS = re.compile("[a-z]+")
+HAN_LETTERS = re.compile("[\u4e00-\u9fff]+")
+MOST_READ = 1_000  # comments of a segment; of more, every second is read, or third, and so on
 REMEMBERED = 16_384  # words: a chat says the same again and again
 LONGEST_REMEMBERED = 32  # characters
 
@@ -48,7 +51,7 @@ def comment_signals(comments: Sequence[Comment], seconds: float) -> dict[str, fl
     """The signals of the group `comments` of a segment of `seconds`, each finite whatever was written."""
     chat = [comment for comment in comments if comment.kind == "chat"]
     texts = [comment.text[:MAX_TEXT] for comment in chat]
-    written = [read(text) for text in texts]
+    written = [read(text) for text in texts[:: -(-len(texts) // MOST_READ)]] if texts else []
     authors = Counter([comment.author for comment in chat])
     chatters = len(authors) + max(authors[None] - 1, 0)  # each nameless comment is somebody's
     paid = [comment for comment in comments if comment.kind == "gift" or comment.value]
@@ -57,7 +60,7 @@ def comment_signals(comments: Sequence[Comment], seconds: float) -> dict[str, fl
     laughter = LAUGHS
     if count(have, IS_THAI) > count(have, IS_HAN):
         laughter |= LAUGHS_IN_THAI
-    n = max(len(chat), 1)
+    n = max(len(written), 1)
     return {
         "comments": log_count(len(chat), seconds),
         "chatters": log_count(chatters, seconds),
@@ -68,7 +71,7 @@ def comment_signals(comments: Sequence[Comment], seconds: float) -> dict[str, fl
         "exclamations": count(have, EXCLAIMS) / n,
         "repeats": sum([times for times in said.values() if times > 1]) / n,
         "emotes": count(have, HAS_EMOTE) / n,
-        "comment_length": math.log1p(sum(map(len, texts)) / n),
+        "comment_length": math.log1p(sum(map(len, texts)) / max(len(texts), 1)),
     }
 
 
@@ -108,12 +111,13 @@ def read(text: str) -> tuple[int, str]:
 
 @lru_cache(maxsize=REMEMBERED)
 def read_word(word: str) -> Word:
-    normal = word
-    traits = 0
-    if not word.isascii():
-        normal = unicodedata.normalize("NFKC", word)
-        traits = IS_THAI * bool(THAI.search(word)) + IS_HAN * bool(HAN.search(word))
+    if SMALL_LETTERS.fullmatch(word):  # as most are
+        return Word(LAUGHS * token_laughs(word), 0, len(word), collapsed(word))
+    if HAN_LETTERS.fullmatch(word):
+        return Word(IS_HAN + LAUGHS * laughs(word), 0, 0, collapsed(word))
+    normal = unicodedata.normalize("NFKC", word)
     plain = without_emotes(word)
+    traits = IS_THAI * bool(THAI.search(word)) + IS_HAN * bool(HAN.search(word))
     if plain != word or has_emoji(word):
         traits += HAS_EMOTE
     if EXCLAMATION.search(word):
@@ -123,7 +127,10 @@ def read_word(word: str) -> Word:
     if laughs_in_thai(normal):
         traits += LAUGHS_IN_THAI
     capitals = sum(map(str.isupper, plain))
-    said = "".join(filter(str.isalnum, normal.casefold())) or normal
-    if len(set(said)) < len(said):
-        said = SAME_AGAIN.sub(r"\1", said)
+    said = collapsed("".join(filter(str.isalnum, normal.casefold())) or normal)
     return Word(traits, capitals, capitals + sum(map(str.islower, plain)), said)
+
+
+def collapsed(text: str) -> str:
+    """With each run of a character once."""
+    return "".join([character for character, _ in groupby(text)]) if len(set(text)) < len(text) else text

@@ -8,16 +8,25 @@ Chinese; 666, 777 and 888 are praise and applause, and WWW in capitals is praise
 import re
 from functools import lru_cache
 
-LATIN = re.compile(
-    "|".join(
-        (
-            "[bmw]{0,2}a*(?:h+a+){2,}h*|(?:a+h+){2,}a*|(?:h+e+){2,}h*|(?:h+i+){2,}|h{3,}",
-            "a*(?:j+a+){2,}j*|(?:j+e+){2,}j*|(?:j+i+){2,}j*|k{3,}|(?:rs){2,}|(?:hue){2,}|(?:wk){2,}",
-            "(?:lo+)+l+z*|lmf?ao+|rofl+|roflmao|x+d+|mdr+|x?ptdr+|xswl|23{2,}",
-            "lul+w?|kek+[wl]?|omegalul+|pepelaugh|4head|elegiggle|icant",
-        )
-    )
-)
+# By the first letter, for most words of a chat begin with another or end the match at the next.
+LATIN = {
+    first: re.compile(pattern)
+    for letters, pattern in {
+        "a": "a+(?:h+a+){2,}h*|(?:a+h+){2,}a*|a+(?:j+a+){2,}j*",
+        "bm": "[bm]w?a+(?:h+a+){2,}h*|mdr+",
+        "h": "(?:h+a+){2,}h*|(?:h+e+){2,}h*|(?:h+i+){2,}|(?:hue){2,}|h{3,}",
+        "j": "(?:j+a+){2,}j*|(?:j+e+){2,}j*|(?:j+i+){2,}j*",
+        "k": "k{3,}|kek+[wl]?",
+        "l": "(?:lo+)+l+z*|lmf?ao+|lul+w?",
+        "r": "rofl+|roflmao+|(?:rs){2,}",
+        "px": "x?ptdr+|pepelaugh|x+d+|xswl",
+        "w": "(?:wk){2,}",
+        "o": "omegalul+",
+        "2": "23{2,}",
+        "4ei": "4head|elegiggle|icant",
+    }.items()
+    for first in letters
+}
 SMALL_W = re.compile("w{3,}")
 # What a channel calls its own emote: a prefix of its own, then its name.
 CHANNEL_EMOTE = re.compile("[a-z][a-z0-9]{2,9}(?:OMEGALUL|LULW?|KEKW?|LOL|LMAO|X[Dd]|L[Aa][Uu][Gg][Hh])")
@@ -46,16 +55,18 @@ HA_HA = re.compile(r"(?<!\w)h[ae](?:[ ,-]+h[ae])+(?!\w)", re.IGNORECASE)
 
 def laughs(text: str) -> bool:
     """Whether a word, or words without spaces, laughs; in NFKC, and not folded."""
-    return (not text.isascii() and HINT.search(text) is not None and OTHER_SCRIPTS.search(text) is not None) or any(
-        map(token_laughs, TOKEN.findall(text))
-    )
+    if not text.isascii() and HINT.search(text) and OTHER_SCRIPTS.search(text):
+        return True
+    return any(map(token_laughs, TOKEN.findall(text)))
 
 
 @lru_cache(maxsize=4096)
 def token_laughs(token: str) -> bool:
     """Whether letters and digits of Latin script laugh."""
+    small = token.lower()
+    spelling = LATIN.get(small[0])
     return (
-        LATIN.fullmatch(token.lower()) is not None
+        (spelling is not None and spelling.fullmatch(small) is not None)
         or CHANNEL_EMOTE.fullmatch(token) is not None
         or SMALL_W.fullmatch(token) is not None
     )

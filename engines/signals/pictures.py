@@ -5,14 +5,13 @@ may follow one of another size. The frames are about 10 s apart, so change is of
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.engines.segment import RgbImage
 
-ROWS, COLUMNS = 36, 64  # of a thumbnail
+ROWS, COLUMNS = 27, 48  # of a thumbnail
 SAMPLES = 2  # sampled points of a cell, side by side
 FULL_SCALE = 255.0
 
@@ -37,21 +36,21 @@ def picture_signals(thumbnails: Sequence[Thumbnail], previous: Thumbnail | None)
 
     Empty if there are not two to compare.
     """
-    seen = [*([] if previous is None else [previous]), *thumbnails]
-    if not thumbnails or len(seen) < 2:
+    seen = np.stack([*([] if previous is None else [previous]), *thumbnails]) if thumbnails else np.empty(0)
+    if len(seen) < 2:
         return {}
-    changes = [float(np.abs(before - after).mean()) / FULL_SCALE for before, after in pairwise(seen)]
-    colours = [histogram(one) for one in seen]
-    shots = [float(np.abs(before - after).sum()) / 2 > SHOT for before, after in pairwise(colours)]
+    changes = np.abs(seen[1:] - seen[:-1]).mean(axis=(1, 2, 3)) / FULL_SCALE
+    shots = np.abs(np.diff(histograms(seen), axis=0)).sum(axis=1) / 2 > SHOT
     return {
-        "change": sum(changes) / len(changes),
-        "shots": sum(shots) / len(shots),
-        "static": float(max(changes) < STILL),
+        "change": float(changes.mean()),
+        "shots": float(shots.mean()),
+        "static": float(changes.max() < STILL),
     }
 
 
-def histogram(small: Thumbnail) -> NDArray[np.float64]:
-    """Shares of LEVELS^3 colours."""
-    red, green, blue = np.moveaxis(small * LEVELS >> 8, -1, 0)
-    counts = np.bincount(((red * LEVELS + green) * LEVELS + blue).ravel(), minlength=LEVELS**3)
-    return counts / (ROWS * COLUMNS)
+def histograms(small: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Shares [n, LEVELS^3] of colours in thumbnails [n, ROWS, COLUMNS, 3]."""
+    levels = small * LEVELS >> 8
+    colours = (levels[..., 0] * LEVELS + levels[..., 1]) * LEVELS + levels[..., 2]
+    places = colours.reshape(len(small), -1) + LEVELS**3 * np.arange(len(small))[:, None]
+    return np.bincount(places.ravel(), minlength=len(small) * LEVELS**3).reshape(len(small), -1) / (ROWS * COLUMNS)

@@ -1,11 +1,11 @@
 """The sound of a segment in, its signals out: how loud, in which bands, and whether a crowd cheers.
 
-Loudness is of every sample, in frames of 0.1 s. The spectrum is of 16 ms of each frame, a sixth of the sound: all of
-it would cost as much as the decoding. Powers are mean squares at full scale 1, and nothing is below FLOOR.
+Loudness is of every sample, in frames of 0.1 s. The spectrum is of 16 ms in every second frame, a twelfth of the
+sound: all of it would cost a tenth of the ingest. Powers are mean squares at full scale 1, and nothing is below FLOOR.
 
 Applause and a cheering crowd are noise: their spectrum is flat where speech and music have peaks, which is how
 detectors know them (spectral flatness, or its kin, the crest factor), and they have no syllables. So a second is
-noise-like if its mean spectrum from 500 to 5,000 Hz is flat, and the power of its frames varies little. That a crowd
+noise-like if its mean spectrum from 500 to 5,000 Hz is flat, and the power of its powers varies little. That a crowd
 rose needs something quieter beside it: noise throughout a segment is no cheer, but loudness and its standard score.
 """
 
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from kuaihl.engines.segment import SAMPLE_RATE, Audio
 
 FRAME = SAMPLE_RATE // 10  # samples: 0.1 s
-WINDOW = 256  # samples of a frame that its spectrum is of: 16 ms, bins of 62.5 Hz
-FRAMES_A_SECOND = SAMPLE_RATE // FRAME
+WINDOW = 256  # samples that a spectrum is of: 16 ms, bins of 62.5 Hz
+STEP = 2  # frames from one spectrum to the next
+SPECTRA_A_SECOND = SAMPLE_RATE // (FRAME * STEP)
 FLOOR = 1e-10  # -100 dBFS
 LOUDEST = 20  # `peak` is of the loudest twentieth of frames
 
 LOW, HIGH = 300, 2_000  # Hz: the bands' edges
 NOISE_BAND = (500, 5_000)  # Hz
-FLAT = 0.5  # of 1: pink noise has 0.77 there, a talk about 0.2
-STEADY = 0.5  # deviation of a second's frames by their mean power: dense noise has 0.1, syllables about 1
-QUIET_PART = 10  # the quietest tenth of a segment's frames is its quiet,
+FLAT = 0.5  # of 1: pink noise has 0.7 there, talks 0.05 to 0.2
+STEADY = 0.5  # deviation of a second's powers by their mean: dense noise has 0.2, syllables 0.7 to 2
+QUIET_PART = 10  # the quietest tenth of a segment is its quiet,
 RISE = 4.0  # and how many times as much power is loud: 6 dB
 AUDIBLE = 1e-6  # -60 dBFS; what is below is never loud
 
@@ -40,7 +41,7 @@ def sound_signals(audio: Audio) -> dict[str, float]:
     if not np.isfinite(power).all():
         frames = np.nan_to_num(frames, posinf=0.0, neginf=0.0)
         power = np.einsum("ij,ij->i", frames, frames) / FRAME
-    spectrum = spectra(frames)  # [N, WINDOW // 2 + 1]
+    spectrum = spectra(frames)  # [M, WINDOW // 2 + 1], M = N / STEP
     bands = spectrum.mean(axis=0)
     low, high = bin_of(LOW), bin_of(HIGH)
     loudest = max(len(power) // LOUDEST, 1)
@@ -64,26 +65,26 @@ def framed(audio: Audio) -> Audio:
 
 
 def spectra(frames: Audio) -> Powers:
-    """Power spectrum [N, WINDOW // 2 + 1] of the beginning of each frame; its sum is the mean square."""
-    transformed = np.fft.rfft(frames[:, :WINDOW] * HANN)
+    """Power spectrum [M, WINDOW // 2 + 1] of the beginning of every second frame; its sum is the mean square."""
+    transformed = np.fft.rfft(frames[::STEP, :WINDOW] * HANN)
     return ((transformed.real**2 + transformed.imag**2) * SCALE).astype(np.float32, copy=False)
 
 
 def cheering(spectrum: Powers) -> float:
-    """Share of frames that are loud for the segment and lie in a second that sounds like noise; spectrum [N, bins]."""
-    seconds = len(spectrum) // FRAMES_A_SECOND
+    """Share of moments that are loud for the segment and lie in a second that sounds like noise; spectrum [M, bins]."""
+    seconds = len(spectrum) // SPECTRA_A_SECOND
     if seconds == 0:
         return 0.0
-    whole = spectrum[: seconds * FRAMES_A_SECOND, bin_of(NOISE_BAND[0]) : bin_of(NOISE_BAND[1])]
-    band = whole.reshape(seconds, FRAMES_A_SECOND, -1)  # [T, 10, bins of the band]
-    power = band.sum(axis=2)  # [T, 10]
+    whole = spectrum[: seconds * SPECTRA_A_SECOND, bin_of(NOISE_BAND[0]) : bin_of(NOISE_BAND[1])]
+    band = whole.reshape(seconds, SPECTRA_A_SECOND, -1)  # [T, 5, bins of the band]
+    power = band.sum(axis=2)  # [T, 5]
     quiet = float(np.partition(power, power.size // QUIET_PART, axis=None)[power.size // QUIET_PART])
     loud = power > max(quiet * RISE, AUDIBLE)
     return float((loud & noise_like(band, power)[:, None]).mean())
 
 
 def noise_like(band: Powers, power: Powers) -> NDArray[np.bool_]:
-    """Which seconds [T] are flat and steady; band [T, 10, bins], power [T, 10] its sum."""
+    """Which seconds [T] are flat and steady; band [T, 5, bins], power [T, 5] its sum."""
     mean = band.mean(axis=1) + FLOOR / WINDOW
     flatness = np.exp(np.log(mean).mean(axis=1)) / mean.mean(axis=1)
     variation = power.std(axis=1) / (power.mean(axis=1) + FLOOR)

@@ -146,6 +146,12 @@ def test_no_text_and_no_length_of_segment_gives_anything_but_a_number(text: str,
     assert all(math.isfinite(value) for value in found.values())
 
 
+def test_of_a_flood_all_are_counted_and_some_are_read() -> None:
+    found = comment_signals(chat(*["haha"] * 4_000), 30.0)
+    assert found["comments"] == pytest.approx(math.log(1 + 4_000))
+    assert found["laughter"] == found["repeats"] == 1.0
+
+
 def test_a_segment_without_a_comment_or_a_word_is_all_zero() -> None:
     assert comment_signals([], 30.0) == dict.fromkeys(names("comments"), 0.0)
     assert speech_signals(Transcript(), 30.0) == dict.fromkeys(names("speech"), 0.0)
