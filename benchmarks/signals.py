@@ -36,8 +36,9 @@ from kuaihl.engines.source import open_source
 COMMENTS = 200  # of a segment: a crowd
 TARGET = 0.02  # of the ingest
 HAN = "的一是不了人我在有他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天"
-WORDS = "the what a play he is so good nice try again no way that was close go left now please team win lag who".split()
-REACTIONS = "lol KEKW LUL haha 哈哈哈 笑死 gg GG! 666 😂 wow POG xD ㅋㅋㅋ www Kappa ??? nice! 草 233".split()
+SPOKEN = "the what a play he is so good nice try again no way that was close go left now please team win lag who"
+REACTED = "lol KEKW LUL haha 哈哈哈 笑死 gg GG! 666 😂 wow POG xD ㅋㅋㅋ www Kappa ??? nice! 草 233"
+WORDS, REACTIONS = SPOKEN.split(), REACTED.split()
 
 
 def crowd(rng: random.Random) -> tuple[Comment, ...]:
@@ -151,9 +152,8 @@ def main() -> None:
             print(f"| {name} | {seconds * 1e3:.2f} | {seconds / found['ingest']:.2%} |")
         if options.encoders:
             seconds = encoders_seconds(path)
-            print(
-                f"| encoders, edge profile | {seconds * 1e3:.0f} | signals are {found['signals'] / seconds:.3%} of them |"
-            )
+            of_them = found["signals"] / seconds
+            print(f"| encoders, edge profile | {seconds * 1e3:.0f} | signals are {of_them:.2%} of them |")
         share = found["signals"] / found["ingest"]
         print(f"\nSignals take {share:.1%} of the ingest; {'under' if share < TARGET else 'not under'} {TARGET:.0%}.")
 

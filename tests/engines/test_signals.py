@@ -1,6 +1,7 @@
 """The signals of a segment: expected values are worked out by hand."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -183,3 +184,8 @@ def test_spoken_exclamations_laughs_and_repeats() -> None:
     assert found["spoken_repeats"] == pytest.approx(4 / 11.2)
     assert speech_signals(Transcript("进了进了"), 30.0)["spoken_repeats"] == pytest.approx(0.5)
     assert speech_signals(Transcript("看看"), 30.0)["spoken_repeats"] == 0.0
+
+
+def test_the_page_of_signals_has_each_with_its_meaning() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "signals.md").read_text()
+    assert [signal.name for signal in SIGNALS if f"| `{signal.name}` | {signal.meaning} |" not in page] == []
