@@ -36,9 +36,10 @@ def picture_signals(thumbnails: Sequence[Thumbnail], previous: Thumbnail | None)
 
     Empty if there are not two to compare.
     """
-    seen = np.stack([*([] if previous is None else [previous]), *thumbnails]) if thumbnails else np.empty(0)
-    if len(seen) < 2:
+    small = [*([] if previous is None else [previous]), *thumbnails]
+    if not thumbnails or len(small) < 2:
         return {}
+    seen = np.stack(small)
     changes = np.abs(seen[1:] - seen[:-1]).mean(axis=(1, 2, 3)) / FULL_SCALE
     shots = np.abs(np.diff(histograms(seen), axis=0)).sum(axis=1) / 2 > SHOT
     return {
