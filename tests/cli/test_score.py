@@ -71,6 +71,8 @@ def test_standard_output_holds_the_document_and_nothing_else(demo: Run) -> None:
     assert json.loads(demo.result.stdout) == demo.highlights
     jsonschema.validate(demo.highlights, schema("highlights.schema.json"))
     assert demo.highlights["complete"] is True
+    with_interest = all("interest" in line for line in demo.scores)
+    assert demo.highlights["chosen_from"] == (["score", "interest"] if with_interest else ["score"])
 
 
 @pytest.mark.slow
