@@ -114,7 +114,7 @@ def dress(axes: "Axes", duration: float, title: str) -> None:
     axes.set_xticks(ticks, [format_timecode(tick) for tick in ticks])
     axes.set_xlim(0.0, duration)
     axes.set_xlabel("time")
-    axes.set_ylabel("long-view rate")
+    axes.set_ylabel("predicted long-view rate")
     axes.grid(axis="y", color="#e3e3e3", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
