@@ -111,7 +111,8 @@ def measure_set(real: "RealSet", scored: Sequence[Scored], share: float) -> dict
         says = np.concatenate([one[name] for one in each])
         measures = {"AP": average_precision, "precision": precision_of(share), "recall": recall_of(share)}
         found[name] = {key: estimate(measure, sample, says, labels) for key, measure in measures.items()}
-        found[name]["AP over score's"] = difference(found[name]["AP"], found[SCORE]["AP"])
+        if name != SCORE:
+            found[name]["AP over score's"] = difference(found[name]["AP"], found[SCORE]["AP"])
     if BOTH in found:
         found[BOTH]["AP over interest's"] = difference(found[BOTH]["AP"], found[INTEREST]["AP"])
     return found
