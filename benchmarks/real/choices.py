@@ -29,8 +29,9 @@ from kuaihl.engines.hindsight import hindsight_rates, logit
 from kuaihl.models.errors import KuaihlError
 
 if TYPE_CHECKING:
-    from intervals import Estimate
     from sets import RealSet
+
+    from kuaihl.models.evaluation import Estimate
 
 Floats = NDArray[np.float64]
 
@@ -100,7 +101,9 @@ def chosen_hits(share: float, scores: Floats, labels: Floats, weights: Floats) -
 
 def measure_set(real: "RealSet", scored: Sequence[Scored], share: float) -> dict[str, dict[str, "Estimate"]]:
     """By choice, then by measure: AP, precision, recall, and AP's difference to that of the score alone."""
-    from intervals import average_precision, difference, estimate, sampling
+    from intervals import average_precision, estimate, sampling
+
+    from kuaihl.models.evaluation import difference
 
     sample = sampling(real)
     labels = np.concatenate([recording.present for recording in real.recordings])
