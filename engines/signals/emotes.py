@@ -29,14 +29,14 @@ def is_emote(word: str) -> bool:
     return word in GLOBAL_EMOTES or (not word.islower() and CHANNEL_EMOTE.fullmatch(word) is not None)
 
 
-def without_emotes(text: str) -> tuple[str, bool]:
-    """What is left of a comment without its emotes' names, and whether there was an emote or emoji."""
-    plain = text
-    if "[" in plain:
-        plain = BRACKETED.sub(" ", plain)
-    if ":" in plain:
-        plain = SHORTCUT.sub(" ", plain)
-    words = plain.split()
-    kept = [word for word in words if not is_emote(word)]
-    found = len(kept) < len(words) or plain != text
-    return " ".join(kept), found or (not text.isascii() and EMOJI.search(text) is not None)
+def has_emoji(text: str) -> bool:
+    return not text.isascii() and EMOJI.search(text) is not None
+
+
+def without_emotes(word: str) -> str:
+    """A word without the names of emotes in it."""
+    if is_emote(word):
+        return ""
+    if "[" in word:
+        word = BRACKETED.sub("", word)
+    return SHORTCUT.sub("", word) if ":" in word else word
