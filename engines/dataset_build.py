@@ -187,7 +187,7 @@ def encoded_segments(room: Room, encoders: "Encoders", settings: BuildSettings) 
     from kuaihl.engines.comments.track import CommentTrack
     from kuaihl.engines.exact_frames import ExactFrames
 
-    written = read_comments(room.comments, offset=settings.comments_offset) if room.comments else []
+    chat = CommentTrack(read_comments(room.comments, offset=settings.comments_offset)) if room.comments else None
     stop = threading.Event()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(room.source))
@@ -198,7 +198,7 @@ def encoded_segments(room: Room, encoders: "Encoders", settings: BuildSettings) 
             packets(source, stop=stop),
             segment_seconds=settings.facts.segment_seconds,
             exact=exact,
-            comments=CommentTrack(written),
+            comments=chat,
         )
         ahead = stack.enter_context(run_stage(cut, BATCH_OF_FILES, stop=stop))
         yield from encode(ahead, encoders, batch=BATCH_OF_FILES, language=settings.language)

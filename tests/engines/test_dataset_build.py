@@ -123,6 +123,33 @@ def test_features_are_those_that_scoring_reads(
     np.testing.assert_allclose(room.text, [one.features.text for one in expected], atol=2e-3)
 
 
+def test_signals_are_measured_in_order_however_segments_are_batched(
+    built: tuple[KLive, dict[str, RoomResult], Path], encoders: Encoders
+) -> None:
+    from kuaihl.engines.dataset_build import encoded_segments
+    from kuaihl.engines.encode import encode
+    from kuaihl.engines.packets import packets
+    from kuaihl.engines.segmenter import segments
+    from kuaihl.engines.source import open_source
+    from kuaihl.models.signals import SIGNALS
+
+    _, _, source = built
+    silent, demo = (
+        np.stack([one.features.signals for one in encoded_segments(room, encoders, settings(source))])
+        for room in sorted(read_rooms(source, source / "none"), key=lambda room: room.output.name, reverse=True)
+        if room.output.name in ("demo", "silent")
+    )
+    with open_source(str(source / "silent.flv")) as opened:
+        one_by_one = np.stack([one.features.signals for one in encode(segments(packets(opened)), encoders)])
+    np.testing.assert_array_equal(silent, one_by_one)
+    groups = np.array([signal.group for signal in SIGNALS])
+    assert np.isnan(silent[:, groups == "comments"]).all()  # without a file of comments, nobody knows
+    assert np.isfinite(demo[:, groups == "comments"]).all()
+    np.testing.assert_array_equal(silent[:, groups != "comments"], demo[:, groups != "comments"])
+    assert np.isfinite(demo[:, (groups == "sound") | (groups == "pictures")]).all()
+    assert np.isnan(demo[:, groups == "speech"]).all()  # no transcriber
+
+
 def test_the_text_of_speech_alone_holds_no_comments_and_the_other_way_round(
     built: tuple[KLive, dict[str, RoomResult], Path],
 ) -> None:
