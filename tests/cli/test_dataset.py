@@ -87,10 +87,16 @@ def test_build_takes_another_profiles_encoders_than_the_bundles(
 
 
 def test_build_asks_for_one_source_of_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for options in ([], ["--views", "views.csv", "--heatmap"]):
+    for options in (
+        [],
+        ["--views", "views.csv", "--heatmap"],
+        ["--views", "views.csv", "--labels", "chat"],
+        ["--labels", "chat", "--cuts", "demo.edl"],
+        ["--labels", "heatmap", "--cuts-named", "goal"],
+    ):
         code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", *options)
         assert code == 2
-        assert "one of --views FILE and --heatmap" in err
+        assert "one of --views FILE, --heatmap, --labels chat and --labels cuts" in err
         assert not (tmp_path / "set").exists()
 
 
