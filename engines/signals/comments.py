@@ -6,62 +6,69 @@ comment and a gift. Shares are 0 if nobody wrote. A comment counts by its first 
 
 import math
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from kuaihl.engines.comments.comment import Comment
 from kuaihl.engines.comments.comment_format import MAX_TEXT
-from kuaihl.engines.signals.emotes import without_emotes
-from kuaihl.engines.signals.laughter import THAI, fold, laughs, laughs_in_thai
+from kuaihl.engines.signals.emotes import has_emoji, without_emotes
+from kuaihl.engines.signals.laughter import laughs, laughs_in_thai
 
 COUNTED_SECONDS = 30.0  # a count is per so many seconds
 SHORTEST = 1.0  # seconds; one comment in a stream's last tenth of a second is no flood
 
 MIN_LETTERS = 3  # letters with case that a comment in capitals has at least,
 CAPITALS = 0.7  # and the share of them that are capitals
-MARKS = frozenset("!！‼❗¡")
+EXCLAMATION = re.compile("[!！‼❗¡]")
+BOT_COMMAND = re.compile(r"!\w")  # !uptime is for a machine
 SAME_AGAIN = re.compile(r"(.)\1+", re.DOTALL)
+THAI = re.compile("[\u0e00-\u0e7f]")
 HAN = re.compile("[\u3400-\u9fff]")
+REMEMBERED = 16_384  # words: a chat says the same again and again
+LONGEST_REMEMBERED = 32  # characters
 
 
-class Traits(NamedTuple):
-    """How one comment is written."""
+# Traits of a word, and of a comment that has such a word: bits, for hundreds of comments are read each segment.
+LAUGHS, LAUGHS_IN_THAI, IS_THAI, IS_HAN, EXCLAIMS, HAS_EMOTE, IN_CAPITALS = (1 << bit for bit in range(7))
 
-    laughs: bool
-    thai_laughter: bool  # 555: laughter if the chat is Thai
-    thai: bool
-    han: bool
-    capitals: bool
-    exclaims: bool
-    emotes: bool
+
+class Word(NamedTuple):
+    """How a word is written, or what stands between spaces where a script has none."""
+
+    traits: int  # not IN_CAPITALS: that is for a comment to say
+    capitals: int  # letters of those that have case; none of an emote's name
+    cased: int
     said: str  # what it says: the same in every spelling of it
 
 
 def comment_signals(comments: Sequence[Comment], seconds: float) -> dict[str, float]:
     """The signals of the group `comments` of a segment of `seconds`, each finite whatever was written."""
-    written = [traits_of(comment.text[:MAX_TEXT]) for comment in comments if comment.kind == "chat"]
-    authors = Counter(comment.author for comment in comments if comment.kind == "chat")
+    chat = [comment for comment in comments if comment.kind == "chat"]
+    texts = [comment.text[:MAX_TEXT] for comment in chat]
+    written = [read(text) for text in texts]
+    authors = Counter([comment.author for comment in chat])
     chatters = len(authors) + max(authors[None] - 1, 0)  # each nameless comment is somebody's
-    values = [comment_value(comment) for comment in comments]
-    gifts = sum(1 for comment, value in zip(comments, values, strict=True) if comment.kind == "gift" or value)
-    said = Counter(one.said for one in written)
-    thai = sum(one.thai for one in written) > sum(one.han for one in written)
-    n = max(len(written), 1)
+    paid = [comment for comment in comments if comment.kind == "gift" or comment.value]
+    said = Counter([said for _, said in written])
+    have = Counter([traits for traits, _ in written])  # few kinds of comments, if many comments
+    laughter = LAUGHS
+    if count(have, IS_THAI) > count(have, IS_HAN):
+        laughter |= LAUGHS_IN_THAI
+    n = max(len(chat), 1)
     return {
-        "comments": log_count(len(written), seconds),
+        "comments": log_count(len(chat), seconds),
         "chatters": log_count(chatters, seconds),
-        "gifts": log_count(gifts, seconds),
-        "gift_value": log_count(sum(values), seconds),
-        "laughter": sum(one.laughs or (thai and one.thai_laughter) for one in written) / n,
-        "capitals": sum(one.capitals for one in written) / n,
-        "exclamations": sum(one.exclaims for one in written) / n,
-        "repeats": sum(count for count in said.values() if count > 1) / n,
-        "emotes": sum(one.emotes for one in written) / n,
-        "comment_length": math.log1p(
-            sum(min(len(comment.text), MAX_TEXT) for comment in comments if comment.kind == "chat") / n
-        ),
+        "gifts": log_count(len(paid), seconds),
+        "gift_value": log_count(sum(map(value_of, paid)), seconds),
+        "laughter": count(have, laughter) / n,
+        "capitals": count(have, IN_CAPITALS) / n,
+        "exclamations": count(have, EXCLAIMS) / n,
+        "repeats": sum([times for times in said.values() if times > 1]) / n,
+        "emotes": count(have, HAS_EMOTE) / n,
+        "comment_length": math.log1p(sum(map(len, texts)) / n),
     }
 
 
@@ -70,32 +77,53 @@ def log_count(count: float, seconds: float) -> float:
     return math.log1p(count * COUNTED_SECONDS / max(seconds, SHORTEST))
 
 
-def comment_value(comment: Comment) -> float:
-    """What was paid for it, 0 if nothing or not told."""
+def value_of(comment: Comment) -> float:
+    """What was paid for it, 0 if that is not told."""
     return comment.value if comment.value is not None and 0 < comment.value < math.inf else 0.0
 
 
-@lru_cache(maxsize=2048)  # a chat says the same again and again
-def traits_of(text: str) -> Traits:
-    folded = fold(text)
-    plain, emotes = without_emotes(text)
-    letters = "".join(filter(str.isalnum, folded)) or folded.strip()
-    return Traits(
-        laughs=laughs(text, folded),
-        thai_laughter=laughs_in_thai(folded),
-        thai=not text.isascii() and THAI.search(text) is not None,
-        han=not text.isascii() and HAN.search(text) is not None,
-        capitals=in_capitals(plain),
-        exclaims=not MARKS.isdisjoint(text),
-        emotes=emotes,
-        said=SAME_AGAIN.sub(r"\1", letters),
-    )
+def count(have: Mapping[int, int], traits: int) -> int:
+    """Comments that have one of the traits, of those counted by all they have."""
+    return sum([times for those, times in have.items() if those & traits])
 
 
-def in_capitals(text: str) -> bool:
-    """Whether it shouts: at least MIN_LETTERS letters that have case, CAPITALS of them capitals."""
-    if text == text.lower():
-        return False
-    capitals = sum(map(str.isupper, text))
-    cased = capitals + sum(map(str.islower, text))
-    return cased >= MIN_LETTERS and capitals >= CAPITALS * cased
+def read(text: str) -> tuple[int, str]:
+    """The traits of a comment, and what it says."""
+    traits = capitals = cased = 0
+    said = ""
+    for part in text.split():
+        word = read_word(part) if len(part) <= LONGEST_REMEMBERED else read_word.__wrapped__(part)
+        traits |= word[0]
+        capitals += word[1]
+        cased += word[2]
+        said += word[3]
+    if cased >= MIN_LETTERS and capitals >= CAPITALS * cased:
+        traits |= IN_CAPITALS
+    if traits & EXCLAIMS and BOT_COMMAND.match(text):
+        traits -= EXCLAIMS
+    if traits & IS_THAI and traits & LAUGHS_IN_THAI:
+        traits |= LAUGHS
+    return traits, said
+
+
+@lru_cache(maxsize=REMEMBERED)
+def read_word(word: str) -> Word:
+    normal = word
+    traits = 0
+    if not word.isascii():
+        normal = unicodedata.normalize("NFKC", word)
+        traits = IS_THAI * bool(THAI.search(word)) + IS_HAN * bool(HAN.search(word))
+    plain = without_emotes(word)
+    if plain != word or has_emoji(word):
+        traits += HAS_EMOTE
+    if EXCLAMATION.search(word):
+        traits += EXCLAIMS
+    if laughs(normal):
+        traits += LAUGHS
+    if laughs_in_thai(normal):
+        traits += LAUGHS_IN_THAI
+    capitals = sum(map(str.isupper, plain))
+    said = "".join(filter(str.isalnum, normal.casefold())) or normal
+    if len(set(said)) < len(said):
+        said = SAME_AGAIN.sub(r"\1", said)
+    return Word(traits, capitals, capitals + sum(map(str.islower, plain)), said)

@@ -12,8 +12,7 @@ EMOJI = re.compile(
     "[\U0001f000-\U0001f9ff\U0001fa70-\U0001faff\u2600-\u2752\u2754-\u2756\u2758-\u27bf\u2b50\u2b55\u231a\u231b\u23e9-\u23f3]"
 )  # without ❗, which is an exclamation mark
 CHANNEL_EMOTE = re.compile("[a-z][a-z0-9]{2,9}[A-Z][A-Za-z0-9]*")
-GLOBAL_EMOTES = frozenset(
-    """
+NAMES = """
     4Head AngelThump AYAYA BabyRage BibleThump BloodTrail BrokeBack CarlSmile Clap COPIUM CoolCat CoolStoryBob
     CorgiDerp DansGame DatSheffy EleGiggle EZ FailFish FeelsBadMan FeelsGoodMan FeelsStrongMan FrankerZ GivePLZ GIGACHAD
     HeyGuys HYPERS Jebaited Kappa KappaPride KappaRoss Keepo KEKL KEKW Kreygasm LUL LuL LULW MingLee MrDestructoid
@@ -21,8 +20,8 @@ GLOBAL_EMOTES = frozenset(
     PeoplesChamp PJSalt Pog PogChamp POGGERS PogU PowerUpL PowerUpR Prayge RaccAttack ResidentSleeper Sadge SeemsGood
     SMOrc SourPls SwiftRage TakeNRG TheIlluminati TriHard TwitchUnity VoHiYo WeirdChamp WutFace ZreknarF
     catJAM cmonBruh haHAA monkaHmm monkaS monkaW peepoClap peepoHappy widepeepoHappy
-    """.split()
-)
+"""
+GLOBAL_EMOTES = frozenset(NAMES.split())
 
 
 def is_emote(word: str) -> bool:
@@ -30,14 +29,14 @@ def is_emote(word: str) -> bool:
     return word in GLOBAL_EMOTES or (not word.islower() and CHANNEL_EMOTE.fullmatch(word) is not None)
 
 
-def without_emotes(text: str) -> tuple[str, bool]:
-    """What is left of a comment without its emotes' names, and whether there was an emote or emoji."""
-    plain = text
-    if "[" in plain:
-        plain = BRACKETED.sub(" ", plain)
-    if ":" in plain:
-        plain = SHORTCUT.sub(" ", plain)
-    words = plain.split()
-    kept = [word for word in words if not is_emote(word)]
-    found = len(kept) < len(words) or plain != text
-    return " ".join(kept), found or (not text.isascii() and EMOJI.search(text) is not None)
+def has_emoji(text: str) -> bool:
+    return not text.isascii() and EMOJI.search(text) is not None
+
+
+def without_emotes(word: str) -> str:
+    """A word without the names of emotes in it."""
+    if is_emote(word):
+        return ""
+    if "[" in word:
+        word = BRACKETED.sub("", word)
+    return SHORTCUT.sub("", word) if ":" in word else word

@@ -48,7 +48,7 @@ def words_in(found: str) -> float:
 
 
 def repeated_words(text: str, found: Sequence[str]) -> float:
-    """Words that repeat the word before; where there are no spaces, characters of a group that is said again at once."""
+    """Words that repeat the word before; without spaces, the characters that a group is said again by."""
     again = sum(before == word and words_in(word) == 1.0 for before, word in pairwise(found))
     groups = sum(len(match[0]) - len(match[1] or match[2]) for match in SAME_GROUP.finditer(text))
     return again + WORDS_A_CHARACTER * groups

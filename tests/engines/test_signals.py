@@ -29,7 +29,8 @@ lol|LOOOL|lolol|lmao|LMFAO|rofl|haha|hahahah|ahahah|bwahaha|hehe|kek|xD|XDDD|LUL
 ахах|хаха|хахаха|АХАХАХ|ههههه|ฮ่าๆ|5555 ตลก|mdr|ptdr|😂|so funny 🤣|😆|😹|nice lol|笑
 """
 NO_LAUGHTER = """
-hello|what|ha|www.example.com|https://x.y/lol1|草莓|微笑|好笑话吗|666|777|888|555|5555|2333000|233.5|price 1233|ash|haste|k|kk|rs
+hello|what|ha|www.example.com|https://x.y/lol1|草莓|微笑|好笑话吗|666|777|888|555|5555|2333000|233.5|price 1233|ash
+haste|k|kk|rs|WWWW|W|滿裝WW
 哈|呵呵|mad|exd|lolita|w|jar|ah|hash|看看|wow|😭|💀|اه|hi hi|ok
 """
 
@@ -95,6 +96,11 @@ def test_capitals_shout_unless_an_emote_is_called_so(text: str, expected: float)
 @pytest.mark.parametrize("text", ["go!", "加油！", "what‼", "❗", "¡vamos"])
 def test_an_exclamation_mark_counts_in_every_shape(text: str) -> None:
     assert share("exclamations", text, "calm") == 0.5
+
+
+def test_a_command_for_a_bot_exclaims_nothing() -> None:
+    assert share("exclamations", "!uptime", "!love me") == 0.0
+    assert share("exclamations", "! wow", "!!!") == 1.0
 
 
 def test_repeats_are_comments_that_say_the_same_in_any_spelling() -> None:
