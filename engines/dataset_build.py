@@ -27,6 +27,7 @@ from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.errors import SourceError
 from kuaihl.models.klive import ROOMS_FILE, DataSetFacts, RoomRecord, read_rooms
 from kuaihl.models.klive_writer import DataSetWriter
+from kuaihl.models.signals import SignalsFacts, with_standard_scores
 
 if TYPE_CHECKING:
     from kuaihl.engines.profiles import Encoders, Profile
@@ -80,6 +81,7 @@ def dataset_facts(
         visual_width=profile.d_v,
         text_width=text_width(profile, text),
         patches=profile.patches,
+        signals=SignalsFacts(),
         licence=licence,
     )
 
@@ -194,4 +196,5 @@ def features(encoded: "Sequence[EncodedSegment]", encoders: "Encoders") -> dict[
         "text": np.stack([segment.features.text for segment in encoded]),
         "text_speech": encoders.text.encode(speech, [[] for _ in encoded]),
         "text_comments": encoders.text.encode(["" for _ in encoded], comments),
+        "signals": with_standard_scores(segment.features.signals for segment in encoded),
     }

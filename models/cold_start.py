@@ -18,9 +18,9 @@ from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.simulation import Room, draw_rooms, draw_streamers, labels_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from torch.nn import Module
 
+    from kuaihl.models.batch import Batch
     from kuaihl.models.network import KuaiHL
 
 STREAMERS = 200  # in training
@@ -105,7 +105,7 @@ def train_cold_start(
         network.train()
         train = simulate(rooms, train_bank, seed, first_room=epoch * rooms)
         for batch in training_batches(train, random):
-            terms = losses(network, objective, *batch)
+            terms = losses(network, objective, batch)
             optimiser.zero_grad()
             terms.total.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -126,9 +126,11 @@ def train_cold_start(
     )
 
 
-def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterator[tuple[Tensor, ...]]":
+def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterator[Batch]":
     """Two stretches of SEQUENCE segments of every room, in random order: visual, text, streamer, labels, valid."""
     import torch
+
+    from kuaihl.models.batch import Batch
 
     order = random.permutation(np.repeat(np.arange(len(data.rooms)), 2))
     for first in range(0, len(order), BATCH):
@@ -143,12 +145,14 @@ def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterat
             labels.append(rate[part])
             valid.append(usable[part])
             streamer.append(room.streamer + 1)
-        yield (
-            torch.from_numpy(np.stack(visual)),  # [B, S, P, d_v]
-            torch.from_numpy(np.stack(text)).float(),  # [B, S, d_t]
-            torch.tensor(streamer),  # [B]
-            torch.from_numpy(np.stack(labels)).float(),  # [B, S]
-            torch.from_numpy(np.stack(valid)),  # [B, S]
+        usable_labels = torch.from_numpy(np.stack(valid))  # [B, S]
+        yield Batch(
+            visual=torch.from_numpy(np.stack(visual)),  # [B, S, P, d_v]
+            text=torch.from_numpy(np.stack(text)).float(),  # [B, S, d_t]
+            streamer=torch.tensor(streamer),  # [B]
+            labels=torch.from_numpy(np.stack(labels)).float(),  # [B, S]
+            label_valid=usable_labels,
+            segment_valid=torch.ones_like(usable_labels),
         )
 
 

@@ -19,7 +19,7 @@ from kuaihl.models.feature_bank import KEYS, FeatureBank
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import EDGE_DIMS
 from kuaihl.models.simulation import TOPICS
-from kuaihl.models.text_projection import text_projection
+from kuaihl.models.token_projections import text_projection
 
 
 def made_up_bank(seed: int) -> FeatureBank:
@@ -36,11 +36,11 @@ def made_up_bank(seed: int) -> FeatureBank:
 def test_batches_hold_what_the_rooms_show() -> None:
     data = simulate(5, made_up_bank(1), seed=3)
     batches = list(training_batches(data, np.random.default_rng(0)))
-    visual, text, streamer, labels, valid = batches[0]
-    assert visual.shape[0] == text.shape[0] == streamer.shape[0] == 10  # two stretches a room
-    assert labels.shape == valid.shape == visual.shape[:2]
-    assert streamer.min() >= 1  # 0 is the unknown streamer
-    assert ((labels >= 0) & (labels <= 1)).all()
+    batch = batches[0]
+    assert len(batch.visual) == len(batch.text) == len(batch.streamer) == 10  # two stretches a room
+    assert batch.labels.shape == batch.label_valid.shape == batch.visual.shape[:2]
+    assert batch.streamer.min() >= 1  # 0 is the unknown streamer
+    assert ((batch.labels >= 0) & (batch.labels <= 1)).all()
 
 
 def test_a_head_without_streamers_scores_as_the_unknown_one_did() -> None:
