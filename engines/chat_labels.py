@@ -9,12 +9,12 @@ For those who have no view logs. Three measures a segment, of the comments writt
 Each as a standard score z: its difference from the room's level, the mean over LEVEL_SECONDS around the segment, by
 the deviation of these differences over the room. The rate is the logistic of the weighted mean of z. The weights are
 chosen, not fitted. Level and deviation use hindsight, which a label may: a level of the past alone would take a room
-that fills up for one that is thrilled. Published work finds highlights by messages, too: Jiang et al. (LIGHTOR, arXiv 1910.12201),
-and Fu et al. (EMNLP 2017) by their characters.
+that fills up for one that is thrilled. Published work finds highlights by messages, too: Jiang et al. (LIGHTOR, arXiv
+1910.12201), and Fu et al. (EMNLP 2017) by their characters.
 
 Comments come late, by the viewers' delay and the time to write. Fu et al.'s code reads the 7 s of chat after a frame,
 and trains on the last quarter of each highlight alone (chengyangfu/Pytorch-Twitch-LOL, run.sh). DELAY is a little
-longer, for a viewer's player is also behind the recorder; how long it is on a platform nobody has published.
+longer, for a viewer's player is behind the recorder, too; we found no measurement of either.
 """
 
 from collections.abc import Sequence
