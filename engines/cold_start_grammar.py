@@ -39,7 +39,7 @@ SHARED = "shared"
 KINDS = ("speech", "comments")
 SPLITS = ("train", "held-out")
 HELD_OUT_EVERY = 3
-LINES_A_TEMPLATE = 6  # at most, of a template that can be written in more than one way
+LINES_WITH_SLOTS, LINES_WITH_CHOICES = 6, 3  # at most, of one template; any other is one line
 
 SLOT = re.compile(r"\{(\w+)\}")
 GROUP = re.compile(r"\(([^()]*)\)(\*?)")
@@ -97,10 +97,10 @@ def part_of(entries: list[str], name: str, split: str) -> list[str]:
 
 
 def written_out(template: str, slots: dict[str, list[str]]) -> list[str]:
-    """Up to LINES_A_TEMPLATE distinct lines of a template, drawn by its own letters."""
+    """The distinct lines of a template; which ones, its own letters decide."""
     random = np.random.default_rng(crc32(template.encode()))
-    draws = 1 if not re.search(r"[{(*]", template) else 3 * LINES_A_TEMPLATE
-    return list(dict.fromkeys(one_line(template, slots, random) for _ in range(draws)))[:LINES_A_TEMPLATE]
+    most = LINES_WITH_SLOTS if "{" in template else LINES_WITH_CHOICES if re.search(r"[(*]", template) else 1
+    return list(dict.fromkeys(one_line(template, slots, random) for _ in range(3 * most)))[:most]
 
 
 def one_line(template: str, slots: dict[str, list[str]], random: np.random.Generator) -> str:
