@@ -9,7 +9,7 @@ a list, a line is a template, and `# ` begins a remark:
     (KEKW )*                     so does a group
 
 `{player}` takes each filling of that slot, `(a|b|)` one of the choices. Each third template of a list and each third
-filling of a slot is held out, so training shows nothing of a held-out line but plain words; so are whole genres.
+filling of a slot is held out, and so are whole genres: training shows nothing of a held-out line but plain words.
 """
 
 import re
@@ -19,6 +19,8 @@ from importlib.resources import files
 from zlib import crc32
 
 import numpy as np
+
+from kuaihl.engines.text_cleaning import clean
 
 GENRES = (
     "esports",
@@ -64,7 +66,28 @@ def written_lines(language: str, genre: str, topic: str, kind: str, split: str) 
         raise ValueError(f"no lines of genre {genre!r}, kind {kind!r}, split {split!r}")
     if genre in HELD_OUT_GENRES and split == "train":
         raise ValueError(f"{genre} is a held-out genre; it has no lines to train on")
-    return list(expanded_lines(language, genre, topic, kind, split))
+    lines = expanded_lines(language, genre, topic, kind, split)
+    if split == "train":
+        return list(lines)
+    known = said_in_training(language)
+    return [line for line in lines if as_read(line) not in known]
+
+
+@cache
+def said_in_training(language: str) -> frozenset[str]:
+    """Every training line of a language as it is read: "LUL LUL!" is no news to who knows "lul"."""
+    return frozenset(
+        as_read(line)
+        for genre in GENRES
+        if genre not in HELD_OUT_GENRES
+        for topic, kind in {*read_templates(language, genre).lists, *read_templates(language, SHARED).lists}
+        for line in expanded_lines(language, genre, topic, kind, "train")
+    )
+
+
+def as_read(line: str) -> str:
+    """A line without case, marks and repeats, its emotes in words."""
+    return clean(line).casefold().strip("!?.！？。 ") or line
 
 
 @cache
