@@ -8,8 +8,9 @@ a list, a line is a template, and `# ` begins a remark:
     lo*l                         the letter before a star comes one to six times
     (KEKW )*                     so does a group
 
-`{player}` takes each filling of that slot, `(a|b|)` one of the choices. Each third template of a list and each third
-filling of a slot is held out, and so are whole genres: training shows nothing of a held-out line but plain words.
+`{player}` takes a filling of that slot, another one each time in a line, and `{=player}` the last one again; `(a|b|)`
+is one of the choices. Each third template of a list and each third filling of a slot is held out, and so are whole
+genres: training shows nothing of a held-out line but plain words.
 """
 
 import re
@@ -43,7 +44,7 @@ SPLITS = ("train", "held-out")
 HELD_OUT_EVERY = 3
 LINES_WITH_SLOTS, LINES_WITH_CHOICES = 6, 3  # at most, of one template; any other is one line
 
-SLOT = re.compile(r"\{(\w+)\}")
+SLOT = re.compile(r"\{(=?)(\w+)\}")
 GROUP = re.compile(r"\(([^()]*)\)(\*?)")
 STRETCHED = re.compile(r"(.)\*")
 
@@ -95,7 +96,7 @@ def expanded_lines(language: str, genre: str, topic: str, kind: str, split: str)
     slots = slot_fillings(language, genre, split)
     return tuple(
         dict.fromkeys(
-            line
+            line[0].upper() + line[1:] if kind == "speech" else line
             for name in (genre, SHARED)
             for template in part_of(read_templates(language, name).lists.get((topic, kind), []), name, split)
             for line in written_out(template, slots)
@@ -129,10 +130,18 @@ def written_out(template: str, slots: dict[str, list[str]]) -> list[str]:
 def one_line(template: str, slots: dict[str, list[str]], random: np.random.Generator) -> str:
     """A template with its slots filled, its choices made and its stretched letters repeated."""
 
+    decks: dict[str, list[str]] = {}  # shuffled fillings; the first is the last one taken
+
+    def filling(slot: re.Match[str]) -> str:
+        again, name = slot.groups()
+        if not again:
+            decks[name] = decks[name][1:] if len(decks.get(name, [])) > 1 else random.permutation(slots[name]).tolist()
+        return decks[name][0]
+
     def times(found: str, star: str) -> str:
         return found * int(random.integers(1, 7)) if star else found
 
-    line = SLOT.sub(lambda slot: str(random.choice(slots[slot[1]])), template)
+    line = SLOT.sub(filling, template)
     while GROUP.search(line):
         line = GROUP.sub(lambda group: times(str(random.choice(group[1].split("|"))), group[2]), line)
     return " ".join(STRETCHED.sub(lambda letter: times(letter[1], "*"), line).split())

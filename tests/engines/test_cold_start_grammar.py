@@ -110,6 +110,9 @@ def test_the_grammar() -> None:
     slots = {"player": ["Novak"]}
     assert written_out("Goal!", slots) == ["Goal!"]
     assert written_out("{player} scores!", slots) == ["Novak scores!"]
+    pair = {"player": ["Novak", "Keane"]}
+    assert set(written_out("{player} to {player}.", pair)) == {"Novak to Keane.", "Keane to Novak."}
+    assert set(written_out("{player}! {=player}!", pair)) == {"Novak! Novak!", "Keane! Keane!"}
     assert set(written_out("What a (goal|save)!", slots)) == {"What a goal!", "What a save!"}
     assert set(written_out("gg( wp|)", slots)) == {"gg wp", "gg"}
     assert all(
