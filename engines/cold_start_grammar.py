@@ -138,12 +138,15 @@ def one_line(template: str, slots: dict[str, list[str]], random: np.random.Gener
             decks[name] = decks[name][1:] if len(decks.get(name, [])) > 1 else random.permutation(slots[name]).tolist()
         return decks[name][0]
 
+    def choice(entries: list[str]) -> str:
+        return entries[int(random.integers(len(entries)))]
+
     def times(found: str, star: str) -> str:
         return found * int(random.integers(1, 7)) if star else found
 
     line = SLOT.sub(filling, template)
     while GROUP.search(line):
-        line = GROUP.sub(lambda group: times(str(random.choice(group[1].split("|"))), group[2]), line)
+        line = GROUP.sub(lambda group: times(choice(group[1].split("|")), group[2]), line)
     return " ".join(STRETCHED.sub(lambda letter: times(letter[1], "*"), line).split())
 
 

@@ -41,6 +41,9 @@ WORDS = {
         "已经": "以经", "是不是": "是不事", "后面": "后边", "像": "向", "带": "戴", "座": "坐", "刚才": "刚财",
     },
 }  # fmt: skip
+ENGLISH_WORD = re.compile(rf"\b(?:{'|'.join(WORDS['en'])})\b")
+CHINESE_WORD = re.compile("|".join(WORDS["zh"]))
+NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}")  # a capital within a line
 LETTERS = {"k": "c", "c": "k", "v": "w", "z": "s", "s": "z", "d": "t", "b": "p", "i": "e", "o": "u", "a": "o", "n": "m"}
 
 
@@ -87,10 +90,8 @@ def misheard(line: str, language: str, random: np.random.Generator) -> str:
         place = int(random.integers(1, len(name[0])))
         return name[0][:place] + LETTERS.get(name[0][place], name[0][place]) + name[0][place + 1 :]
 
-    words = "|".join(sorted(map(re.escape, WORDS[language]), key=len, reverse=True))
-    if language == "zh":
-        return re.sub(words, instead, line)
-    return re.sub(r"(?<=[a-z,] )[A-Z][a-z]{3,}", by_ear, re.sub(rf"\b(?:{words})\b", instead, line))
+    line = (CHINESE_WORD if language == "zh" else ENGLISH_WORD).sub(instead, line)
+    return line if language == "zh" else NAME.sub(by_ear, line)
 
 
 def without_marks(text: str, language: str) -> str:
