@@ -9,6 +9,8 @@ noise-like if its mean spectrum from 500 to 5,000 Hz is flat, and the power of i
 rose needs something quieter beside it: noise throughout a segment is no cheer, but loudness and its standard score.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +30,10 @@ STEADY = 0.5  # deviation of a second's powers by their mean: dense noise has 0.
 QUIET_PART = 10  # the quietest tenth of a segment is its quiet,
 RISE = 4.0  # and how many times as much power is loud: 6 dB
 AUDIBLE = 1e-6  # -60 dBFS; what is below is never loud
+
+PIECE_SECONDS = 5  # of sound that fullness compares with its loudest cell
+MELS = 32  # bands of the mel scale (HTK's formula), as many as bins of 62.5 Hz can fill
+DEEPEST = -8.0  # log10 below the loudest cell: 80 dB, as librosa's `power_to_db` has it
 
 Powers = NDArray[np.float32]
 HANN = np.hanning(WINDOW).astype(np.float32)
@@ -49,6 +55,7 @@ def sound_signals(audio: Audio) -> dict[str, float]:
         "loudness": log_power(power.mean()),
         "peak": log_power(np.partition(power, -loudest)[-loudest:].mean()),
         "dynamics": float(np.log10(np.maximum(power, FLOOR)).std()),
+        "fullness": fullness(spectrum),
         "low_band": log_power(bands[1:low].sum()),  # without a constant offset
         "middle_band": log_power(bands[low:high].sum()),
         "high_band": log_power(bands[high:].sum()),
@@ -81,6 +88,33 @@ def cheering(spectrum: Powers) -> float:
     quiet = float(np.partition(power, power.size // QUIET_PART, axis=None)[power.size // QUIET_PART])
     loud = power > max(quiet * RISE, AUDIBLE)
     return float((loud & noise_like(band, power)[:, None]).mean())
+
+
+def fullness(spectrum: Powers) -> float:
+    """Mean log10 of the cells of a log-mel picture by the loudest of their 5 s, in [DEEPEST, 0]; spectrum [M, bins].
+
+    The nearer to 0, the more of the time and of the bands is loud. Silence is DEEPEST.
+    """
+    size = PIECE_SECONDS * SPECTRA_A_SECOND
+    pieces = max(len(spectrum) // size, 1)  # what is left over counts only if it is all there is
+    cells = (spectrum[: pieces * size] @ mel_bands()).reshape(pieces, -1)  # [pieces, cells]
+    loudest = cells.max(axis=1, keepdims=True)
+    depth = np.where(loudest > FLOOR, cells / np.maximum(loudest, FLOOR), 0.0)
+    return float(np.log10(np.maximum(depth, 10**DEEPEST)).mean())
+
+
+@cache
+def mel_bands() -> Powers:
+    """Triangles [WINDOW // 2 + 1, MELS] that are evenly spaced and of one width on the mel scale, from 0 Hz up."""
+    bins = mel(np.arange(WINDOW // 2 + 1) * SAMPLE_RATE / WINDOW)
+    centres = np.linspace(0.0, bins[-1], MELS + 2)
+    width = centres[1]
+    bands: Powers = np.maximum(1 - np.abs(bins[:, None] - centres[1:-1]) / width, 0.0).astype(np.float32)
+    return bands
+
+
+def mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 2595.0 * np.log10(1.0 + frequency / 700.0)
 
 
 def noise_like(band: Powers, power: Powers) -> NDArray[np.bool_]:

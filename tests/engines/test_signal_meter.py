@@ -54,6 +54,18 @@ def test_a_tone_is_in_its_band(frequency: float, band: str) -> None:
     assert all(found[other] < found[band] - 2 for other in ("low_band", "middle_band", "high_band") if other != band)
 
 
+def test_fullness_is_how_much_of_the_picture_is_as_loud_as_its_peak() -> None:
+    noise = np.random.default_rng(0).standard_normal(TIMES.size).astype(np.float32)
+    full = sound_signals(0.1 * noise)["fullness"]
+    assert sound_signals(0.001 * noise)["fullness"] == pytest.approx(full, abs=1e-3)  # it knows no level
+    assert -1.5 < full < -0.5
+    # 2 of every 5 s: the cells of the other 3 are 80 dB down
+    third = sound_signals(0.1 * noise * (TIMES % 5 < 2))["fullness"]
+    assert third == pytest.approx(0.4 * full + 0.6 * -8.0, abs=0.1)
+    assert sound_signals(tone(1000))["fullness"] < full - 2  # one band
+    assert sound_signals(np.zeros(TIMES.size, np.float32))["fullness"] == pytest.approx(-8.0)
+
+
 def test_silence_is_at_the_floor() -> None:
     found = sound_signals(np.zeros(SECONDS * SAMPLE_RATE, np.float32))
     assert found["loudness"] == found["low_band"] == found["high_band"] == -10.0
