@@ -211,6 +211,7 @@ def small_network(recordings: list[Inputs]) -> "KuaiHL":
             interest=True,
         )
     )
+    read_standardised(made.signals, signals.numpy())
     if made.dims.use_text:
         read_standardised(made.text, text.numpy())
     return made
