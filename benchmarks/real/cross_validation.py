@@ -228,7 +228,7 @@ def trained(real: RealSet, recordings: list[Inputs], start: "KuaiHL", part: Part
         for sample in samples(recordings, part.train, loop.batch, random):
             loss = loss_of(start, *sample)
             adam.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(start.parameters(), 1.0)
             adam.step()
         reached = order_in(real, recordings, start, part.validation)
@@ -267,7 +267,7 @@ def samples(
     order = random.permutation(len(cut))
     for begin in range(0, len(cut), batch):
         chosen = [cut[i] for i in order[begin : begin + batch]]
-        text, signals, valid = (torch.stack([each[i] for each in chosen]) for i in range(3))  # type: ignore[misc]
+        text, signals, valid = (torch.stack([each[i] for each in chosen]) for i in range(3))
         labels = {question: torch.stack([each[3][question] for each in chosen]) for question in chosen[0][3]}
         yield text, signals, valid, labels
 

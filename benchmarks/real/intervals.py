@@ -60,7 +60,7 @@ def estimate(measure: Measure, sample: Sampling, scores: Floats, labels: Floats)
         there = np.isfinite(found)
         total += np.where(there, counts * np.nan_to_num(found), 0.0)
         weight += np.where(there, counts, 0.0)
-    values = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+    values = ratio(total, weight)
     outside = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(values[1:], (outside, 1 - outside)) if np.isfinite(values[1:]).any() else (np.nan,) * 2
     return Estimate(float(values[0]), float(low), float(high), values[1:])
@@ -86,7 +86,7 @@ def tau_without_ties(scores: Floats, labels: Floats, weights: Floats) -> Floats:
     x, y = (np.sign(each[:, None] - each[None, :]) for each in (scores, labels))
     agree, y_apart = (((weights @ pairs) * weights).sum(axis=1) for pairs in (x * y, np.abs(y)))
     norm = np.sqrt((weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)) * y_apart)
-    return np.divide(agree, norm, out=np.full_like(agree, np.nan), where=norm > 0)
+    return ratio(agree, norm)
 
 
 def roc_area(scores: Floats, labels: Floats, weights: Floats) -> Floats:
@@ -94,9 +94,7 @@ def roc_area(scores: Floats, labels: Floats, weights: Floats) -> Floats:
     ahead = (np.sign(scores[labels > 0][:, None] - scores[labels == 0][None, :]) + 1) / 2
     ones, zeros = weights[:, labels > 0], weights[:, labels == 0]
     pairs = ones.sum(axis=1) * zeros.sum(axis=1)
-    return np.divide(
-        ((ones @ ahead) * zeros).sum(axis=1), pairs, out=np.full(len(weights), np.nan), where=pairs > 0
-    )  # fmt: skip
+    return ratio(((ones @ ahead) * zeros).sum(axis=1), pairs)
 
 
 def average_precision(scores: Floats, labels: Floats, weights: Floats) -> Floats:
@@ -107,4 +105,10 @@ def average_precision(scores: Floats, labels: Floats, weights: Floats) -> Floats
     found = np.cumsum((weights * labels)[:, order], axis=1)[:, last]
     precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
     total = (np.diff(found, axis=1, prepend=0.0) * precision).sum(axis=1)
-    return np.divide(total, found[:, -1], out=np.full(len(total), np.nan), where=found[:, -1] > 0)
+    return ratio(total, found[:, -1])
+
+
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """NaN where the whole is 0."""
+    found: Floats = np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+    return found

@@ -106,7 +106,7 @@ def football(folder: Path) -> RealSet:
                 unit=half["half"],
                 values=np.stack([values_of(speech_signals(each, SEGMENT_SECONDS)) for each in transcripts]),
                 present=share_within(half["summary"], count),
-                starts=np.arange(count) * SEGMENT_SECONDS,
+                starts=SEGMENT_SECONDS * np.arange(count, dtype=np.float64),
                 drawn=(game,) * count,
                 folds=np.full(count, games.index(game) % FOLDS),
                 speech=tuple(each.text for each in transcripts),
@@ -125,7 +125,7 @@ def chat_zh(folder: Path) -> RealSet:
     for message in read_lines(folder / "chat_zh" / "messages.jsonl.gz"):
         place = min(int(message["time"] / SEGMENT_SECONDS), count - 1)
         written[place].append(Comment(message["time"], message["text"], message["author"]))
-    starts = np.arange(count) * SEGMENT_SECONDS
+    starts = SEGMENT_SECONDS * np.arange(count, dtype=np.float64)
     recording = Recording(
         name="chat_zh",
         unit="chat_zh",
