@@ -25,6 +25,7 @@ Scores = Mapping[str, Floats]  # by question, [N] over all segments of a set
 
 HEAD, SCORE, INTEREST, ALONE = "shipped head", "its score", "its interest", "shipped head, each burst alone"
 RIDGE, RIDGE_SIGNALS, NETWORK, FINE_TUNED = "ridge", "ridge, signals alone", "network", "network from the shipped head"
+HEAD_ABOVE_RULE = "head − best domain-free rule"
 ORDER, PRECISION, TIES = "order", "precision", "ties by chance"
 
 
@@ -76,7 +77,7 @@ def measured(real: RealSet, systems: Mapping[str, Scores], skipped: Sequence[str
         found.highest[question] = estimate(tau_without_ties, sample, truth, truth).value
         every = answers | {f"rule {name}": scores for name, scores in rules.items()}
         wanted = {
-            "head − best domain-free rule": (HEAD, f"rule {best['domain-free']}", ORDER),
+            HEAD_ABOVE_RULE: (HEAD, f"rule {best['domain-free']}", ORDER),
             "the same, equal scores ordered by chance": (HEAD, f"rule {best['domain-free']}", TIES),
             "head − best rule of all": (HEAD, f"rule {best['any']}", ORDER),
             "network − ridge": (NETWORK, RIDGE, ORDER),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from measures import ORDER, PRECISION, TIES, Found
+from measures import HEAD, HEAD_ABOVE_RULE, ORDER, PRECISION, TIES, Found
 from rules import knows_no_domain
 
 from kuaihl.engines.processor import processor
@@ -131,7 +131,32 @@ def rules_table(found: Found, names: dict[str, str]) -> str:
 
 def page(results: Sequence[Found], made: str) -> str:
     """The whole page."""
-    return "\n\n".join(["# On real broadcasts", HOW_TO_READ.strip(), *map(section, results), made]) + "\n"
+    parts = ["# On real broadcasts", in_short(results), HOW_TO_READ.strip(), *map(section, results), made]
+    return "\n\n".join(parts) + "\n"
+
+
+def in_short(results: Sequence[Found]) -> str:
+    """The head beside the best domain-free rule in every set, in a word."""
+    rows = []
+    for found in results:
+        for question, systems in found.systems.items():
+            rule = found.best[question]["domain-free"]
+            above = found.differences[question][HEAD_ABOVE_RULE]
+            figures = [systems[HEAD][ORDER].value, found.rules[question][rule][ORDER].value]
+            first = (found.real.title, QUESTIONS[question], found.real.ordered)
+            rows.append([*first, *(f"{value:.3f}" for value in figures), rule, figure(above), verdict(above)])
+    head = ["set", "question", "measure", "shipped head", "best domain-free rule", "which", "difference", "the head is"]
+    return (
+        "## In short\n\nA head is above or below a rule if the interval of the paired difference is clear of 0.\n\n"
+        + markdown(head, rows)
+    )
+
+
+def verdict(difference: Estimate) -> str:
+    """What a paired difference decides."""
+    if difference.low > 0:
+        return "above"
+    return "below" if difference.high < 0 else "not decided"
 
 
 def provenance(command: str, bundle: Bundle, seconds: float) -> str:

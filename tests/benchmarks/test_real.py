@@ -16,11 +16,12 @@ sys.path.insert(0, str(REAL))
 import intervals  # noqa: E402
 from cross_validation import MARGIN, fit_ridge, parts_of, past_of  # noqa: E402
 from measures import HEAD, ORDER, measured  # noqa: E402
-from page import section  # noqa: E402
+from page import in_short, section, verdict  # noqa: E402
 from rules import knows_no_domain, rule_scores  # noqa: E402
 from sets import READERS, RealSet, share_within, sound_of  # noqa: E402
 
 from kuaihl.models.average_precision import average_precision  # noqa: E402
+from kuaihl.models.evaluation import Estimate  # noqa: E402
 from kuaihl.models.rank_correlation import kendall_tau_b  # noqa: E402
 from kuaihl.models.signals import SIGNAL_NAMES  # noqa: E402
 
@@ -202,7 +203,15 @@ def test_the_best_rule_is_named_and_differences_are_paired(folder: Path) -> None
         kendall_tau_b(chatters, real.recordings[0].present)
     )
     text = section(found)
+    assert in_short([found]).splitlines()[-2].endswith("| laughter | +0.000 (+0.000 – +0.000) | not decided |")
     assert "best domain-free rule: laughter" in text and "Skipped: a network: not asked for." in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"), [(0.01, 0.2, "above"), (-0.2, -0.01, "below"), (-0.1, 0.1, "not decided")]
+)
+def test_a_difference_is_decided_if_its_interval_is_clear_of_0(low: float, high: float, expected: str) -> None:
+    assert verdict(Estimate((low + high) / 2, low, high, np.array([low, high]))) == expected
 
 
 def run_all(*options: str) -> str:
