@@ -30,7 +30,8 @@ HOW_TO_READ = """## How to read this page
   only: more is better.
 - **The best rule** is the one with the highest figure in that very set. To choose the best of many on the data that
   measures them favours the rules.
-- **Domain-free** rules (*) are those that issue 12 lists: comments, chatters, laughter, exclamation, words, loudness.
+- **Domain-free** rules (*) are those that issue 12 lists: comments, chatters, laughter, exclamation, words,
+  loudness. In esports its loudness is our fullness.
 - **Ties**: tau-b divides by the pairs of unlike scores, so a rule that speaks up in few segments is judged on few
   pairs. "Ties by chance" is what it has if equal scores are put in an order by chance. A score without equal values
   that says the same has that.
@@ -47,8 +48,8 @@ HOW_TO_READ = """## How to read this page
 - **Bursts**: each is one segment, as long as it lasts; those of a broadcast are read as one stream. Authors are not
   told, so every message counts as one chatter's. A burst has no next segment.
 - **Esports**: the sound's levels are relative to the loudest cell of each step of 5 s (librosa's
-  `power_to_db(ref=np.max)`). So loudness there is how near the sound stays to its own peak, and no level. The picture
-  features are another network's, so pictures count as unknown. A game's six streams, a step apart, are pooled.
+  `power_to_db(ref=np.max)`). So their mean is fullness, how near the sound stays to its own peak; levels are
+  unknown. The picture features are another network's, so pictures count as unknown. A game's six streams, a step apart, are pooled.
 """
 
 

@@ -18,7 +18,7 @@ from cross_validation import MARGIN, fit_ridge, parts_of, past_of  # noqa: E402
 from measures import HEAD, ORDER, measured  # noqa: E402
 from page import section  # noqa: E402
 from rules import knows_no_domain, rule_scores  # noqa: E402
-from sets import READERS, RealSet, mel_centres, share_within, sound_of  # noqa: E402
+from sets import READERS, RealSet, share_within, sound_of  # noqa: E402
 
 from kuaihl.models.average_precision import average_precision  # noqa: E402
 from kuaihl.models.rank_correlation import kendall_tau_b  # noqa: E402
@@ -114,23 +114,11 @@ def test_a_game_is_six_streams_a_step_apart(folder: Path) -> None:
     assert {each.unit for each in real.recordings} == {"game1", "game2"}
 
 
-def test_sound_is_read_in_bels_and_in_three_bands() -> None:
+def test_sound_is_known_by_its_fullness_alone() -> None:
     steps = np.zeros((6, 128))
     steps[:, :64], steps[:, 64:] = -30.0, 10.0
-    steps[:, 0] = -94.0  # the first mel, at 46 Hz
-    found = sound_of(steps)
-    assert found["loudness"] == pytest.approx((63 * -3.0 - 9.4) / 64)
-    assert found["dynamics"] == pytest.approx(1.0)
-    assert found["peak"] == pytest.approx(found["loudness"] + 2.06)
-    assert found["high_band"] == found["middle_band"] == pytest.approx(-3.0)
-    assert found["low_band"] < -3.0
-
-
-def test_mels_are_linear_to_1_khz_and_logarithmic_above() -> None:
-    # 8 kHz is 15 + 27 ln 8 / ln 6.4 = 45.246 mels: the first of 64 centres is 1/65 of it, at 200/3 Hz per mel.
-    centres = mel_centres(64, 8000.0)
-    assert centres[0] == pytest.approx(45.2456 / 65 * 200 / 3, rel=1e-4)
-    assert centres[63] == pytest.approx(8000 * 6.4 ** (-45.2456 / 65 / 27), rel=1e-4)
+    steps[:, 0] = -94.0
+    assert sound_of(steps) == {"fullness": pytest.approx((63 * -3.0 - 9.4) / 64)}
 
 
 def test_weights_are_how_often_a_segment_is_there() -> None:
@@ -198,12 +186,8 @@ def test_ridge_finds_a_line_and_never_sees_what_is_hidden(width: int) -> None:
 
 
 def test_rules_are_the_signals_that_a_set_knows(folder: Path) -> None:
-    assert set(rule_scores(READERS["esports"](folder))) == {
-        f"{name}{kind}"
-        for name in ("loudness", "peak", "low_band", "middle_band", "high_band")
-        for kind in ("", ", standardised")
-    }  # deviations never change there
-    assert knows_no_domain("loudness, standardised") and not knows_no_domain("peak")
+    assert set(rule_scores(READERS["esports"](folder))) == {"fullness", "fullness, standardised"}
+    assert knows_no_domain("fullness, standardised") and not knows_no_domain("peak")
 
 
 def test_the_best_rule_is_named_and_differences_are_paired(folder: Path) -> None:
