@@ -49,7 +49,8 @@ HOW_TO_READ = """## How to read this page
   told, so every message counts as one chatter's. A burst has no next segment.
 - **Esports**: the sound's levels are relative to the loudest cell of each step of 5 s (librosa's
   `power_to_db(ref=np.max)`). So their mean is fullness, how near the sound stays to its own peak; levels are
-  unknown. The picture features are another network's, so pictures count as unknown. A game's six streams, a step apart, are pooled.
+  unknown. The picture features are another network's, so pictures count as unknown. A game's six streams, a step
+  apart, are pooled.
 """
 
 
