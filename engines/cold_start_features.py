@@ -3,16 +3,15 @@
 Sentences, scenes and styles are split before anything is encoded, so held-out rooms show nothing seen in training.
 """
 
-import json
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kuaihl.engines.cold_start_grammar import written_lines
+from kuaihl.engines.cold_start_hearing import as_whisper
 from kuaihl.engines.weights import build_once
 from kuaihl.models.feature_bank import LANGUAGES, FeatureBank
 from kuaihl.models.simulation import GENRES, NOTHING, TOPICS, TRAINING_GENRES, Integers
@@ -23,17 +22,14 @@ if TYPE_CHECKING:
     from kuaihl.engines.profiles import Encoders
     from kuaihl.models.features import Float16
 
-Sentences = dict[str, dict[str, list[str]]]  # topic → "speech" or "comments" → lines
-
 # Raised whenever sentences, scenes or how texts are put together change: features made before are then made anew.
-RECIPE = 2
+RECIPE = 3
 MOTION_LEVELS = (0.1, 0.5, 0.9)
 STYLES = {"train": range(32), "held-out": range(1000, 1012)}
 GENRES_OF = {"train": TRAINING_GENRES, "held-out": GENRES}
 SPOKEN_LINES = (2, 7)
 FEW, MANY = (1, 5), (6, 30)  # comments of a text
 ON_TOPIC = 0.5  # of a text's lines, at least
-HELD_OUT_EVERY = 3  # each third sentence of a list is never trained on
 FRAMES = 3
 
 
@@ -57,20 +53,6 @@ class WrittenText:
     key: tuple[int, int, int, int, int]
     speech: str
     comments: tuple[str, ...]
-
-
-@cache
-def sentences(language: str, split: str) -> Sentences:
-    """The written sentences of one split."""
-    text = (files("kuaihl.engines") / "cold_start_sentences" / f"{language}.json").read_text(encoding="utf-8")
-    topics: dict[str, dict[str, list[str]]] = json.loads(text)
-    return {
-        topic: {
-            kind: [line for i, line in enumerate(lines) if (i % HELD_OUT_EVERY == 2) == (split == "held-out")]
-            for kind, lines in kinds.items()
-        }
-        for topic, kinds in topics.items()
-    }
 
 
 def feature_bank(split: str, encoders: "Encoders", tell: "Callable[[str], None]") -> FeatureBank:
@@ -132,7 +114,7 @@ def written_text(split: str, key: tuple[int, ...], random: np.random.Generator) 
     fewest, most = (FEW[0], MANY[1]) if stray else MANY if many else FEW
     speech = some(spoken, "speech", place, SPOKEN_LINES, random)
     comments = some(chatter, "comments", place, (fewest, most), random)
-    return WrittenText((language, genre, spoken, chatter, many), " ".join(speech), tuple(comments))
+    return WrittenText((language, genre, spoken, chatter, many), as_whisper(speech, random), tuple(comments))
 
 
 def some(
@@ -148,13 +130,9 @@ def some(
     on_topic = random.random(number) < random.uniform(ON_TOPIC, 1.0)
     on_topic[int(random.integers(number))] = True
     about = np.where(on_topic, topic, random.integers(len(TOPICS), size=number))
-    found = [lines_of(int(one), kind, *place) for one in about]
+    language, genre, split = place
+    found = [written_lines(language, genre, TOPICS[one], kind, split) for one in about.tolist()]
     return [lines[int(random.integers(len(lines)))] for lines in found]
-
-
-def lines_of(topic: int, kind: str, language: str, genre: str, split: str) -> list[str]:
-    """The lines of a topic and kind. Those of today are of no genre."""
-    return sentences(language, split)[TOPICS[topic]][kind]
 
 
 def encode_scenes(split: str, encoders: "Encoders") -> "Float16":

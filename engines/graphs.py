@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from kuaihl.models.bert import Bert
     from kuaihl.models.network import KuaiHL
+    from kuaihl.models.network_dims import NetworkDims
 
 Pooling = Literal["mean", "first"]
 
@@ -69,14 +70,20 @@ TEXTS, TOKENS = Range(1, 8, 64), Range(4, 128, 200)
 
 
 class Step(nn.Module):
-    """`KuaiHL.newest`: what a stream keeps is given and what it is to keep is returned."""
+    """`KuaiHL.newest`: what a stream keeps is given and what it is to keep is returned.
+
+    Signals are a port of a network that reads them, and interest one of a network that has that output.
+    """
 
     def __init__(self, network: "KuaiHL") -> None:
         super().__init__()
         self.network = network
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return self.network.newest(*tensors)
+        visual, text, *others = tensors
+        signals = others.pop(0) if self.network.dims.signals else None
+        (score, interest), kept = self.network.newest(visual, text, signals, *others)
+        return (score, *kept) if interest is None else (score, interest, *kept)
 
 
 class Window(nn.Module):
@@ -86,8 +93,10 @@ class Window(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor) -> Tensor:
-        return torch.sigmoid(self.network(visual, text, streamer, valid))
+    def forward(self, visual: Tensor, text: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
+        *signals, streamer, valid = others
+        score, interest = self.network.outputs(visual, text, streamer, valid, *signals)
+        return torch.sigmoid(score) if interest is None else (torch.sigmoid(score), torch.sigmoid(interest))
 
 
 class Vision(nn.Module):
@@ -139,6 +148,7 @@ def step_graph(network: "KuaiHL") -> Graph:
         (
             Port("visual", torch.float32, ("rooms", dims.patches, dims.visual_width)),
             Port("text", torch.float32, ("rooms", dims.text_width)),
+            *signals_port(dims, ("rooms",)),
             Port("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
             Port("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
             Port("weights", torch.float32, ("rooms", dims.heads, dims.window)),
@@ -146,7 +156,7 @@ def step_graph(network: "KuaiHL") -> Graph:
             Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
             Port("position", torch.int64, ("rooms",), most=1_000),
         ),
-        ("score", "newest_tokens", "newest_mean", "newest_weight", "newest_latent"),
+        (*output_names(dims, "score"), "newest_tokens", "newest_mean", "newest_weight", "newest_latent"),
         {"rooms": ROOMS},
     )
 
@@ -160,12 +170,23 @@ def window_graph(network: "KuaiHL") -> Graph:
         (
             Port("visual", torch.float32, ("rooms", dims.window, dims.patches, dims.visual_width)),
             Port("text", torch.float32, ("rooms", dims.window, dims.text_width)),
+            *signals_port(dims, ("rooms", dims.window)),
             Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
             Port("valid", torch.bool, ("rooms", dims.window)),
         ),
-        ("scores",),
+        output_names(dims, "scores"),
         {"rooms": ROOMS},
     )
+
+
+def signals_port(dims: "NetworkDims", before: tuple[int | str, ...]) -> tuple[Port, ...]:
+    """Where signals come in, if the network reads them."""
+    return (Port("signals", torch.float32, (*before, dims.signals)),) if dims.signals else ()
+
+
+def output_names(dims: "NetworkDims", score: str) -> tuple[str, ...]:
+    """The ports of a network's answers."""
+    return (score, "interest") if dims.interest else (score,)
 
 
 def vision_graph(vision: Vision, size: int) -> Graph:

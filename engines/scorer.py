@@ -17,6 +17,7 @@ from kuaihl.engines.segment import EncodedSegment, ScoredSegment
 from kuaihl.engines.torch_engine import open_torch
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError
+from kuaihl.models.signals import RunningMoments
 from kuaihl.models.stream_state import StreamState, read_tensors, start_streams
 
 
@@ -25,22 +26,31 @@ class ScorerState:
     """A room's whole state: small, explicit, and of one size however long the stream."""
 
     network: StreamState
+    moments: RunningMoments  # of its signals
     gaps: tuple[bool, ...]  # of the last n segments
     head_sha256: str  # of the bundle that made it; another one's memory would mean nothing
 
     def to_bytes(self) -> bytes:
         """The state as one safetensors file."""
-        extra = {"gaps": torch.tensor(self.gaps), "head_sha256": torch.tensor(list(bytes.fromhex(self.head_sha256)))}
+        extra = {
+            "gaps": torch.tensor(self.gaps),
+            "signals_moments": torch.from_numpy(self.moments.to_array()),
+            "head_sha256": torch.tensor(list(bytes.fromhex(self.head_sha256))),
+        }
         return save(self.network.tensors() | extra)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "ScorerState":
         """The inverse of `to_bytes`. Raises ModelError if `data` is not such a file."""
         parts = read_tensors(data)
-        if "gaps" not in parts or "head_sha256" not in parts:
+        if not {"gaps", "signals_moments", "head_sha256"} <= parts.keys():
             raise ModelError("room state: made by something else than a scorer; start the stream anew without it")
         head = bytes(int(byte) for byte in parts["head_sha256"]).hex()
-        return cls(StreamState.from_tensors(parts), tuple(bool(gap) for gap in parts["gaps"]), head)
+        try:
+            moments = RunningMoments.from_array(parts["signals_moments"].numpy())
+        except ValueError as error:
+            raise ModelError(f"room state: {error}; start the stream anew without it") from None
+        return cls(StreamState.from_tensors(parts), moments, tuple(bool(gap) for gap in parts["gaps"]), head)
 
 
 def open_step(bundle: Bundle, open_engine: OpenEngine | None = None) -> Engine:
@@ -80,11 +90,13 @@ class StreamingScorer:
         else:
             raise ModelError(f"{bundle.path}: the room's state was made by another bundle; start the stream anew")
         self._gaps = state.gaps if state is not None else ()
+        self._moments = RunningMoments() if state is None else RunningMoments.from_array(state.moments.to_array())
 
     @property
     def state(self) -> ScorerState:
         """All that is needed to go on from here, in this process or another."""
-        return ScorerState(self._memory.to(self.device), self._gaps, self.bundle.head_sha256)
+        moments = RunningMoments.from_array(self._moments.to_array())
+        return ScorerState(self._memory.to(self.device), moments, self._gaps, self.bundle.head_sha256)
 
     def scores(self, encoded: Iterable[EncodedSegment]) -> Iterator[ScoredSegment]:
         """One score a segment, as soon as the segment is there."""
@@ -93,8 +105,9 @@ class StreamingScorer:
 
     def score(self, segment: EncodedSegment) -> ScoredSegment:
         """Take in one more segment. Raises ModelError where its features are not what the head was trained on."""
-        visual, text = self._features(segment)
-        score, *kept = self.step.run(visual, text, *self._memory.inputs())
+        features = self._features(segment)
+        score, *kept = self.step.run(*features, *self._memory.inputs())
+        interest = kept.pop(0) if self.bundle.dims.interest else None
         self._memory.push(*kept)
         self._gaps = (*self._gaps, segment.gap)[-self.bundle.dims.window :]
         return ScoredSegment(
@@ -104,6 +117,7 @@ class StreamingScorer:
             predicts_start=segment.end,
             predicts_end=segment.end + self.segment_seconds,
             score=float(score[0]),
+            interest=None if interest is None else float(interest[0]),
             text=segment.transcript.text,
             comments=len(segment.comments),
             gap=any(self._gaps),
@@ -113,7 +127,7 @@ class StreamingScorer:
             events=segment.events,
         )
 
-    def _features(self, segment: EncodedSegment) -> tuple[Tensor, Tensor]:
+    def _features(self, segment: EncodedSegment) -> tuple[Tensor, ...]:
         dims, features = self.bundle.dims, segment.features
         expected = ((dims.patches, dims.visual_width), (dims.text_width,))
         if (features.visual.shape, features.text.shape) != expected:
@@ -126,4 +140,7 @@ class StreamingScorer:
             raise ModelError(f"segment {segment.index}: features hold NaN or infinity; check the encoders' weights")
         visual = torch.from_numpy(features.visual).to(self.device, torch.float32).unsqueeze(0)  # [1, P, d_v]
         text = torch.from_numpy(features.text).to(self.device, torch.float32).unsqueeze(0)  # [1, d_t]
-        return visual, text
+        columns = self._moments.push(features.signals)  # the room's past grows, whether the network reads it or not
+        if not dims.signals:
+            return visual, text
+        return visual, text, torch.from_numpy(columns).to(self.device).unsqueeze(0)  # [1, k]

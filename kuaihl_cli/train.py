@@ -14,6 +14,7 @@ from kuaihl.models.training_plan import (
     ABLATIONS,
     BATCH,
     EPOCHS,
+    EXTRAS,
     LEARNING_RATE,
     PHD_BATCH,
     PHD_EPOCHS,
@@ -63,7 +64,11 @@ ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "
 )  # fmt: skip
 @click.option(
     "--without", type=click.Choice(ABLATIONS), multiple=True,
-    help="Train without one of the inputs; may be repeated (Table III).",
+    help="Train without one of the inputs; may be repeated (Table III). Without signals it is the paper's network.",
+)  # fmt: skip
+@click.option(
+    "--with", "beyond", type=click.Choice(EXTRAS), multiple=True,
+    help="Train with what the paper's network does not read; the edge profile does so unless told otherwise.",
 )  # fmt: skip
 @click.option(
     "--samples", type=click.Choice(["masked", "recent"]), default="masked", show_default=True,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuaihl.models.errors import UsageError
-from kuaihl.models.training_report import EpochReport, StepReport
+from kuaihl.models.training_report import TERMS, EpochReport, StepReport
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -87,7 +87,7 @@ class Scalars:
         if self.writer is None:
             self.writer = self.make(str(self.folder), purge_step=facts.get("step"))
             self.open_things.callback(self.writer.close)
-        for name in ("total", "point", "pair", "align"):
+        for name in TERMS:
             if name in facts:
                 self.writer.add_scalar(f"loss/{name}", facts[name], at)
         for name in ("tau", "tau_a_room"):
@@ -167,7 +167,13 @@ def rich_progress() -> "Progress":
 
 def terms(report: StepReport) -> str:
     """The losses of a report, those that are off left out."""
-    named = {"loss": report.total, "point": report.point, "pair": report.pair, "align": report.align}
+    named = {
+        "loss": report.total,
+        "point": report.point,
+        "pair": report.pair,
+        "align": report.align,
+        "interest": report.interest,
+    }
     return "  ".join(f"{name} {value:.4f}" for name, value in named.items() if value)
 
 

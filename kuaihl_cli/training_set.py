@@ -54,12 +54,18 @@ def dims_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkDims":
 
     shape = {name: options[name] for name in ("width", "layers", "heads", "window")}
     reads_counts = ARCHITECTURES[options["arch"]].reads_counts
+    if ARCHITECTURES[options["arch"]].reads_signals:
+        without, beyond = options["without"], options.get("beyond", ())
+    elif options.get("beyond"):
+        raise UsageError(f"--with {options['beyond'][0]}: --arch {options['arch']} reads none; leave it out")
+    else:
+        without, beyond = (*options["without"], "signals"), ()
     if isinstance(data, KLive):
         rooms = len(data.rooms_of("train")) if reads_counts else 0
-        return dims_for(data.facts, len(streamer_index(data.rooms)), options["without"], **shape, rooms=rooms)
+        return dims_for(data.facts, len(streamer_index(data.rooms)), without, beyond, **shape, rooms=rooms)
     if reads_counts:
         raise UsageError(f"{data.path}: holds no counts per segment, and --arch {options['arch']} reads nothing else")
-    return data.dims(dims_for(data.facts, 0, options["without"], **shape), options["window"])
+    return data.dims(dims_for(data.facts, 0, without, beyond, **shape), options["window"])
 
 
 def counts_of(data: "KLive | VideoSet") -> dict[str, Any]:

@@ -3,8 +3,9 @@
     forward(visual [B, S, P, d_v], text [B, S, d_t], streamer [B], valid [B, S] or None) -> logits [B, S]
     training_losses(objective, batch) -> LossTerms
 
-One that reads counts takes them as well: forward(…, valid, sparse [B, S, 10]). "kuaihl" is the paper's own; the others
-are the systems of its Table I, and the ID-based method of its supplement (docs/baselines.md).
+One that reads counts takes them as well: forward(…, valid, sparse [B, S, 10]), and one that reads signals those:
+forward(…, valid, signals [B, S, k]). "kuaihl" is the paper's own; the others are the systems of its Table I, and the
+ID-based method of its supplement (docs/baselines.md).
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Architecture:
     class_name: str
     causal: bool  # no score depends on a later segment, where `NetworkDims.causal` says so
     streams: bool = False  # has `start` and `step`, so `kuaihl score` can run it
+    reads_signals: bool = False  # `forward` takes signals too, if its dims say so
     reads_counts: bool = False  # `forward` takes sparse rows of IDs and counts too, and no stream carries those
 
 
@@ -39,6 +41,7 @@ ARCHITECTURES = {
         "KuaiHL",
         causal=True,
         streams=True,
+        reads_signals=True,
     ),
     "antpivot": Architecture(
         "AntPivot",

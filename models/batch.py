@@ -16,3 +16,6 @@ class Batch:
     label_valid: Tensor  # [B, S] bool, enough views behind it
     segment_valid: Tensor  # [B, S] bool, False for padding
     sparse: Tensor | None = None  # [B, S, 10] int, for a network that reads counts (`segment_counts`)
+    signals: Tensor | None = None  # [B, S, k] float, for a network that reads them (`signals`)
+    interest: Tensor | None = None  # [B, S] labels of the segments themselves, for a network with that output
+    interest_valid: Tensor | None = None  # [B, S] bool

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from kuaihl.models.architectures import ARCHITECTURES, build_network
 from kuaihl.models.errors import ModelError
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
+from kuaihl.models.signals import SIGNALS_VERSION, SignalsFacts, parse_signals
 
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
@@ -68,6 +69,7 @@ class Bundle:
     metrics: Mapping[str, Any] = field(default_factory=dict)  # at training time
     streamers: Mapping[str, int] = field(default_factory=dict)  # name -> index, from 1
     score_quantiles: Mapping[str, float] = field(default_factory=dict)  # "0.9" -> score, on training data
+    signals: SignalsFacts | None = None  # what it reads beside words and pictures
 
     @property
     def name(self) -> str:
@@ -166,6 +168,7 @@ def save_bundle(
         metrics=dict(metrics or {}),
         streamers=dict(streamers or {}),
         score_quantiles=dict(score_quantiles or {}),
+        signals=SignalsFacts() if cast(NetworkDims, network.dims).signals else None,
     )
     _check_streamers(bundle)
     facts = {"format": BUNDLE_FORMAT, "architecture": architecture} | asdict(bundle)
@@ -238,6 +241,11 @@ def _parse(path: Path, facts: dict[str, Any]) -> Bundle:
         value = getattr(dims, entry.name)
         if type(value) is not entry.type and not (entry.type is float and type(value) is int):
             raise ValueError(f"dims.{entry.name} is {value!r}")
+    signals = parse_signals(facts["signals"]) if dims.signals else None
+    if signals is not None and signals != SignalsFacts():
+        raise ValueError(
+            f"it reads signals of version {signals.version}, this kuaihl measures {SIGNALS_VERSION}; train it again"
+        )
     if not (math.isfinite(facts["segment_seconds"]) and facts["segment_seconds"] > 0):
         raise ValueError(f"segment_seconds is {facts['segment_seconds']}")
     return Bundle(
@@ -255,6 +263,7 @@ def _parse(path: Path, facts: dict[str, Any]) -> Bundle:
         metrics=dict(facts["metrics"]),
         streamers={str(name): int(index) for name, index in facts["streamers"].items()},
         score_quantiles={str(level): float(score) for level, score in facts["score_quantiles"].items()},
+        signals=signals,
     )
 
 

@@ -256,6 +256,11 @@ def check_features(bundle: Bundle, data: "KLive") -> None:
                 f"{bundle.path}: reads {role} features of {names(ours)}, {data.path} holds {names(theirs)}; "
                 "build the data set with the bundle's encoders"
             )
+    if bundle.dims.signals and facts.signals != bundle.signals:
+        raise UsageError(
+            f"{bundle.path}: reads signals of version {bundle.signals and bundle.signals.version}, {data.path} holds "
+            f"{facts.signals.version if facts.signals else 'none'}; build the data set again"
+        )
     check_widths(bundle, facts.patches, facts.visual_width, str(data.path))
     if facts.text_width != bundle.dims.text_width:
         raise UsageError(f"{bundle.path}: reads text {bundle.dims.text_width} wide, {data.path}: {facts.text_width}")

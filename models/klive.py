@@ -25,6 +25,7 @@ from kuaihl.models.room_checks import label_problems, record_problems, room_prob
 from kuaihl.models.room_file import Layout, RoomFile, map_room
 from kuaihl.models.sample_rule import SampleRule, recent_samples
 from kuaihl.models.segment_counts import NOT_COUNTED, SEGMENT_COUNTS, SPARSE, sparse_rows
+from kuaihl.models.signals import SIGNALS_WIDTH, SignalsFacts, parse_signals
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
@@ -49,6 +50,7 @@ class DataSetFacts:
     visual_width: int  # d_v
     text_width: int  # d_t
     patches: int  # P visual tokens a segment
+    signals: SignalsFacts | None = None  # what the columns of `signals` are; None in a data set without
     licence: str = ""
     ceiling: Mapping[str, Any] | None = None  # what label noise allows, where the true rate is known
 
@@ -75,6 +77,7 @@ class RoomData:
     rate: NDArray[np.float32] | None  # [S], labels that are not counts
     true_rate: NDArray[np.float32] | None  # [S], what counts were drawn from; simulated rooms alone
     counts: NDArray[np.int32] | None  # [S, 8], see `segment_counts`; None in a data set without
+    signals: NDArray[np.float32] | None  # [S, k], see `signals`; None in a data set without
     min_views: int
 
     def labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -82,12 +85,16 @@ class RoomData:
 
         The last segment has no next, and labels of fewer than `min_views` impressions are masked (eq. 1).
         """
-        labels, valid = np.zeros(len(self.visual), np.float32), np.zeros(len(self.visual), np.bool_)
+        present, counted = self.present_labels()
+        return np.append(present[1:], np.float32(0.0)), np.append(counted[1:], False)
+
+    def present_labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The LVTR of each segment itself [S], what `interest` answers, and whether it counts [S]."""
+        if self.views is not None and self.long_views is not None and self.rate is None:
+            return lvtr(self.views, self.long_views, self.min_views)
         if self.rate is not None:
-            labels[:-1], valid[:-1] = self.rate[1:], True
-        elif self.views is not None and self.long_views is not None:
-            labels[:-1], valid[:-1] = lvtr(self.views[1:], self.long_views[1:], self.min_views)
-        return labels, valid
+            return self.rate, np.ones(len(self.visual), np.bool_)
+        return np.zeros(len(self.visual), np.float32), np.zeros(len(self.visual), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,10 @@ class Windows:
     label_valid: NDArray[np.bool_]  # [B, n]
     segment_valid: NDArray[np.bool_]  # [B, n], False for padding
     streamer: tuple[str, ...]  # B
+    interest: NDArray[np.float32]  # [B, n], the LVTR of the segment itself; 0 where not valid
+    interest_valid: NDArray[np.bool_]  # [B, n]
     sparse: NDArray[np.int32] | None = None  # [B, n, 10] where asked for: `sparse_rows`, rooms from 1 in their order
+    signals: NDArray[np.float32] | None = None  # [B, n, k] where asked for
 
 
 def lvtr(
@@ -132,22 +142,31 @@ class KLive:
         samples: SampleRule = "masked",
         *,
         counts: bool = False,
+        signals: bool = False,
     ) -> "WindowIndex":
-        """All windows of a split that are samples, with `counts` per segment if asked for.
+        """All windows of a split that are samples, with `counts` per segment and `signals` if asked for.
 
         "recent" reads every room's views to tell them. Raises DataError.
         """
-        return WindowIndex(self, self.rooms_of(split), window, text, samples, counts=counts)
+        return WindowIndex(self, self.rooms_of(split), window, text, samples, counts=counts, signals=signals)
 
-    def room(self, record: RoomRecord, text: TextSource = "both", *, counts: bool = False) -> RoomData:
-        """A room, mapped, that must have `counts` if asked. Raises DataError naming room and row if unfit to learn."""
-        file = self.open_room(record, text, counts=counts)
+    def room(
+        self, record: RoomRecord, text: TextSource = "both", *, counts: bool = False, signals: bool = False
+    ) -> RoomData:
+        """A room, mapped, with `counts` and `signals` if asked. Raises DataError naming room and row if unfit."""
+        file = self.open_room(record, text, counts=counts, signals=signals)
         return room_data(file.mapped(), self.facts, text)
 
     def open_room(
-        self, record: RoomRecord, text: TextSource = "both", known: Layout | None = None, *, counts: bool = False
+        self,
+        record: RoomRecord,
+        text: TextSource = "both",
+        known: Layout | None = None,
+        *,
+        counts: bool = False,
+        signals: bool = False,
     ) -> RoomFile:
-        """A room's file, with that text and, if asked, counts per segment in it; a bounded number is kept open.
+        """A room's file, with that text and, if asked, counts and signals in it; a bounded number is kept open.
 
         All of its rows are looked at unless its layout is `known` from before. Raises DataError as `room` does.
         """
@@ -169,6 +188,11 @@ class KLive:
             raise DataError(f"{self.path}: room {record.id} has no {name}, the text of {text} alone; build it again")
         if counts and "counts" not in file:
             raise DataError(f"{self.path}: room {record.id} has no counts per segment; see docs/datasets.md")
+        if signals and ("signals" not in file or self.facts.signals != SignalsFacts()):
+            raise DataError(
+                f"{self.path}: room {record.id} has no signals as this kuaihl measures them; build the data set again, "
+                "or train without signals"
+            )
         return file
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -195,8 +219,10 @@ class WindowIndex:
         samples: SampleRule = "masked",
         *,
         counts: bool = False,
+        signals: bool = False,
     ) -> None:
-        self.data, self.records, self.window, self.text, self.counts = data, records, window, text, counts
+        self.data, self.records, self.window, self.text = data, records, window, text
+        self.counts, self.signals = counts, signals
         # A few bytes a room, and none or four a window: KLive has 1.4 million windows.
         self._ends: NDArray[np.int32] | None = None  # where windows end that do not end at every segment
         sizes = [record.segments for record in records]
@@ -226,14 +252,17 @@ class WindowIndex:
         facts, n, count = self.data.facts, self.window, len(indices)
         visual = np.empty((count, n, facts.patches, facts.visual_width), np.float16)
         text = np.empty((count, n, facts.text_width), np.float16)
-        views, long_views = np.zeros((2, count, n), np.int32)
-        rates, is_rate = np.zeros((count, n), np.float32), np.zeros((count, n), np.bool_)
+        views, long_views = np.zeros((2, count, n + 1), np.int32)  # of the window, and of the segment after it
+        rates, is_rate = np.zeros((count, n + 1), np.float32), np.zeros((count, n + 1), np.bool_)
         segment_valid = np.zeros((count, n), np.bool_)
         streamers, text_name = [], TEXT_ARRAYS[self.text]
         sparse = np.full((count, n, SPARSE), NOT_COUNTED, np.int32) if self.counts else None
+        signals = np.zeros((count, n, SIGNALS_WIDTH), np.float32) if self.signals else None
         for i, (where, end) in enumerate(zip(*map(np.ndarray.tolist, self.pairs(indices)), strict=True)):
             record = self.records[where]
-            file = self.data.open_room(record, self.text, self._layouts[where], counts=self.counts)
+            file = self.data.open_room(
+                record, self.text, self._layouts[where], counts=self.counts, signals=self.signals
+            )
             self._layouts[where] = file.layout
             streamers.append(record.streamer)
             start = max(0, end + 1 - n)
@@ -247,16 +276,30 @@ class WindowIndex:
                 counts = np.empty((n - pad, len(SEGMENT_COUNTS)), np.int32)
                 file.read_rows("counts", start, counts)
                 sparse[i, pad:] = sparse_rows(where + 1, start, counts)
-            labelled = slice(pad, n - (end + 1 == record.segments))  # by the next ones; the last segment has none
+            if signals is not None:
+                file.read_rows("signals", start, signals[i, pad:])
+            labelled = slice(pad, n + 1 - (end + 1 == record.segments))  # the last segment has none after it
             if "rate" in file:
-                file.read_rows("rate", start + 1, rates[i, labelled])
+                file.read_rows("rate", start, rates[i, labelled])
                 is_rate[i, labelled] = True
             else:
-                file.read_rows("views", start + 1, views[i, labelled])
-                file.read_rows("long_views", start + 1, long_views[i, labelled])
+                file.read_rows("views", start, views[i, labelled])
+                file.read_rows("long_views", start, long_views[i, labelled])
         least = facts.label.min_views if self._ends is None else 1  # all labels of a sample that was kept
         counted, enough = lvtr(views, long_views, least)
-        return Windows(visual, text, counted + rates, enough | is_rate, segment_valid, tuple(streamers), sparse)
+        labels, valid = counted + rates, enough | is_rate
+        return Windows(
+            visual=visual,
+            text=text,
+            labels=np.where(segment_valid, labels[:, 1:], np.float32(0.0)),
+            label_valid=valid[:, 1:] & segment_valid,
+            segment_valid=segment_valid,
+            streamer=tuple(streamers),
+            interest=labels[:, :-1],
+            interest_valid=valid[:, :-1],
+            sparse=sparse,
+            signals=signals,
+        )
 
 
 def open_klive(path: str | Path) -> KLive:
@@ -282,6 +325,7 @@ def room_data(arrays: Arrays, facts: DataSetFacts, text: TextSource) -> RoomData
         rate=arrays.get("rate"),
         true_rate=arrays.get("true_rate"),
         counts=arrays.get("counts"),
+        signals=arrays.get("signals"),
         min_views=facts.label.min_views,
     )
 
@@ -311,6 +355,7 @@ def read_facts(folder: Path) -> DataSetFacts:
             visual_width=int(found["visual_width"]),
             text_width=int(found["text_width"]),
             patches=int(found["patches"]),
+            signals=None if found.get("signals") is None else parse_signals(found["signals"]),
             licence=str(found["licence"]),
             ceiling=found.get("ceiling"),
         )

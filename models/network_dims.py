@@ -30,19 +30,21 @@ class NetworkDims:
     causal: bool = True  # False: mask fully visible (PHD)
     rooms: int = 0  # live rooms trained on, index 1 …; for a network that reads live IDs
     history_width: int = 0  # > 0: HISTORY_ITEMS vectors of that width in place of the id (PHD)
+    signals: int = 0  # columns of `signals` that are read as one more token a segment; 0 is the paper's network
+    interest: bool = False  # a second output, of the present segment; not in the paper
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise ModelError(f"network: width {self.width} is not a multiple of {self.heads} heads")
         if self.text_layers < 1:
             raise ModelError(f"network: {self.text_layers} layers read no text; text_layers must be 1 or more")
-        if not (self.use_text or self.use_visual):
+        if not self.tokens:
             raise ModelError("network: without text and without visual nothing is left to read")
 
     @property
     def tokens(self) -> int:
         """T, tokens a segment."""
-        return self.patches * self.use_visual + self.use_text
+        return self.patches * self.use_visual + self.use_text + (self.signals > 0)
 
 
 PAPER_DIMS = NetworkDims(visual_width=1024, text_width=768, patches=147)  # Swin-B, BERT base, 3 frames of 7 x 7

@@ -1,9 +1,12 @@
-"""What training minimises (eq. 13): L = 0.65 L_point + 0.15 L_align + 0.20 L_pair, each on or off."""
+"""What training minimises (eq. 13): L = 0.65 L_point + 0.15 L_align + 0.20 L_pair, each on or off.
+
+A network with a second output, interest, has one more term, which is not in the paper: 0.65 L_point + 0.20 L_pair of
+that output against the labels of the segments themselves.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import torch
 from torch import Tensor
 
 from kuaihl.models.alignment_loss import NEGATIVES, TAU, alignment_loss
@@ -30,6 +33,7 @@ class Objective:
     sigma: float = SIGMA
     tau: float = TAU
     negatives: int = NEGATIVES
+    interest: float = 1.0  # of the second output's point and pair losses together, if the network has one
 
 
 @dataclass(frozen=True)
@@ -40,46 +44,56 @@ class LossTerms:
     point: Tensor
     pair: Tensor
     align: Tensor
+    interest: Tensor  # the point and pair losses of the second output, in the weights of eq. 13
     logits: Tensor  # [B, S]
 
 
-def losses(
-    network: "KuaiHL",
-    objective: Objective,
-    visual: Tensor,  # [B, S, P, d_v]
-    text: Tensor,  # [B, S, d_t]
-    streamer: Tensor,  # [B]
-    labels: Tensor,  # [B, S] of the next segment each
-    label_valid: Tensor,  # [B, S] bool, enough views behind it
-    segment_valid: Tensor | None = None,  # [B, S] bool, not padding
-) -> LossTerms:
+def losses(network: "KuaiHL", objective: Objective, batch: Batch) -> LossTerms:
     """One pass through the network and its losses. L_align needs both modalities; without one it is 0."""
-    tokens = network.embed(visual, text)
-    logits = network.predict(tokens, streamer, segment_valid)
+    tokens = network.embed(batch.visual, batch.text, batch.signals)
+    logits, present = network.predict(tokens, batch.streamer, batch.segment_valid)
     nothing = logits.float().sum() * 0.0
-    counted = label_valid if segment_valid is None else label_valid & segment_valid
+    counted = batch.label_valid & batch.segment_valid
+    point, pair = _point_and_pair(objective, logits, batch.labels, counted)
+    interest = nothing
+    if present is not None and batch.interest is not None and batch.interest_valid is not None:
+        there = batch.interest_valid & batch.segment_valid
+        own_point, own_pair = _point_and_pair(objective, present, batch.interest, there)
+        interest = objective.point * own_point + objective.pair * own_pair
+    align = nothing
+    if objective.align and network.dims.use_text and network.dims.use_visual:
+        patches = network.dims.patches
+        align = alignment_loss(
+            tokens[:, :, patches],
+            tokens[:, :, :patches].mean(dim=2),
+            batch.segment_valid,
+            swap=objective.align_variant == "align",
+            negatives=objective.negatives,
+            tau=objective.tau,
+        )
+    total = (
+        objective.point * point
+        + objective.align * align
+        + objective.pair * pair
+        + (objective.interest * interest if present is not None else 0.0)
+    )
+    return LossTerms(total, point, pair, align, interest, logits)
+
+
+def _point_and_pair(objective: Objective, logits: Tensor, labels: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+    """Both losses of one output, [B, S] each; one that is off is 0."""
+    nothing = logits.float().sum() * 0.0
     point = point_loss(logits, labels, counted) if objective.point else nothing
     pair = nothing
     if objective.pair:
         pair = pairwise_loss(
             logits, labels, counted, objective.pair_variant, mean=objective.pair_mean, sigma=objective.sigma
         )
-    align = nothing
-    if objective.align and network.dims.use_text and network.dims.use_visual:
-        align = alignment_loss(
-            tokens[:, :, -1],
-            tokens[:, :, :-1].mean(dim=2),
-            torch.ones_like(label_valid) if segment_valid is None else segment_valid,
-            swap=objective.align_variant == "align",
-            negatives=objective.negatives,
-            tau=objective.tau,
-        )
-    total = objective.point * point + objective.align * align + objective.pair * pair
-    return LossTerms(total, point, pair, align, logits)
+    return point, pair
 
 
 def point_alone(logits: Tensor, batch: Batch) -> LossTerms:
     """Cross-entropy and nothing else: what several of the paper's baselines train with."""
     point = point_loss(logits, batch.labels, batch.label_valid & batch.segment_valid)
     nothing = logits.float().sum() * 0.0
-    return LossTerms(point, point, nothing, nothing, logits)
+    return LossTerms(point, point, nothing, nothing, nothing, logits)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 SAFE_ID = re.compile(r"\w[\w.\-]{0,119}")  # becomes a file's name
 TEXTS = ("text", "text_speech", "text_comments")
-OPTIONAL = (*TEXTS, "counts")  # what all rooms of a data set have, or none
+OPTIONAL = (*TEXTS, "counts", "signals")  # what all rooms of a data set have, or none
 COUNTS = ("views", "long_views")
 RATES = ("rate", "true_rate")
 EXPONENT = np.uint16(0x7C00)  # of a float16: all ones in infinity and NaN, and in nothing else
@@ -49,6 +49,9 @@ def room_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "Dat
         if name in arrays:
             for row in rows_not_finite(arrays[name]):
                 yield f"row {row}: {name} features hold NaN or infinity"
+    if "signals" in arrays:
+        for row in np.flatnonzero(~np.isfinite(arrays["signals"]).all(axis=1)).tolist():
+            yield f"row {row}: signals hold NaN or infinity"
 
 
 def label_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
@@ -70,6 +73,7 @@ def wrong_shapes(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "Data
         **dict.fromkeys(COUNTS, ("int32", (segments,))),
         **dict.fromkeys(RATES, ("float32", (segments,))),
         "counts": ("int32", (segments, len(SEGMENT_COUNTS))),
+        "signals": ("float32", (segments, len(facts.signals.names) if facts.signals else 0)),
     }
     needed = ("visual", "text") if "rate" in arrays else ("visual", "text", *COUNTS)
     for name in needed:

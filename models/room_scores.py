@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kuaihl.models.klive import KLive, RoomRecord, TextSource
+from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
 from kuaihl.models.segment_counts import UNKNOWN_ROOM, sparse_rows
 
@@ -29,6 +30,9 @@ class ScoredRoom:
     scores: NDArray[np.float64]  # [S] in (0, 1)
     labels: NDArray[np.float64]  # [S] in [0, 1]
     valid: NDArray[np.bool_]  # [S], the label counts
+    interest: NDArray[np.float64] | None = None  # [S] in (0, 1), of the segments themselves
+    present_labels: NDArray[np.float64] | None = None  # [S] in [0, 1], of the segments themselves
+    present_valid: NDArray[np.bool_] | None = None  # [S]
 
 
 def score_rooms(
@@ -51,10 +55,10 @@ def score_rooms(
     scored = []
     with torch.inference_mode():
         for record in records:
-            room = data.room(record, text=text, counts=reads_counts)
+            room = data.room(record, text=text, counts=reads_counts, signals=dims.signals > 0)
             streamer = torch.tensor([streamers.get(record.streamer, UNKNOWN_STREAMER)], device=device)
             length = stretch if dims.causal else record.segments
-            scores = []
+            scores, interest = [], []
             for first in range(0, record.segments, length):
                 seen = slice(max(0, first - context), min(first + length, record.segments))
                 visual = torch.from_numpy(np.array(room.visual[seen])).to(device).float()[None]  # [1, W, P, d_v]
@@ -63,8 +67,26 @@ def score_rooms(
                 if reads_counts and room.counts is not None:
                     rows = sparse_rows(UNKNOWN_ROOM, seen.start, room.counts[seen])
                     sparse = [torch.from_numpy(rows).to(device)[None]]  # [1, W, 10]
-                logits = network(visual, words, streamer, None, *sparse)[0, first - seen.start :]
-                scores.append(torch.sigmoid(logits).double().cpu().numpy())
-            labels, valid = room.labels()
-            scored.append(ScoredRoom(record, np.concatenate(scores), labels.astype(np.float64), valid))
+                signals = None
+                if dims.signals and room.signals is not None:
+                    signals = torch.from_numpy(np.array(room.signals[seen])).to(device)[None]  # [1, W, k]
+                if isinstance(network, KuaiHL):
+                    logits, present = network.outputs(visual, words, streamer, None, signals)
+                else:
+                    logits, present = network(visual, words, streamer, None, *sparse), None
+                scores.append(torch.sigmoid(logits[0, first - seen.start :]).double().cpu().numpy())
+                if present is not None:
+                    interest.append(torch.sigmoid(present[0, first - seen.start :]).double().cpu().numpy())
+            (labels, valid), (present_labels, present_valid) = room.labels(), room.present_labels()
+            scored.append(
+                ScoredRoom(
+                    record,
+                    np.concatenate(scores),
+                    labels.astype(np.float64),
+                    valid,
+                    interest=np.concatenate(interest) if interest else None,
+                    present_labels=present_labels.astype(np.float64),
+                    present_valid=present_valid,
+                )
+            )
     return scored

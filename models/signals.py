@@ -5,9 +5,9 @@ past, and the columns of the array `signals` [S, SIGNALS_WIDTH] that data sets h
 is its running moments: of one size however long the stream.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,13 @@ SIGNALS = (
     Signal("loudness", "sound", 0.5, "log10 of the mean square, full scale 1: a tenth of dBFS"),
     Signal("peak", "sound", 0.5, "log10 of the mean square of the loudest twentieth of 0.1 s frames"),
     Signal("dynamics", "sound", 0.2, "deviation of log10 of the mean square of 0.1 s frames"),
+    Signal(
+        "fullness", "sound", 0.25, "mean over 5 s of how far below its loudest cell each cell of a log-mel picture is"
+    ),
     Signal("low_band", "sound", 0.5, "log10 of the mean square below 300 Hz"),
     Signal("middle_band", "sound", 0.5, "log10 of the mean square from 300 to 2,000 Hz"),
     Signal("high_band", "sound", 0.5, "log10 of the mean square above 2,000 Hz"),
-    Signal("cheering", "sound", 0.15, "share of 0.1 s frames that are loud for the segment and sound like noise"),
+    Signal("cheering", "sound", 0.15, "share of the segment that is loud for it and sounds like noise"),
     Signal("speech", "speech", 0.2, "share of the segment in which words are spoken"),
     Signal("words", "speech", 0.5, "ln(1 + words per 30 s)"),
     Signal("spoken_exclamations", "speech", 0.5, "ln(1 + exclamation marks per 30 s of transcript)"),
@@ -67,6 +70,19 @@ PRIOR = 4.0  # segments that a signal's usual spread counts for beside those tha
 FARTHEST = 5.0  # deviations; a standard score beyond it says no more
 SPREADS = np.array([signal.spread for signal in SIGNALS])
 _GROUP_OF = np.array([GROUPS.index(signal.group) for signal in SIGNALS])
+
+
+@dataclass(frozen=True)
+class SignalsFacts:
+    """What the columns of an array `signals` are; stored in `dataset.json` and `bundle.json`."""
+
+    version: int = SIGNALS_VERSION
+    names: tuple[str, ...] = COLUMNS
+
+
+def parse_signals(said: Mapping[str, Any]) -> SignalsFacts:
+    """The inverse of `asdict`. Raises KeyError, TypeError, ValueError."""
+    return SignalsFacts(int(said["version"]), tuple(str(name) for name in said["names"]))
 
 
 def unknown_values() -> Floats:

@@ -122,6 +122,7 @@ def draw_sound(
         "loudness": loudness,
         "peak": (loudness + crest).clip(SILENCE, 0.0),
         "dynamics": (random.normal(0.5, 0.15) + 0.12 * courses["dynamics"]).clip(0.02, 2.0),
+        "fullness": (random.normal(-1.8, 0.3) + 0.24 * courses["fullness"]).clip(SILENCE, 0.0),
         "low_band": low.clip(SILENCE),
         "middle_band": middle.clip(SILENCE),
         "high_band": high.clip(SILENCE),

@@ -56,11 +56,12 @@ EFFECTS = {
     "emotes": Effect(CROWD, 0, 0.2, spread=0.5),  # Z slightly -, E ++
     "length": Effect(CROWD, 0, -0.05, spread=0.4),  # Z slightly +, E -
     "gifts": Effect(CROWD, 0, 0.15, {"music": 0.25, "dance": 0.25}),
-    "loudness": Effect(
+    "loudness": Effect(STAGE, 1, 0.2, {"esports": 0.5, "sport": 0.4, "games": 0.35, "music": 0.1, "dance": 0.1}),
+    "fullness": Effect(
         STAGE, 1, 0.2, {"esports": 0.9, "sport": 0.5, "games": 0.35, "music": 0.1, "dance": 0.1, "selling": 0.1}
-    ),  # S
+    ),  # S: no pauses in the shouting
     "crest": Effect(STAGE, 1, 0.0),
-    "dynamics": Effect(STAGE, 1, -0.1, {"esports": -0.5, "sport": -0.25}),  # S: no pauses in the shouting
+    "dynamics": Effect(STAGE, 1, -0.1, {"esports": -0.5, "sport": -0.25}),  # S
     "low": Effect(STAGE, 1, -0.1, {"esports": -0.4}),  # S: the low band hardly rises with the others
     "high": Effect(STAGE, 1, 0.05, {"esports": 0.3}),  # S
     "cheering": Effect(STAGE, 1, 0.1, {"esports": 0.35, "sport": 0.4, "music": 0.25}),

@@ -138,7 +138,9 @@ def material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, i
     if isinstance(data, VideoSet):
         return {}, data.stretches
     counts = ARCHITECTURES[plan.architecture].reads_counts
-    windows = data.windows("train", plan.dims.window, plan.text, plan.samples, counts=counts)
+    windows = data.windows(
+        "train", plan.dims.window, plan.text, plan.samples, counts=counts, signals=plan.dims.signals > 0
+    )
     if not data.rooms_of("train") or not data.rooms_of("validation"):
         raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
     if not len(windows):
@@ -178,9 +180,9 @@ def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
 def start_readers(network: nn.Module, batch: Batch) -> None:
     """Begin with projections that read features standardised over a batch: some encoders' hardly differ at all."""
     inputs = getattr(network, "inputs", network)  # a baseline's are one module
-    for name, features in (("visual", batch.visual), ("text", batch.text)):
+    for name, features in (("visual", batch.visual), ("text", batch.text), ("signals", batch.signals)):
         reader = getattr(inputs, name, None)
-        if isinstance(reader, nn.Sequential) and isinstance(reader[0], nn.Linear):
+        if features is not None and isinstance(reader, nn.Sequential) and isinstance(reader[0], nn.Linear):
             read_standardised(reader, features.numpy())
 
 
@@ -191,13 +193,15 @@ def seed_step(seed: int, step: int, process: int) -> None:
 
 def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, epoch_steps: int) -> StepReport:
     """Means over the processes and the steps since the last report. Raises ModelError where one is not finite."""
-    total, point, pair, align = (accelerator.reduce(state.unreported, "mean") / state.unreported_steps).tolist()
+    total, point, pair, align, interest = (
+        accelerator.reduce(state.unreported, "mean") / state.unreported_steps
+    ).tolist()
     if not np.isfinite(total):
         raise ModelError(f"the loss is {total} after step {state.step}: the training has diverged; lower --lr")
     state.epoch_total += total * state.unreported_steps
     state.unreported = torch.zeros_like(state.unreported)
     state.unreported_steps = 0
-    return StepReport(state.step, steps, (state.step - 1) // epoch_steps + 1, total, point, pair, align)
+    return StepReport(state.step, steps, (state.step - 1) // epoch_steps + 1, total, point, pair, align, interest)
 
 
 def end_epoch(

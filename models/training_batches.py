@@ -75,6 +75,9 @@ def as_batch(windows: Windows | Batch, streamers: Mapping[str, int]) -> Batch:
         label_valid=torch.from_numpy(windows.label_valid),
         segment_valid=torch.from_numpy(windows.segment_valid),
         sparse=None if windows.sparse is None else torch.from_numpy(windows.sparse),
+        signals=None if windows.signals is None else torch.from_numpy(windows.signals),
+        interest=torch.from_numpy(windows.interest),
+        interest_valid=torch.from_numpy(windows.interest_valid),
     )
 
 
@@ -84,6 +87,9 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
     def moved(part: torch.Tensor) -> torch.Tensor:
         return part.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else part
 
+    def moved_if_there(part: torch.Tensor | None) -> torch.Tensor | None:
+        return None if part is None else moved(part)
+
     return Batch(
         visual=moved(batch.visual).float(),
         text=moved(batch.text).float(),
@@ -91,5 +97,8 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
         labels=moved(batch.labels),
         label_valid=moved(batch.label_valid),
         segment_valid=moved(batch.segment_valid),
-        sparse=None if batch.sparse is None else moved(batch.sparse),
+        sparse=moved_if_there(batch.sparse),
+        signals=moved_if_there(batch.signals),
+        interest=moved_if_there(batch.interest),
+        interest_valid=moved_if_there(batch.interest_valid),
     )

@@ -20,8 +20,10 @@ LEARNING_RATE = 5e-5  # of Adam, as in the paper; so are the batch and the epoch
 BATCH, EPOCHS = 48, 12
 PHD_BATCH, PHD_EPOCHS = 8, 20
 
-Ablation = Literal["id", "text", "audio", "comments", "visual"]
+Ablation = Literal["id", "text", "audio", "comments", "visual", "signals"]
+Extra = Literal["signals"]
 ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
+EXTRAS: tuple[Extra, ...] = get_args(Extra)  # what is not in the paper
 Precision = Literal["no", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -61,12 +63,19 @@ def text_without(without: Sequence[Ablation]) -> "TextSource":
 
 
 def dims_for(
-    facts: "DataSetFacts", streamers: int, without: Sequence[Ablation] = (), **shape: int | None
+    facts: "DataSetFacts",
+    streamers: int,
+    without: Sequence[Ablation] = (),
+    beyond: Sequence[Extra] = (),
+    **shape: int | None,
 ) -> NetworkDims:
     """The network that fits a data set's features: the profile's own, with what is given of `shape` in place.
 
-    `shape` may hold width, heads, layers, window, rooms. Raises ModelError for a network that cannot be.
+    The edge profile reads signals, where the data set has them, and has the second output; other profiles, and any
+    network without signals, are as the paper's, unless signals are asked for as `beyond`. `shape` may hold width,
+    heads, layers, window, rooms. Raises ModelError for a network that cannot be.
     """
+    read = "signals" not in without and facts.signals is not None and (facts.profile == "edge" or "signals" in beyond)
     given: dict[str, Any] = {name: value for name, value in shape.items() if value is not None}
     suited = EDGE_DIMS if facts.profile == "edge" else PAPER_DIMS
     return replace(
@@ -78,5 +87,7 @@ def dims_for(
         use_id="id" not in without,
         use_text="text" not in without,
         use_visual="visual" not in without,
+        signals=len(facts.signals.names) if read and facts.signals is not None else 0,
+        interest=read,
         **given,
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-TERMS = ("total", "point", "pair", "align")
+TERMS = ("total", "point", "pair", "align", "interest")
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class StepReport:
     point: float
     pair: float
     align: float
+    interest: float  # 0 for a network without that output
 
 
 @dataclass(frozen=True)

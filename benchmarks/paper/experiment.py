@@ -152,7 +152,7 @@ def made(variant: Variant, seed: int, work: Path, setting: Setting) -> Run:
 def plan_of(variant: Variant, seed: int, data: KLive, setting: Setting) -> TrainingPlan:
     shape = {"width": setting.width, "heads": setting.heads, "layers": setting.layers}
     return TrainingPlan(
-        dims=dims_for(data.facts, len(streamer_index(data.rooms)), variant.without, **shape),
+        dims=dims_for(data.facts, len(streamer_index(data.rooms)), [*variant.without, "signals"], **shape),
         objective=variant.objective,
         architecture=variant.architecture,
         text=text_without(variant.without),

@@ -138,7 +138,7 @@ class AntPivot(nn.Module):
         point = (point_loss(first, batch.labels, counted) + point_loss(second, batch.labels, counted)) / 2
         ends = point_loss(boundary, *boundaries(batch.labels, counted))
         nothing = first.float().sum() * 0.0
-        return LossTerms(INSIDE * point + BOUNDARY * ends, point, nothing, nothing, joined(first, second))
+        return LossTerms(INSIDE * point + BOUNDARY * ends, point, nothing, nothing, nothing, joined(first, second))
 
 
 def gate(width: int) -> nn.Sequential:

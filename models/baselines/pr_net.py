@@ -68,4 +68,5 @@ class PRNet(nn.Module):
         point = point_loss(logits, batch.labels, counted)
         pair = margin_loss(nearness[..., 0], batch.labels, counted, MARGIN)
         pair = pair + margin_loss(-nearness[..., 1], batch.labels, counted, MARGIN)
-        return LossTerms(point + pair, point, pair, logits.float().sum() * 0.0, logits)
+        nothing = logits.float().sum() * 0.0
+        return LossTerms(point + pair, point, pair, nothing, nothing, logits)

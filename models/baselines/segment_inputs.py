@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kuaihl.models.history_tokens import HistoryTokens
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.streamer_vector import streamer_source, streamer_vector
-from kuaihl.models.text_projection import text_projection
+from kuaihl.models.token_projections import text_projection
 
 
 class SegmentInputs(nn.Module):

@@ -1,6 +1,7 @@
 """Small networks of every kind that engines execute, as graphs, and their ONNX files in a bundle."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,9 +15,10 @@ from kuaihl.models.bert import Bert, BertDims
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import NetworkDims
 
-SMALL = NetworkDims(
+PAPER = NetworkDims(
     visual_width=10, text_width=6, patches=3, width=16, heads=2, layers=3, window=5, feed_forward=2, streamers=4
 )
+SMALL = replace(PAPER, signals=7, interest=True)
 SMALL_BERT = BertDims(
     vocabulary=99, width=32, layers=2, heads=4, feed_forward=64, positions=200, types=2, norm_eps=1e-12
 )

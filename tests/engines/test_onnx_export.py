@@ -1,21 +1,23 @@
 """Exported graphs: whole by ONNX's own checker, and what torch computes, for sizes that they were not exported with."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
 import pytest
 import torch
-from small_graphs import SMALL, small_graph
+from small_graphs import PAPER, SMALL, small_graph
 from torch import Tensor
 from torch.nn import functional as F
 
 from kuaihl.engines.engine import GRAPH_NAMES, GraphName, Precision
-from kuaihl.engines.graphs import Graph, Step, Vision, vision_graph, window_graph
+from kuaihl.engines.graphs import Graph, Step, Vision, Window, step_graph, vision_graph, window_graph
 from kuaihl.engines.onnx_engine import OnnxEngine
 from kuaihl.engines.onnx_export import EXAMPLE_SIZES, RANDOM_SIZES, export_onnx, in_float32, parity, random_inputs
 from kuaihl.engines.torch_engine import TorchEngine
 from kuaihl.models.errors import ModelError, UsageError
 from kuaihl.models.network import KuaiHL
+from kuaihl.models.network_dims import NetworkDims
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -92,8 +94,8 @@ def test_sizes_that_vary_bear_their_names_and_no_others_vary(name: GraphName) ->
         assert tuple(each.dim_param or each.dim_value for each in dims) == described.shape
 
 
-def stepped(visual: Tensor, text: Tensor, joined: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Scores [S, B] of rooms that begin at the segments `joined`, by torch and by ONNX Runtime."""
+def stepped(visual: Tensor, text: Tensor, signals: Tensor, joined: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Score and interest [S, 2, B] of rooms that begin at the segments `joined`, by torch and by ONNX Runtime."""
     network = cast(Step, small_graph("step").module).network
     engine = engine_of("step")
     whole, sliced = (network.start(torch.tensor([2, 0])) for _ in range(2))
@@ -104,10 +106,12 @@ def stepped(visual: Tensor, text: Tensor, joined: tuple[int, ...]) -> tuple[Tens
                 for state in (whole, sliced):
                     state.position[room] = 0
         with torch.no_grad():
-            torches.append(network.step(whole, visual[:, segment], text[:, segment]))
-        score, *kept = engine.run(visual[:, segment], text[:, segment], *sliced.inputs())
+            score, interest = network.step(whole, visual[:, segment], text[:, segment], signals[:, segment])
+        assert interest is not None
+        torches.append(torch.stack([score, interest]))
+        score, interest, *kept = engine.run(visual[:, segment], text[:, segment], signals[:, segment], *sliced.inputs())
         sliced.push(*kept)
-        onnxes.append(score)
+        onnxes.append(torch.stack([score, interest]))
     return torch.stack(torches), torch.stack(onnxes)
 
 
@@ -115,18 +119,30 @@ def test_a_stream_of_three_windows_scores_as_in_torch_with_rooms_of_different_ag
     torch.manual_seed(1)
     length = 3 * SMALL.window
     visual, text = torch.randn(2, length, SMALL.patches, SMALL.visual_width), torch.randn(2, length, SMALL.text_width)
-    ours, theirs = stepped(visual, text, joined=(0, SMALL.window + 2))
+    ours, theirs = stepped(visual, text, torch.randn(2, length, SMALL.signals), joined=(0, SMALL.window + 2))
     torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=0)
     assert float(ours.std()) > 1e-3  # else it would say nothing
 
 
 def test_a_window_with_padding_in_front_scores_as_in_torch() -> None:
     graph = small_graph("window")
-    visual, text, streamer, valid = random_inputs(graph, {"rooms": SMALL.window}, seed=3)
+    *features, streamer, valid = random_inputs(graph, {"rooms": SMALL.window}, seed=3)
     for room in range(SMALL.window):
         valid[room, :room] = False
-    (ours,), (theirs,) = (each.run(visual, text, streamer, valid) for each in (TorchEngine(graph), engine_of("window")))
-    torch.testing.assert_close(theirs[valid], ours[valid], atol=1e-5, rtol=0)
+    found = (each.run(*features, streamer, valid) for each in (TorchEngine(graph), engine_of("window")))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(theirs[valid], ours[valid], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dims", [PAPER, replace(PAPER, signals=7), replace(PAPER, interest=True)])
+def test_a_step_has_ports_for_what_its_network_reads_and_answers_and_for_nothing_else(dims: NetworkDims) -> None:
+    graph = step_graph(KuaiHL(dims).eval())
+    assert ("signals" in graph.input_names) == bool(dims.signals)
+    assert ("interest" in graph.outputs) == dims.interest
+    engine = OnnxEngine(export_onnx(graph, "fp32").SerializeToString(), "step")
+    inputs = random_inputs(graph, {"rooms": 3}, seed=1)
+    for ours, theirs in zip(engine.run(*inputs), TorchEngine(graph).run(*inputs), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
 def test_a_text_with_padding_has_the_vector_that_it_has_without() -> None:
@@ -166,18 +182,20 @@ def test_real_inputs_are_compared_too() -> None:
     """A graph that differs in what no random input reaches: here, in padding."""
     torch.manual_seed(0)
     network = KuaiHL(SMALL).eval()
+    careful = Window(network)
 
     class Forgetful(torch.nn.Module):
-        def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor) -> Tensor:
-            return torch.sigmoid(network(visual, text, streamer, torch.ones_like(valid)))
+        def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+            *features, valid = inputs
+            return careful(*features, torch.ones_like(valid))  # type: ignore[no-any-return]
 
     graph = window_graph(network)
     wrong = Graph("window", Forgetful().eval(), graph.inputs, graph.outputs, graph.ranges)
-    visual, text, streamer, valid = random_inputs(graph, {"rooms": 2}, seed=5)
+    *features, valid = random_inputs(graph, {"rooms": 2}, seed=5)
     valid[:, :2] = False
     parity(wrong, onnx.load_from_string(exported("window", "fp32")), "fp32", [])
     with pytest.raises(ModelError, match="window in fp32 is not what torch computes"):
-        parity(wrong, onnx.load_from_string(exported("window", "fp32")), "fp32", [(visual, text, streamer, valid)])
+        parity(wrong, onnx.load_from_string(exported("window", "fp32")), "fp32", [(*features, valid)])
 
 
 @pytest.mark.parametrize("name", GRAPH_NAMES)

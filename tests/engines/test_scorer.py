@@ -1,6 +1,7 @@
 """The scorer speaks of the next segment, says where its window spans a gap, and can be taken over by another."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from kuaihl.models.errors import ModelError
 from kuaihl.models.features import SegmentFeatures
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import NetworkDims
+from kuaihl.models.signals import SIGNALS, SIGNALS_WIDTH, with_standard_scores
 
 DIMS = NetworkDims(visual_width=10, text_width=6, patches=3, width=16, heads=2, window=5, streamers=1)
+BEYOND_PAPER = replace(DIMS, signals=SIGNALS_WIDTH, interest=True)
 
 
 @pytest.fixture
@@ -23,11 +26,11 @@ def bundle(tmp_path: Path) -> Bundle:
     return make_bundle(tmp_path / "bundle", seed=0)
 
 
-def make_bundle(path: Path, seed: int) -> Bundle:
+def make_bundle(path: Path, seed: int, dims: NetworkDims = DIMS) -> Bundle:
     torch.manual_seed(seed)
     return save_bundle(
         path,
-        KuaiHL(DIMS),
+        KuaiHL(dims),
         profile="edge",
         encoders=(EncoderFacts("vision", "x", "1", ""),),
         label=LabelFacts(),
@@ -40,7 +43,11 @@ def make_bundle(path: Path, seed: int) -> Bundle:
 def segments(number: int, gaps: tuple[int, ...] = ()) -> Iterator[EncodedSegment]:
     draw = np.random.default_rng(0)
     for index in range(number):
-        features = SegmentFeatures(draw.normal(size=(3, 10)).astype(np.float16), draw.normal(size=6).astype(np.float16))
+        features = SegmentFeatures(
+            draw.normal(size=(3, 10)).astype(np.float16),
+            draw.normal(size=6).astype(np.float16),
+            draw.normal(size=len(SIGNALS)).astype(np.float32),
+        )
         yield EncodedSegment(
             index, index * 30.0, index * 30.0 + 30.0, features, Transcript(f"words {index}"), gap=index in gaps
         )
@@ -92,7 +99,27 @@ def test_a_known_streamer_scores_otherwise_than_a_stranger(bundle: Bundle) -> No
     assert stranger == nobody
 
 
-def test_another_process_goes_on_where_one_stopped(bundle: Bundle) -> None:
+def test_both_answers_are_those_of_the_network_on_the_whole_room_with_its_signals(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "beyond", 0, BEYOND_PAPER)
+    room = list(segments(30))
+    scored = list(StreamingScorer(bundle).scores(room))
+    visual = torch.tensor(np.stack([segment.features.visual for segment in room])).float()[None]
+    text = torch.tensor(np.stack([segment.features.text for segment in room])).float()[None]
+    signals = torch.from_numpy(with_standard_scores(segment.features.signals for segment in room))[None]
+    with torch.no_grad():
+        score, interest = bundle.streaming_network().outputs(visual, text, torch.tensor([0]), None, signals)
+    assert interest is not None
+    np.testing.assert_allclose([one.score for one in scored], score.sigmoid()[0], atol=1e-5)
+    np.testing.assert_allclose([one.interest for one in scored], interest.sigmoid()[0], atol=1e-5)
+
+
+def test_a_bundle_without_the_second_output_tells_no_interest(bundle: Bundle) -> None:
+    assert [one.interest for one in StreamingScorer(bundle).scores(segments(2))] == [None, None]
+
+
+@pytest.mark.parametrize("dims", [DIMS, BEYOND_PAPER])
+def test_another_process_goes_on_where_one_stopped(tmp_path: Path, dims: NetworkDims) -> None:
+    bundle = make_bundle(tmp_path / "bundle", 0, dims)
     room = list(segments(20, gaps=(6,)))
     whole = list(StreamingScorer(bundle, streamer="ann").scores(room))
     first = StreamingScorer(bundle, streamer="ann")

@@ -32,5 +32,5 @@ def stream(dims: NetworkDims, segments: int, *, rooms: int = 1, seed: int = 1) -
 def run_steps(network: KuaiHL, visual: Tensor, text: Tensor, streamer: Tensor) -> Tensor:
     """Scores [B, S] by one step a segment."""
     state = network.start(streamer)
-    scores = [network.step(state, visual[:, segment], text[:, segment]) for segment in range(visual.shape[1])]
+    scores = [network.step(state, visual[:, segment], text[:, segment]).score for segment in range(visual.shape[1])]
     return torch.stack(scores, dim=1)

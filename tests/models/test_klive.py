@@ -15,6 +15,7 @@ from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.errors import DataError
 from kuaihl.models.klive import OPEN_ROOMS, DataSetFacts, KLive, RoomRecord, open_klive
 from kuaihl.models.klive_writer import DataSetWriter
+from kuaihl.models.signals import SIGNAL_NAMES, SIGNALS_WIDTH, SignalsFacts, with_standard_scores
 from kuaihl.models.streamer_index import streamer_index
 
 FACTS = DataSetFacts(
@@ -25,6 +26,7 @@ FACTS = DataSetFacts(
     visual_width=6,
     text_width=4,
     patches=2,
+    signals=SignalsFacts(),
     licence="none needed",
 )
 
@@ -430,3 +432,62 @@ def test_a_set_without_counts_is_whole_and_says_so_to_who_asks_for_them(tmp_path
 def test_counts_that_nobody_can_have_counted_are_told(tmp_path: Path, counts: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
         write(tmp_path / "set", {RoomRecord("room", "a", 5, "train"): arrays(5) | {"counts": counts}})
+
+
+def with_signals(segments: int, seed: int = 0) -> dict[str, Any]:
+    values = np.random.default_rng(seed).normal(size=(segments, len(SIGNAL_NAMES))).astype(np.float32)
+    return arrays(segments, seed) | {"signals": with_standard_scores(values)}
+
+
+def test_signals_come_with_a_window_if_asked_for_as_they_were_written(tmp_path: Path) -> None:
+    content = [with_signals(5, 1), with_signals(9, 2)]
+    rooms = {RoomRecord(f"room{i}", "a", len(each["views"]), "train"): each for i, each in enumerate(content)}
+    data = write(tmp_path / "set", rooms)
+    assert data.facts.signals == SignalsFacts()
+    assert data.windows("train", window=3).gather([0]).signals is None
+    found = data.windows("train", window=3, signals=True).gather([1, 5 + 7]).signals
+    assert found is not None
+    assert not found[0, 0].any()  # padding
+    np.testing.assert_array_equal(found[0, 1:], content[0]["signals"][:2])
+    np.testing.assert_array_equal(found[1], content[1]["signals"][5:8])
+
+
+def test_a_window_s_labels_of_the_present_are_those_of_the_next_a_segment_later(tmp_path: Path) -> None:
+    content = arrays(9)
+    content["views"][4] = 59
+    content["long_views"] = np.minimum(content["long_views"], content["views"])
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 9, "train"): content})
+    found = data.windows("train", window=4).gather([1, 6, 8])
+    rates = content["long_views"] / content["views"]
+    rates[4] = 0.0
+    np.testing.assert_allclose(found.interest[1], rates[3:7], rtol=1e-6)
+    np.testing.assert_array_equal(found.interest_valid[1], [True, False, True, True])
+    np.testing.assert_allclose(found.interest[0], [0, 0, *rates[:2]], rtol=1e-6)
+    np.testing.assert_array_equal(found.interest_valid[0], [False, False, True, True])  # padding has none
+    np.testing.assert_array_equal(found.interest[1:, 1:], found.labels[1:, :-1])
+    np.testing.assert_array_equal(found.label_valid[2], [True, True, True, False])  # the last has no next
+    assert found.interest_valid[2].all()
+    labels, valid = data.room(data.rooms[0]).present_labels()
+    np.testing.assert_allclose(labels, rates, rtol=1e-6)
+    np.testing.assert_array_equal(valid, np.arange(9) != 4)
+
+
+@pytest.mark.parametrize(
+    ("signals", "said"),
+    [
+        (np.zeros((5, 3), np.float32), r"signals is float32 \[5, 3\]"),
+        (np.zeros((5, SIGNALS_WIDTH)), "signals is float64"),
+        (np.full((5, SIGNALS_WIDTH), np.nan, np.float32), "row 0: signals hold NaN"),
+    ],
+)
+def test_signals_that_cannot_be_are_told(tmp_path: Path, signals: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        write(tmp_path / "set", {RoomRecord("room", "a", 5, "train"): arrays(5) | {"signals": signals}})
+
+
+@pytest.mark.parametrize("facts", [replace(FACTS, signals=None), replace(FACTS, signals=SignalsFacts(0, ("old",)))])
+def test_a_set_of_no_signals_or_of_others_is_whole_and_says_so_to_who_asks(tmp_path: Path, facts: DataSetFacts) -> None:
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 5, "train"): arrays(5)}, facts)
+    assert data.room(data.rooms[0]).signals is None
+    with pytest.raises(DataError, match="room room has no signals as this kuaihl measures them"):
+        data.windows("train", signals=True).gather([0])

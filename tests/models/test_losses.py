@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from small_network import SMALL, small_network, stream
 from torch import Tensor
 
 from kuaihl.models.alignment_loss import alignment_loss, pair_costs, random_orders, swapped_order
+from kuaihl.models.batch import Batch
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.objective import Objective, losses
 from kuaihl.models.pairwise_loss import PAIR_VARIANTS, pairwise_loss
@@ -209,15 +211,16 @@ def test_the_total_is_the_weighted_sum_of_equation_13_and_every_switch_turns_one
     network = small_network(dropout=0.0)
     visual, text = stream(SMALL, 5, rooms=3)
     labels, valid = torch.rand(3, 5), torch.ones(3, 5, dtype=torch.bool)
-    batch = (visual, text, torch.tensor([0, 1, 2]), labels, valid)
-    every = losses(network, Objective(), *batch)
+    batch = Batch(visual, text, torch.tensor([0, 1, 2]), labels, valid, torch.ones_like(valid))
+    every = losses(network, Objective(), batch)
     expected = 0.65 * every.point + 0.15 * every.align + 0.20 * every.pair
     torch.testing.assert_close(every.total, expected)
     assert min(every.point, every.pair, every.align) > 0
-    alone = losses(network, Objective(pair=0.0, align=0.0), *batch)
+    alone = losses(network, Objective(pair=0.0, align=0.0), batch)
     torch.testing.assert_close(alone.total, 0.65 * every.point)
     assert alone.pair == alone.align == 0
-    nothing = losses(network, Objective(), *batch[:4], torch.zeros_like(valid), torch.zeros_like(valid))
+    unlabelled = replace(batch, label_valid=torch.zeros_like(valid), segment_valid=torch.zeros_like(valid))
+    nothing = losses(network, Objective(), unlabelled)
     nothing.total.backward()
     assert nothing.total == 0
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in network.parameters())
@@ -247,7 +250,7 @@ def test_the_losses_together_and_alone_are_the_literal_sum_down_to_every_weight(
     def literal_total() -> Tensor:
         tokens = network.embed(visual, text)
         words, pictures = tokens[:, :, -1], tokens[:, :, :-1].mean(dim=2)
-        logits = network.predict(tokens, streamer, there)
+        logits = network.predict(tokens, streamer, there).score
         rooms = [[0, 1, 2, 3, 4], [2, 3, 4], [0, 1, 2, 3, 4]]
         front = torch.tensor([[0, 1, 2, 3, 4], [2, 3, 4, 0, 1], [0, 1, 2, 3, 4]])  # padding to the end
         cost = pair_costs(*(part.detach().take_along_dim(front[:, :, None], 1) for part in (words, pictures)))
@@ -269,7 +272,7 @@ def test_the_losses_together_and_alone_are_the_literal_sum_down_to_every_weight(
     expected = literal_total()
     expected_slopes = torch.autograd.grad(expected, list(network.parameters()), allow_unused=True)
     torch.manual_seed(7)
-    total = losses(network, objective, visual, text, streamer, labels, counted, there).total
+    total = losses(network, objective, Batch(visual, text, streamer, labels, counted, there)).total
     slopes = torch.autograd.grad(total, list(network.parameters()), allow_unused=True)
     torch.testing.assert_close(total.double(), expected, rtol=1e-4, atol=1e-5)
     for (name, parameter), slope, wanted in zip(network.named_parameters(), slopes, expected_slopes, strict=True):
@@ -291,7 +294,7 @@ def test_a_small_network_learns_to_rank_by_the_total() -> None:
 
     for step in range(60):
         visual, text, labels = batch(step)
-        terms = losses(network, Objective(), visual, text, streamer, labels, valid)
+        terms = losses(network, Objective(), Batch(visual, text, streamer, labels, valid, valid))
         optimizer.zero_grad()
         terms.total.backward()
         optimizer.step()
@@ -307,10 +310,11 @@ def test_mixed_precision_gives_nearly_the_same_losses_and_finite_gradients() -> 
     labels, valid = torch.rand(3, 5), torch.ones(3, 5, dtype=torch.bool)
     objective = Objective(align_variant="align_noswap")
     torch.manual_seed(0)
-    full = losses(network, objective, visual, text, torch.tensor([0, 1, 2]), labels, valid)
+    batch = Batch(visual, text, torch.tensor([0, 1, 2]), labels, valid, valid)
+    full = losses(network, objective, batch)
     torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = losses(network, objective, visual, text, torch.tensor([0, 1, 2]), labels, valid, valid)
+        mixed = losses(network, objective, batch)
     mixed.total.backward()
     assert mixed.total.dtype == torch.float32
     torch.testing.assert_close(mixed.total, full.total, rtol=0.1, atol=0.05)

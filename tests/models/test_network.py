@@ -116,9 +116,9 @@ def test_a_state_that_was_saved_and_read_goes_on_to_the_same_scores() -> None:
     visual, text = stream(SMALL, 20)
     state, reread = network.start(torch.tensor([2])), None
     for segment in range(20):
-        score = network.step(state, visual[:, segment], text[:, segment])
+        score = network.step(state, visual[:, segment], text[:, segment]).score
         if reread is not None:
-            assert torch.equal(network.step(reread, visual[:, segment], text[:, segment]), score)
+            assert torch.equal(network.step(reread, visual[:, segment], text[:, segment]).score, score)
         if segment == 7:
             reread = StreamState.from_bytes(state.to_bytes())
             assert reread.position == 8
@@ -134,7 +134,7 @@ def test_streams_of_different_ages_step_together() -> None:
     both = StreamState(*(torch.cat(parts) for parts in zip(old.inputs(), young.inputs(), strict=True)))
     for segment in range(11):
         places = torch.tensor([9 + segment, segment])
-        scores = network.step(both, visual[[0, 1], places], text[[0, 1], places])
+        scores = network.step(both, visual[[0, 1], places], text[[0, 1], places]).score
         torch.testing.assert_close(scores, alone[[0, 1], places], atol=1e-6, rtol=0)
 
 

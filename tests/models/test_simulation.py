@@ -150,11 +150,11 @@ def test_every_signal_tells_the_opposite_in_some_rooms(rooms: list[Room]) -> Non
 
 
 def test_a_genre_with_a_measured_effect_has_it() -> None:
-    """Rules' taus over the highest possible: loudness of esports .52 / .78, marks of football .14 / .47 at present."""
+    """Rules' taus over the highest possible: fullness of esports .52 / .78, marks of football .14 / .47 at present."""
     esports = simulated_rule_taus(drawn(60, EVERYTHING, ("esports",)))["esports"]
     sport = simulated_rule_taus(drawn(60, EVERYTHING, ("sport",)))["sport"]
-    assert 0.5 < esports["loudness"]["marked"] < 0.8
-    assert 0.2 < esports["loudness"]["marked next"] < 0.5
+    assert 0.5 < esports["fullness"]["marked"] < 0.8
+    assert 0.2 < esports["fullness"]["marked next"] < 0.5
     assert esports["dynamics"]["marked"] < -0.2
     assert 0.15 < sport["spoken_exclamations"]["marked"] < 0.45
 
