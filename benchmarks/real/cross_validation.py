@@ -34,7 +34,7 @@ WINDOW = 20
 SEQUENCE = 2 * WINDOW - 1  # segments of a training sample: all that a score depends on
 MARGIN = 2 * WINDOW  # segments beside a tested part of the same recording that are not learned from
 PAST = 4  # segments that ridge reads
-PENALTIES = tuple(10.0**power for power in range(-2, 5))  # of ridge, per block of features of variance 1
+PENALTIES = tuple(10.0**power for power in range(5))  # of ridge, per block of features of variance 1
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ def ridge(real: RealSet, recordings: list[Inputs], blocks_read: Sequence[str]) -
     blocks = [
         np.concatenate([past_of(getattr(each, name).double().numpy()) for each in recordings]) for name in blocks_read
     ]
-    targets = {question: centred(recordings, question) for question in recordings[0].labels}
+    questions = tuple(recordings[0].labels)
+    targets = np.stack([centred(recordings, question) for question in questions], axis=1)
 
     folds = np.concatenate([recording.folds for recording in real.recordings])
     fifths = np.concatenate([np.arange(long) * 5 // long for long in lengths(recordings)])
@@ -119,7 +120,7 @@ def ridge(real: RealSet, recordings: list[Inputs], blocks_read: Sequence[str]) -
         seen = part.train | part.validation
         features = np.concatenate([scaled(block, seen) for block in blocks], axis=1)
         groups = folds if len(np.unique(folds[seen])) > 1 else fifths
-        return {question: fit_ridge(features, target, seen, groups) for question, target in targets.items()}
+        return dict(zip(questions, fit_ridge(features, targets, seen, groups).T, strict=True))
 
     return by_parts(real, scored)
 
@@ -146,24 +147,32 @@ def scaled(block: Floats, train: Mask) -> Floats:
     return np.asarray(scores / np.sqrt(varied.sum()))
 
 
-def fit_ridge(features: Floats, target: Floats, seen: Mask, groups: NDArray[np.int64]) -> Floats:
-    """Fitted values [N], learned from `seen`, at the penalty with the least squared error over left-out groups."""
-    seen = seen & np.isfinite(target)
-    errors = np.zeros(len(PENALTIES))
+def fit_ridge(features: Floats, targets: Floats, seen: Mask, groups: NDArray[np.int64]) -> Floats:
+    """Fitted values [N, Q] of targets [N, Q], learned from `seen`.
+
+    Each target has the penalty with the least squared error over left-out groups.
+    """
+    seen = seen & np.isfinite(targets).all(axis=1)
+    errors = np.zeros((len(PENALTIES), targets.shape[1]))
     for group in np.unique(groups[seen]):
         left_out = seen & (groups == group)
-        for i, fitted in enumerate(fits(features, target, seen & ~left_out, PENALTIES)):
-            errors[i] += np.square(fitted[left_out] - target[left_out]).sum()
-    return next(fits(features, target, seen, [PENALTIES[int(errors.argmin())]]))
+        for i, fitted in enumerate(fits(features, targets, seen & ~left_out, left_out)):
+            errors[i] += np.square(fitted - targets[left_out]).sum(axis=0)
+    every = np.stack(list(fits(features, targets, seen, np.ones(len(seen), bool))))
+    return every[errors.argmin(axis=0), :, np.arange(targets.shape[1])].T
 
 
-def fits(features: Floats, target: Floats, train: Mask, penalties: Sequence[float]) -> Iterator[Floats]:
-    """Fitted values [N] at each penalty, in closed form."""
-    around, mean = features[train].mean(axis=0), target[train].mean()
-    x = features[train] - around
-    products, onto = x.T @ x, x.T @ (target[train] - mean)
-    for penalty in penalties:
-        yield mean + (features - around) @ np.linalg.solve(products + penalty * np.eye(len(products)), onto)
+def fits(features: Floats, targets: Floats, train: Mask, asked: Mask) -> Iterator[Floats]:
+    """Fitted values at each penalty, in closed form, of the segments asked for; over segments or features, if fewer."""
+    around, mean = features[train].mean(axis=0), targets[train].mean(axis=0)
+    x, y, new = (torch.from_numpy(each) for each in (features[train] - around, targets[train] - mean, features[asked]))
+    new = new - torch.from_numpy(around)
+    few = len(x) < x.shape[1]
+    products = x @ x.T if few else x.T @ x
+    for penalty in PENALTIES:
+        factor = torch.linalg.cholesky(products + penalty * torch.eye(len(products), dtype=torch.float64))
+        solved = torch.cholesky_solve(y if few else x.T @ y, factor)
+        yield mean + (new @ (x.T @ solved if few else solved)).numpy()
 
 
 def network(

@@ -18,6 +18,7 @@ DOMAIN_FREE = (
     "spoken_exclamations",
     "spoken_laughter",
     "loudness",
+    "fullness",  # what the list calls loudness, in esports
 )
 STANDARDISED = ", standardised"
 

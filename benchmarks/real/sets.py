@@ -25,8 +25,6 @@ Floats = NDArray[np.float64]
 FOLDS = 5
 BLOCK_SECONDS = 600.0  # drawn together where a set has too few recordings to draw: longer than any label's run
 STEP_SECONDS, STEPS = 5.0, 6  # of the esports features; STEPS make a segment
-LOW_HZ, HIGH_HZ = 300.0, 2000.0  # bounds of the bands of sound in `models.signals`
-LOUDEST_TWENTIETH = 2.06  # deviations that the mean of a normal variable's highest twentieth is above its mean
 
 
 @dataclass(frozen=True)
@@ -207,29 +205,10 @@ def sound_of(steps: Floats) -> dict[str, float]:
     """Signals of sound from steps [T, 128]: 64 means and 64 deviations of log-mels in decibels.
 
     They were made of every step alone, with its own loudest cell as 0 dB (librosa's `power_to_db(ref=np.max)`, 16 kHz,
-    1,024 samples, mels up to 8 kHz), and the mean square cannot be had from means of decibels. So loudness here is how
-    near the sound stays to its own peak, and no level. The peak is of bands, if each is normal in decibels. Cheering
-    is not known.
+    1,024 samples, mels up to 8 kHz). So their mean is `fullness`, and no level, of the whole or of a band, can be had.
+    Issue 12 and the folder's README call that mean loudness.
     """
-    bels, deviations = steps[:, :64] / 10, steps[:, 64:] / 10
-    centres = mel_centres(64, 8000.0)
-    low, high = centres < LOW_HZ, centres >= HIGH_HZ
-    return {
-        "loudness": float(bels.mean()),
-        "peak": float((bels + LOUDEST_TWENTIETH * deviations).mean()),
-        "dynamics": float(deviations.mean()),
-        "low_band": float(bels[:, low].mean()),
-        "middle_band": float(bels[:, ~low & ~high].mean()),
-        "high_band": float(bels[:, high].mean()),
-    }
-
-
-def mel_centres(mels: int, highest: float) -> Floats:
-    """Hz of the middle of each mel band, from 0 Hz: Slaney's scale, linear to 1 kHz, then 27 mels per factor of 6.4."""
-    step = np.log(6.4) / 27
-    top = 15 + np.log(highest / 1000) / step
-    places = np.linspace(0, top, mels + 2)[1:-1]
-    return np.where(places < 15, places * 200 / 3, 1000 * np.exp(step * (places - 15)))
+    return {"fullness": float(steps[:, :64].mean() / 10)}
 
 
 READERS: dict[str, Callable[[Path], RealSet]] = {

@@ -188,11 +188,13 @@ def test_the_past_is_the_last_four_segments_newest_first() -> None:
     assert past_of(np.array([[1.0], [2.0], [3.0]])).tolist() == [[1, 0, 0, 0], [2, 1, 0, 0], [3, 2, 1, 0]]
 
 
-def test_ridge_finds_a_line_and_never_sees_what_is_hidden() -> None:
-    features = np.linspace(-1, 1, 40)[:, None]
-    target = np.where(np.arange(40) < 30, 2 * features[:, 0], np.nan)
-    fitted = fit_ridge(features, target, np.arange(40) < 30, np.arange(40) % 5)
-    assert fitted == pytest.approx(2 * features[:, 0], abs=0.01)
+@pytest.mark.parametrize("width", [1, 60])  # fewer features than segments, and more
+def test_ridge_finds_a_line_and_never_sees_what_is_hidden(width: int) -> None:
+    line = np.linspace(-1, 1, 40)
+    features = np.repeat(100 * line[:, None], width, axis=1)
+    targets = np.where(np.arange(40) < 30, 2 * line, np.nan)[:, None]
+    fitted = fit_ridge(features, targets, np.arange(40) < 30, np.arange(40) % 5)
+    assert fitted[:, 0] == pytest.approx(2 * line, abs=0.001)
 
 
 def test_rules_are_the_signals_that_a_set_knows(folder: Path) -> None:
