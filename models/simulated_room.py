@@ -7,10 +7,12 @@ import numpy as np
 from kuaihl.models.signals import SignalGroup
 from kuaihl.models.simulated_causes import Course, displaced, draw_course, draw_drift, draw_views
 from kuaihl.models.simulated_signals import (
+    all_of,
     assembled,
     draw_chat,
     draw_courses,
     draw_known,
+    draw_measured,
     draw_pictures,
     draw_sound,
     draw_spoken,
@@ -34,9 +36,16 @@ def draw_room(
     least_mean: float = 0.0,
     known: frozenset[SignalGroup] | None = None,
 ) -> Room:
-    """One broadcast. `least_mean` is that of `draw_views`; which inputs are `known` is drawn if it is not given."""
+    """One broadcast. `least_mean` is that of `draw_views`; which inputs are `known` is drawn if it is not given.
+
+    Of inputs that are given all signals are measured.
+    """
     length = int(random.integers(SHORTEST, LONGEST)) if length is None else length
-    known = draw_known(random) if known is None else known
+    if known is None:
+        known = draw_known(random)
+        measured = draw_measured(known, random)
+    else:
+        measured = all_of(known)
     temper = streamer.temper
     course = draw_course(length, streamer.mix, temper, random)
     logit = streamer.base + streamer.taste[course.topics] + course.lift
@@ -72,7 +81,7 @@ def draw_room(
         comments=chat.count if "comments" in known else np.zeros(length, np.int64),
         scene=displaced(seen, random, early=0.0, late=0.1),
         motion=motion,
-        signals=assembled(values, known),
+        signals=assembled(values, measured),
         rate=rate,
         views=views,
         long_views=random.binomial(views, rate),
