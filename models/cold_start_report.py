@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kuaihl.models.cold_start import RoomAnswers, SimulatedSet, score_rooms
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.signals import GROUPS
-from kuaihl.models.simulated_rules import GROUP_OF_RULE, RULES
+from kuaihl.models.simulated_rules import RULES, measured
 from kuaihl.models.simulation import GENRES, HELD_OUT_GENRES, Room, labels_of, present_labels_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels,
     taus = {name: room_taus(each, rooms, labels) for name, each in (heads | bounds).items()}
     rules = rule_taus(data, labels)
     order = sorted(rules, key=lambda rule: -float(np.nanmean(rules[rule])))
-    first_known = np.array([next((rule for rule in order if known(rule, room)), order[0]) for room in rooms])
+    first_known = np.array([next((rule for rule in order if measured(rule, room)), order[0]) for room in rooms])
     taus["best known rule"] = np.array([rules[rule][place] for place, rule in enumerate(first_known)])
     table = {name: interval(each, random) for name, each in taus.items()}
     for name, each in heads.items():
@@ -101,14 +101,9 @@ def rule_taus(data: SimulatedSet, labels: Labels) -> dict[str, Floats]:
     found = {}
     for place, rule in enumerate(RULES):
         columns = [each[:, len(GROUPS) + place].astype(np.float64) for each in data.signals]
-        there = np.array([known(rule, room) for room in data.rooms])
+        there = np.array([measured(rule, room) for room in data.rooms])
         found[rule] = np.where(there, room_taus(columns, data.rooms, labels), np.nan)
     return found
-
-
-def known(rule: str, room: Room) -> bool:
-    """Whether a room knows what a rule reads."""
-    return GROUP_OF_RULE[rule] in room.known
 
 
 def interval(values: Floats, random: np.random.Generator) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from kuaihl.models.simulation import (
 )
 
 # What most audiences stay for, on the logit of LVTR; every streamer's own taste differs from it.
-COMMON_TASTE = np.array([0.7, 0.5, 0.0, -0.7, -0.35, 0.15, 0.2, -0.2])
+COMMON_TASTE = np.array([0.5, 0.4, 0.0, -0.5, -0.25, 0.1, 0.1, -0.1])
 # How likely an event begins in a segment of each topic.
 EVENT_HAZARD = np.array([0.0, 0.0, 0.03, 0.008, 0.012, 0.09, 0.06, 0.01])
 ANNOUNCED = 0.1  # of the events show on stage in the segment before; assumed

@@ -7,10 +7,12 @@ import numpy as np
 from kuaihl.models.signals import SignalGroup
 from kuaihl.models.simulated_causes import Course, displaced, draw_course, draw_drift, draw_views
 from kuaihl.models.simulated_signals import (
+    all_of,
     assembled,
     draw_chat,
     draw_courses,
     draw_known,
+    draw_measured,
     draw_pictures,
     draw_sound,
     draw_spoken,
@@ -21,7 +23,7 @@ from kuaihl.models.simulation import GENRES, GREETINGS, HYPE, IDLE, MUSIC, NOTHI
 
 SHORTEST, LONGEST = 20, 110  # segments of a room, where no length is given
 OWN_WORLD = 0.9  # of a streamer's rooms look the same
-STRAY = 0.15  # of the segments' comments are about something else
+STRAY = 0.2  # of the segments' comments, or words, are about something else
 
 
 def draw_room(
@@ -34,9 +36,16 @@ def draw_room(
     least_mean: float = 0.0,
     known: frozenset[SignalGroup] | None = None,
 ) -> Room:
-    """One broadcast. `least_mean` is that of `draw_views`; which inputs are `known` is drawn if it is not given."""
+    """One broadcast. `least_mean` is that of `draw_views`; which inputs are `known` is drawn if it is not given.
+
+    Of inputs that are given all signals are measured.
+    """
     length = int(random.integers(SHORTEST, LONGEST)) if length is None else length
-    known = draw_known(random) if known is None else known
+    if known is None:
+        known = draw_known(random)
+        measured = draw_measured(known, random)
+    else:
+        measured = all_of(known)
     temper = streamer.temper
     course = draw_course(length, streamer.mix, temper, random)
     logit = streamer.base + streamer.taste[course.topics] + course.lift
@@ -72,7 +81,7 @@ def draw_room(
         comments=chat.count if "comments" in known else np.zeros(length, np.int64),
         scene=displaced(seen, random, early=0.0, late=0.1),
         motion=motion,
-        signals=assembled(values, known),
+        signals=assembled(values, measured),
         rate=rate,
         views=views,
         long_views=random.binomial(views, rate),
@@ -86,6 +95,7 @@ def draw_speech(course: Course, streamer: Streamer, random: np.random.Generator)
     about = np.where(heard & (course.stage_only > 0.5) & (course.lift == 0), HYPE, about)
     about = displaced(about, random, early=0.15, late=0.15)
     usual = 0.02 if GENRES[streamer.genre] in COMMENTATED else random.uniform(0.0, 0.15)
+    about = with_strays(about, random)
     silent = random.random(len(about)) < np.where(about == IDLE, 0.4, np.where(about == MUSIC, 0.6, usual))
     return np.where(silent | (not streamer.speaks), NOTHING, about)
 
@@ -96,9 +106,13 @@ def draw_chatter(course: Course, streamer: Streamer, count: Integers, random: np
     about = np.where(noticed, course.topics, course.beneath)
     about = displaced(about, random, early=0.0, late=streamer.temper.lateness)
     about = np.where(course.surge > 0.4, GREETINGS, about)
-    strays = random.random(len(count)) < STRAY
-    about = np.where(strays, random.integers(len(TOPICS), size=len(count)), about)
-    return np.where(count > 0, about, NOTHING)
+    return np.where(count > 0, with_strays(about, random), NOTHING)
+
+
+def with_strays(topics: Integers, random: np.random.Generator) -> Integers:
+    """The topics [S] with some replaced by any other: people shout and joke about nothing, too."""
+    strays = random.random(len(topics)) < STRAY
+    return np.where(strays, random.integers(len(TOPICS), size=len(topics)), topics)
 
 
 def draw_rooms(

@@ -12,17 +12,19 @@ from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, with_standard_scores
 from kuaihl.models.simulation import GENRES, Floats, Room, labels_of, present_labels_of
 
 RULES = COLUMNS[len(GROUPS) :]
-GROUP_OF_RULE = {rule: SIGNALS[place % len(SIGNALS)].group for place, rule in enumerate(RULES)}
 MARKED = 0.15  # of a room's segments are its highlights; 8 to 20% of the segments of real sets are
 FEWEST = 10  # labels of a room, for its tau to count
+
+
+def measured(rule: str, room: Room) -> bool:
+    """Whether the signal that the rule goes by was measured in the room."""
+    return bool(np.isfinite(room.signals[:, RULES.index(rule) % len(SIGNALS)]).all())
 
 
 def rule_scores(room: Room) -> dict[str, Floats]:
     """Scores [S] of every rule whose input is known in the room."""
     columns = with_standard_scores(room.signals).astype(np.float64)
-    return {
-        rule: columns[:, len(GROUPS) + place] for place, rule in enumerate(RULES) if GROUP_OF_RULE[rule] in room.known
-    }
+    return {rule: columns[:, len(GROUPS) + place] for place, rule in enumerate(RULES) if measured(rule, room)}
 
 
 def simulated_rule_taus(rooms: Sequence[Room]) -> dict[str, dict[str, dict[str, float]]]:

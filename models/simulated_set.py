@@ -22,7 +22,7 @@ from kuaihl.models.klive import DataSetFacts, RoomRecord
 from kuaihl.models.klive_writer import DataSetWriter
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.segment_counts import NOT_COUNTED, segment_counts
-from kuaihl.models.signals import with_standard_scores
+from kuaihl.models.signals import SignalsFacts, with_standard_scores
 from kuaihl.models.simulated_proportions import Proportions, draw_hosts, draw_segments, with_audiences
 from kuaihl.models.simulated_room import draw_room, draw_rooms
 from kuaihl.models.simulated_streamers import draw_streamers
@@ -76,6 +76,7 @@ def write_simulated_set(
         encoders=encoders,
         segment_seconds=30.0,
         label=LabelFacts(source=plan.source),
+        signals=SignalsFacts(),
         visual_width=width,
         text_width=train_bank.text.shape[-1],
         patches=FRAMES if plan.pooled else patches,

@@ -18,6 +18,9 @@ from kuaihl.models.simulation import CHINESE, GENRES, IDLE, MUSIC, NOTHING, Floa
 SHARED = 0.5  # of the noise of a course is that of its family; assumed
 CLUMPING = 8.0  # shape of the gamma that a segment's expected comments are drawn by: more spread than Poisson
 SEGMENT_FRAMES = 3  # pictures of a segment, with SEGMENT_FRAMES - 1 pairs that follow each other
+ALONE = 0.08  # of the rooms know one input alone, for each of three inputs
+MISSING: dict[SignalGroup, float] = {"comments": 0.3, "sound": 0.2, "speech": 0.25, "pictures": 0.3}  # of the others
+PARTLY = 0.3  # of the rooms, some signals of what was recorded are not measured
 SILENCE = -10.0  # log10 of the mean square of digital silence
 
 
@@ -170,11 +173,31 @@ def draw_pictures(
     return values, np.where(still, 0.0, (moving + 0.2 * courses["change"]).clip(0.0, 1.0))
 
 
-def assembled(values: dict[str, Floats], known: frozenset[SignalGroup]) -> NDArray[np.float32]:
-    """Values [S, SIGNALS] in the order of SIGNALS, NaN where their group is not known."""
+def assembled(values: dict[str, Floats], measured: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Values [S, SIGNALS] in the order of SIGNALS, NaN where a signal was not `measured` [SIGNALS]."""
     columns = np.stack([values[name] for name in SIGNAL_NAMES], axis=1).astype(np.float32)
-    columns[:, [signal.group not in known for signal in SIGNALS]] = np.nan
+    columns[:, ~measured] = np.nan
     return columns
+
+
+def all_of(known: frozenset[SignalGroup]) -> NDArray[np.bool_]:
+    """Which signals [SIGNALS] belong to groups that are known."""
+    return np.array([signal.group in known for signal in SIGNALS])
+
+
+def draw_measured(known: frozenset[SignalGroup], random: np.random.Generator) -> NDArray[np.bool_]:
+    """Which signals [SIGNALS] are measured: all of a known group, or in PARTLY of the rooms some, one of each at least.
+
+    Chats come without authors or emotes, transcripts without marks, and sound as features of which little can be had.
+    """
+    measured = all_of(known)
+    if random.random() >= PARTLY:
+        return measured
+    kept = measured & (random.random(len(SIGNALS)) >= random.uniform(0.0, 1.0))
+    for group in sorted(known):
+        of_group = np.flatnonzero([signal.group == group for signal in SIGNALS])
+        kept[random.choice(of_group)] = True
+    return kept
 
 
 def draw_known(random: np.random.Generator) -> frozenset[SignalGroup]:
@@ -186,10 +209,6 @@ def draw_known(random: np.random.Generator) -> frozenset[SignalGroup]:
     while not (known := frozenset(group for group in GROUPS if random.random() >= MISSING[group])):
         pass
     return known
-
-
-ALONE = 0.08
-MISSING: dict[SignalGroup, float] = {"comments": 0.3, "sound": 0.2, "speech": 0.25, "pictures": 0.3}
 
 
 def sigmoid(logit: Floats | float) -> Floats:

@@ -54,7 +54,7 @@ EFFECTS = {
     "capitals": Effect(CROWD, 0, 0.2, spread=0.4),  # Z none, E +
     "exclamations": Effect(CROWD, 0, 0.05),  # Z, E none
     "emotes": Effect(CROWD, 0, 0.2, spread=0.5),  # Z slightly -, E ++
-    "length": Effect(CROWD, 0, -0.1, spread=0.4),  # Z none, E -
+    "length": Effect(CROWD, 0, -0.05, spread=0.4),  # Z slightly +, E -
     "gifts": Effect(CROWD, 0, 0.15, {"music": 0.25, "dance": 0.25}),
     "loudness": Effect(STAGE, 1, 0.2, {"esports": 0.5, "sport": 0.4, "games": 0.35, "music": 0.1, "dance": 0.1}),
     "fullness": Effect(
@@ -118,7 +118,7 @@ def draw_temper(random: np.random.Generator) -> Temper:
         jitter=random.uniform(0.05, 0.25),
         false_alarms=random.uniform(0.0, 0.05),
         surges=random.uniform(0.0, 0.04),
-        heard=random.uniform(0.4, 0.95),
+        heard=random.uniform(0.2, 0.8),
         lateness=random.uniform(0.25, 0.75),
     )
 

@@ -72,7 +72,7 @@ class Streamer:
 class Room:
     """A broadcast of S segments: what shows, and what was counted; `rate` is the truth behind the labels.
 
-    Of a group that is not known, words are NOTHING, comments 0 and signals NaN.
+    Of a group that is not known, words are NOTHING, comments 0 and signals NaN. So may a signal of a known group be.
     """
 
     streamer: int
