@@ -32,6 +32,7 @@ class Room:
     output: Path
     comments: Path | None = None
     streamer: str | None = None
+    cuts: Path | None = None  # what an editor cut of it, where a manifest says so
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ SLANG = tuple(
     for pattern, word in {
         r"6{3,}|99+6{2,}": "厉害",
         r"23{3,}|h{3,}|x+swl": "哈哈",
-        r"l+o+l+|lmf?ao+|rofl|lul+w?|kek+w?|omegalul|(?:ha|he|ah|ja|je){2,}[hj]?|w{3,}|k{4,}|ㅋ{2,}|ㅎ{2,}": LAUGH,
+        r"l+o+l+|lmf?ao+|rofl|lul+w?|kek+w?|omegalul|(?:ha|he|ah|ja|je){2,}[hj]?|w{3,}|k{4,}": LAUGH,
+        r"[ㅋ\u110f]{2,}|[ㅎ\u1112]{2,}": LAUGH,  # as written, and as NFKC leaves them
         r"(?:хa|хе|ха){2,}": LAUGH,
         r"pog(?:u|gers|gies|champ)?": "wow amazing",
         r"gg+(?:wp)?": "good game",

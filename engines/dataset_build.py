@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from kuaihl.engines.archive import Room, RoomResult, score_archive
 from kuaihl.engines.encode import BATCH_OF_FILES, WRITTEN, encode
-from kuaihl.engines.heatmap import HeatMap, read_heatmap
+from kuaihl.engines.label_sources import LabelSource
 from kuaihl.engines.packets import packets
 from kuaihl.engines.room_table import RoomFacts, share_out
 from kuaihl.engines.segmenter import segments
 from kuaihl.engines.source import open_source
 from kuaihl.engines.stages import run_stage
-from kuaihl.engines.view_log import LONG_VIEW_SECONDS, ViewLog
 from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.errors import SourceError
 from kuaihl.models.klive import ROOMS_FILE, DataSetFacts, RoomRecord, read_rooms
@@ -33,17 +32,6 @@ from kuaihl.models.signals import SignalsFacts, with_standard_scores
 if TYPE_CHECKING:
     from kuaihl.engines.profiles import Encoders, Profile
     from kuaihl.engines.segment import EncodedSegment
-
-VIEWS_LABEL = LabelFacts(
-    definition=f"impressions of the next segment watched for more than {LONG_VIEW_SECONDS:.0f} s / all its impressions",
-    source="view log",
-)
-HEATMAP_LABEL = LabelFacts(
-    name="heat map",
-    definition="how often the next segment was replayed, relative to the video's most replayed part",
-    min_views=0,
-    source="yt-dlp heatmap (.info.json)",
-)
 
 
 @dataclass(frozen=True)
@@ -102,12 +90,12 @@ def build_dataset(
     rooms: Sequence[Room],
     settings: BuildSettings,
     *,
-    views: ViewLog | None,
+    source: LabelSource,
     known: Mapping[str, RoomFacts],
     jobs: int = 1,
     again: bool = False,
 ) -> Iterator[RoomResult]:
-    """Build every room and yield what became of it; without `views` the heat maps beside the recordings are the labels.
+    """Build every room, labelled by `source`, and yield what became of it.
 
     A room is called as its `output` is. Rooms that are there already are skipped, or built `again`; those of other
     runs stay. The table of rooms is written when the last is done, or when the caller leaves early. Raises DataError,
@@ -126,7 +114,7 @@ def build_dataset(
         for result in score_archive(
             rooms,
             jobs=jobs,
-            prepare=partial(prepare, settings, views, todo),
+            prepare=partial(prepare, settings, source, todo),
             finished=lambda room: before.get(room.output.name) is not None,
         ):
             if result.status == "done":
@@ -140,7 +128,7 @@ def names_of(rooms: Sequence[Room]) -> list[str]:
     return [room.output.name for room in rooms]
 
 
-def prepare(settings: BuildSettings, views: ViewLog | None, known: Mapping[str, RoomFacts]) -> Callable[[Room], None]:
+def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Room], None]:
     """In a worker: load the encoders, give what builds a room with them."""
     from kuaihl.engines.profiles import check_trained_with, load_encoders, profile_named
 
@@ -157,24 +145,19 @@ def prepare(settings: BuildSettings, views: ViewLog | None, known: Mapping[str, 
 
     def build_one(room: Room) -> None:
         facts = known[room.output.name]
-        heat = None
-        if views is None:  # first, for a room without labels is not worth its encoding
-            heat = read_heatmap(Path(room.source))
-            facts = replace(
-                facts, streamer=facts.streamer or heat.channel, start_time=facts.start_time or heat.start_time
-            )
-        else:
-            views.find(room.output.name)
+        found = source.find(room, settings.facts.segment_seconds)  # first: without labels it is not worth its encoding
         encoded = list(encoded_segments(room, encoders, settings))
         if not encoded:
             raise SourceError(f"{room.source}: holds no picture and no sound that can be read; check that it is whole")
-        arrays = features(encoded, encoders) | labels(room.output.name, encoded, views, heat, settings)
+        starts = np.array([segment.start for segment in encoded])
+        ends = np.array([segment.end for segment in encoded])
+        arrays = features(encoded, encoders) | found.label(starts, ends)
         record = RoomRecord(
             id=room.output.name,
-            streamer=room.streamer or facts.streamer,
+            streamer=room.streamer or facts.streamer or found.streamer,
             segments=len(encoded),
             split=facts.split,
-            start_time=facts.start_time,
+            start_time=facts.start_time or found.start_time,
         )
         writer.write_room(record, arrays)
 
@@ -187,7 +170,7 @@ def encoded_segments(room: Room, encoders: "Encoders", settings: BuildSettings) 
     from kuaihl.engines.comments.track import CommentTrack
     from kuaihl.engines.exact_frames import ExactFrames
 
-    written = read_comments(room.comments, offset=settings.comments_offset) if room.comments else []
+    chat = CommentTrack(read_comments(room.comments, offset=settings.comments_offset)) if room.comments else None
     stop = threading.Event()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(room.source))
@@ -198,7 +181,7 @@ def encoded_segments(room: Room, encoders: "Encoders", settings: BuildSettings) 
             packets(source, stop=stop),
             segment_seconds=settings.facts.segment_seconds,
             exact=exact,
-            comments=CommentTrack(written),
+            comments=chat,
         )
         ahead = stack.enter_context(run_stage(cut, BATCH_OF_FILES, stop=stop))
         yield from encode(ahead, encoders, batch=BATCH_OF_FILES, language=settings.language)
@@ -215,20 +198,3 @@ def features(encoded: "Sequence[EncodedSegment]", encoders: "Encoders") -> dict[
         "text_comments": encoders.text.encode(["" for _ in encoded], comments),
         "signals": with_standard_scores(segment.features.signals for segment in encoded),
     }
-
-
-def labels(
-    room: str,
-    encoded: "Sequence[EncodedSegment]",
-    views: ViewLog | None,
-    heat: HeatMap | None,
-    settings: BuildSettings,
-) -> dict[str, NDArray[Any]]:
-    """A room's counts, or its rates. Raises DataError where they do not fit the recording."""
-    if heat is not None:
-        starts = np.array([segment.start for segment in encoded])
-        return {"rate": heat.rates(starts, np.array([segment.end for segment in encoded]))}
-    assert views is not None
-    places = [round(segment.start / settings.facts.segment_seconds) for segment in encoded]
-    all_views, all_long_views = views.counts(room, places[-1] + 1)
-    return {"views": all_views[places], "long_views": all_long_views[places]}

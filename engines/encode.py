@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kuaihl.engines.profiles import Encoders
 from kuaihl.engines.segment import EncodedSegment, Segment, Transcript
+from kuaihl.engines.signals.measure import SignalMeter
 from kuaihl.engines.stages import Stage
 from kuaihl.models.features import Float16, SegmentFeatures
 
@@ -30,9 +31,10 @@ def encode(
     """
     if encoders.transcriber is not None:
         encoders.transcriber.new_stream()
+    meter = SignalMeter()
     with ThreadPoolExecutor(1, "vision") as beside:
         for group in groups(segments, batch):
-            yield from encode_batch(group, encoders, language, beside)
+            yield from encode_batch(group, encoders, language, beside, meter)
 
 
 def groups(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
@@ -46,9 +48,12 @@ def groups(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
 
 
 def encode_batch(
-    group: Sequence[Segment], encoders: Encoders, language: str | None, beside: Executor
+    group: Sequence[Segment], encoders: Encoders, language: str | None, beside: Executor, meter: SignalMeter
 ) -> list[EncodedSegment]:
-    """Encode a few segments together; pictures on the thread `beside`, for speech leaves cores idle at its ends."""
+    """Encode a few segments together, and measure their signals.
+
+    Pictures are encoded on the thread `beside`, for speech leaves cores idle at its ends.
+    """
     times = encoders.times
     seeing = beside.submit(see, group, encoders)
     with times.stage("speech"):
@@ -58,6 +63,10 @@ def encode_batch(
             [transcript.text for transcript in transcripts],
             [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in group],
         )
+    signals = [
+        meter.measure(segment, transcript if is_heard(segment, encoders.transcriber) else None)
+        for segment, transcript in zip(group, transcripts, strict=True)
+    ]
     visual = seeing.result()
     times.segments += len(group)
     times.media_seconds += sum(segment.end - segment.start for segment in group)
@@ -66,7 +75,7 @@ def encode_batch(
             index=segment.index,
             start=segment.start,
             end=segment.end,
-            features=SegmentFeatures(visual=visual[i], text=text[i]),
+            features=SegmentFeatures(visual=visual[i], text=text[i], signals=signals[i]),
             transcript=transcripts[i],
             comments=segment.comments,
             events=segment.events,
@@ -84,10 +93,15 @@ def see(group: Sequence[Segment], encoders: Encoders) -> Float16:
         return encoders.vision.encode([[frame.image for frame in segment.frames] for segment in group])
 
 
+def is_heard(segment: Segment, transcriber: "Transcriber | None") -> bool:
+    """Whether its words are transcribed."""
+    return transcriber is not None and len(segment.audio) > 0 and segment.transcribe
+
+
 def transcribe(group: Sequence[Segment], transcriber: "Transcriber | None", language: str | None) -> list[Transcript]:
-    """What was said in each segment: nothing where there is no sound, or no transcriber."""
+    """What was said in each segment: nothing if it is not heard."""
     transcripts = [Transcript()] * len(group)
-    heard = [i for i, segment in enumerate(group) if len(segment.audio)]
+    heard = [i for i, segment in enumerate(group) if is_heard(segment, transcriber)]
     if transcriber is None or not heard:
         return transcripts
     from kuaihl.engines.transcribers import transcribe_segments

@@ -22,6 +22,7 @@ class Entry:
     comments: Path | None
     streamer: str | None
     name: str
+    cuts: Path | None = None
 
 
 def safe_name(name: str) -> str:
@@ -53,7 +54,7 @@ def read_rooms(archive: Path, output: Path) -> list[Room]:
     """The rooms of a folder (searched to its depths) or of a manifest, each with an output folder of its own.
 
     A manifest has one source a line: a path (relative to the manifest) or URL, or a JSON object with `source` and
-    optionally `comments`, `streamer`, `id`. Raises SourceError where it cannot be read or names nothing.
+    optionally `comments`, `streamer`, `id`, `cuts`. Raises SourceError where it cannot be read or names nothing.
     """
     if not archive.exists():
         raise SourceError(f"{archive}: no such folder or manifest")
@@ -73,7 +74,7 @@ def read_rooms(archive: Path, output: Path) -> list[Room]:
             raise SourceError(f"{archive}: the manifest names no source; write one path or URL a line")
     names = distinct([entry.name for entry in entries])
     return [
-        Room(entry.source, output / name, entry.comments, entry.streamer)
+        Room(entry.source, output / name, entry.comments, entry.streamer, entry.cuts)
         for entry, name in zip(entries, names, strict=True)
     ]
 
@@ -99,7 +100,9 @@ def manifest_entries(manifest: Path) -> Iterator[Entry]:
         comments = Path(located(entry["comments"], manifest.parent)) if entry.get("comments") else None
         if comments is None and "://" not in source:
             comments = beside(Path(source))
-        yield Entry(source, comments, entry.get("streamer"), safe_name(entry.get("id") or source_stem(source)))
+        cuts = Path(located(entry["cuts"], manifest.parent)) if entry.get("cuts") else None
+        name = safe_name(entry.get("id") or source_stem(source))
+        yield Entry(source, comments, entry.get("streamer"), name, cuts)
 
 
 def manifest_object(manifest: Path, number: int, line: str) -> dict[str, str]:

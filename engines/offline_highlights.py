@@ -1,9 +1,12 @@
 """Highlights of a finished stream: all scores in, the spans that stand out come out in order of time.
 
-Peaks of the score curve that stand out by their prominence grow over their neighbours, lesser peaks inside a taken
-span are suppressed, touching spans merge. The score made after segment i speaks of segment i+1, and that is the span
-it is drawn at; so nobody predicted the first segment. A lead-in adds, with hindsight, the segment that the score was
-made after: what raised it happened there.
+Peaks of a curve that stand out by their prominence grow over their neighbours, lesser peaks inside a taken span are
+suppressed, touching spans merge. From a network with both outputs the curve is what each segment was worth with
+hindsight (kuaihl.engines.hindsight), drawn at the segment itself.
+
+From one without `interest`, the curve is the score made after segment i, drawn at the segment i+1 that it speaks of. In
+practice it lags: what raises a score is what has just happened, and nobody says of a segment what it was worth itself.
+So a highlight leads in with one segment more, the one that the score was made after.
 """
 
 import math
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median, quantiles
 
+from kuaihl.engines.hindsight import hindsight_rates, interests_of
 from kuaihl.engines.segment import Highlight, ScoredSegment
 from kuaihl.engines.spoken import segments_in, words_in
 from kuaihl.models.errors import UsageError
@@ -26,8 +30,8 @@ SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """A stretch of media and the score that spoke of it."""
+class Stretch:
+    """A stretch of media and the rate that a score, or hindsight, gives it."""
 
     start: float
     end: float
@@ -51,20 +55,37 @@ def find_highlights(
     min_score: float | None = None,
     min_seconds: float = 10.0,
     max_seconds: float = 120.0,
-    lead_in: int = 0,
-    duration: float | None = None,
 ) -> list[Highlight]:
     """The highlights of a finished stream, in order of time; none overlap, none spans a gap.
 
-    scored: every segment's score, in order. top: this many at most, the highest. min_score: none below. Without both,
-    only what stands out from the curve's own ups and downs counts. lead_in: so many segments before the predicted ones
-    belong to a highlight too, where no gap, no other highlight and no maximum length forbids it. duration: the stream's
-    end in seconds, by default the last segment's. Lengths lie in [min_seconds, max_seconds]. A flat curve gives none.
+    scored: every segment, in order; if all have `interest`, both outputs choose, else the scores. top: this many at
+    most, the highest. min_score: none below. Without both, only what stands out from the curve's own ups and downs
+    counts. Lengths lie in [min_seconds, max_seconds]. A flat curve gives none.
     Raises UsageError where the limits contradict each other.
     """
+    interests = interests_of(scored)
+    curve = predicted_curve(scored) if interests is None else hindsight_curve(scored, interests)
+    found = find_on_curve(curve, scored, top=top, min_score=min_score, min_seconds=min_seconds, max_seconds=max_seconds)
+    return led_in(found, scored, max_seconds) if interests is None else found
+
+
+def chosen_from(scored: Sequence[ScoredSegment]) -> tuple[str, ...]:
+    """The outputs that `find_highlights` chooses from: "score", and "interest" too if all segments have it."""
+    return ("score",) if interests_of(scored) is None else ("score", "interest")
+
+
+def find_on_curve(
+    curve: Sequence[Stretch],
+    scored: Sequence[ScoredSegment],
+    *,
+    top: int | None = None,
+    min_score: float | None = None,
+    min_seconds: float = 10.0,
+    max_seconds: float = 120.0,
+) -> list[Highlight]:
+    """What stands out on a curve over the segments `scored`; all else as `find_highlights`."""
     if not 0.0 <= min_seconds <= max_seconds or max_seconds == 0.0:
         raise UsageError("a highlight's minimum length cannot be above its maximum length")
-    curve = predicted_curve(scored, duration)
     prominences = peak_prominences([one.score for one in curve])
     # Whoever says how many, or from which score on, has set the bar: then the curve's usual ups and downs set none.
     chosen = top is not None or min_score is not None
@@ -87,19 +108,35 @@ def find_highlights(
             taken.update(range(span.first, span.last + 1))
     spans = merge_touching(curve, sorted(spans, key=lambda span: span.first), max_seconds)
     best = sorted(spans, key=lambda span: (-span.score, span.first))[:top]
-    highlights: list[Highlight] = []
-    for span in sorted(best, key=lambda span: span.first):
-        start, end = limits(curve, span, max_seconds)
-        if lead_in:
-            free = highlights[-1].end if highlights else 0.0
-            start = led_in(scored, start, lead_in, max(free, end - max_seconds))
-        highlights.append(
-            Highlight(start, end, span.score, segments_in(scored, start, end), words_in(scored, start, end))
-        )
-    return highlights
+    return [
+        highlight_at(scored, *limits(curve, span, max_seconds), span.score)
+        for span in sorted(best, key=lambda span: span.first)
+    ]
 
 
-def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = None) -> list[Predicted]:
+def highlight_at(scored: Sequence[ScoredSegment], start: float, end: float, score: float) -> Highlight:
+    """A highlight with the segments that it covers and the words spoken in it."""
+    return Highlight(start, end, score, segments_in(scored, start, end), words_in(scored, start, end))
+
+
+def hindsight_curve(scored: Sequence[ScoredSegment], interests: Sequence[float]) -> list[Stretch]:
+    """What each segment [S] was worth with hindsight, of its score and interest, at the segment itself."""
+    breaks = gap_times(scored)
+    follows = [not any(abs(time - one.start) <= SAME_TIME for time in breaks) for one in scored]
+    return own_curve(scored, hindsight_rates([one.score for one in scored], interests, follows))
+
+
+def own_curve(scored: Sequence[ScoredSegment], rates: Sequence[float]) -> list[Stretch]:
+    """A rate per segment [S], at the segment itself, split at gaps."""
+    breaks = gap_times(scored)
+    curve = []
+    for one, rate in zip(scored, rates, strict=True):
+        after_gap = any(abs(time - one.start) <= SAME_TIME for time in breaks)
+        curve += split_at(breaks, one.start, one.end, rate, after_gap=after_gap)
+    return curve
+
+
+def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = None) -> list[Stretch]:
     """The scores at the media they speak of, in order of time, split at gaps and cut at the stream's end.
 
     The score made after segment i goes to the media of segment i+1; the last one speaks of time after the end, and is
@@ -117,12 +154,19 @@ def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = No
         else:  # the segment that this score speaks of is not there
             continue
         end = min(end, stream_end)
-        inside = [time for time in breaks if start + SAME_TIME < time < end - SAME_TIME]
         after_gap = any(abs(time - start) <= SAME_TIME for time in breaks)
-        for piece_start, piece_end in pairwise([start, *inside, end]):
-            if piece_end > piece_start + SAME_TIME:
-                curve.append(Predicted(piece_start, piece_end, one.score, after_gap or piece_start > start))
+        curve += split_at(breaks, start, end, one.score, after_gap=after_gap)
     return curve
+
+
+def split_at(breaks: Sequence[float], start: float, end: float, score: float, *, after_gap: bool) -> list[Stretch]:
+    """A stretch [start, end], in pieces if media is missing inside it."""
+    inside = [time for time in breaks if start + SAME_TIME < time < end - SAME_TIME]
+    return [
+        Stretch(piece_start, piece_end, score, after_gap or piece_start > start)
+        for piece_start, piece_end in pairwise([start, *inside, end])
+        if piece_end > piece_start + SAME_TIME
+    ]
 
 
 def gap_times(scored: Sequence[ScoredSegment]) -> list[float]:
@@ -183,7 +227,7 @@ def needed_prominence(scores: Sequence[float]) -> float:
 
 
 def grow(
-    curve: Sequence[Predicted],
+    curve: Sequence[Stretch],
     peak: int,
     floor: float,
     taken: AbstractSet[int],
@@ -213,7 +257,7 @@ def grow(
     return span if length(curve, first, last) >= min_seconds - SAME_TIME else None
 
 
-def merge_touching(curve: Sequence[Predicted], spans: Sequence[Span], max_seconds: float) -> list[Span]:
+def merge_touching(curve: Sequence[Stretch], spans: Sequence[Span], max_seconds: float) -> list[Span]:
     """Spans (in order) with neighbours that touch joined, where no gap lies between and the maximum length allows."""
     merged: list[Span] = []
     for span in spans:
@@ -230,12 +274,12 @@ def merge_touching(curve: Sequence[Predicted], spans: Sequence[Span], max_second
     return merged
 
 
-def length(curve: Sequence[Predicted], first: int, last: int) -> float:
+def length(curve: Sequence[Stretch], first: int, last: int) -> float:
     """Seconds from the start of stretch `first` to the end of stretch `last`."""
     return curve[last].end - curve[first].start
 
 
-def limits(curve: Sequence[Predicted], span: Span, max_seconds: float) -> tuple[float, float]:
+def limits(curve: Sequence[Stretch], span: Span, max_seconds: float) -> tuple[float, float]:
     """Start and end of a span; where whole stretches are longer than the maximum, the lower end is cut."""
     start, end = curve[span.first].start, curve[span.last].end
     if curve[span.first].score < curve[span.last].score:
@@ -243,15 +287,19 @@ def limits(curve: Sequence[Predicted], span: Span, max_seconds: float) -> tuple[
     return start, min(end, start + max_seconds)
 
 
-def led_in(scored: Sequence[ScoredSegment], start: float, segments: int, earliest: float) -> float:
-    """A start moved back by so many segments, as far as media goes on without a gap and not before `earliest`."""
+def led_in(found: Sequence[Highlight], scored: Sequence[ScoredSegment], max_seconds: float) -> list[Highlight]:
+    """Highlights that begin a segment earlier, unless a gap, another highlight or the maximum length forbids it."""
     breaks = gap_times(scored)
-    for one in reversed(scored):
-        if segments == 0 or one.start < earliest - SAME_TIME or any(abs(time - start) <= SAME_TIME for time in breaks):
-            break
-        if abs(one.end - start) <= SAME_TIME:
-            start, segments = one.start, segments - 1
-    return start
+    highlights: list[Highlight] = []
+    for one in found:
+        free = max(highlights[-1].end if highlights else 0.0, one.end - max_seconds)
+        before = next((two for two in scored if abs(two.end - one.start) <= SAME_TIME), None)
+        broken = any(abs(time - one.start) <= SAME_TIME for time in breaks)
+        if before is not None and before.start >= free - SAME_TIME and not broken:
+            highlights.append(highlight_at(scored, before.start, one.end, one.score))
+        else:
+            highlights.append(one)
+    return highlights
 
 
 def ranks(highlights: Sequence[Highlight]) -> list[int]:

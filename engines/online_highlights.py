@@ -1,8 +1,10 @@
 """Highlights while the stream runs: scores go in one by one, openings and closings come out.
 
 Hysteresis over a running quantile: a highlight opens when a score reaches a high quantile of the scores before it and
-closes when one falls below a lower quantile. Each decision reads past scores alone, from a window of fixed length, so
-that a step costs the same at hour 40 as at minute 20.
+closes when one falls below a lower quantile. Where the network says what the present segment is worth, a highlight that
+no score foresaw opens too, at that segment's start, when its interest reaches the same quantile of the interests before
+it; whether it goes on is the score's to say. Each decision reads the past alone, from a window of fixed length, so that
+a step costs the same at hour 40 as at minute 20.
 """
 
 import math
@@ -16,6 +18,7 @@ from kuaihl.engines.spoken import segments_in, words_in
 from kuaihl.models.errors import UsageError
 
 Reason = Literal["gap", "end", "short"]
+Output = Literal["score", "interest"]
 SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 
 
@@ -26,8 +29,8 @@ class OnlineSettings:
     open_quantile: float = 0.9  # of the past scores: at or above it a highlight opens …
     close_quantile: float = 0.7  # … and below it, it closes
     min_rise: float = 0.02  # above the past median, without which nothing opens: noise on a flat curve is no highlight
-    warm_up: int = 6  # scores that must have been seen before anything opens: 3 min of 30 s segments
-    window: int = 240  # past scores that are remembered: 2 h of 30 s segments
+    warm_up: int = 6  # scores, or interests, that must have been seen before anything opens: 3 min of 30 s segments
+    window: int = 240  # of the past that are remembered: 2 h of 30 s segments
     min_seconds: float = 10.0
     max_seconds: float = 120.0
 
@@ -42,12 +45,13 @@ class OnlineSettings:
 
 @dataclass(frozen=True)
 class HighlightOpened:
-    """A highlight is predicted to begin at `start`, which has not been on air yet when this is said."""
+    """A highlight begins at `start`: not on air yet if its score foresaw it, a segment ago if its interest shows it."""
 
     segment: int  # after which it was said
     start: float
-    score: float
-    threshold: float  # what the score had to reach
+    score: float  # or the interest
+    threshold: float  # what it had to reach
+    known_by: Output = "score"
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,35 @@ class OpenHighlight:
 
 
 @dataclass
+class Recent:
+    """The last values of one output, and their quantiles."""
+
+    values: list[float] = field(default_factory=list)  # oldest first
+    ordered: list[float] = field(default_factory=list)  # the same, by value
+
+    def remember(self, value: float, window: int) -> None:
+        self.values.append(value)
+        insort(self.ordered, value)
+        if len(self.values) > window:
+            oldest = self.values.pop(0)
+            del self.ordered[bisect_left(self.ordered, oldest)]
+
+    def quantile(self, q: float) -> float:
+        """By linear interpolation; minus infinity before the first value."""
+        if not self.ordered:
+            return -math.inf
+        position = q * (len(self.ordered) - 1)
+        below = math.floor(position)
+        above = min(below + 1, len(self.ordered) - 1)
+        return self.ordered[below] + (position - below) * (self.ordered[above] - self.ordered[below])
+
+
+@dataclass
 class OnlineState:
     """All that the detector knows of a stream: small, plain, and the same size at any hour."""
 
-    recent: list[float] = field(default_factory=list)  # the last `window` scores, oldest first
-    ordered: list[float] = field(default_factory=list)  # the same, by value
+    scores: Recent = field(default_factory=Recent)
+    interests: Recent = field(default_factory=Recent)  # empty from a network without that output
     armed: bool = True  # false from a close at the maximum length until the scores have fallen
     predicted: float | None = None  # where the last score's span begins: the next segment should start there
     ended: float = 0.0  # end of the last segment, seconds
@@ -101,7 +129,14 @@ class OnlineState:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         current = values["current"]
-        return cls(**{**values, "current": OpenHighlight(**current) if current else None})
+        return cls(
+            **{
+                **values,
+                "scores": Recent(**values["scores"]),
+                "interests": Recent(**values["interests"]),
+                "current": OpenHighlight(**current) if current else None,
+            }
+        )
 
 
 class OnlineDetector:
@@ -121,27 +156,38 @@ class OnlineDetector:
             self.hear(scored)
             if broken is not None:
                 happened.append(self.close(scored.segment, "gap"))
-        floor = self.quantile(settings.close_quantile)
-        high = scored.score >= floor
+        high = scored.score >= state.scores.quantile(settings.close_quantile)
         state.armed = state.armed or not high
         if state.current:
-            limit = state.current.start + settings.max_seconds
-            if state.current.end - state.current.start < settings.min_seconds - SAME_TIME:
-                # Too short so far: it goes on whatever the score.
-                state.current.end = min(scored.predicts_end, limit)
-                state.current.peak = max(state.current.peak, scored.score)
-            elif high and scored.predicts_end <= limit + SAME_TIME:
-                state.current.end = scored.predicts_end
-                state.current.peak = max(state.current.peak, scored.score)
-            else:
-                state.armed = not high
-                happened.append(self.close(scored.segment, "short"))
-        elif (threshold := self.opens(scored.score)) is not None:
+            happened += self.go_on(scored, high)
+        elif scored.interest is not None and (threshold := self.opens(scored.interest, state.interests)) is not None:
+            start = max(scored.start, broken or 0.0)
+            state.current = OpenHighlight(start, min(scored.end, start + settings.max_seconds), scored.interest)
+            self.hear(scored)
+            happened.append(HighlightOpened(scored.segment, start, scored.interest, threshold, "interest"))
+            happened += self.go_on(scored, high)
+        elif (threshold := self.opens(scored.score, state.scores)) is not None:
             end = min(scored.predicts_end, scored.predicts_start + settings.max_seconds)
             state.current = OpenHighlight(scored.predicts_start, end, scored.score)
             happened.append(HighlightOpened(scored.segment, scored.predicts_start, scored.score, threshold))
         self.remember(scored)
         return happened
+
+    def go_on(self, scored: ScoredSegment, high: bool) -> list[HighlightEvent]:
+        """Take the predicted segment into the open highlight if its score is high, else close it."""
+        state, settings = self.state, self.settings
+        assert state.current is not None
+        limit = state.current.start + settings.max_seconds
+        if state.current.end - state.current.start < settings.min_seconds - SAME_TIME:
+            # Too short so far: it goes on whatever the score.
+            state.current.end = min(scored.predicts_end, limit)
+        elif high and scored.predicts_end <= limit + SAME_TIME:
+            state.current.end = scored.predicts_end
+        else:
+            state.armed = not high
+            return [self.close(scored.segment, "short")]
+        state.current.peak = max(state.current.peak, scored.score)
+        return []
 
     def finish(self) -> list[HighlightEvent]:
         """The stream has ended: what is open closes where the stream stops."""
@@ -150,23 +196,13 @@ class OnlineDetector:
         self.state.current.end = min(self.state.current.end, self.state.ended)
         return [self.close(self.state.segment, "end")]
 
-    def opens(self, score: float) -> float | None:
-        """The threshold that a score reached, or None where it opens nothing."""
-        settings, state = self.settings, self.state
-        if not state.armed or len(state.recent) < settings.warm_up:
+    def opens(self, value: float, past: Recent) -> float | None:
+        """The threshold that a score or an interest reached among those before it, or None if it opens nothing."""
+        settings = self.settings
+        if not self.state.armed or len(past.values) < settings.warm_up:
             return None
-        threshold = max(self.quantile(settings.open_quantile), self.quantile(0.5) + settings.min_rise)
-        return threshold if score >= threshold else None
-
-    def quantile(self, q: float) -> float:
-        """Of the remembered scores, by linear interpolation; minus infinity before the first."""
-        ordered = self.state.ordered
-        if not ordered:
-            return -math.inf
-        position = q * (len(ordered) - 1)
-        below = math.floor(position)
-        above = min(below + 1, len(ordered) - 1)
-        return ordered[below] + (position - below) * (ordered[above] - ordered[below])
+        threshold = max(past.quantile(settings.open_quantile), past.quantile(0.5) + settings.min_rise)
+        return threshold if value >= threshold else None
 
     def gap_in(self, scored: ScoredSegment) -> float | None:
         """Where media is missing between the last segment's end and this one's, or None."""
@@ -199,10 +235,8 @@ class OnlineDetector:
 
     def remember(self, scored: ScoredSegment) -> None:
         state = self.state
-        state.recent.append(scored.score)
-        insort(state.ordered, scored.score)
-        if len(state.recent) > self.settings.window:
-            oldest = state.recent.pop(0)
-            del state.ordered[bisect_left(state.ordered, oldest)]
+        state.scores.remember(scored.score, self.settings.window)
+        if scored.interest is not None:
+            state.interests.remember(scored.interest, self.settings.window)
         state.predicted, state.ended = scored.predicts_start, scored.end
         state.segment, state.gap = scored.segment, scored.gap

@@ -1,12 +1,10 @@
 """The rule for a stream that is faster than the machine: live segments go in, some come out without their speech.
 
-Transcription costs most and is missed least, so it goes first; frames and comments are always scored.
+Transcription costs most and is missed least, so it goes first; frames, comments and loudness are always read.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
 
 from kuaihl.engines.events import Event
 from kuaihl.engines.segment import Segment
@@ -16,7 +14,7 @@ BEHIND = 2  # segments that may wait before speech is dropped
 
 
 def skip_speech_when_behind(segments: Stage[Segment], *, behind: int = BEHIND) -> Iterator[Segment]:
-    """Pass segments on; while `behind` or more wait, empty the audio of the one at hand and say so in an event.
+    """Pass segments on; while `behind` or more wait, the one at hand is not transcribed, which an event tells.
 
     For live sources only: a file waits. The stage's `maxsize` must be larger than `behind`.
     """
@@ -27,4 +25,4 @@ def skip_speech_when_behind(segments: Stage[Segment], *, behind: int = BEHIND) -
             continue
         detail = f"speech not transcribed: {waiting} segments waited"
         event = Event("overload", segment.start, detail)
-        yield replace(segment, audio=np.zeros(0, np.float32), events=(*segment.events, event))
+        yield replace(segment, transcribe=False, events=(*segment.events, event))

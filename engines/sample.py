@@ -72,15 +72,18 @@ def written_sample(most: int = 24) -> list[SampleSegment]:
 
 def written_words(most: int) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Speech and comments of every topic in turn, in English and Chinese, of any length."""
-    from kuaihl.engines.cold_start_features import sentences
+    from kuaihl.engines.cold_start_grammar import written_lines
     from kuaihl.models.feature_bank import LANGUAGES
-    from kuaihl.models.simulation import TOPICS
+    from kuaihl.models.simulation import TOPICS, TRAINING_GENRES
 
     random = np.random.default_rng(0)
     for number in range(most):
-        lines = sentences(LANGUAGES[number % len(LANGUAGES)], "train")[TOPICS[number % len(TOPICS)]]
-        speech = " ".join(random.choice(lines["speech"], size=1 + number % 4))
-        yield speech, tuple(random.choice(lines["comments"], size=number % 7).tolist())
+        place = (LANGUAGES[number % len(LANGUAGES)], TRAINING_GENRES[number % len(TRAINING_GENRES)])
+        spoken, written = (
+            written_lines(*place, TOPICS[number % len(TOPICS)], kind, "train") for kind in ("speech", "comments")
+        )
+        speech = " ".join(random.choice(spoken, size=1 + number % 4))
+        yield speech, tuple(random.choice(written, size=number % 7).tolist())
 
 
 def score_sample(

@@ -36,6 +36,7 @@ class Segment:
     audio: Audio  # empty where the stream has no audio
     comments: tuple[Comment, ...] = ()
     has_chat: bool = False  # comments are read, so that none means that nobody wrote
+    transcribe: bool = True  # False if the machine has no time for its words
     events: tuple[Event, ...] = ()  # faults that fell in this segment
     keyframe_times: tuple[float, ...] = ()  # where a clip may be cut without re-encoding
     gap: bool = False  # media time is missing inside or right before this segment

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,9 +46,18 @@ def cold_start(output: Path, rooms: int, epochs: int, seed: int, threads: int | 
         score_quantiles=trained.score_quantiles,
         head_dtype="float16",
     )
-    for name, found in trained.metrics["kendall_tau_a_room"].items():
-        low, high = found["ci95"]
-        print(f"{name:<40} tau {found['tau']:.3f}  [{low:.3f}, {high:.3f}]")
-    margin = trained.metrics["margin_over_best_rule"]
-    low, high = margin["ci95"]
-    print(f"{'head less ' + margin['rule'] + ', room by room':<40} tau {margin['tau']:.3f}  [{low:.3f}, {high:.3f}]")
+    for question in ("next", "present"):
+        print(f"{question} segment")
+        measured = trained.metrics[question]
+        for name, found in measured["kendall_tau_a_room"].items():
+            print_interval(name, found)
+        print_interval("head less best known rule", measured["margin_over_best_known_rule"])
+        for name, part in measured["parts"].items():
+            print_interval(f"{name}: head", part["head"])
+            print_interval(f"{name}: head less best known rule", part["margin"])
+
+
+def print_interval(name: str, found: dict[str, Any]) -> None:
+    """A line of a table."""
+    low, high = found["ci95"]
+    print(f"  {name:<60} tau {found['tau']:6.3f}  [{low:.3f}, {high:.3f}]")

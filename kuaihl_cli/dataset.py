@@ -16,6 +16,7 @@ from kuaihl_cli.options import debug_option, model_options, text_weights_option
 
 if TYPE_CHECKING:
     from kuaihl.engines.archive import RoomResult
+    from kuaihl.engines.label_sources import LabelSource
     from kuaihl.models.simulated_proportions import Proportions
 
 # Options of `build` that the encoders' processes are given as they are.
@@ -106,6 +107,27 @@ def simulate(
     help="Labels are yt-dlp's heat maps (\"most replayed\") from the .info.json beside each recording.",
 )  # fmt: skip
 @click.option(
+    "--labels", type=click.Choice(["views", "heatmap", "chat", "cuts"]),
+    help="Where labels come from; chat: audience reaction in the comments; cuts: what an editor once kept.",
+)  # fmt: skip
+@click.option(
+    "--cuts", type=click.Path(path_type=Path), metavar="FILE|DIR",
+    help="One recording's cuts, or a folder with NAME.edl, .llc, .otio, .csv, … for each; default: beside them.",
+)  # fmt: skip
+@click.option("--cuts-named", default="", metavar="TEXT", help="Only cuts, or chapters, with TEXT in their name.")
+@click.option(
+    "--cuts-start", default="", metavar="HH:MM:SS:FF",
+    help="Time code of the recordings' first frame; default: as the recording says, or 0.",
+)  # fmt: skip
+@click.option(
+    "--cuts-rate", type=click.FloatRange(1, 1000), default=None, metavar="FPS",
+    help="Frames per second of time codes; default: the recording's.",
+)  # fmt: skip
+@click.option(
+    "--reaction-delay", type=click.FloatRange(0, 300), default=10.0, show_default=True, metavar="S",
+    help="With --labels chat: by how much comments come later than what they react to.",
+)  # fmt: skip
+@click.option(
     "--rooms", "table", type=click.Path(path_type=Path), metavar="FILE",
     help="What is known of rooms, csv or parquet: room, and any of streamer, split, start_time.",
 )  # fmt: skip
@@ -122,13 +144,14 @@ def simulate(
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 @debug_option
 def build(archive: Path, output: Path, jobs: int, quiet: bool, **options: Any) -> None:
-    """Make a data set of recordings, their comments and a log of views, with the encoders of a bundle (--model).
+    """Make a data set of recordings, their comments and labels, with the encoders of a bundle (--model).
+
+    Labels come from a log of views (--views FILE), heat maps, the comments, or an editor's cuts (--labels).
 
     Recordings and comments are found as `kuaihl batch` finds them; a room is called as its file is. Rooms that an
     earlier run built are skipped. A room that fails is listed with its reason, the rest go on, and the exit code is 5.
     """
-    if (options["views"] is None) == (not options["heatmap"]):
-        raise UsageError("labels come from one of --views FILE and --heatmap")
+    options["labels"] = labels_asked_for(options)
     results = build_results(archive, output, jobs, options)
     counts: Counter[str] = Counter()
     for result in results:
@@ -141,21 +164,60 @@ def build(archive: Path, output: Path, jobs: int, quiet: bool, **options: Any) -
         raise BatchError(f"{counts['failed']} of {counts.total()} rooms failed; the lines above say why")
 
 
+def labels_asked_for(options: dict[str, Any]) -> str:
+    """Where labels come from. Raises UsageError for none, two, or an option that belongs to another."""
+    cuts = options["cuts"] or options["cuts_named"] or options["cuts_start"] or options["cuts_rate"]
+    said = {"views": options["views"], "heatmap": options["heatmap"], "cuts": cuts, options["labels"]: True}
+    asked = [name for name in ("views", "heatmap", "chat", "cuts") if said.get(name)]
+    if len(asked) != 1:
+        raise UsageError("labels come from one of --views FILE, --heatmap, --labels chat and --labels cuts")
+    if asked == ["views"] and not options["views"]:
+        raise UsageError("--labels views needs the log of views: --views FILE")
+    return asked[0]
+
+
+def label_source(options: dict[str, Any], segment_seconds: float) -> "LabelSource":
+    """Raises SourceError, DataError where a log of views cannot be read."""
+    from kuaihl.engines.cut_files import MediaClock
+    from kuaihl.engines.cuts import CutSettings
+    from kuaihl.engines.label_sources import ChatLabels, CutLabels, HeatmapLabels, ViewLabels
+    from kuaihl.engines.view_log import read_view_log
+
+    if options["labels"] == "views":
+        return ViewLabels(read_view_log(options["views"], segment_seconds))
+    if options["labels"] == "heatmap":
+        return HeatmapLabels()
+    if options["labels"] == "chat":
+        return ChatLabels(options["reaction_delay"], options["comments_offset"])
+    clock = MediaClock(options["cuts_rate"] or 0.0, options["cuts_start"])
+    return CutLabels(CutSettings(options["cuts"], options["cuts_named"], clock))
+
+
+def check_one_recording(cuts: Path | None, rooms: int) -> None:
+    """One file of cuts is of one recording. Raises UsageError for more, or where it is not there."""
+    if cuts is not None and not cuts.exists():
+        raise UsageError(f"--cuts {cuts}: no such file or folder")
+    if cuts is not None and rooms > 1 and not cuts.is_dir():
+        raise UsageError(f"--cuts {cuts} is of one recording and there are {rooms}; give a folder of files instead")
+
+
 def build_results(archive: Path, output: Path, jobs: int, options: dict[str, Any]) -> "Iterator[RoomResult]":
     """Read what the labels come from, then build room after room."""
-    from kuaihl.engines.dataset_build import HEATMAP_LABEL, VIEWS_LABEL, BuildSettings, build_dataset, dataset_facts
+    from kuaihl.engines.dataset_build import BuildSettings, build_dataset, dataset_facts
     from kuaihl.engines.manifest import read_rooms
     from kuaihl.engines.profiles import profile_named
     from kuaihl.engines.room_table import read_room_table
-    from kuaihl.engines.view_log import read_view_log
     from kuaihl.models.bundle import load_bundle
 
     bundle = load_bundle(options["model"])
     segment_seconds = options["segment_seconds"] or bundle.segment_seconds
     profile = options["profile"] or bundle.profile
+    rooms = read_rooms(archive, output)
+    check_one_recording(options["cuts"], len(rooms))
+    source = label_source(options, segment_seconds)
     facts = dataset_facts(
         profile_named(profile),
-        HEATMAP_LABEL if options["heatmap"] else VIEWS_LABEL,
+        source.facts,
         segment_seconds=segment_seconds,
         asr=options["asr"],
         whisper_model=options["whisper_model"],
@@ -170,9 +232,9 @@ def build_results(archive: Path, output: Path, jobs: int, options: dict[str, Any
         **{name: options[name] for name in PASSED_ON},
     )
     return build_dataset(
-        read_rooms(archive, output),
+        rooms,
         settings,
-        views=read_view_log(options["views"], segment_seconds) if options["views"] else None,
+        source=source,
         known=read_room_table(options["table"]) if options["table"] else {},
         jobs=jobs,
         again=options["force"],

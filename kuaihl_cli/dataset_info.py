@@ -58,7 +58,8 @@ def facts_lines(data: "KLive", counts: tuple[str, ...]) -> Iterator[str]:
     yield f"segments   {facts.segment_seconds:g} s"
     yield f"counts     {', '.join(counts) or '(none)'}"
     yield f"label      {facts.label.name}: {facts.label.definition}"
-    yield f"           from {facts.label.source}; masked under {facts.label.min_views} views"
+    masked = f"masked under {facts.label.min_views} views" if facts.label.min_views else "none masked for its views"
+    yield f"           from {facts.label.source}; {masked}"
     yield f"licence    {facts.licence or '(not given)'}"
     for line in ceiling_lines(data.path, facts.ceiling or {}):
         yield f"ceiling    {line}"

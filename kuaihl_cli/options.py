@@ -87,12 +87,8 @@ def highlight_options(command: Command) -> Command:
                 "--min-score", type=click.FloatRange(0.0, 1.0), metavar="X",
                 help="Leave out highlights with a lower score.",
             ),
-            click.option(
-                "--lead-in", type=click.IntRange(0), default=1, show_default=True, metavar="N",
-                help="Segments before the predicted ones that belong to a highlight; in the first the score rose.",
-            ),
             click.option("--clips", is_flag=True, help="Cut the highlights to media files by stream copy."),
-            click.option("--plot", is_flag=True, help="Draw the score curve with highlights shaded: scores.png."),
+            click.option("--plot", is_flag=True, help="Draw the curves with highlights shaded: scores.png."),
             click.option(
                 "--format", "-f", "formats", default="", metavar="csv,srt,vtt",
                 help="More files beside highlights.json and scores.jsonl.",

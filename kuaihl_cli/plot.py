@@ -1,4 +1,4 @@
-"""A picture of the score curve: each score over the time it speaks of, highlights shaded, gaps hatched."""
+"""A picture of a stream: each score over the time it speaks of, each interest over its segment, highlights, gaps."""
 
 import io
 import warnings
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuaihl.engines.offline_highlights import Predicted, gap_times, predicted_curve, ranks
+from kuaihl.engines.hindsight import interests_of
+from kuaihl.engines.offline_highlights import Stretch, gap_times, own_curve, predicted_curve, ranks
 from kuaihl.engines.segment import Highlight, ScoredSegment
 from kuaihl_cli.timecode import format_timecode
 from kuaihl_cli.writers.atomic import write_atomic
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT, DPI = 1600, 500, 100  # pixels, pixels an inch
-CURVE, SHADE, INK, FAINT = "#1f4e79", "#f2a33a", "#333333", "#8a8a8a"
+CURVE, SECOND, SHADE, INK, FAINT = "#1f4e79", "#b3261e", "#f2a33a", "#333333", "#8a8a8a"
 STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)  # seconds between ticks
 MOST_TICKS = 14
 NAMED = 20  # highlights that get their rank written above them: more would not be read
@@ -34,7 +35,7 @@ def plot_scores(
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout=layout, facecolor="white")
     axes = figure.add_subplot()
     duration = max((one.end for one in scored), default=1.0)
-    draw_curve(axes, scored)
+    draw_curves(axes, scored)
     draw_gaps(axes, scored)
     draw_highlights(axes, highlights)
     dress(axes, duration, title)
@@ -45,28 +46,32 @@ def plot_scores(
     write_atomic(path, picture.getvalue())
 
 
-def draw_curve(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
-    """A step a score, over the media that it spoke of; the line breaks where media is missing."""
-    runs: list[list[Predicted]] = []
-    for one in predicted_curve(scored):
+def draw_curves(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
+    """A step per score, over the media that it spoke of, and one per interest, over the segment itself."""
+    interests = interests_of(scored)
+    interest = [] if interests is None else own_curve(scored, interests)
+    score = predicted_curve(scored)
+    draw_steps(axes, score, "score, over the time it speaks of", CURVE, filled=not interest)
+    draw_steps(axes, interest, "interest, over its own segment", SECOND, filled=False)
+    values = [one.score for one in (*score, *interest)] or [0.0, 1.0]
+    room = max(0.05, 0.15 * (max(values) - min(values)))
+    axes.set_ylim(max(0.0, min(values) - room), min(1.0, max(values) + 1.4 * room))
+
+
+def draw_steps(axes: "Axes", curve: Sequence[Stretch], label: str, color: str, *, filled: bool) -> None:
+    """A line of steps that breaks where media is missing; the area below it is tinted if `filled`."""
+    runs: list[list[Stretch]] = []
+    for one in curve:
         if one.after_gap or not runs:
             runs.append([])
         runs[-1].append(one)
     for run in runs:
         edges = [run[0].start, *(one.end for one in run)]
-        scores = [run[0].score, *(one.score for one in run)]
-        axes.step(
-            edges,
-            scores,
-            where="pre",
-            color=CURVE,
-            linewidth=1.6,
-            label="score, over the time it speaks of" if run is runs[0] else "",
-        )
-        axes.fill_between(edges, scores, step="pre", color=CURVE, alpha=0.13, linewidth=0)
-    values = [one.score for run in runs for one in run] or [0.0, 1.0]
-    room = max(0.05, 0.15 * (max(values) - min(values)))
-    axes.set_ylim(max(0.0, min(values) - room), min(1.0, max(values) + 1.4 * room))
+        heights = [run[0].score, *(one.score for one in run)]
+        named = label if run is runs[0] else ""
+        axes.step(edges, heights, where="pre", color=color, linewidth=1.6, label=named)
+        if filled:
+            axes.fill_between(edges, heights, step="pre", color=color, alpha=0.13, linewidth=0)
 
 
 def draw_highlights(axes: "Axes", highlights: Sequence[Highlight]) -> None:
@@ -120,7 +125,7 @@ def dress(axes: "Axes", duration: float, title: str) -> None:
             loc="lower right",
             bbox_to_anchor=place,
             borderaxespad=0.2,
-            ncol=3,
+            ncol=4,
             frameon=False,
             fontsize=10,
             labelcolor=INK,

@@ -59,12 +59,13 @@ class SilentProgress:
 
 
 class PlainProgress(SilentProgress):
-    """One line a segment, for logs and pipes: its span, the score of what comes next, the words."""
+    """One line per segment, for logs and pipes: its span, its interest, the score of what comes next, the words."""
 
     def segment(self, scored: ScoredSegment) -> None:
         span = f"{format_timecode(scored.start)}–{format_timecode(scored.end)}"
         gap = "  [gap]" if scored.gap else ""
-        print(f"{span}  next {scored.score:.3f}{gap}  {excerpt(scored.text, 70)}".rstrip(), file=sys.stderr, flush=True)
+        line = f"{span}  {rates(scored)}{gap}  {excerpt(scored.text, 70)}"
+        print(line.rstrip(), file=sys.stderr, flush=True)
 
     def message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -77,6 +78,7 @@ class LiveProgress:
         self.name = "loading"
         self.duration: float | None = None
         self.scores: list[float] = []
+        self.rates = ""
         self.position = 0.0
         self.last_text = ""
         self.began = time.monotonic()
@@ -105,6 +107,7 @@ class LiveProgress:
 
     def segment(self, scored: ScoredSegment) -> None:
         self.scores.append(scored.score)
+        self.rates = rates(scored)
         self.position = scored.end
         self.last_text = scored.text or self.last_text
 
@@ -120,8 +123,8 @@ class LiveProgress:
         width = max(20, self.width)
         head = Text.assemble((self.name, "bold"), "  ", self.facts(), overflow="ellipsis", no_wrap=True)
         curve = Text.assemble(
-            (sparkline(self.scores, width=max(10, min(len(self.scores), width - 12))), "cyan"),
-            f"  {self.scores[-1]:.3f}" if self.scores else "",
+            (sparkline(self.scores, width=max(10, min(len(self.scores), width - len(self.rates) - 4))), "cyan"),
+            f"  {self.rates}",
             no_wrap=True,
         )
         words = Text(excerpt(self.last_text, width - 1), style="dim", no_wrap=True)
@@ -138,6 +141,12 @@ class LiveProgress:
         left = max(0.0, self.duration - self.position) / speed
         share = min(1.0, self.position / self.duration)
         return f"{where} / {format_timecode(self.duration)}  {share:.0%}  {speed:.1f}× real time  ETA {left:.0f} s"
+
+
+def rates(scored: ScoredSegment) -> str:
+    """What the segment is worth now, if the network says so, and what it forecasts of the next."""
+    now = "" if scored.interest is None else f"now {scored.interest:.3f}  "
+    return f"{now}next {scored.score:.3f}"
 
 
 def excerpt(text: str, width: int) -> str:

@@ -136,10 +136,10 @@ def finish_room(
 ) -> RoomOutcome:
     """Find the highlights of what was scored, and write every file that was asked for; highlights.json comes last."""
     from kuaihl.engines.clips import cut_clips
-    from kuaihl.engines.offline_highlights import find_highlights
+    from kuaihl.engines.offline_highlights import chosen_from, find_highlights
     from kuaihl.engines.snapping import snap_highlights
 
-    found = find_highlights(scored, top=settings.top, min_score=settings.min_score, lead_in=settings.lead_in)
+    found = find_highlights(scored, top=settings.top, min_score=settings.min_score)
     highlights = snap_highlights(found, scored)
     clips: list[Clip | None] = []
     if settings.clips and highlights:
@@ -157,6 +157,7 @@ def finish_room(
             model=tools.bundle.name,
             model_sha256=tools.bundle.head_sha256,
             highlights=highlights,
+            chosen_from=chosen_from(scored),
             clips=clips,
             folder=room.output,
             settings={
@@ -168,7 +169,6 @@ def finish_room(
                 "frames": settings.frames,
                 "top": settings.top,
                 "min_score": settings.min_score,
-                "lead_in": settings.lead_in,
                 "comments": str(room.comments) if room.comments else None,
                 "comments_offset": settings.comments_offset,
                 "streamer": room.streamer,
@@ -205,7 +205,8 @@ def change_words(change: "HighlightEvent") -> str:
 
     match change:
         case HighlightOpened():
-            return f"▲ highlight opens at {format_timecode(change.start)} (score {change.score:.3f})"
+            when = "opens at" if change.known_by == "score" else "has been on since"
+            return f"▲ highlight {when} {format_timecode(change.start)} ({change.known_by} {change.score:.3f})"
         case HighlightClosed(highlight=highlight):
             span = f"{format_timecode(highlight.start)}–{format_timecode(highlight.end)}"
             return f"▼ highlight {span} closes (score {highlight.score:.3f})"

@@ -19,7 +19,6 @@ class ScoreSettings:
     threads: int | None
     top: int | None
     min_score: float | None
-    lead_in: int
     clips: bool
     plot: bool
     formats: str

@@ -22,10 +22,12 @@ from kuaihl.models.summary_protocol import RankAgreement, agreement, human_agree
 if TYPE_CHECKING:
     from kuaihl.models.klive import KLive, TextSource
     from kuaihl.models.phd import PhdSet
+    from kuaihl.models.room_scores import ScoredRoom
     from kuaihl.models.summary_h5 import SummaryVideo
     from kuaihl.models.tvsum_mat import RatedVideo
 
 ALL, EACH = "tau over all segments", "tau a room, mean"
+PRESENT_ALL, PRESENT_EACH = "interest: tau over all segments", "interest: tau a room, mean"
 PRECISION, RANKS = "mean average precision", "rank correlation with annotators, mean"
 PROTOCOL, PLAIN = "mAP", "mAP per frame"  # the first alone may stand beside the paper's mAP column
 CEILING, HUMANS = "noise ceiling", "humans"
@@ -96,7 +98,8 @@ def klive_contest(
             labels_above=by_threshold(found.labels_above),
             rooms_counted=by_threshold(found.rooms_counted),
         )
-        rows.append(Row(system, role, figures_of(found), facts))
+        figures = figures_of(found) | present_figures(rooms, draws=draws, seed=seed)
+        rows.append(Row(system, role, figures, facts))
 
     for bundle in bundles:
         network = bundle.network(device)
@@ -198,6 +201,7 @@ def over(row: Row, first: Row) -> Figures:
             column: difference(figure, first.figures[table][column]) for column, figure in figures.items()
         }
         for table, figures in row.figures.items()
+        if table in first.figures
     }
 
 
@@ -218,8 +222,17 @@ def rated(videos: "Sequence[SummaryVideo]", ratings: "Sequence[RatedVideo]") -> 
     return [by_frames[video.n_frames] for video in videos]
 
 
-def figures_of(found: Evaluation) -> Figures:
+def figures_of(found: Evaluation) -> dict[str, dict[str, Estimate]]:
     return {ALL: by_threshold(found.tau), EACH: by_threshold(found.tau_a_room)}
+
+
+def present_figures(rooms: "Sequence[ScoredRoom]", *, draws: int, seed: int) -> dict[str, dict[str, Estimate]]:
+    """The same of the second output, with the labels of the segments themselves; nothing of rooms without it."""
+    present = [room.present for room in rooms if room.present is not None]
+    if len(present) < len(rooms):
+        return {}
+    found = evaluate(present, draws=draws, seed=seed)
+    return {PRESENT_ALL: by_threshold(found.tau), PRESENT_EACH: by_threshold(found.tau_a_room)}
 
 
 def by_threshold(found: Mapping[float, Item]) -> dict[str, Item]:

@@ -31,9 +31,7 @@ class ScoredRoom:
     scores: NDArray[np.float64]  # [S] in (0, 1)
     labels: NDArray[np.float64]  # [S] in [0, 1]
     valid: NDArray[np.bool_]  # [S], the label counts
-    interest: NDArray[np.float64] | None = None  # [S] in (0, 1), of the segments themselves
-    present_labels: NDArray[np.float64] | None = None  # [S] in [0, 1], of the segments themselves
-    present_valid: NDArray[np.bool_] | None = None  # [S]
+    present: "ScoredRoom | None" = None  # the second output's answers, with the labels of the segments themselves
 
 
 def score_rooms(
@@ -78,16 +76,10 @@ def score_rooms(
                 scores.append(torch.sigmoid(logits[0, first - seen.start :]).double().cpu().numpy())
                 if present is not None:
                     interest.append(torch.sigmoid(present[0, first - seen.start :]).double().cpu().numpy())
-            (labels, valid), (present_labels, present_valid) = room.labels(), room.present_labels()
-            scored.append(
-                ScoredRoom(
-                    record,
-                    np.concatenate(scores),
-                    labels.astype(np.float64),
-                    valid,
-                    interest=np.concatenate(interest) if interest else None,
-                    present_labels=present_labels.astype(np.float64),
-                    present_valid=present_valid,
-                )
-            )
+            labels, valid = room.labels()
+            asked = None
+            if interest:
+                own_labels, own_valid = room.present_labels()
+                asked = ScoredRoom(record, np.concatenate(interest), own_labels.astype(np.float64), own_valid)
+            scored.append(ScoredRoom(record, np.concatenate(scores), labels.astype(np.float64), valid, asked))
     return scored

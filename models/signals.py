@@ -49,7 +49,7 @@ SIGNALS = (
     Signal("low_band", "sound", 0.5, "log10 of the mean square below 300 Hz"),
     Signal("middle_band", "sound", 0.5, "log10 of the mean square from 300 to 2,000 Hz"),
     Signal("high_band", "sound", 0.5, "log10 of the mean square above 2,000 Hz"),
-    Signal("cheering", "sound", 0.15, "share of 0.1 s frames that are loud for the segment and sound like noise"),
+    Signal("cheering", "sound", 0.15, "share of the segment that is loud for it and sounds like noise"),
     Signal("speech", "speech", 0.2, "share of the segment in which words are spoken"),
     Signal("words", "speech", 0.5, "ln(1 + words per 30 s)"),
     Signal("spoken_exclamations", "speech", 0.5, "ln(1 + exclamation marks per 30 s of transcript)"),

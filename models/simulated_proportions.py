@@ -26,7 +26,7 @@ import numpy as np
 from kuaihl.models import klive_figures as klive
 from kuaihl.models.simulation import Integers, Streamer
 
-Proportions = Literal["even", "klive"]  # "even": 50 to 109 segments, any streamer alike, audiences of some 270
+Proportions = Literal["even", "klive"]  # "even": 20 to 109 segments, any streamer alike, audiences of some 270
 
 ROOMS_PER_HOST = klive.ROOMS / klive.HOSTS
 Z = NormalDist().inv_cdf(1 - klive.LONG_SHARE)

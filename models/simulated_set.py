@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.evaluation import FEWEST_LABELS, THRESHOLDS, above
-from kuaihl.models.feature_bank import FeatureBank, features_of
+from kuaihl.models.feature_bank import FeatureBank, codes_of, features_of, keys_of
 from kuaihl.models.features import Float16
 from kuaihl.models.klive import DataSetFacts, RoomRecord
 from kuaihl.models.klive_writer import DataSetWriter
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.segment_counts import NOT_COUNTED, segment_counts
+from kuaihl.models.signals import SignalsFacts, with_standard_scores
 from kuaihl.models.simulated_proportions import Proportions, draw_hosts, draw_segments, with_audiences
-from kuaihl.models.simulation import MIN_VIEWS, NOTHING, TOPICS, Room, draw_room, draw_rooms, draw_streamers, labels_of
+from kuaihl.models.simulated_room import draw_room, draw_rooms
+from kuaihl.models.simulated_streamers import draw_streamers
+from kuaihl.models.simulation import EVERYTHING, MIN_VIEWS, NOTHING, Integers, Room, labels_of
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the rooms
 FRAMES = 3  # a segment's patches are those of its frames, one after another
@@ -64,15 +67,16 @@ def write_simulated_set(
 ) -> dict[str, Any]:
     """Simulate rooms, write them, and give the ceiling; `tell` hears how far it is.
 
-    Sentences and drawn worlds of validation and test are of the held-out bank, half of it each. Raises DataError.
+    Raises DataError.
     """
-    banks = dict(zip(SHARES, (train_bank, *halves(held_out_bank)), strict=True))
+    banks = split_banks(plan, train_bank, held_out_bank)
     patches, width = train_bank.visual.shape[-2:]
     facts = DataSetFacts(
         profile=profile,
         encoders=encoders,
         segment_seconds=30.0,
         label=LabelFacts(source=plan.source),
+        signals=SignalsFacts(),
         visual_width=width,
         text_width=train_bank.text.shape[-1],
         patches=FRAMES if plan.pooled else patches,
@@ -99,8 +103,8 @@ def simulated_rooms(
 ) -> Iterator[tuple[str, np.random.Generator, list[Room]]]:
     """Each split, what all that is random in it is drawn from, and its rooms; `styles` counts a split's drawn worlds.
 
-    Even proportions have the same streamers in all splits. With KLive's, a host has few rooms, so some hosts of the
-    test rooms are in no training room.
+    Even proportions have the same streamers in all splits, and rooms of which some inputs are not known. With KLive's
+    all are known, and a host has few rooms, so some hosts of the test rooms are in no training room.
     """
     streamers = draw_streamers(plan.streamers, np.random.default_rng(plan.seed))
     outlines: Iterator[tuple[int, int]] = iter(())  # whose each room is and how long, where that is fixed beforehand
@@ -118,7 +122,15 @@ def simulated_rooms(
                 split,
                 random,
                 [
-                    draw_room(host, streamers[host], styles[split], random, length=length, least_mean=MIN_VIEWS)
+                    draw_room(
+                        host,
+                        streamers[host],
+                        styles[split],
+                        random,
+                        length=length,
+                        least_mean=MIN_VIEWS,
+                        known=EVERYTHING,
+                    )
                     for host, length in islice(outlines, count)
                 ],
             )
@@ -130,13 +142,31 @@ def room_counts(rooms: int) -> dict[str, int]:
     return {"train": rooms - sum(held.values()), **held}
 
 
+def split_banks(plan: SimulationPlan, train: FeatureBank, held_out: FeatureBank) -> dict[str, FeatureBank]:
+    """Each split's bank: sentences of validation and test are held out, half of them each.
+
+    So are the drawn worlds of even proportions. With KLive's, a host looks the same in all splits, as real hosts do.
+    """
+    banks = dict(zip(SHARES, (train, *halves(held_out)), strict=True))
+    if plan.proportions == "klive":
+        return {split: replace(bank, visual=train.visual) for split, bank in banks.items()}
+    return banks
+
+
 def halves(bank: FeatureBank) -> tuple[FeatureBank, FeatureBank]:
-    """Two banks that share no text and no style."""
-    texts, styles = bank.text.shape[-2] // 2, bank.styles // 2
-    return (
-        FeatureBank(bank.text[..., :texts, :], bank.visual[:, :, :styles]),
-        FeatureBank(bank.text[..., texts:, :], bank.visual[:, :, styles:]),
-    )
+    """Two banks that share no text and no style; each key has texts in both if it has two."""
+    styles = bank.styles // 2
+    one, other = half_rows(bank)
+    return bank.part(one, slice(styles)), bank.part(other, slice(styles, None))
+
+
+def half_rows(bank: FeatureBank) -> tuple[Integers, Integers]:
+    """The rows of the bank's texts that each half has: of every key the first ones, and the others."""
+    codes = codes_of(bank.keys)
+    rank = np.empty(len(codes), np.int64)
+    rank[bank.order] = np.arange(len(codes)) - bank.starts[codes[bank.order]]
+    first = rank < bank.counts[codes] // 2
+    return np.flatnonzero(first), np.flatnonzero(~first)
 
 
 def swap_order(room: Room, swaps: float, random: np.random.Generator) -> Room:
@@ -156,34 +186,30 @@ def room_arrays(room: Room, bank: FeatureBank, random: np.random.Generator, *, p
     """A room as it is stored; every text and picture lies between two of its kind, so that rooms differ."""
     features = features_of(room, bank, random)
     length = len(room.rate)
-    other_text = random.integers(bank.text.shape[-2], size=length)
     text_share = random.uniform(0.0, 0.5, size=(length, 1)).astype(np.float32)
     other_style = np.full(length, random.integers(bank.styles))  # a room's world is the same throughout
     style_share = np.float32(random.uniform(0.0, 0.5))
 
-    def said(*, speech: bool, comments: bool) -> Float16:
-        language, spoken, chatter, many, variant = features.text
-        kept = (
-            language,
-            spoken if speech else np.full(length, len(TOPICS)),
-            chatter if comments else np.full(length, len(TOPICS)),
-            many,
-        )
-        return between(bank.text[(*kept, variant)], bank.text[(*kept, other_text)], text_share)
+    def said(rows: Integers) -> Float16:
+        return between(bank.words(rows), bank.words(bank.alike(rows, random)), text_share)
 
-    scene, level, style = features.visual
-    visual = between(bank.visual[scene, level, style], bank.visual[scene, level, other_style], style_share)
+    scene, level, _ = features.visual
+    other = replace(features, visual=(scene, level, other_style))
+    visual = between(bank.shown(features), bank.shown(other), style_share)
     return {
         "visual": pool_frames(visual) if pooled else visual,
-        "text": said(speech=True, comments=True),
-        "text_speech": said(speech=True, comments=False),
-        "text_comments": said(speech=False, comments=True),
+        "text": said(features.text),
+        "text_speech": said(bank.draw(keys_of(room, comments=False), random)),
+        "text_comments": said(bank.draw(keys_of(room, speech=False), random)),
+        "signals": with_standard_scores(room.signals),
         "views": room.views.astype(np.int32),
         "long_views": room.long_views.astype(np.int32),
         "true_rate": room.rate.astype(np.float32),
         # The causes know impressions and messages; a room recorded without its comments has none to count.
         "counts": segment_counts(
-            length, exposure=room.views, comment=room.comments if room.comments.any() else np.full(length, NOT_COUNTED)
+            length,
+            exposure=room.views,
+            comment=room.comments if "comments" in room.known else np.full(length, NOT_COUNTED),
         ),
     }
 

@@ -145,7 +145,7 @@ def most_departing(
 def figure5(results: Path, work: Path, setting: Setting) -> None:
     """(a) Costs of words and pictures of one test window and soft-DTW's path; (b) its scenes and words."""
     data = data_set(work, setting)
-    rooms = replay(simulation_plan(setting), feature_banks()[1])
+    rooms = replay(simulation_plan(setting), *feature_banks())
     full = trained_network(FULL, 0, work, setting)
     record, room, window = most_departing(full, data, rooms)
     figure = Figure(figsize=(11, 9.2))

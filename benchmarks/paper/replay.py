@@ -5,15 +5,22 @@ larger part: a stored text lies up to half of the way to another of its kind.
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kuaihl.engines.cold_start_features import MOTION_LEVELS, STYLES, written_texts
 from kuaihl.engines.cold_start_scenes import draw_scene, style_of
 from kuaihl.engines.segment import RgbImage
-from kuaihl.models.feature_bank import KEYS, LANGUAGES, FeatureBank, RoomFeatures, features_of
-from kuaihl.models.simulated_set import SHARES, SimulationPlan, halves, room_arrays, simulated_rooms, swap_order
+from kuaihl.models.feature_bank import LANGUAGES, NO_WORDS, FeatureBank, RoomFeatures, features_of
+from kuaihl.models.simulated_set import (
+    SimulationPlan,
+    half_rows,
+    room_arrays,
+    simulated_rooms,
+    split_banks,
+    swap_order,
+)
 from kuaihl.models.simulation import TOPICS, Room
 
 HELD_OUT = "held-out"
@@ -21,10 +28,11 @@ HELD_OUT = "held-out"
 
 @dataclass(frozen=True)
 class ReplayedRoom:
-    """A room, and where its features lie in the whole held-out bank."""
+    """A room, where its words lie in the whole held-out bank, and where its pictures lie among all styles."""
 
     room: Room
     features: RoomFeatures
+    styles: range  # that `features` counts
 
     @property
     def language(self) -> str:
@@ -40,32 +48,32 @@ class Shown:
     speech: str  # "" if nobody speaks
 
 
-def replay(plan: SimulationPlan, held_out: FeatureBank) -> list[ReplayedRoom]:
+def replay(plan: SimulationPlan, train: FeatureBank, held_out: FeatureBank) -> list[ReplayedRoom]:
     """The test rooms of a plan, in the order in which the data set has them."""
-    before, own = halves(held_out)  # validation has the first half of the texts and of the styles
+    banks = split_banks(plan, train, held_out)
+    own, rows = banks["test"], half_rows(held_out)[1]  # validation has the first half of the texts and of the styles
+    styles = STYLES["train"] if plan.proportions == "klive" else STYLES[HELD_OUT][held_out.styles // 2 :]
     found = []
-    for split, random, rooms in simulated_rooms(plan, dict.fromkeys(SHARES, own.styles)):
+    for split, random, rooms in simulated_rooms(plan, {split: bank.styles for split, bank in banks.items()}):
         if split != "test":
             continue
         for room in rooms:
             swapped = swap_order(room, plan.swaps, random)
             features = features_of(swapped, own, copy.deepcopy(random))
             room_arrays(swapped, own, random, pooled=plan.pooled)  # for what it draws
-            *key, variant = features.text
-            scene, level, style = features.visual
-            text = (*key, variant + before.text.shape[-2])
-            found.append(ReplayedRoom(swapped, RoomFeatures(text, (scene, level, style + before.styles))))
+            text = np.where(features.text == NO_WORDS, NO_WORDS, rows[features.text])
+            found.append(ReplayedRoom(swapped, replace(features, text=text), styles))
     return found
 
 
 def shown(room: ReplayedRoom, segments: range) -> list[Shown]:
     """The first picture and the words of some segments."""
-    speech, _ = written_texts(HELD_OUT)
-    lines = np.array(speech, dtype=object).reshape(*KEYS, -1)
+    written = written_texts(HELD_OUT)
     random = np.random.default_rng(segments.start)
     found = []
     for segment in segments:
         scene, level, style = (int(part[segment]) for part in room.features.visual)
-        picture = draw_scene(scene, MOTION_LEVELS[level], style_of(STYLES[HELD_OUT][style]), random)
-        found.append(Shown(picture, TOPICS[scene], lines[tuple(part[segment] for part in room.features.text)]))
+        picture = draw_scene(scene, MOTION_LEVELS[level], style_of(room.styles[style]), random)
+        row = int(room.features.text[segment])
+        found.append(Shown(picture, TOPICS[scene], "" if row == NO_WORDS else written[row].speech))
     return found

@@ -16,7 +16,7 @@ from kuaihl.models.simulated_proportions import Proportions, hosts_for
 from kuaihl.models.simulated_set import SimulationPlan, write_simulated_set
 
 # One more whenever the same plan gives other rooms or features, so that no old folder is taken for a new one.
-SIMULATOR = 2
+SIMULATOR = 3
 DATA_FOLDER = "data"
 
 

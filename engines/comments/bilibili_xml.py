@@ -12,7 +12,7 @@ from typing import TextIO
 from xml.parsers import expat
 
 from kuaihl.engines.comments.comment import Comment
-from kuaihl.engines.comments.comment_format import CommentFormat, seconds, usable
+from kuaihl.engines.comments.comment_format import CommentFormat, paid, seconds, usable
 
 CHUNK = 1 << 18  # characters
 MAX_TOKEN = 1 << 20  # characters of one tag; expat holds an unclosed one in memory
@@ -75,7 +75,7 @@ def comments_of(name: str, fields: dict[str, str], text: str) -> Iterator[Commen
     author = fields.get("user") or fields.get("username")
     gift = fields.get("giftname") or (GUARDS.get(fields.get("level", "")) if name == "guard" else None)
     if name == "sc" or (text.strip() and not gift):
-        yield usable(time, text, author)
+        yield usable(time, text, author, value=paid(fields.get("price")) if name == "sc" else None)
     else:
         yield usable(time, gift, author, "gift")
 

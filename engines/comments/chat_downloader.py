@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from kuaihl.engines.comments.comment import Comment, CommentKind
-from kuaihl.engines.comments.comment_format import CommentFormat, seconds, usable
+from kuaihl.engines.comments.comment_format import CommentFormat, paid, seconds, usable
 from kuaihl.engines.comments.json_values import BAD, dig, json_values
 
 GIFT_WORDS = ("sticker", "gift", "subscription", "donation")
@@ -30,8 +30,8 @@ def read(stream: TextIO) -> Iterator[Comment | None]:
             yield None
             continue
         author = dig(record, "author", "display_name") or dig(record, "author", "name")
-        money = dig(record, "money", "text")
-        yield from comment(dig(record, "time_in_seconds"), dig(record, "message"), author, money, record)
+        money, amount = dig(record, "money", "text"), dig(record, "money", "amount")
+        yield from comment(dig(record, "time_in_seconds"), dig(record, "message"), author, money, amount, record)
 
 
 def read_csv(stream: TextIO) -> Iterator[Comment | None]:
@@ -41,7 +41,8 @@ def read_csv(stream: TextIO) -> Iterator[Comment | None]:
             yield None
             continue
         author = row.get("author.display_name") or row.get("author.name")
-        yield from comment(row.get("time_in_seconds"), row.get("message"), author, row.get("money.text"), row)
+        money, amount = row.get("money.text"), row.get("money.amount")
+        yield from comment(row.get("time_in_seconds"), row.get("message"), author, money, amount, row)
 
 
 def rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
@@ -56,15 +57,17 @@ def rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
             yield None
 
 
-def comment(time: object, message: object, author: object, money: object, record: object) -> Iterable[Comment | None]:
+def comment(
+    time: object, message: object, author: object, money: object, amount: object, record: object
+) -> Iterable[Comment | None]:
     kind = dig(record, "message_type")
     name = kind if isinstance(kind, str) else ""
     if name.startswith("ticker"):  # the same paid message once more, as it stands pinned above the chat
         return
     if isinstance(message, str) and message.strip():
-        yield usable(seconds(time), message, author, kind_of(name))
+        yield usable(seconds(time), message, author, kind_of(name), paid(amount))
     elif money:
-        yield usable(seconds(time), money, author, "gift")
+        yield usable(seconds(time), money, author, "gift", paid(amount))
     else:
         yield None
 

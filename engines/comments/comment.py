@@ -14,3 +14,4 @@ class Comment:
     text: str
     author: str | None = None
     kind: CommentKind = "chat"
+    value: float | None = None  # what was paid for it, in the platform's own unit; None if nothing, or not told

@@ -13,6 +13,7 @@ from kuaihl.engines.comments.comment import Comment, CommentKind
 
 MAX_TEXT = 1000  # characters kept of one comment; platforms allow 20 to 500
 MAX_AUTHOR = 100
+MAX_VALUE = 1e9
 MAX_SECONDS = 1e7  # 115 days: anything beyond is a clock reading, not a position in a stream
 
 
@@ -36,14 +37,28 @@ def seconds(value: object, unit: float = 1.0) -> float | None:
     return time if math.isfinite(time) and abs(time) <= MAX_SECONDS else None
 
 
-def usable(time: float | None, text: object, author: object = None, kind: CommentKind = "chat") -> Comment | None:
+def usable(
+    time: float | None, text: object, author: object = None, kind: CommentKind = "chat", value: float | None = None
+) -> Comment | None:
     """A comment with its text in bounds, or None where it has no time or no words."""
     if time is None or not isinstance(text, str):
         return None
     words = encodable(text[:MAX_TEXT]).strip()
     if not words:
         return None
-    return Comment(time, words, encodable(author[:MAX_AUTHOR]) if isinstance(author, str) and author else None, kind)
+    name = encodable(author[:MAX_AUTHOR]) if isinstance(author, str) and author else None
+    return Comment(time, words, name, kind, value)
+
+
+def paid(amount: object) -> float | None:
+    """What was paid, of a number or a string of one; None if nothing, or no amount."""
+    if isinstance(amount, bool) or not isinstance(amount, int | float | str):
+        return None
+    try:
+        value = float(amount)
+    except (ValueError, OverflowError):
+        return None
+    return value if 0 < value <= MAX_VALUE else None
 
 
 def encodable(text: str) -> str:

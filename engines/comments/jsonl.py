@@ -1,6 +1,7 @@
 """Our own JSON Lines: one object a line, `{"time": 12.5, "text": "…", "author": "…", "kind": "chat"}`.
 
-`time` (seconds) and `text` are needed, the rest is not. A line that is followed live may leave out `time`.
+`time` (seconds) and `text` are needed, the rest is not; `value` is what was paid for a gift or message. A line that is
+followed live may leave out `time`.
 """
 
 import json
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from typing import TextIO, cast, get_args
 
 from kuaihl.engines.comments.comment import Comment, CommentKind
-from kuaihl.engines.comments.comment_format import CommentFormat, seconds, usable
+from kuaihl.engines.comments.comment_format import CommentFormat, paid, seconds, usable
 from kuaihl.engines.comments.json_values import dig, json_values
 
 
@@ -18,7 +19,7 @@ def recognises(head: str) -> bool:
         value = json.loads(first)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and "text" in value and set(value) <= {"time", "text", "author", "kind"}
+    return isinstance(value, dict) and "text" in value and set(value) <= {"time", "text", "author", "kind", "value"}
 
 
 def read(stream: TextIO, now: float | None = None) -> Iterator[Comment | None]:
@@ -29,7 +30,7 @@ def read(stream: TextIO, now: float | None = None) -> Iterator[Comment | None]:
             time = now
         kind = dig(line, "kind")
         known = cast(CommentKind, kind) if kind in get_args(CommentKind) else "chat"
-        yield usable(time, dig(line, "text"), dig(line, "author"), known)
+        yield usable(time, dig(line, "text"), dig(line, "author"), known, paid(dig(line, "value")))
 
 
 FORMAT = CommentFormat("kuaihl JSON Lines", recognises, read)

@@ -3,11 +3,12 @@
 All three carry the same renderers inside `replayChatItemAction`; they differ in where the offset stands.
 """
 
+import re
 from collections.abc import Iterator
 from typing import TextIO
 
 from kuaihl.engines.comments.comment import Comment
-from kuaihl.engines.comments.comment_format import CommentFormat, seconds, usable
+from kuaihl.engines.comments.comment_format import CommentFormat, paid, seconds, usable
 from kuaihl.engines.comments.json_values import BAD, dig, json_values
 
 MARKS = ('"replayChatItemAction"', '"liveChatContinuation"')
@@ -18,6 +19,10 @@ PAID = "liveChatPaidMessageRenderer"
 STICKER = "liveChatPaidStickerRenderer"
 MEMBER = "liveChatMembershipItemRenderer"
 GIFTED = "liveChatSponsorshipsGiftPurchaseAnnouncementRenderer"
+
+
+# A price in any language: groups of three digits, and one or two behind the last sign if there are cents.
+AMOUNT = re.compile(r"(?P<whole>[0-9]+(?:[.,\s'][0-9]{3})*)(?:[.,](?P<cents>[0-9]{1,2})(?![0-9]))?")
 
 
 def recognises(head: str) -> bool:
@@ -51,18 +56,29 @@ def message(name: str, renderer: object, time: float | None) -> Iterator[Comment
     if (shown := before_start(dig(renderer, "timestampText", "simpleText"))) is not None:
         time = shown
     words = text_of(dig(renderer, "message"))
+    price = dig(renderer, "purchaseAmountText", "simpleText")
+    value = price_of(price)
     if name in (MESSAGE, PAID, MEMBER) and words:
-        yield usable(time, words, author)
+        yield usable(time, words, author, value=value)
     elif name == PAID:
-        yield usable(time, dig(renderer, "purchaseAmountText", "simpleText"), author, "gift")
+        yield usable(time, price, author, "gift", value)
     elif name == STICKER:
-        yield usable(time, dig(renderer, "sticker", "accessibility", "accessibilityData", "label"), author, "gift")
+        label = dig(renderer, "sticker", "accessibility", "accessibilityData", "label")
+        yield usable(time, label, author, "gift", value)
     elif name == MEMBER:
         welcome = text_of(dig(renderer, "headerSubtext")) or text_of(dig(renderer, "headerPrimaryText"))
         yield usable(time, welcome, author, "join")
     elif name == GIFTED:
         header = dig(renderer, "header", "liveChatSponsorshipsHeaderRenderer")
         yield usable(time, text_of(dig(header, "primaryText")), dig(header, "authorName", "simpleText"), "gift")
+
+
+def price_of(shown: object) -> float | None:
+    """Of "CA$5.00", "¥1,000" or "5,00 €" the number, whatever the currency; None if there is none."""
+    found = AMOUNT.search(shown) if isinstance(shown, str) else None
+    if found is None:
+        return None
+    return paid(re.sub("[^0-9]", "", found["whole"]) + "." + (found["cents"] or "0"))
 
 
 def text_of(message: object) -> str:

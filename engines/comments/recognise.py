@@ -7,7 +7,7 @@ import gzip
 import io
 import stat
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -98,7 +98,7 @@ def _read(path: Path, format: CommentFormat, offset: float) -> CommentFile:
 
 
 def moved(comment: Comment, offset: float) -> Comment:
-    return Comment(comment.time + offset, comment.text, comment.author, comment.kind) if offset else comment
+    return replace(comment, time=comment.time + offset) if offset else comment
 
 
 def open_text(path: Path) -> TextIO:

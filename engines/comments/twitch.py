@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from kuaihl.engines.comments.comment import Comment, CommentKind
-from kuaihl.engines.comments.comment_format import CommentFormat, seconds, usable
+from kuaihl.engines.comments.comment_format import CommentFormat, paid, seconds, usable
 from kuaihl.engines.comments.json_values import dig, json_values
 
 GIFTS = ("sub", "resub", "subgift", "anonsubgift", "submysterygift", "giftpaidupgrade", "primepaidupgrade")
@@ -24,7 +24,8 @@ def read(stream: TextIO) -> Iterator[Comment | None]:
     for comment in json_values(stream, array="comments"):
         message = dig(comment, "message")
         author = dig(comment, "commenter", "display_name") or dig(comment, "commenter", "name")
-        yield usable(seconds(dig(comment, "content_offset_seconds")), body_of(message), author, kind_of(message))
+        time = seconds(dig(comment, "content_offset_seconds"))
+        yield usable(time, body_of(message), author, kind_of(message), paid(dig(message, "bits_spent")))
 
 
 def body_of(message: object) -> object:

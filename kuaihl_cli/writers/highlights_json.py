@@ -58,6 +58,7 @@ class HighlightsDocument(TypedDict):
     complete: bool
     model: ModelEntry
     settings: dict[str, Setting]
+    chosen_from: list[str]
     highlights: list[HighlightEntry]
     events: list[EventEntry]
 
@@ -72,6 +73,7 @@ class Report:
     model: str
     model_sha256: str | None
     highlights: Sequence[Highlight]  # in order of time
+    chosen_from: Sequence[str] = ("score",)  # the network's outputs that chose them
     clips: Sequence[Clip | None] = ()  # one a highlight; empty where none were cut
     folder: Path = Path()  # where the document will be; clips are named relative to it
     settings: Mapping[str, Setting] = field(default_factory=dict)
@@ -105,6 +107,7 @@ def build_document(report: Report) -> HighlightsDocument:
         complete=report.complete,
         model=ModelEntry(name=report.model, sha256=report.model_sha256),
         settings=dict(report.settings),
+        chosen_from=list(report.chosen_from),
         highlights=entries,
         events=[event_entry(event) for event in report.events],
     )

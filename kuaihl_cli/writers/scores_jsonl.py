@@ -49,9 +49,11 @@ class ScoresWriter:
 
 
 def score_line(scored: ScoredSegment) -> str:
-    """One segment as one line of JSON. Raises ModelError where the score is no number."""
-    if not math.isfinite(scored.score):
-        raise ModelError(f"the model gave {scored.score} for segment {scored.segment}: the bundle's head is damaged")
+    """One segment as one line of JSON; `interest` only if the network gave one. Raises ModelError for no number."""
+    interest = {} if scored.interest is None else {"interest": round(scored.interest, SCORE_DECIMALS)}
+    for value in (scored.score, *interest.values()):
+        if not math.isfinite(value):
+            raise ModelError(f"the model gave {value} for segment {scored.segment}: the bundle's head is damaged")
     return json.dumps(
         {
             "segment": scored.segment,
@@ -60,6 +62,7 @@ def score_line(scored: ScoredSegment) -> str:
             "predicts_start": round(scored.predicts_start, TIME_DECIMALS),
             "predicts_end": round(scored.predicts_end, TIME_DECIMALS),
             "score": round(scored.score, SCORE_DECIMALS),
+            **interest,
             "text": scored.text,
             "comments": scored.comments,
             "gap": scored.gap,

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from small_dataset import small_dataset
 
 from kuaihl.engines.profiles import EDGE, profile_record
+from kuaihl.models.bundle import load_bundle
 from kuaihl.models.errors import KuaihlError
 from kuaihl.models.klive import open_klive
 from kuaihl_cli.main import main
@@ -87,10 +88,16 @@ def test_build_takes_another_profiles_encoders_than_the_bundles(
 
 
 def test_build_asks_for_one_source_of_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for options in ([], ["--views", "views.csv", "--heatmap"]):
+    for options in (
+        [],
+        ["--views", "views.csv", "--heatmap"],
+        ["--views", "views.csv", "--labels", "chat"],
+        ["--labels", "chat", "--cuts", "demo.edl"],
+        ["--labels", "heatmap", "--cuts-named", "goal"],
+    ):
         code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", *options)
         assert code == 2
-        assert "one of --views FILE and --heatmap" in err
+        assert "one of --views FILE, --heatmap, --labels chat and --labels cuts" in err
         assert not (tmp_path / "set").exists()
 
 
@@ -209,3 +216,56 @@ def test_simulate_writes_a_sound_data_set_and_tells_the_ceiling(
     assert (data.facts.patches, data.facts.visual_width, data.facts.text_width) == (3, 1280, 384)
     assert len(data.rooms) == 12
     assert run(capsys, "validate", output)[0] == 0
+
+
+@pytest.mark.usefixtures("edge_weights")
+def test_build_labels_one_recording_by_a_named_file_of_cuts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output, cuts = tmp_path / "recordings", tmp_path / "set", tmp_path / "best.edl"
+    source.mkdir()
+    shutil.copy(EXAMPLES / "demo.flv", source)
+    cuts.write_text("001  AX  V  C  01:00:45:00 01:01:30:00 00:00:00:00 00:00:45:00\n")
+    command = ["build", source, "-o", output, "--cuts", cuts, "--asr", "none", "--device", "cpu", "--threads", 1]
+    code, _, err = run(capsys, *command)
+    assert code == 5  # an hour of time code ahead
+    assert "most of its cuts are after the recording's end" in err
+    code, _, err = run(capsys, *command, "--cuts-start", "01:00:00:00")
+    assert code == 0, err
+    data = open_klive(output)
+    labels, valid = data.labels(data.rooms[0])
+    np.testing.assert_allclose(labels[valid], [0.5, 1, 0, 0, 0, 0, 0, 0])
+    assert "label      cut: share of the next segment that an editor kept" in run(capsys, "info", output)[1]
+
+
+def test_one_file_of_cuts_is_of_one_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.flv", "b.flv"):
+        (tmp_path / name).touch()
+    (tmp_path / "a.csv").write_text("1,2\n")
+    for options, said in (
+        (["--cuts", tmp_path / "a.csv"], "is of one recording and there are 2"),
+        (["--cuts", tmp_path / "nowhere"], "no such file or folder"),
+        (["--labels", "views"], "--views FILE"),
+    ):
+        code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", *options)
+        assert code == 2
+        assert said in err
+        assert len(err.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("edge_weights")
+def test_a_bundle_says_what_its_labels_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = tmp_path / "recordings", tmp_path / "set"
+    source.mkdir()
+    for room in "abcd":  # enough for every split
+        shutil.copy(EXAMPLES / "demo.flv", source / f"{room}.flv")
+        shutil.copy(EXAMPLES / "demo.comments.xml", source / f"{room}.comments.xml")
+    build = ["build", source, "-o", output, "--labels", "chat", "--asr", "none", "--device", "cpu", "--threads", 1]
+    code, _, err = run(capsys, *build)
+    assert code == 0, err
+    with pytest.raises(SystemExit) as ended:
+        options = ["--epochs", "1", "--device", "cpu", "--without", "signals", "--quiet"]
+        main(["train", str(output), "-o", str(tmp_path / "bundle"), *options])
+    assert not ended.value.code, capsys.readouterr().err
+    label = load_bundle(tmp_path / "bundle").label
+    assert label == open_klive(output).facts.label
+    assert (label.name, label.source) == ("chat reaction", "chat: the comment files beside the recordings")

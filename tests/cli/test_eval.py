@@ -24,6 +24,7 @@ from kuaihl.models.klive import open_klive
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.room_scores import score_rooms
+from kuaihl.models.signals import SIGNALS_WIDTH
 from kuaihl_cli.eval import eval as eval_command
 from kuaihl_cli.main import main
 
@@ -110,6 +111,24 @@ def test_its_metric_is_the_tau_of_the_networks_scores_above_the_threshold(datase
         chosen = labels.astype(np.float32) > np.float32(threshold)
         expected = kendall_tau_b(scores[chosen], labels[chosen])
         assert figures[f"Δ = {threshold:g}"] == {"value": pytest.approx(expected, abs=1e-5), "low": None, "high": None}
+
+
+def test_a_second_output_is_measured_with_the_labels_of_the_segments_themselves(tmp_path: Path) -> None:
+    dataset = small_dataset(tmp_path / "told", signals=True)
+    told = bundle(tmp_path / "told-bundle", signals=SIGNALS_WIDTH, interest=True)
+    figures = as_json(told, "--data", dataset, "--bootstrap", "0")["systems"][0]["figures"]
+    assert list(figures)[2:] == ["interest: tau over all segments", "interest: tau a room, mean"]
+    data = open_klive(dataset)
+    rooms = score_rooms(load_bundle(told).network(), data, data.rooms_of("test"), {})
+    interest = np.concatenate([room.present.scores[room.present.valid] for room in rooms if room.present])
+    rates = [data.room(record).present_labels() for record in data.rooms_of("test")]
+    expected = kendall_tau_b(interest, np.concatenate([rate[valid] for rate, valid in rates]))
+    assert figures["interest: tau over all segments"]["Δ = 0"]["value"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_bundle_that_reads_signals_is_refused_a_set_without_them(dataset: Path, tmp_path: Path) -> None:
+    told = bundle(tmp_path / "told-bundle", signals=SIGNALS_WIDTH)
+    assert "reads signals of version" in refused(told, "--data", dataset)
 
 
 def test_the_noise_ceiling_stands_beside_the_bundles(dataset: Path, one: Path) -> None:

@@ -59,6 +59,20 @@ def test_the_first_segment_has_no_curve_for_nobody_predicted_it(tmp_path: Path) 
     assert 0.2 * WIDTH < filled[0] < 0.32 * WIDTH
 
 
+def test_interest_is_a_second_line_over_its_own_segment(tmp_path: Path) -> None:
+    path = tmp_path / "scores.png"
+    both = [replace(one, interest=0.9 if one.segment == 20 else 0.4) for one in stream()]
+    plot_scores(both, [], path)
+    picture = pixels(path)[60:420]  # without the legend
+    red = np.flatnonzero((picture[..., 0] - picture[..., 2] > 100).any(axis=0))
+    assert red[-1] - red[0] > 0.85 * WIDTH, "the first and the last segment have an interest"
+    high = np.flatnonzero((picture[: HEIGHT // 5, :, 0] - picture[: HEIGHT // 5, :, 2] > 100).any(axis=0))
+    # 600 to 630 of 1200 s, as in the test above.
+    assert 0.49 * WIDTH < high[0] <= high[-1] < 0.55 * WIDTH
+    plot_scores(stream(), [], path)
+    assert not (pixels(path)[..., 0] - pixels(path)[..., 2] > 100).any()
+
+
 def test_missing_media_is_hatched(tmp_path: Path) -> None:
     gap = stream()
     gap[10] = replace(gap[10], gap=True, events=(Event("gap", 300.0, "missing"),))

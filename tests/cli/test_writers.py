@@ -92,6 +92,12 @@ def test_a_score_line_has_exactly_the_documented_fields_and_rounding() -> None:
     ]  # fmt: skip
 
 
+def test_a_score_line_has_interest_after_the_score_if_the_network_gave_one() -> None:
+    line = json.loads(score_line(scored(2, interest=0.23456789)))
+    assert list(line.items())[4:8] == [("predicts_end", 120.0), ("score", 0.5), ("interest", 0.234568), ("text", "")]
+    jsonschema.Draft202012Validator(schema("scores.schema.json")).validate(line)
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_any_text_stays_on_one_line_and_fits_the_schema(tmp_path: Path, text: str) -> None:
     with ScoresWriter(tmp_path / "scores.jsonl") as writer:
@@ -127,7 +133,16 @@ os._exit(9)
 def test_a_score_that_is_no_number_is_never_written(tmp_path: Path, score: float) -> None:
     with ScoresWriter(tmp_path / "scores.jsonl") as writer, pytest.raises(ModelError, match="segment 4"):
         writer.write(scored(4, score=score))
+    with ScoresWriter(tmp_path / "scores.jsonl") as writer, pytest.raises(ModelError, match="segment 5"):
+        writer.write(scored(5, interest=score))
     assert (tmp_path / "scores.jsonl").read_bytes() == b""
+
+
+def test_the_document_says_which_outputs_chose_the_highlights() -> None:
+    assert document()["chosen_from"] == ["score"]
+    both = document(chosen_from=("score", "interest"))
+    assert both["chosen_from"] == ["score", "interest"]
+    jsonschema.Draft202012Validator(schema("highlights.schema.json")).validate(both)
 
 
 def test_the_document_fits_its_schema_and_refuses_other_numbers() -> None:

@@ -247,7 +247,7 @@ def test_gifts_super_chats_and_guards_of_the_recorders_are_read(tmp_path: Path) 
       <s timestamp="4.5" username="d" type="gift" num="3" giftname="辣条"></s>
     </i>"""
     assert read_comments(written(tmp_path, document)) == [
-        Comment(1.5, "加油", "a"),
+        Comment(1.5, "加油", "a", value=30.0),
         Comment(2.5, "小花花", "b", "gift"),
         Comment(3.5, "舰长", "c", "gift"),
         Comment(4.5, "辣条", "d", "gift"),
@@ -331,6 +331,38 @@ def test_subscriptions_on_twitch_are_gifts_and_cheers_are_words(tmp_path: Path) 
     assert [comment.kind for comment in read_comments(path)] == ["gift", "chat"]
 
 
+def test_what_was_paid_is_read_where_a_form_tells_it(tmp_path: Path) -> None:
+    cheer = json.dumps({**HEADER, "comments": [twitch(2, "Cheer100 nice", bits_spent=100)]})
+    paid = {**downloaded(1, "take my money", "paid_message"), "money": {"text": "$5", "amount": 5, "currency": "USD"}}
+    ours = {"time": 1, "text": "rocket", "kind": "gift", "value": 9.5}
+    for text, value in ((cheer, 100.0), (lines(paid), 5.0), (lines(ours), 9.5)):
+        assert [comment.value for comment in read_comments(written(tmp_path, text))] == [value]
+
+
+@pytest.mark.parametrize("value", [0, -5, "much", None, True, 1e300, "nan", [1], "9" * 400])
+def test_what_is_no_amount_was_not_paid(value: object, tmp_path: Path) -> None:
+    line = {"time": 1, "text": "rocket", "value": value}
+    assert read_comments(written(tmp_path, lines(line))) == [Comment(1.0, "rocket")]
+
+
+@pytest.mark.parametrize(
+    ("shown", "value"),
+    [
+        ("CA$5.00", 5.0),
+        ("¥1,000", 1000.0),
+        ("5,00 €", 5.0),
+        ("₹1,000.50", 1000.5),
+        ("1.000,50 €", 1000.5),
+        ("free", None),
+    ],
+)
+def test_a_price_is_read_in_any_language(shown: str, value: float | None, tmp_path: Path) -> None:
+    said = youtube(1, "")
+    item = said["replayChatItemAction"]["actions"][0]["addChatItemAction"]["item"]  # type: ignore[index]
+    item["liveChatPaidMessageRenderer"] = {"purchaseAmountText": {"simpleText": shown}}
+    assert [comment.value for comment in read_comments(written(tmp_path, lines(said)))] == [value]
+
+
 def test_chat_downloader_leaves_out_the_pinned_copy_of_a_paid_message(tmp_path: Path) -> None:
     paid = {**downloaded(1, "take my money", "paid_message"), "money": {"text": "$5", "amount": 5, "currency": "USD"}}
     ticker = {**paid, "message_type": "ticker_paid_message_item"}
@@ -354,7 +386,7 @@ def test_the_real_youtube_page_is_read_whole() -> None:
     assert (len(read.comments), read.skipped) == (48, 0)
     assert read.comments[0] == Comment(101.308, "や", "だにょぉぉーん Frisk")
     assert read.comments[-1].time == 3747.045 and read.comments[-1].text == "because everybody love good music"
-    assert Comment(3269.119, "Hello from Czech Republic", "Svatopluk Čech") in read.comments
+    assert Comment(3269.119, "Hello from Czech Republic", "Svatopluk Čech", value=20.0) in read.comments
 
 
 @needs_chat

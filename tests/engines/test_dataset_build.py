@@ -9,23 +9,26 @@ import numpy as np
 import pytest
 
 from kuaihl.engines.archive import RoomResult
-from kuaihl.engines.dataset_build import HEATMAP_LABEL, VIEWS_LABEL, BuildSettings, build_dataset, dataset_facts
+from kuaihl.engines.dataset_build import BuildSettings, build_dataset, dataset_facts
+from kuaihl.engines.label_sources import ChatLabels, CutLabels, HeatmapLabels, ViewLabels
 from kuaihl.engines.manifest import read_rooms
 from kuaihl.engines.profiles import EDGE, Encoders, load_encoders
 from kuaihl.engines.room_table import RoomFacts
 from kuaihl.engines.view_log import ViewLog
+from kuaihl.models.bundle import LabelFacts
 from kuaihl.models.dataset_problems import dataset_problems
 from kuaihl.models.errors import DataError, KuaihlError
 from kuaihl.models.klive import KLive, open_klive
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+VIEWS = LabelFacts(source="view log")
 SEGMENTS = 9  # of the demo broadcast
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _weights() -> None:
     try:
-        dataset_facts(EDGE, VIEWS_LABEL, segment_seconds=30.0, asr="none", whisper_model=None, licence="")
+        dataset_facts(EDGE, VIEWS, segment_seconds=30.0, asr="none", whisper_model=None, licence="")
     except KuaihlError as error:
         pytest.skip(f"the edge weights are not here: {error}")
 
@@ -52,7 +55,7 @@ def view_log() -> ViewLog:
 
 
 def settings(output: Path, **changes: object) -> BuildSettings:
-    facts = dataset_facts(EDGE, VIEWS_LABEL, segment_seconds=30.0, asr="none", whisper_model=None, licence="our own")
+    facts = dataset_facts(EDGE, VIEWS, segment_seconds=30.0, asr="none", whisper_model=None, licence="our own")
     return replace(BuildSettings(output, facts, device="cpu", asr="none", threads=1), **changes)  # type: ignore[arg-type]
 
 
@@ -61,7 +64,7 @@ def build(source: Path, output: Path, **options: object) -> Iterator[RoomResult]
     return build_dataset(
         read_rooms(source, output),
         settings(output),
-        **{"views": view_log(), "known": known, **options},  # type: ignore[arg-type]
+        **{"source": ViewLabels(view_log()), "known": known, **options},  # type: ignore[arg-type]
     )
 
 
@@ -123,6 +126,33 @@ def test_features_are_those_that_scoring_reads(
     np.testing.assert_allclose(room.text, [one.features.text for one in expected], atol=2e-3)
 
 
+def test_signals_are_measured_in_order_however_segments_are_batched(
+    built: tuple[KLive, dict[str, RoomResult], Path], encoders: Encoders
+) -> None:
+    from kuaihl.engines.dataset_build import encoded_segments
+    from kuaihl.engines.encode import encode
+    from kuaihl.engines.packets import packets
+    from kuaihl.engines.segmenter import segments
+    from kuaihl.engines.source import open_source
+    from kuaihl.models.signals import SIGNALS
+
+    _, _, source = built
+    silent, demo = (
+        np.stack([one.features.signals for one in encoded_segments(room, encoders, settings(source))])
+        for room in sorted(read_rooms(source, source / "none"), key=lambda room: room.output.name, reverse=True)
+        if room.output.name in ("demo", "silent")
+    )
+    with open_source(str(source / "silent.flv")) as opened:
+        one_by_one = np.stack([one.features.signals for one in encode(segments(packets(opened)), encoders)])
+    np.testing.assert_array_equal(silent, one_by_one)
+    groups = np.array([signal.group for signal in SIGNALS])
+    assert np.isnan(silent[:, groups == "comments"]).all()  # without a file of comments, nobody knows
+    assert np.isfinite(demo[:, groups == "comments"]).all()
+    np.testing.assert_array_equal(silent[:, groups != "comments"], demo[:, groups != "comments"])
+    assert np.isfinite(demo[:, (groups == "sound") | (groups == "pictures")]).all()
+    assert np.isnan(demo[:, groups == "speech"]).all()  # no transcriber
+
+
 def test_the_text_of_speech_alone_holds_no_comments_and_the_other_way_round(
     built: tuple[KLive, dict[str, RoomResult], Path],
 ) -> None:
@@ -182,7 +212,7 @@ def test_features_of_another_kind_are_not_mixed_in(
             build_dataset(
                 read_rooms(source, tmp_path / "set"),
                 settings(tmp_path / "set", facts=replace(data.facts, segment_seconds=10.0)),
-                views=view_log(),
+                source=ViewLabels(view_log()),
                 known={},
             )
         )
@@ -194,8 +224,10 @@ def test_heat_maps_beside_the_recordings_serve_as_labels(tmp_path: Path) -> None
     (source / "demo.flv").symlink_to(EXAMPLES / "demo.flv")
     spans = ",".join(f'{{"start_time": {27 * i}, "end_time": {27 * (i + 1)}, "value": {i / 10}}}' for i in range(10))
     (source / "demo.info.json").write_text(f'{{"heatmap": [{spans}], "channel_id": "UC1"}}')
-    facts = replace(settings(output).facts, label=HEATMAP_LABEL)
-    (result,) = build_dataset(read_rooms(source, output), settings(output, facts=facts), views=None, known={})
+    facts = replace(settings(output).facts, label=HeatmapLabels().facts)
+    (result,) = build_dataset(
+        read_rooms(source, output), settings(output, facts=facts), source=HeatmapLabels(), known={}
+    )
     assert result.status == "done", result.reason
     data = open_klive(output)
     assert data.facts.label.source == "yt-dlp heatmap (.info.json)"
@@ -205,3 +237,46 @@ def test_heat_maps_beside_the_recordings_serve_as_labels(tmp_path: Path) -> None
     assert valid.tolist() == [True] * (SEGMENTS - 1) + [False]
     assert labels[0] == pytest.approx((24 * 0.1 + 6 * 0.2) / 30)  # 30 to 60 s
     assert data.room(record).views is None
+
+
+def test_the_rooms_own_comments_serve_as_labels(
+    tmp_path: Path, built: tuple[KLive, dict[str, RoomResult], Path]
+) -> None:
+    _, _, source = built
+    output, chat = tmp_path / "set", ChatLabels(delay=5.0)
+    facts = replace(settings(output).facts, label=chat.facts)
+    rooms = [room for room in read_rooms(source, output) if room.output.name in ("demo", "silent")]
+    results = {
+        one.room.output.name: one for one in build_dataset(rooms, settings(output, facts=facts), source=chat, known={})
+    }
+    assert results["demo"].status == "done", results["demo"].reason
+    assert results["silent"].status == "failed"
+    assert "silent.flv: no file of comments beside it" in str(results["silent"].reason)
+    data = open_klive(output)
+    assert (data.facts.label.name, data.facts.label.min_views) == ("chat reaction", 0)
+    assert "5 s later" in data.facts.label.definition
+    labels, valid = data.labels(data.rooms[0])
+    assert valid.sum() == SEGMENTS - 1
+    assert 0 < labels[valid].min() < 0.5 < labels[valid].max() < 1
+    assert not list(dataset_problems(output))
+
+
+def test_what_an_editor_cut_serves_as_labels(tmp_path: Path) -> None:
+    source, output = tmp_path / "recordings", tmp_path / "set"
+    source.mkdir()
+    for name in ("demo", "torn"):
+        (source / f"{name}.flv").symlink_to(EXAMPLES / "demo.flv")
+    (tmp_path / "best.csv").write_text("start,end\n45,1:30\n")
+    (source / "torn.edl").write_text("001  AX  V  C  00:00:40:00 00:00:20:00 00:00:00:00 00:00:10:00\n")
+    manifest = tmp_path / "rooms.txt"
+    manifest.write_text('{"source": "recordings/demo.flv", "cuts": "best.csv"}\nrecordings/torn.flv\n')
+    cuts = CutLabels()
+    facts = replace(settings(output).facts, label=cuts.facts)
+    results = build_dataset(read_rooms(manifest, output), settings(output, facts=facts), source=cuts, known={})
+    reasons = {one.room.output.name: one.reason for one in results}
+    assert reasons["demo"] is None
+    assert "torn.edl, line 1: a cut from 40 to 20 s" in str(reasons["torn"])
+    data = open_klive(output)
+    assert data.facts.label.source == "cuts of an editor"
+    labels, valid = data.labels(data.rooms[0])
+    assert labels[valid].tolist() == [0.5, 1.0, *[0.0] * (SEGMENTS - 3)]  # of the next segment each

@@ -40,6 +40,14 @@ def test_a_manifest_names_paths_urls_and_objects(tmp_path: Path) -> None:
     assert three.output == tmp_path / "out" / "etc_passwd"
 
 
+def test_a_line_may_name_what_an_editor_cut(tmp_path: Path) -> None:
+    manifest = tmp_path / "rooms.txt"
+    manifest.write_text('{"source": "live.flv", "cuts": "edits/best.edl"}\nother.flv\n')
+    live, other = read_rooms(manifest, tmp_path / "out")
+    assert live.cuts == tmp_path / "edits" / "best.edl"
+    assert other.cuts is None
+
+
 def test_rooms_of_one_name_get_folders_of_their_own(tmp_path: Path) -> None:
     manifest = tmp_path / "rooms.txt"
     manifest.write_text("x/live.flv\ny/live.flv\nz/live.mp4\n")

@@ -51,6 +51,35 @@ def test_a_burst_opens_before_it_is_on_air_and_closes_when_it_has_passed() -> No
     assert set(said) == {8, 10}
 
 
+def test_what_no_score_foresaw_opens_at_the_segment_that_turned_out_interesting() -> None:
+    interests = [*QUIET, 0.8, *QUIET]
+    stream = scored_stream([0.4] * 17, interests=interests)
+    detector = OnlineDetector()
+    said = {scored.segment: events for scored in stream if (events := detector.push(scored))}
+    opened, *_ = said[8]
+    assert opened == HighlightOpened(8, 240.0, 0.8, pytest.approx(0.42), "interest")  # the median and 2 points
+    (over,) = [event for events in said.values() for event in events if isinstance(event, HighlightClosed)]
+    assert over.segment == 11  # a constant score is never low: it goes on to the maximum length
+    assert (over.highlight.start, over.highlight.end) == (240.0, 360.0)
+
+
+def test_with_low_scores_after_it_an_interesting_segment_is_a_highlight_by_itself() -> None:
+    scores, interests = [*QUIET, 0.3, *QUIET], [*QUIET, 0.8, *QUIET]
+    opened, over = run(scored_stream(scores, interests=interests))
+    assert (opened.segment, over.segment) == (8, 8)
+    assert isinstance(over, HighlightClosed)
+    assert over.highlight.score == 0.8
+    assert over.highlight.segments == (8,)
+    assert over.highlight.text == "words of 8"
+    assert (over.highlight.start, over.highlight.end) == (240.0, 270.0)
+
+
+def test_what_a_score_foresaw_opens_before_its_interest_is_known() -> None:
+    scores, interests = [*QUIET, 0.8, 0.3, *QUIET], [*QUIET, 0.4, 0.8, *QUIET]
+    opened, _ = run(scored_stream(scores, interests=interests))
+    assert opened == HighlightOpened(8, 270.0, 0.8, pytest.approx(0.42), "score")
+
+
 def test_nothing_opens_during_the_warm_up() -> None:
     assert run(scored_stream([0.4, 0.9, 0.4, 0.9, 0.4, 0.4, 0.4])) == []
 
@@ -101,7 +130,7 @@ def test_a_highlight_that_is_too_short_goes_on_to_the_minimum_length() -> None:
 def test_later_scores_change_nothing_that_was_said() -> None:
     some = 0
     for seed in range(40):
-        stream = random_stream(seed, 120)
+        stream = random_stream(seed, 120, interest=seed % 2 == 0)
         detector = OnlineDetector()
         events = [detector.push(scored) for scored in stream]
         some += sum(map(len, events))
@@ -111,16 +140,20 @@ def test_later_scores_change_nothing_that_was_said() -> None:
             # The future is another one: what was said up to here is the same.
             changed = [
                 *stream[:length],
-                *(replace(one, score=two.score) for one, two in zip(stream[length:], other, strict=False)),
+                *(
+                    replace(one, score=two.score, interest=one.interest and two.score)
+                    for one, two in zip(stream[length:], other, strict=False)
+                ),
             ]
             assert [shorter.push(scored) for scored in changed][:length] == events[:length]
     assert some > 100
 
 
-def test_highlights_never_overlap_nor_leave_the_stream_and_keep_to_their_limits() -> None:
+@pytest.mark.parametrize("interest", [False, True])
+def test_highlights_never_overlap_nor_leave_the_stream_and_keep_to_their_limits(interest: bool) -> None:
     some = 0
     for seed in range(300):
-        stream = random_stream(seed)
+        stream = random_stream(seed, interest=interest)
         settings = OnlineSettings(min_seconds=float(seed % 4) * 5, max_seconds=20.0 + 50.0 * (seed % 3))
         events = run(stream, settings)
         open_start: float | None = None
@@ -129,7 +162,11 @@ def test_highlights_never_overlap_nor_leave_the_stream_and_keep_to_their_limits(
             if isinstance(event, HighlightOpened):
                 assert open_start is None, "one is open at a time"
                 open_start = event.start
-                assert event.start == stream[event.segment].end
+                said_after = stream[event.segment]
+                if event.known_by == "score":
+                    assert event.start == said_after.end
+                else:
+                    assert said_after.start <= event.start < said_after.end
                 continue
             assert open_start is not None
             if isinstance(event, HighlightClosed):
@@ -148,7 +185,7 @@ def test_highlights_never_overlap_nor_leave_the_stream_and_keep_to_their_limits(
 
 def test_a_detector_goes_on_from_its_saved_state_as_if_nothing_had_happened() -> None:
     for seed in range(20):
-        stream = random_stream(seed, 100)
+        stream = random_stream(seed, 100, interest=seed % 2 == 0)
         whole, first = OnlineDetector(), OnlineDetector()
         expected = [whole.push(scored) for scored in stream]
         for scored in stream[:60]:
@@ -160,7 +197,7 @@ def test_a_detector_goes_on_from_its_saved_state_as_if_nothing_had_happened() ->
 
 
 def test_a_step_costs_the_same_at_hour_40_and_its_state_stays_small() -> None:
-    stream = random_stream(7, 5000)
+    stream = random_stream(7, 5000, interest=True)
     detector = OnlineDetector()
     cost, size = [], []
     for scored in stream:

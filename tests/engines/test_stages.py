@@ -175,7 +175,8 @@ def test_speech_is_dropped_only_while_segments_wait_and_is_said() -> None:
         wait_until(lambda: stage.waiting == 5)
         passed = list(skip_speech_when_behind(stage, behind=2))
     assert [item.index for item in passed] == [0, 1, 2, 3, 4]
-    assert [bool(item.audio.size) for item in passed] == [False, False, False, True, True]
+    assert [item.transcribe for item in passed] == [False, False, False, True, True]
+    assert all(item.audio.size for item in passed)  # how loud it is costs nothing to know
     assert [event.kind for event in passed[0].events] == ["overload"]
     assert "4 segments waited" in passed[0].events[0].detail
     assert not passed[4].events

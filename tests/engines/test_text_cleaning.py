@@ -22,6 +22,8 @@ DANMAKU = Path(__file__).parents[2].parent / "shared" / "chat" / "bilibili_1200.
         ("loooool", "haha"),
         ("hahahahaha", "haha"),
         ("KEKW", "haha"),
+        ("ㅋㅋㅋㅋ", "haha"),
+        ("ㅎㅎㅎ", "haha"),
         ("😂😂😂😂", "haha"),
         ("8888888", "鼓掌"),
         ("soooo good!!!!!!", "soo good!"),

@@ -14,12 +14,18 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load_file, save_file
 
 from kuaihl.models.bundle import EncoderFacts, LabelFacts
+from kuaihl.models.signals import SIGNALS, SignalsFacts, with_standard_scores
 
 SEGMENTS = 25
 
 
-def small_dataset(folder: Path, *, train: int = 8, validation: int = 3, test: int = 2) -> Path:
-    """Rooms of 25 segments, 3 patches of 10 and words of 6 numbers; a label in ten has too few views."""
+def small_dataset(
+    folder: Path, *, train: int = 8, validation: int = 3, test: int = 2, signals: bool = False
+) -> Path:  # fmt: skip
+    """Rooms of 25 segments, 3 patches of 10 and words of 6 numbers; a label in ten has too few views.
+
+    The first of its `signals`, if there are any, tells the rate of the segment itself.
+    """
     draw = np.random.default_rng(0)
     (folder / "rooms").mkdir(parents=True)
     splits = ["train"] * train + ["validation"] * validation + ["test"] * test
@@ -39,6 +45,10 @@ def small_dataset(folder: Path, *, train: int = 8, validation: int = 3, test: in
             "views": views,
             "long_views": long_views,
         }
+        if signals:
+            values = draw.normal(size=(SEGMENTS, len(SIGNALS))).astype(np.float32)
+            values[:, 0] = logit
+            arrays["signals"] = with_standard_scores(values)
         save_file(arrays, folder / "rooms" / f"room-{number:02d}.safetensors")
         start = datetime(2026, 1, 1 + number, tzinfo=UTC)
         rows.append((f"room-{number:02d}", f"streamer-{taste}", start, SEGMENTS, split))
@@ -56,6 +66,8 @@ def small_dataset(folder: Path, *, train: int = 8, validation: int = 3, test: in
         "patches": 3,
         "licence": "made for a test",
     }
+    if signals:
+        facts["signals"] = asdict(SignalsFacts())
     (folder / "dataset.json").write_text(json.dumps(facts))
     return folder
 

@@ -10,16 +10,20 @@ from small_bank import made_up_bank
 from kuaihl.models.bundle import EncoderFacts
 from kuaihl.models.klive import KLive, open_klive
 from kuaihl.models.rank_correlation import kendall_tau_b
+from kuaihl.models.signals import GROUPS, SIGNALS_WIDTH
+from kuaihl.models.simulated_room import draw_rooms
 from kuaihl.models.simulated_set import (
     FARTHEST_SWAP,
     SimulationPlan,
     halves,
     noise_ceiling,
     pool_frames,
+    split_banks,
     swap_order,
     write_simulated_set,
 )
-from kuaihl.models.simulation import NOTHING, TOPICS, Room, draw_rooms, draw_streamers
+from kuaihl.models.simulated_streamers import draw_streamers
+from kuaihl.models.simulation import EVERYTHING, NOTHING, Room
 
 ENCODERS = (EncoderFacts("vision", "made up", "1", ""),)
 PLAN = SimulationPlan(rooms=30, streamers=12, seed=3)
@@ -37,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> KLive:
 
 def rooms(count: int = 40) -> list[Room]:
     random = np.random.default_rng(0)
-    return draw_rooms(count, draw_streamers(20, random), 6, random)
+    return draw_rooms(count, draw_streamers(20, random), 6, random, known=EVERYTHING)
 
 
 def test_one_plan_gives_one_data_set_to_the_byte_and_another_seed_another(data: KLive, tmp_path: Path) -> None:
@@ -56,9 +60,9 @@ def test_every_split_has_rooms_and_no_split_shows_words_or_worlds_of_another(dat
     shown, worlds = {}, {}
     for split in ("train", "validation", "test"):
         read = [data.room(record) for record in data.rooms_of(split)]
-        variants = np.concatenate([room.text[:, 2] for room in read])
+        variants = np.concatenate([room.text[room.text.any(axis=1), 2] for room in read])
         shown[split] = (float(variants.min()), float(variants.max()))
-        styles = np.concatenate([room.visual[:, 0, 1] for room in read])
+        styles = np.concatenate([room.visual[room.visual.any(axis=(1, 2)), 0, 1] for room in read])
         worlds[split] = (float(styles.min()), float(styles.max()))
     for found in (shown, worlds):
         assert found["train"][1] < found["validation"][0] <= found["validation"][1] < found["test"][0]
@@ -70,13 +74,28 @@ def test_streamers_of_the_test_are_known_from_training(data: KLive) -> None:
 
 
 def test_speech_alone_and_comments_alone_tell_nothing_of_the_other(data: KLive) -> None:
-    nothing = len(TOPICS) + 1
+    nothing = 0
     for record in data.rooms:
         both, speech, comments = (data.room(record, text=source).text for source in ("both", "speech", "comments"))
         assert (speech[:, 1] == nothing).all()
         assert (comments[:, 0] == nothing).all()
         np.testing.assert_array_equal(speech[:, 0], both[:, 0])
         np.testing.assert_array_equal(comments[:, 1], both[:, 1])
+
+
+def test_every_room_has_signals_and_some_of_what_is_unknown_is_zeros(data: KLive) -> None:
+    from safetensors.numpy import load_file
+
+    unseen = 0
+    for record in data.rooms:
+        arrays = load_file(data.path / "rooms" / f"{record.id}.safetensors")
+        signals = arrays["signals"]
+        assert signals.shape == (record.segments, SIGNALS_WIDTH)
+        assert signals.dtype == np.float32
+        pictures = signals[:, GROUPS.index("pictures")].astype(bool)
+        assert arrays["visual"].any(axis=(1, 2)).tolist() == pictures.tolist()
+        unseen += int(not pictures.any())
+    assert 0 < unseen < len(data.rooms)
 
 
 def test_counts_are_drawn_at_the_true_rate(data: KLive) -> None:
@@ -109,8 +128,8 @@ def test_the_ceiling_is_the_tau_of_the_true_rate_with_its_own_draw(data: KLive) 
     assert ceiling["this segment's true rate"]["tau above"]["0.0"] < taus["0.0"] < 1
 
 
-def test_the_ceiling_is_one_where_nothing_is_drawn_and_falls_as_fewer_and_closer_labels_are_left() -> None:
-    drawn = rooms()
+def test_the_ceiling_is_one_where_nothing_is_drawn_and_falls_where_fewer_and_closer_labels_are_left() -> None:
+    drawn = rooms(200)
     many = np.int64(10**9)
     exact = [
         replace(room, views=np.full(len(room.rate), many), long_views=np.round(room.rate * many).astype(np.int64))
@@ -119,7 +138,7 @@ def test_the_ceiling_is_one_where_nothing_is_drawn_and_falls_as_fewer_and_closer
     for tau in noise_ceiling(exact)["next segment's true rate"]["tau above"].values():
         assert tau == pytest.approx(1, abs=1e-4)
     taus = list(noise_ceiling(drawn)["next segment's true rate"]["tau above"].values())
-    assert taus == sorted(taus, reverse=True)
+    assert 1 > taus[0] > taus[1] > max(taus[2:])
 
 
 def test_speech_may_come_in_another_order_than_pictures_and_nothing_else_changes() -> None:
@@ -170,7 +189,15 @@ def test_the_counts_are_impressions_and_comments_and_no_others(data: KLive) -> N
     assert 0 < silent < len(data.rooms)
 
 
-def test_halves_of_a_bank_share_nothing() -> None:
+def test_halves_of_a_bank_share_nothing_and_each_has_every_key() -> None:
     one, other = halves(made_up_bank(1))
-    assert not set(one.text[..., 2].ravel()) & set(other.text[..., 2].ravel())
+    assert not set(one.text[:, 2].tolist()) & set(other.text[:, 2].tolist())
     assert not set(one.visual[..., 1].ravel()) & set(other.visual[..., 1].ravel())
+    assert set(map(tuple, one.keys)) == set(map(tuple, other.keys)) == set(map(tuple, made_up_bank(1).keys))
+
+
+def test_a_host_looks_the_same_in_every_split_of_klives_proportions_and_says_other_words() -> None:
+    train, held_out = made_up_bank(1), made_up_bank(2)
+    banks = split_banks(replace(PLAN, proportions="klive"), train, held_out)
+    assert all(bank.visual is train.visual for bank in banks.values())
+    assert not set(banks["train"].text[:, 2].tolist()) & set(banks["test"].text[:, 2].tolist())

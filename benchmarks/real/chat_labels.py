@@ -1,0 +1,165 @@
+"""Are chat labels worth training on? Trained on half of a broadcast's own chat, measured on marks made in the other.
+
+    python benchmarks/real/chat_labels.py [--real DIR] [--json FILE]
+
+Reads chat_zh of ../shared/real beside the checkout, and skips where it is absent. A ridge reads the comments' signals
+of the last WINDOW segments of the running stream, and learns the chat labels of `kuaihl dataset build --labels chat`;
+no mark made by hand is learned from. Beside it stand distinct chatters, the best simple rule of that set, and the chat
+labels themselves, which know what comes: what they agree with the marks is what training on them can be worth.
+"""
+
+import argparse
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.chat_labels import chat_rates
+from kuaihl.engines.comments.comment import Comment
+from kuaihl.engines.comments.track import CommentTrack
+from kuaihl.engines.signals.comments import comment_signals
+from kuaihl.models.average_precision import average_precision
+from kuaihl.models.rank_correlation import kendall_tau_b
+from kuaihl.models.signals import SIGNAL_NAMES, SIGNALS, unknown_values, with_standard_scores
+
+SECONDS = 30.0
+WINDOW = 5  # segments that the ridge reads; fixed beforehand, as PENALTY is
+PENALTY = 100.0  # on features of unit variance
+BLOCK = 20  # segments, 10 minutes: what the bootstrap draws
+DRAWS = 1000
+OWN = [i for i, signal in enumerate(SIGNALS) if signal.group == "comments"]
+QUESTIONS = {"present": 0, "next": 1}  # how many segments ahead the label is
+
+Floats = NDArray[np.float64]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    beside = Path(__file__).parents[2].resolve().parent / "shared" / "real"
+    parser.add_argument("--real", type=Path, default=beside, help="default: ../shared/real beside the checkout")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    if not (arguments.real / "chat_zh").is_dir():
+        print(f"skipped: {arguments.real / 'chat_zh'} is not here")
+        return
+    found = results(*halves(arguments.real / "chat_zh"))
+    for direction, questions in found.items():
+        for question, systems in questions.items():
+            for system, measures in systems.items():
+                told = "  ".join(
+                    f"{name} {v:+.3f} ({low:+.3f} – {high:+.3f})" for name, (v, low, high) in measures.items()
+                )
+                print(f"{direction:24} {question:8} {system:28} {told}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def halves(folder: Path) -> tuple[list[list[Comment]], list[Floats]]:
+    """Of each half, its comments from its own start, and of each of its segments the share marked by hand."""
+    facts = json.loads((folder / "highlights.json").read_text(encoding="utf-8"))
+    each = int(facts["seconds"] // SECONDS) // 2
+    edges = np.arange(2 * each + 1) * SECONDS
+    marked = np.zeros(2 * each)
+    for start, end in facts["highlights"]:
+        marked += np.diff(np.clip(edges, start, end)) / SECONDS
+    with gzip.open(folder / "messages.jsonl.gz", "rt", encoding="utf-8") as lines:
+        read = [json.loads(line) for line in lines]
+    comments = CommentTrack(Comment(float(one["time"]), one["text"], one["author"]) for one in read)
+    cuts = [(0.0, each * SECONDS), (each * SECONDS, 2 * each * SECONDS)]
+    moved = [[Comment(c.time - first, c.text, c.author) for c in comments.take(first, last)] for first, last in cuts]
+    return moved, [marked[:each], marked[each:]]
+
+
+def results(
+    comments: list[list[Comment]], marked: list[Floats]
+) -> dict[str, dict[str, dict[str, dict[str, list[float]]]]]:
+    """Direction, question, system, measure: its value and the ends of its 95% interval."""
+    found: dict[str, dict[str, dict[str, dict[str, list[float]]]]] = {}
+    for trained, tested in ((0, 1), (1, 0)):
+        direction = f"half {trained + 1} -> half {tested + 1}"
+        inputs, labels = features(comments[trained]), labels_of(comments[trained], len(marked[trained]))
+        unseen, chatters = features(comments[tested]), signals(comments[tested])[:, SIGNAL_NAMES.index("chatters")]
+        hindsight = labels_of(comments[tested], len(marked[tested]))
+        found[direction] = {}
+        for question, ahead in QUESTIONS.items():
+            predict = ridge(inputs[: len(inputs) - ahead], labels[ahead:])
+            rows, truth = len(unseen) - ahead, marked[tested][ahead:]
+            scores = {
+                "ridge on chat labels": predict(unseen)[:rows],
+                "distinct chatters": chatters[:rows],
+                "the chat label, in hindsight": hindsight[ahead:],
+            }
+            found[direction][question] = {name: measured(score, truth) for name, score in scores.items()} | {
+                "ridge less chatters": measured(scores["ridge on chat labels"], truth, scores["distinct chatters"]),
+                # Not of the marks: whether the chat can be foretold from the chat.
+                "ridge, of the chat label": measured(scores["ridge on chat labels"], hindsight[ahead:], only=("tau",)),
+            }
+    return found
+
+
+def signals(comments: list[Comment]) -> Floats:
+    """The comments' signals [S, SIGNALS_WIDTH columns], as a live stream has them."""
+    track = CommentTrack(comments)
+    rows = []
+    for start in np.arange(segments_of(comments)) * SECONDS:
+        values = unknown_values()
+        measured = comment_signals(track.take(start, start + SECONDS), SECONDS)
+        values[OWN] = [measured[SIGNALS[i].name] for i in OWN]
+        rows.append(values)
+    columns = with_standard_scores(rows).astype(np.float64)
+    offset = columns.shape[1] - 2 * len(SIGNALS)
+    return columns[:, offset:]
+
+
+def segments_of(comments: list[Comment]) -> int:
+    return int(comments[-1].time // SECONDS) + 1
+
+
+def features(comments: list[Comment]) -> Floats:
+    """Values and standard scores of the last WINDOW segments [S, WINDOW · 20]; before the first there are zeros."""
+    columns = signals(comments)
+    own = np.concatenate([columns[:, OWN], columns[:, [i + len(SIGNALS) for i in OWN]]], axis=1)
+    padded = np.concatenate([np.zeros((WINDOW - 1, own.shape[1])), own])
+    return np.concatenate([padded[i : i + len(own)] for i in range(WINDOW)], axis=1)
+
+
+def labels_of(comments: list[Comment], segments: int) -> Floats:
+    starts = np.arange(segments) * SECONDS
+    return chat_rates(comments, starts, starts + SECONDS, "chat_zh").astype(np.float64)
+
+
+def ridge(inputs: Floats, labels: Floats) -> Callable[[Floats], Floats]:
+    """The closed form on standardised inputs [S, K]; gives what scores others."""
+    mean, deviation = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-6)
+    x = (inputs - mean) / deviation
+    weights = np.linalg.solve(x.T @ x + PENALTY * np.eye(x.shape[1]), x.T @ (labels - labels.mean()))
+    return lambda unseen: (unseen - mean) / deviation @ weights
+
+
+def measured(
+    scores: Floats, marked: Floats, less: Floats | None = None, *, only: tuple[str, ...] = ("tau", "AP")
+) -> dict[str, list[float]]:
+    """Tau-b with the share marked and AP of segments that hold a mark, with intervals over blocks; or differences."""
+    measures: dict[str, Callable[[Floats, Floats], float]] = {
+        "tau": kendall_tau_b,
+        "AP": lambda s, m: average_precision(s, (m > 0).astype(int)),
+    }
+    random = np.random.default_rng(0)
+    blocks = np.array_split(np.arange(len(marked)), range(BLOCK, len(marked), BLOCK))
+    draws = [np.arange(len(marked))]
+    draws += [np.concatenate([blocks[i] for i in random.integers(len(blocks), size=len(blocks))]) for _ in range(DRAWS)]
+    found = {}
+    for name in only:
+        measure = measures[name]
+        values = np.array(
+            [measure(scores[d], marked[d]) - (measure(less[d], marked[d]) if less is not None else 0.0) for d in draws]
+        )
+        found[name] = [round(float(v), 4) for v in (values[0], *np.nanquantile(values[1:], (0.025, 0.975)))]
+    return found
+
+
+if __name__ == "__main__":
+    main()

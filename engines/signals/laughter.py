@@ -1,0 +1,86 @@
+"""Who laughs, in the scripts and on the platforms that are read.
+
+Laughter is written by its sound (haha, 哈哈, ㅋㅋ, jaja, ахах, ههه), by letters that stand for it (lol, mdr, rsrs, www,
+233), by emotes and by emoji. 呵呵 is left out: it sneers. 555 laughs in Thai alone (5 is said "ha"), and weeps in
+Chinese; 666, 777 and 888 are praise and applause, and WWW in capitals is praise in English (a win).
+"""
+
+import re
+from functools import lru_cache
+
+# By the first letter, for most words of a chat begin with another or end the match at the next.
+LATIN = {
+    first: re.compile(pattern)
+    for letters, pattern in {
+        "a": "a+(?:h+a+){2,}h*|(?:a+h+){2,}a*|a+(?:j+a+){2,}j*",
+        "bm": "[bm]w?a+(?:h+a+){2,}h*|mdr+",
+        "h": "(?:h+a+){2,}h*|(?:h+e+){2,}h*|(?:h+i+){2,}|(?:hue){2,}|h{3,}",
+        "j": "(?:j+a+){2,}j*|(?:j+e+){2,}j*|(?:j+i+){2,}j*",
+        "k": "k{3,}|kek+[wl]?",
+        "l": "(?:lo+)+l+z*|lmf?ao+|lul+w?",
+        "r": "rofl+|roflmao+|(?:rs){2,}",
+        "px": "x?ptdr+|pepelaugh|x+d+|xswl",
+        "w": "(?:wk){2,}",
+        "o": "omegalul+",
+        "2": "23{2,}",
+        "4ei": "4head|elegiggle|icant",
+    }.items()
+    for first in letters
+}
+SMALL_W = re.compile("w{3,}")
+# What a channel calls its own emote: a prefix of its own, then its name.
+CHANNEL_EMOTE = re.compile("[a-z][a-z0-9]{2,9}(?:OMEGALUL|LULW?|KEKW?|LOL|LMAO|X[Dd]|L[Aa][Uu][Gg][Hh])")
+TOKEN = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")  # 233.5 is a number and www.x.com an address
+
+OTHER_SCRIPTS = re.compile(
+    "|".join(
+        (
+            "哈{2,}|嘻{2,}|嘿{2,}|科科|顆顆|ㄏ{2,}|笑[死哭喷噴尿拉飞]|大笑|爆笑|[(（]笑[)）]|(?<![微可冷苦嘲傻玩])笑+$",
+            "^草+[w!~。]*$|草生え|大草原|ワロタ|わろた",
+            "(?<=[\u4e00-\u9fff])ww+|(?<=[\u3040-\u30ff])w+(?![A-Za-z0-9])",
+            "[\u110fㅋ]{2,}|[\u1112ㅎ]{2,}",  # NFKC makes leading consonants of the letters ㅋ and ㅎ
+            r"(?<!\w)(?:[АОао]*(?:[Хх]+[АЕИаеи]+){2,}[Хх]*|(?:[Аа]+[Хх]+){2,}[Аа]*)(?!\w)",
+            "ه{3,}|خ{3,}|(?:ฮ่?า){2,}|ฮ่าๆ|ถ{3,}|ח{3,}|(?:हा){2,}|(?:χα){2,}",
+            "[😂🤣😆😹]",
+        )
+    )
+)
+HINT = re.compile("[哈嘻嘿科顆ㄏ笑草ワわw\u110fㅋ\u1112ㅎХхهخฮถחहχ😂🤣😆😹]")  # one of them is in each of OTHER_SCRIPTS
+THAI_LAUGHTER = re.compile(r"(?<!\d)5{3,}(?!\d)")
+NOTED = re.compile(
+    r"[(\[*](?:laugh\w*|chuckl\w*|giggl\w*|笑声|笑聲|笑い声)[)\]*]", re.IGNORECASE
+)  # as subtitles say it
+HA_HA = re.compile(r"(?<!\w)h[ae](?:[ ,-]+h[ae])+(?!\w)", re.IGNORECASE)
+
+
+def laughs(text: str) -> bool:
+    """Whether a word, or words without spaces, laughs; in NFKC, and not folded."""
+    if not text.isascii() and HINT.search(text) and OTHER_SCRIPTS.search(text):
+        return True
+    return any(map(token_laughs, TOKEN.findall(text)))
+
+
+@lru_cache(maxsize=4096)
+def token_laughs(token: str) -> bool:
+    """Whether letters and digits of Latin script laugh."""
+    small = token.lower()
+    spelling = LATIN.get(small[0])
+    return (
+        (spelling is not None and spelling.fullmatch(small) is not None)
+        or CHANNEL_EMOTE.fullmatch(token) is not None
+        or SMALL_W.fullmatch(token) is not None
+    )
+
+
+def laughs_in_thai(text: str) -> bool:
+    """Whether it laughs if those who write are Thai."""
+    return "555" in text and THAI_LAUGHTER.search(text) is not None
+
+
+def count_laughs(transcript: str) -> int:
+    """Laughs in what was said, each run once: haha, ha ha, or (laughter)."""
+    found = sum(map(token_laughs, TOKEN.findall(transcript)))
+    found += len(HA_HA.findall(transcript)) + len(NOTED.findall(transcript))
+    if not transcript.isascii() and HINT.search(transcript):
+        found += len(OTHER_SCRIPTS.findall(transcript))
+    return found
