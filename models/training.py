@@ -114,7 +114,7 @@ def train(
     if resume and file and file.exists():
         state = load_state(file, network, adam, plan, len(windows), accelerator.scaler, accelerator.device)
 
-    if start is not None and not state.history:  # nothing that is worse than what it began from is kept
+    if start is not None and not fresh and not state.history:  # a start that is whole is kept, if it stays the best
         judge(state, network, data, streamers, plan, epoch_steps)
         if main:
             tell(state.history[-1])

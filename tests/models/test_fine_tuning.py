@@ -87,6 +87,14 @@ def test_what_it_began_from_is_kept_if_training_makes_it_no_better(data: KLive) 
             assert torch.equal(found.network.state_dict()[name], part), name
 
 
+def test_a_start_with_a_part_that_knows_nothing_yet_is_not_kept(data: KLive) -> None:
+    source = small_network()
+    plan = plan_from(data, source)
+    found = train(data, replace(plan, dims=replace(plan.dims, interest=True)), start=source, device="cpu")
+    assert found is not None
+    assert found.history[0].steps_done > 0
+
+
 def test_it_resumes_to_the_very_same_weights(data: KLive, tmp_path: Path) -> None:
     source = small_network()
     plan = plan_from(data, source, epochs=2, pull=10.0)
