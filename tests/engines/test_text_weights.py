@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from kuaihl.engines.dataset_build import VIEWS_LABEL, dataset_facts
+from kuaihl.engines.dataset_build import dataset_facts
 from kuaihl.engines.profiles import (
     EDGE,
     PAPER,
@@ -114,7 +114,7 @@ def test_a_data_set_records_the_width_and_the_hash_of_what_it_was_built_with(wei
         pytest.skip(f"the edge weights are not here: {error}")
     facts = dataset_facts(
         profile,
-        VIEWS_LABEL,
+        LabelFacts(),
         segment_seconds=30.0,
         asr="none",
         whisper_model=None,
