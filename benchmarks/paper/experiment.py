@@ -32,6 +32,7 @@ from kuaihl.models.training_report import EpochReport, StepReport
 
 RUNS_FILE = "runs.jsonl"
 OFF = 0.0
+UNREAD: list[Ablation] = ["signals"]  # by the paper's network
 
 Run = dict[str, Any]  # a line of `runs.jsonl`
 
@@ -44,11 +45,14 @@ class Variant:
     architecture: str = "kuaihl"
     objective: Objective = field(default_factory=Objective)
     without: tuple[Ablation, ...] = ()
+    signals: bool = False  # and the second output, which go together; the paper has neither
 
     def key(self, setting: Setting, seed: int) -> str:
         """What tells this run from every other one; its name does not."""
         common = {name: value for name, value in asdict(setting).items() if name not in ("seeds", "jobs")}
         one = {"architecture": self.architecture, "without": list(self.without), "objective": asdict(self.objective)}
+        if self.signals:
+            one["signals"] = True
         return json.dumps([one, common, SIMULATOR, seed], sort_keys=True)
 
 
@@ -152,7 +156,12 @@ def made(variant: Variant, seed: int, work: Path, setting: Setting) -> Run:
 def plan_of(variant: Variant, seed: int, data: KLive, setting: Setting) -> TrainingPlan:
     shape = {"width": setting.width, "heads": setting.heads, "layers": setting.layers}
     return TrainingPlan(
-        dims=dims_for(data.facts, len(streamer_index(data.rooms)), [*variant.without, "signals"], **shape),
+        dims=dims_for(
+            data.facts,
+            len(streamer_index(data.rooms)),
+            [*variant.without, *([] if variant.signals else UNREAD)],
+            **shape,
+        ),
         objective=variant.objective,
         architecture=variant.architecture,
         text=text_without(variant.without),

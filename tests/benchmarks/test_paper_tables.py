@@ -18,8 +18,11 @@ import table2
 import table3
 from setting import SETTINGS, Setting, simulation_plan
 
+from kuaihl.models.bundle import LabelFacts
 from kuaihl.models.evaluation import THRESHOLDS
+from kuaihl.models.klive import DataSetFacts
 from kuaihl.models.published import paper_table
+from kuaihl.models.signals import SignalsFacts
 
 REACHED = {"tau above": {str(threshold): 0.9 for threshold in THRESHOLDS}, "tau a room": 0.8}
 DATA: Any = SimpleNamespace(
@@ -98,7 +101,16 @@ def test_table_3_has_both_halves() -> None:
     assert found["KuaiHL"] == ["✓", "✓", "✓", "✓", "–", "0.500", "–", "0.500", "0.5961", "–"]
     assert found["without visual"] == ["–", "✓", "✓", "✓", "–", "0.470", "-3.0", "0.470", "0.5489", "-4.72"]
     assert found["without audio"] == ["✓", "–", "✓", "✓", "–", "0.460", "-4.0", "0.460", "–", "–"]
+    assert found["with signals and the second output"][:6] == ["✓", "✓", "✓", "✓", "–", "0.440"]
+    assert found["with signals and the second output"][-2:] == ["–", "–"]
     assert found["KuaiHL w/o caption"] == ["✓", "–", "–", "–", "–", "–", "–", "–", "20.06", "-1.83"]
+
+
+def test_the_papers_network_reads_no_signals_and_the_last_row_of_table_3_does() -> None:
+    facts = DataSetFacts("edge", (), 30.0, LabelFacts(), 10, 6, 3, signals=SignalsFacts())
+    told: Any = SimpleNamespace(facts=facts, rooms=())
+    dims = [experiment.plan_of(variant, 0, told, Setting()).dims for variant in table3.VARIANTS]
+    assert [(one.signals > 0, one.interest) for one in dims] == [(False, False)] * 6 + [(True, True)]
 
 
 def test_what_was_run_is_not_run_again_and_a_torn_line_is_passed_over(
