@@ -52,7 +52,7 @@ def hindsight_rates(scores: Sequence[float], interests: Sequence[float], follows
         if follows[index + 1]:
             unforeseen = smoothed[index + 1] - (offset + slope * forecasts[index])
             smoothed[index] += carried * unforeseen
-    return [1.0 / (1.0 + math.exp(-value)) for value in smoothed]
+    return [rate_of(value) for value in smoothed]
 
 
 def regress(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
@@ -75,3 +75,9 @@ def regress(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
 def logit(rate: float) -> float:
     inside = min(1.0 - SMALLEST_RATE, max(SMALLEST_RATE, rate))
     return math.log(inside / (1.0 - inside))
+
+
+def rate_of(value: float) -> float:
+    """The rate of a logit, as far from 0 and 1 as `logit` keeps them: a regression may reach beyond."""
+    farthest = -logit(0.0)
+    return 1.0 / (1.0 + math.exp(-min(farthest, max(-farthest, value))))

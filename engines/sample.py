@@ -4,13 +4,14 @@ A sample is encoded and scored by whatever engines are to be compared; what come
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kuaihl.engines.segment import EncodedSegment, Transcript
 from kuaihl.models.features import SegmentFeatures
+from kuaihl.models.signals import Floats, unknown_values
 
 if TYPE_CHECKING:
     from kuaihl.engines.engine import Engine
@@ -25,25 +26,28 @@ MOST_SEGMENTS = 48
 
 @dataclass(frozen=True)
 class SampleSegment:
-    """What the encoders read of one segment."""
+    """What the encoders read of one segment, and its signals."""
 
     frames: "tuple[RgbImage, ...]"
     speech: str
     comments: tuple[str, ...]
+    signals: Floats = field(default_factory=unknown_values)  # [SIGNALS] values
 
 
 def recorded_sample(source: str, transcriber: "Transcriber | None", segment_seconds: float) -> list[SampleSegment]:
     """The first segments of a recording, transcribed where there is a `transcriber`. Raises SourceError."""
     from itertools import islice
 
-    from kuaihl.engines.encode import BATCH_OF_FILES, groups, transcribe
+    from kuaihl.engines.encode import BATCH_OF_FILES, groups, is_heard, transcribe
     from kuaihl.engines.packets import packets
     from kuaihl.engines.segmenter import segments
+    from kuaihl.engines.signals.measure import SignalMeter
     from kuaihl.engines.source import open_source
     from kuaihl.models.errors import SourceError
 
     if transcriber is not None:
         transcriber.new_stream()
+    meter = SignalMeter()
     found: list[SampleSegment] = []
     with open_source(source) as opened:
         cut = islice(segments(packets(opened), segment_seconds=segment_seconds), MOST_SEGMENTS)
@@ -51,7 +55,8 @@ def recorded_sample(source: str, transcriber: "Transcriber | None", segment_seco
             for segment, transcript in zip(group, transcribe(group, transcriber, None), strict=True):
                 frames = tuple(frame.image for frame in segment.frames)
                 comments = tuple(comment.text for comment in segment.comments)
-                found.append(SampleSegment(frames, transcript.text, comments))
+                signals = meter.measure(segment, transcript if is_heard(segment, transcriber) else None)
+                found.append(SampleSegment(frames, transcript.text, comments, signals))
     if not found:
         raise SourceError(f"{source}: holds no picture and no sound that can be read; check that it is whole")
     return found
@@ -67,7 +72,22 @@ def written_sample(most: int = 24) -> list[SampleSegment]:
     def frames(number: int) -> "tuple[RgbImage, ...]":
         return tuple(draw_scene(number % len(TOPICS), number / most, style_of(number), random) for _ in range(3))
 
-    return [SampleSegment(frames(number), *words) for number, words in enumerate(written_words(most))]
+    return [
+        SampleSegment(frames(number), *words, written_signals(*words))
+        for number, words in enumerate(written_words(most))
+    ]
+
+
+def written_signals(speech: str, comments: Sequence[str]) -> Floats:
+    """The values [SIGNALS] of words of a segment, written by a viewer each; sound and pictures are unknown."""
+    from kuaihl.engines.comments.comment import Comment
+    from kuaihl.engines.segment import SEGMENT_SECONDS
+    from kuaihl.engines.signals.comments import comment_signals
+    from kuaihl.engines.signals.measure import values_of
+    from kuaihl.engines.signals.speech import speech_signals
+
+    chat = [Comment(0.0, text) for text in comments]
+    return values_of(comment_signals(chat, SEGMENT_SECONDS) | speech_signals(Transcript(speech), SEGMENT_SECONDS))
 
 
 def written_words(most: int) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -101,5 +121,5 @@ def encoded(sample: Sequence[SampleSegment], encoders: "Encoders") -> Iterator[E
     visual = encoders.vision.encode([segment.frames for segment in sample])
     text = encoders.text.encode([segment.speech for segment in sample], [segment.comments for segment in sample])
     for index in range(len(sample)):
-        features = SegmentFeatures(visual=visual[index], text=text[index])
+        features = SegmentFeatures(visual=visual[index], text=text[index], signals=sample[index].signals)
         yield EncodedSegment(index, float(index), index + 1.0, features, Transcript())  # time means nothing here

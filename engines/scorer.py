@@ -17,7 +17,8 @@ from kuaihl.engines.segment import EncodedSegment, ScoredSegment
 from kuaihl.engines.torch_engine import open_torch
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError
-from kuaihl.models.signals import RunningMoments
+from kuaihl.models.klive import UNREAD
+from kuaihl.models.signals import RunningMoments, columns_of
 from kuaihl.models.stream_memory import StreamMemory, memory_from, start_memory
 from kuaihl.models.stream_state import read_tensors
 
@@ -83,6 +84,7 @@ class StreamingScorer:
         self.bundle, self.device = bundle, torch.device(device)
         self.segment_seconds = segment_seconds or bundle.segment_seconds
         self.step = step or open_step(bundle)
+        self._unread = columns_of(UNREAD[bundle.text])
         if state is None:
             who = torch.tensor([bundle.streamer_index(streamer)], device=self.device)
             self._memory = start_memory(bundle.architecture, bundle.dims, who)
@@ -144,4 +146,5 @@ class StreamingScorer:
         columns = self._moments.push(features.signals)  # the room's past grows, whether the network reads it or not
         if not dims.signals:
             return visual, text
+        columns[self._unread] = 0
         return visual, text, torch.from_numpy(columns).to(self.device).unsqueeze(0)  # [1, k]

@@ -237,7 +237,18 @@ def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
 
 def refuse_schedule(options: dict[str, Any]) -> None:
     """The linear model is solved for at once: raise UsageError for what only a training in steps has."""
-    for name in ("layers", "heads", "epochs", "batch", "lr", "size", "dropout", "weight_decay", "patience"):
+    for name in (
+        "layers",
+        "heads",
+        "epochs",
+        "batch",
+        "lr",
+        "size",
+        "dropout",
+        "weight_decay",
+        "validate_every",
+        "patience",
+    ):
         if options[name] is not None:
             raise UsageError(
                 f"--{name.replace('_', '-')}: --arch linear is solved in closed form and has none; leave it out"

@@ -40,6 +40,7 @@ def start_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "Bundle | Non
 def size_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkSize | None":
     """The size asked for; on edge features one that suits the labels. None for the profile's own."""
     from kuaihl.models.klive import KLive
+    from kuaihl_cli.train import is_main_process
 
     asked = options.get("size")
     sized = options["arch"] == "kuaihl" and isinstance(data, KLive)
@@ -49,7 +50,7 @@ def size_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkSize |
         return None
     name = asked or (AUTO if data.facts.profile == "edge" else PROFILE)
     size = size_named(name, labels_of(data) if name == AUTO else 0)
-    if name == AUTO and size and not options["quiet"]:
+    if name == AUTO and size and not options["quiet"] and is_main_process():
         print(f"size {size.name}, for {labels_of(data):,} labels; --size chooses another", file=sys.stderr)
     return size
 
@@ -63,12 +64,13 @@ def network_to_start_from(data: "KLive | VideoSet", plan: "TrainingPlan", option
     """The network of --from; says which of its parts begin afresh, for the bundle has none. Raises ModelError."""
     from kuaihl.models.fine_tuning import begun
     from kuaihl.models.network import KuaiHL
+    from kuaihl_cli.train import is_main_process
 
     bundle = start_of(data, options)
     if bundle is None:
         return None
     network = bundle.network()
     assert isinstance(network, KuaiHL)
-    if (fresh := begun(network, plan.dims)[1]) and not options["quiet"]:
+    if (fresh := begun(network, plan.dims)[1]) and not options["quiet"] and is_main_process():
         print(f"{bundle.path} has no {', '.join(sorted(fresh))}: trained from scratch", file=sys.stderr)
     return network

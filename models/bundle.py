@@ -24,6 +24,7 @@ from kuaihl.models.signals import SIGNALS_VERSION, SignalsFacts, parse_signals
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
 
+    from kuaihl.models.klive import TextSource
     from kuaihl.models.linear import LaggedLinear
     from kuaihl.models.network import KuaiHL
 
@@ -75,6 +76,13 @@ class Bundle:
     @property
     def name(self) -> str:
         return self.path.resolve().name
+
+    @property
+    def text(self) -> "TextSource":
+        """Which text vectors it was trained to read: those without audio or comments are its own (Table III)."""
+        plan = self.metrics.get("plan")
+        said = plan.get("text") if isinstance(plan, Mapping) else None
+        return cast("TextSource", said) if said in ("speech", "comments") else "both"
 
     def streamer_index(self, name: str | None) -> int:
         """The index of a streamer; 0, "unknown", for one that training never saw."""

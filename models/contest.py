@@ -7,7 +7,7 @@ the true rate is known, the agreement of humans if there are several.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from kuaihl.models.evaluation import DRAWS, Estimate, Evaluation, difference, dr
 from kuaihl.models.summary_protocol import RankAgreement, agreement, human_agreement
 
 if TYPE_CHECKING:
-    from kuaihl.models.klive import KLive, TextSource
+    from kuaihl.models.klive import KLive
     from kuaihl.models.phd import PhdSet
     from kuaihl.models.room_scores import ScoredRoom
     from kuaihl.models.summary_h5 import SummaryVideo
@@ -103,9 +103,8 @@ def klive_contest(
 
     for bundle in bundles:
         network = bundle.network(device)
-        text = text_of(bundle)
-        scored = score_rooms(network, data, track(bundle.name, records), bundle.streamers, text=text)
-        measure(bundle.name, "bundle", scored, facts_of(bundle) | {"text": text})
+        scored = score_rooms(network, data, track(bundle.name, records), bundle.streamers, text=bundle.text)
+        measure(bundle.name, "bundle", scored, facts_of(bundle) | {"text": bundle.text})
     ceiling = ceiling_rooms(data, records)
     if ceiling:
         measure(CEILING, "ceiling", ceiling, {})
@@ -249,11 +248,6 @@ def facts_of(bundle: Bundle) -> dict[str, Any]:
     """What tells one system from another."""
     causal = ARCHITECTURES[bundle.architecture].causal and bundle.dims.causal
     return {"bundle": str(bundle.path), "architecture": bundle.architecture, "causal": causal}
-
-
-def text_of(bundle: Bundle) -> "TextSource":
-    """Which text vectors the bundle was trained to read: those without audio or comments are its own (Table III)."""
-    return cast("TextSource", bundle.metrics.get("plan", {}).get("text", "both"))
 
 
 def check_features(bundle: Bundle, data: "KLive") -> None:

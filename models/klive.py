@@ -8,7 +8,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from sys import intern
@@ -25,7 +25,7 @@ from kuaihl.models.room_checks import label_problems, record_problems, room_prob
 from kuaihl.models.room_file import Layout, RoomFile, map_room
 from kuaihl.models.sample_rule import SampleRule, recent_samples
 from kuaihl.models.segment_counts import NOT_COUNTED, SEGMENT_COUNTS, SPARSE, sparse_rows
-from kuaihl.models.signals import SIGNALS_WIDTH, SignalsFacts, parse_signals
+from kuaihl.models.signals import SIGNALS_WIDTH, SignalGroup, SignalsFacts, columns_of, parse_signals
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
@@ -37,6 +37,8 @@ OPEN_ROOMS = 64  # mapped at a time; each holds a file open
 Arrays = Mapping[str, NDArray[Any]]
 TextSource = Literal["both", "speech", "comments"]
 TEXT_ARRAYS: Mapping[TextSource, str] = {"both": "text", "speech": "text_speech", "comments": "text_comments"}
+# Signals that would tell what the text leaves out: they are 0, as of a room where they are not known.
+UNREAD: Mapping[str, tuple[SignalGroup, ...]] = {"both": (), "speech": ("comments",), "comments": ("sound", "speech")}
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,17 @@ class KLive:
     def room(
         self, record: RoomRecord, text: TextSource = "both", *, counts: bool = False, signals: bool = False
     ) -> RoomData:
-        """A room, mapped, with `counts` and `signals` if asked. Raises DataError naming room and row if unfit."""
+        """A room, mapped, with `counts` and `signals` if asked, none that UNREAD names.
+
+        Raises DataError naming room and row if unfit.
+        """
         file = self.open_room(record, text, counts=counts, signals=signals)
-        return room_data(file.mapped(), self.facts, text)
+        found = room_data(file.mapped(), self.facts, text)
+        if signals and found.signals is not None and UNREAD[text]:
+            read = np.array(found.signals)  # the file's own stay as they are
+            read[:, columns_of(UNREAD[text])] = 0
+            return replace(found, signals=read)
+        return found
 
     def open_room(
         self,
@@ -286,6 +296,8 @@ class WindowIndex:
                 file.read_rows("views", start, views[i, labelled])
                 file.read_rows("long_views", start, long_views[i, labelled])
         least = facts.label.min_views if self._ends is None else 1  # all labels of a sample that was kept
+        if signals is not None:
+            signals[..., columns_of(UNREAD[self.text])] = 0
         counted, enough = lvtr(views, long_views, least)
         labels, valid = counted + rates, enough | is_rate
         return Windows(

@@ -43,8 +43,10 @@ class LabelledRoom:
             "text": self.text if dims.use_text else None,
             "signals": self.signals if dims.signals else None,
         }
-        read = {name: np.asarray(part, np.float64) for name, part in found.items() if part is not None}
-        return {name: part.mean(axis=1) if name == "visual" else part for name, part in read.items()}
+        read = {name: part for name, part in found.items() if part is not None}
+        if "visual" in read:  # summed as it is stored: a long room's patches would not fit into memory widened
+            read["visual"] = read["visual"].mean(axis=1, dtype=np.float64)
+        return {name: np.asarray(part, np.float64) for name, part in read.items()}
 
 
 @dataclass

@@ -5,7 +5,7 @@ past, and the columns of the array `signals` [S, SIGNALS_WIDTH] that data sets h
 is its running moments: of one size however long the stream.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -83,6 +83,12 @@ class SignalsFacts:
 def parse_signals(said: Mapping[str, Any]) -> SignalsFacts:
     """The inverse of `asdict`. Raises KeyError, TypeError, ValueError."""
     return SignalsFacts(int(said["version"]), tuple(str(name) for name in said["names"]))
+
+
+def columns_of(groups: Collection[SignalGroup]) -> NDArray[np.intp]:
+    """The places in COLUMNS of all that tells of some groups: whether they are known, values and standard scores."""
+    told = np.isin(_GROUP_OF, [GROUPS.index(group) for group in groups])
+    return np.flatnonzero(np.concatenate([[group in groups for group in GROUPS], told, told]))
 
 
 def unknown_values() -> Floats:

@@ -89,12 +89,12 @@ def train(
     Raises DataError naming room and row for data that cannot be learned from, UsageError where processes, device or
     checkpoint do not fit the plan, ModelError for a loss that is not finite.
     """
+    accelerator = start_processes(plan, device)
+    process, processes, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     if ARCHITECTURES[plan.architecture].closed_form:
         from kuaihl.models.linear_training import train_linear
 
-        return train_linear(data, plan, tell=tell, keep=keep)
-    accelerator = start_processes(plan, device)
-    process, processes, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+        return train_linear(data, plan, tell=tell, keep=keep) if main else train_linear(data, plan)
     file = folder / CHECKPOINT_FILE if folder else None
     streamers, windows = material(data, plan)
     epoch_steps = steps_an_epoch(len(windows), plan.batch)

@@ -18,7 +18,7 @@ from kuaihl.models.training_report import EpochReport
 class TrainingState:
     """All that changes while training, but for weights and moments, which the network and Adam hold."""
 
-    unreported: Tensor  # [4] float64, sums of TERMS since the last report; on the device, so that no step waits for it
+    unreported: Tensor  # [TERMS] float64, sums since the last report; on the device, so that no step waits for it
     step: int = 0  # done; it tells the epoch, the order of the data and every random draw
     unreported_steps: int = 0
     total: float = 0.0  # sum of the totals reported since the last validation

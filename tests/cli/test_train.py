@@ -211,7 +211,7 @@ def test_a_bundle_of_other_encoders_is_no_start(dataset: Path) -> None:
         plan_said(dataset, "--from edge")
 
 
-@pytest.mark.parametrize(("words", "named"), [("--epochs 3", "--epochs"), ("--heads 2", "--heads")])
+@pytest.mark.parametrize(("words", "named"), [("--epochs 3", "--epochs"), ("--validate-every 5", "--validate-every")])
 def test_the_linear_model_takes_no_schedule(dataset: Path, words: str, named: str) -> None:
     given = train.make_context("train", [str(dataset), "-o", "b", "--arch", "linear", *words.split()]).params
     with pytest.raises(UsageError, match=f"{named}: --arch linear is solved in closed form"):
@@ -259,6 +259,7 @@ def test_two_processes_of_24_learn_what_one_of_48_learns(dataset: Path, tmp_path
         result = run(dataset, "-o", tmp_path / name, "--epochs", 2, "--batch", 48, launcher=how)
         assert result.returncode == 0, result.stderr
         assert result.stdout.count("validation tau") == 1
+        assert result.stderr.count("--size chooses another") == 1
         history = load_bundle(tmp_path / name).metrics["history"]
         losses[name] = [epoch["loss"] for epoch in history]
     assert losses["one"] != losses["two"]  # there really were two
@@ -276,6 +277,15 @@ def test_a_batch_that_processes_cannot_share_is_refused(dataset: Path, tmp_path:
     result = run(dataset, "-o", tmp_path / "bundle", "--batch", 25, launcher=TWO)
     assert result.returncode != 0
     assert "--batch 25 cannot be shared out evenly among 2 processes" in result.stderr
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_writes_the_linear_model(dataset: Path, tmp_path: Path) -> None:
+    command = [*TWO, *COMMAND[1:], str(dataset), "-o", str(tmp_path / "bundle"), "--arch", "linear", "--device", "cpu"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("validation tau") == 1
+    assert len((tmp_path / "bundle.training" / "log.jsonl").read_text().splitlines()) == 1
 
 
 def test_help_imports_nothing_heavy() -> None:

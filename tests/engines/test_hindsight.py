@@ -111,3 +111,12 @@ def test_interest_counts_if_all_segments_have_it() -> None:
 def test_scores_and_interests_are_of_the_same_segments() -> None:
     with pytest.raises(ValueError, match="same segments"):
         hindsight_rates([0.5], [0.5, 0.5], [True, True])
+
+
+def test_a_regression_that_reaches_far_beyond_all_rates_still_gives_rates() -> None:
+    # Forecasts that hardly differ, and are right, but for one wild one: the slope carries that far below any rate.
+    hardly = [0.001 * (-1) ** index for index in range(20_000)]
+    forecasts = [0.0, *hardly, -0.14]
+    scores = [rate(one) for one in [*forecasts[1:], 0.0]]
+    interests = [rate(13_000.0 * min(max(one, -0.001), 0.001)) for one in forecasts]
+    assert all(0.0 < one < 1.0 for one in hindsight_rates(scores, interests, [True] * len(scores)))

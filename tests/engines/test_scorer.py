@@ -113,6 +113,19 @@ def test_both_answers_are_those_of_the_network_on_the_whole_room_with_its_signal
     np.testing.assert_allclose([one.interest for one in scored], interest.sigmoid()[0], atol=1e-5)
 
 
+def test_a_bundle_trained_without_comments_does_not_hear_of_them_by_their_signals(tmp_path: Path) -> None:
+    bundle = replace(make_bundle(tmp_path / "deaf", 0, BEYOND_PAPER), metrics={"plan": {"text": "speech"}})
+    room = list(segments(6))
+    silent = np.where([signal.group == "comments" for signal in SIGNALS], np.nan, 1.0)
+    without = [
+        replace(one, features=replace(one.features, signals=one.features.signals * silent.astype(np.float32)))
+        for one in room
+    ]
+    assert list(StreamingScorer(bundle).scores(room)) == list(StreamingScorer(bundle).scores(without))
+    everything = replace(bundle, metrics={})
+    assert list(StreamingScorer(everything).scores(room)) != list(StreamingScorer(everything).scores(without))
+
+
 def test_a_bundle_without_the_second_output_tells_no_interest(bundle: Bundle) -> None:
     assert [one.interest for one in StreamingScorer(bundle).scores(segments(2))] == [None, None]
 

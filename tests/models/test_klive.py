@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 
 from kuaihl.models.bundle import EncoderFacts, LabelFacts
 from kuaihl.models.errors import DataError
-from kuaihl.models.klive import OPEN_ROOMS, DataSetFacts, KLive, RoomRecord, open_klive
+from kuaihl.models.klive import OPEN_ROOMS, DataSetFacts, KLive, RoomRecord, TextSource, open_klive
 from kuaihl.models.klive_writer import DataSetWriter
-from kuaihl.models.signals import SIGNAL_NAMES, SIGNALS_WIDTH, SignalsFacts, with_standard_scores
+from kuaihl.models.signals import GROUPS, SIGNAL_NAMES, SIGNALS, SIGNALS_WIDTH, SignalsFacts, with_standard_scores
 from kuaihl.models.streamer_index import streamer_index
 
 FACTS = DataSetFacts(
@@ -450,6 +450,23 @@ def test_signals_come_with_a_window_if_asked_for_as_they_were_written(tmp_path: 
     assert not found[0, 0].any()  # padding
     np.testing.assert_array_equal(found[0, 1:], content[0]["signals"][:2])
     np.testing.assert_array_equal(found[1], content[1]["signals"][5:8])
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"), [("both", ()), ("speech", ("comments",)), ("comments", ("sound", "speech"))]
+)
+def test_signals_tell_nothing_that_the_text_leaves_out(
+    tmp_path: Path, text: TextSource, unread: tuple[str, ...]
+) -> None:
+    content = with_signals(9) | dict.fromkeys(("text_speech", "text_comments"), np.zeros((9, 4), np.float16))
+    data = write(tmp_path / "set", {RoomRecord("room", "a", 9, "train"): content})
+    groups = [signal.group for signal in SIGNALS]
+    kept = [group not in unread for group in (*GROUPS, *groups, *groups)]  # the columns: has_GROUP, values, scores
+    whole = data.room(data.rooms[0], text, signals=True).signals
+    np.testing.assert_array_equal(whole, np.where(kept, content["signals"], 0))
+    window = data.windows("train", window=3, text=text, signals=True).gather([8]).signals
+    assert window is not None
+    np.testing.assert_array_equal(window[0], np.where(kept, content["signals"][6:], 0))
 
 
 def test_a_window_s_labels_of_the_present_are_those_of_the_next_a_segment_later(tmp_path: Path) -> None:
