@@ -3,8 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from small_bank import made_up_bank
 from torch import Tensor, nn
 
@@ -49,7 +51,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> KLive:
     encoders = (EncoderFacts("vision", "made up", "1", ""),)
     plan = SimulationPlan(rooms=80, streamers=12, seed=3)
     write_simulated_set(path, plan, made_up_bank(1), made_up_bank(2), profile="edge", encoders=encoders)
-    return open_klive(path)
+    data = open_klive(path)
+    level_streamers(data)
+    return data
+
+
+def level_streamers(data: KLive) -> None:
+    """Give each streamer a level of its own, of deviation 1 on the logit: those of simulated ones differ by a quarter of it."""
+    random = np.random.default_rng(0)
+    levels = {name: random.normal(0.0, 1.0) for name in sorted({record.streamer for record in data.rooms})}
+    for record in data.rooms:
+        file = data.path / "rooms" / f"{record.id}.safetensors"
+        arrays = load_file(file)
+        rate = arrays["true_rate"].astype(np.float64)
+        odds = rate / (1 - rate) * np.exp(levels[record.streamer])
+        arrays["long_views"] = random.binomial(arrays["views"], odds / (1 + odds)).astype(np.int32)
+        save_file(arrays, file)
 
 
 def test_a_counts_row_is_a_step_for_each_factor_of_root_two_and_0_where_nobody_counted() -> None:
