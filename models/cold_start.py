@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.models.feature_bank import NO_WORDS, FeatureBank, RoomFeatures, features_of
+from kuaihl.models.feature_bank import FeatureBank, RoomFeatures, features_of
 from kuaihl.models.features import Float16
 from kuaihl.models.network_dims import EDGE_DIMS
 from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, SIGNALS_WIDTH, with_standard_scores
@@ -34,7 +34,6 @@ BATCH = 24
 BEGINNING = 0.3  # of the stretches begin with their room, as every stream does
 BLANK = 0.1  # of the training stretches show no pictures, as sound alone does; so the ablation is no surprise either
 ELSEWHERE = 0.8  # at most so much of a training picture is of a world not drawn, or the head trusts 32 drawings
-BLUR = 1.0  # deviations; a ridge of that strength reads held-out genres best: correlation .69 for .59 without
 UNTOLD = 0.5  # of the stretches lack some signals of the groups that they know: platforms do not tell all
 MOST_UNTOLD = 0.6  # of the signals of such a stretch
 LEARNING_RATE = 1e-3
@@ -262,15 +261,10 @@ def shown(bank: FeatureBank, features: RoomFeatures, part: slice, random: np.ran
 
 
 def said(bank: FeatureBank, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
-    """Words [S, d_t] of a training stretch, each part way to another text of its kind, and blurred.
-
-    The bank has few texts of each kind, and what viewers of other genres say lies elsewhere.
-    """
+    """Words [S, d_t] of a training stretch, each part way to another text of its kind: the bank has few of each."""
     share = random.uniform(0.0, 0.5, size=(len(rows), 1)).astype(np.float32)
-    mixed = (1 - share) * bank.words(rows) + share * bank.words(bank.alike(rows, random))
-    blur = BLUR * bank.spread * random.standard_normal(mixed.shape, np.float32)
-    blurred: NDArray[np.float32] = np.where((rows == NO_WORDS)[:, None], np.float32(0.0), mixed + blur)
-    return blurred
+    mixed: NDArray[np.float32] = (1 - share) * bank.words(rows) + share * bank.words(bank.alike(rows, random))
+    return mixed
 
 
 def score_rooms(network: "KuaiHL", data: SimulatedSet, *, without: Sequence[str] = ()) -> list[RoomAnswers]:
