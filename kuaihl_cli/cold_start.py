@@ -14,7 +14,7 @@ from kuaihl_cli.options import debug_option
     "--output", "-o", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Where the bundle goes."
 )
 @click.option("--rooms", type=click.IntRange(20), default=800, show_default=True, help="Simulated rooms to train on.")
-@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
 @debug_option
