@@ -26,6 +26,7 @@ from kuaihl.models.klive import KLive, open_klive
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.rank_correlation import kendall_tau_b
 from kuaihl.models.room_scores import score_rooms
+from kuaihl.models.validation import FEWEST_LABELS
 
 SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "linear": ("--arch", "linear"),
@@ -35,7 +36,6 @@ SYSTEMS: Mapping[str, tuple[str, ...]] = {
 SHIPPED = "edge as it is"
 TEST_SEED, FIRST_SEED = 1_000, 2_000  # others than the cold start's
 HELD_OUT = 0.2  # of a simulated set: its validation and test rooms have sentences and scenes of their own
-FEWEST_LABELS = 10  # of a room, for its tau to count
 DRAWS = 2_000
 
 Floats = NDArray[np.float64]
@@ -123,11 +123,12 @@ def taus_of(model: str, data: KLive) -> Taus:
     rooms = score_rooms(network, data, (*data.rooms_of("validation"), *data.rooms_of("test")), {})
     found: Taus = {"next": np.empty(0), "present": np.empty(0)}
     for room in rooms:
-        if room.valid.sum() < FEWEST_LABELS or room.present_labels is None or room.present_valid is None:
+        if room.valid.sum() < FEWEST_LABELS:
             continue
-        own = room.scores if room.interest is None else room.interest
+        own = room.scores if room.present is None else room.present.scores
+        labels, counted = data.counted(room.record).present_labels()
         later = kendall_tau_b(room.scores[room.valid], room.labels[room.valid])
-        now = kendall_tau_b(own[room.present_valid], room.present_labels[room.present_valid])
+        now = kendall_tau_b(own[counted], labels[counted])
         for question, tau in (("next", later), ("present", now)):
             found[question] = np.append(found[question], np.nan_to_num(tau))
     return found

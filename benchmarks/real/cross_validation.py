@@ -17,6 +17,7 @@ from intervals import kendall_tau, roc_area
 from numpy.typing import NDArray
 from sets import RealSet
 
+from kuaihl.models.linear_fit import past_of
 from kuaihl.models.network_dims import NetworkDims
 from kuaihl.models.objective import Objective
 from kuaihl.models.pairwise_loss import pairwise_loss
@@ -108,7 +109,8 @@ def lengths(recordings: list[Inputs]) -> list[int]:
 def ridge(real: RealSet, recordings: list[Inputs], blocks_read: Sequence[str]) -> dict[str, Floats]:
     """Ridge regression of the label, less its recording's mean, on "text" or "signals" of the last PAST segments."""
     blocks = [
-        np.concatenate([past_of(getattr(each, name).double().numpy()) for each in recordings]) for name in blocks_read
+        np.concatenate([past_of(getattr(each, name).double().numpy(), PAST) for each in recordings])
+        for name in blocks_read
     ]
     questions = tuple(recordings[0].labels)
     targets = np.stack([centred(recordings, question) for question in questions], axis=1)
@@ -123,12 +125,6 @@ def ridge(real: RealSet, recordings: list[Inputs], blocks_read: Sequence[str]) -
         return dict(zip(questions, fit_ridge(features, targets, seen, groups).T, strict=True))
 
     return by_parts(real, scored)
-
-
-def past_of(rows: Floats) -> Floats:
-    """[S, k] -> [S, PAST * k]: each segment's own row and those before it, zeros before the first."""
-    padded = np.concatenate([np.zeros((PAST - 1, rows.shape[1])), rows])
-    return np.concatenate([padded[PAST - 1 - back : len(padded) - back] for back in range(PAST)], axis=1)
 
 
 def centred(recordings: list[Inputs], question: str) -> Floats:

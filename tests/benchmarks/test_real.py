@@ -14,7 +14,7 @@ REAL = Path(__file__).parents[2] / "benchmarks" / "real"
 sys.path.insert(0, str(REAL))
 
 import intervals  # noqa: E402
-from cross_validation import MARGIN, fit_ridge, parts_of, past_of  # noqa: E402
+from cross_validation import MARGIN, fit_ridge, parts_of  # noqa: E402
 from measures import HEAD, ORDER, measured  # noqa: E402
 from page import in_short, section, verdict  # noqa: E402
 from rules import knows_no_domain, rule_scores  # noqa: E402
@@ -22,6 +22,7 @@ from sets import READERS, RealSet, share_within, sound_of  # noqa: E402
 
 from kuaihl.models.average_precision import average_precision  # noqa: E402
 from kuaihl.models.evaluation import Estimate  # noqa: E402
+from kuaihl.models.linear_fit import past_of  # noqa: E402
 from kuaihl.models.rank_correlation import kendall_tau_b  # noqa: E402
 from kuaihl.models.signals import SIGNAL_NAMES  # noqa: E402
 
@@ -174,7 +175,7 @@ def test_games_of_two_are_learned_from_the_other_one(folder: Path) -> None:
 
 
 def test_the_past_is_the_last_four_segments_newest_first() -> None:
-    assert past_of(np.array([[1.0], [2.0], [3.0]])).tolist() == [[1, 0, 0, 0], [2, 1, 0, 0], [3, 2, 1, 0]]
+    assert past_of(np.array([[1.0], [2.0], [3.0]]), 4).tolist() == [[1, 0, 0, 0], [2, 1, 0, 0], [3, 2, 1, 0]]
 
 
 @pytest.mark.parametrize("width", [1, 60])  # fewer features than segments, and more
