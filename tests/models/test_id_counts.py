@@ -57,7 +57,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> KLive:
 
 
 def level_streamers(data: KLive) -> None:
-    """Give each streamer a level of its own, of deviation 1 on the logit: those of simulated ones differ by a quarter of it."""
+    """Give each streamer a level of its own, of deviation 1 on the logit; simulated ones differ less."""
     random = np.random.default_rng(0)
     levels = {name: random.normal(0.0, 1.0) for name in sorted({record.streamer for record in data.rooms})}
     for record in data.rooms:
