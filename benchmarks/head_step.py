@@ -10,11 +10,13 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import EDGE_DIMS
+from kuaihl.models.signals import SIGNALS_WIDTH
 
 
 def main() -> None:
@@ -24,21 +26,23 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    network, dims = KuaiHL(EDGE_DIMS).eval(), EDGE_DIMS
+    dims = replace(EDGE_DIMS, signals=SIGNALS_WIDTH, interest=True)  # as it ships
+    network = KuaiHL(dims).eval()
     field = 2 * dims.window - 1  # all that a score depends on: what a scorer without a cache would have to read again
     visual = torch.randn(1, field, dims.patches, dims.visual_width)
     text = torch.randn(1, field, dims.text_width)
+    signals = torch.randn(1, field, dims.signals)
     streamer = torch.tensor([0])
     with torch.inference_mode():
         state = network.start(streamer)
         for segment in range(field):
-            network.step(state, visual[:, segment], text[:, segment])
+            network.step(state, visual[:, segment], text[:, segment], signals[:, segment])
         contenders: dict[str, Callable[[], object]] = {
-            "cached step": lambda: network.step(state, visual[:, -1], text[:, -1]),
+            "cached step": lambda: network.step(state, visual[:, -1], text[:, -1], signals[:, -1]),
             f"forward over {dims.window} segments": lambda: network(
-                visual[:, -dims.window :], text[:, -dims.window :], streamer
+                visual[:, -dims.window :], text[:, -dims.window :], streamer, None, signals[:, -dims.window :]
             ),
-            f"forward over {field} segments (the same score)": lambda: network(visual, text, streamer),
+            f"forward over {field} segments (the same score)": lambda: network(visual, text, streamer, None, signals),
         }
         taken: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(options.repeats // 10 + 1):

@@ -112,8 +112,13 @@ def score_video(path: Path) -> dict[str, float]:
         marks["text"] = time.perf_counter()
         for segment in segments:
             seen = slice(max(0, segment - head.dims.window + 1), segment + 1)
+            words = torch.cat(vectors[seen])[None]
             logits = head(
-                torch.cat(visual[seen])[None].float(), torch.cat(vectors[seen])[None], torch.zeros(1, dtype=torch.long)
+                torch.cat(visual[seen])[None].float(),
+                words,
+                torch.zeros(1, dtype=torch.long),
+                None,
+                torch.zeros(*words.shape[:2], head.dims.signals) if head.dims.signals else None,  # none is measured
             )
             scores.append(float(torch.sigmoid(logits[0, -1])))
         marks["head"] = time.perf_counter()

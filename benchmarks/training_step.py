@@ -86,7 +86,7 @@ def training_step(
             with record_function("tokens"):
                 tokens = network.embed(visual.float(), text.float())
             with record_function("perceiver, decoder"):
-                logits = network.predict(tokens, streamer, valid)
+                logits = network.predict(tokens, streamer, valid).score
             with record_function("L_point"):
                 total = objective.point * point_loss(logits, labels, valid)
             with record_function("L_pair"):
