@@ -16,16 +16,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sets import share_within
 
 from kuaihl.engines.chat_labels import chat_rates
 from kuaihl.engines.comments.comment import Comment
 from kuaihl.engines.comments.track import CommentTrack
+from kuaihl.engines.segment import SEGMENT_SECONDS as SECONDS
 from kuaihl.engines.signals.comments import comment_signals
+from kuaihl.engines.signals.measure import values_of
 from kuaihl.models.average_precision import average_precision
+from kuaihl.models.linear_fit import past_of
 from kuaihl.models.rank_correlation import kendall_tau_b
-from kuaihl.models.signals import SIGNAL_NAMES, SIGNALS, unknown_values, with_standard_scores
+from kuaihl.models.signals import SIGNAL_NAMES, SIGNALS, with_standard_scores
 
-SECONDS = 30.0
 WINDOW = 5  # segments that the ridge reads; fixed beforehand, as PENALTY is
 PENALTY = 100.0  # on features of unit variance
 BLOCK = 20  # segments, 10 minutes: what the bootstrap draws
@@ -61,10 +64,7 @@ def halves(folder: Path) -> tuple[list[list[Comment]], list[Floats]]:
     """Of each half, its comments from its own start, and of each of its segments the share marked by hand."""
     facts = json.loads((folder / "highlights.json").read_text(encoding="utf-8"))
     each = int(facts["seconds"] // SECONDS) // 2
-    edges = np.arange(2 * each + 1) * SECONDS
-    marked = np.zeros(2 * each)
-    for start, end in facts["highlights"]:
-        marked += np.diff(np.clip(edges, start, end)) / SECONDS
+    marked = share_within(facts["highlights"], 2 * each)
     with gzip.open(folder / "messages.jsonl.gz", "rt", encoding="utf-8") as lines:
         read = [json.loads(line) for line in lines]
     comments = CommentTrack(Comment(float(one["time"]), one["text"], one["author"]) for one in read)
@@ -103,12 +103,10 @@ def results(
 def signals(comments: list[Comment]) -> Floats:
     """The comments' signals [S, SIGNALS_WIDTH columns], as a live stream has them."""
     track = CommentTrack(comments)
-    rows = []
-    for start in np.arange(segments_of(comments)) * SECONDS:
-        values = unknown_values()
-        measured = comment_signals(track.take(start, start + SECONDS), SECONDS)
-        values[OWN] = [measured[SIGNALS[i].name] for i in OWN]
-        rows.append(values)
+    rows = [
+        values_of(comment_signals(track.take(start, start + SECONDS), SECONDS))
+        for start in np.arange(segments_of(comments)) * SECONDS
+    ]
     columns = with_standard_scores(rows).astype(np.float64)
     offset = columns.shape[1] - 2 * len(SIGNALS)
     return columns[:, offset:]
@@ -122,8 +120,7 @@ def features(comments: list[Comment]) -> Floats:
     """Values and standard scores of the last WINDOW segments [S, WINDOW · 20]; before the first there are zeros."""
     columns = signals(comments)
     own = np.concatenate([columns[:, OWN], columns[:, [i + len(SIGNALS) for i in OWN]]], axis=1)
-    padded = np.concatenate([np.zeros((WINDOW - 1, own.shape[1])), own])
-    return np.concatenate([padded[i : i + len(own)] for i in range(WINDOW)], axis=1)
+    return past_of(own, WINDOW)
 
 
 def labels_of(comments: list[Comment], segments: int) -> Floats:

@@ -6,7 +6,7 @@ signals, no words, no pictures.
 
 import gzip
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from kuaihl.engines.comments.comment import Comment
 from kuaihl.engines.segment import SEGMENT_SECONDS, Sentence, Transcript
 from kuaihl.engines.signals.comments import comment_signals
+from kuaihl.engines.signals.measure import values_of
 from kuaihl.engines.signals.speech import speech_signals
-from kuaihl.models.signals import SIGNAL_NAMES, unknown_values
 
 Floats = NDArray[np.float64]
 
@@ -60,14 +60,6 @@ class RealSet:
     drawn: str  # what the bootstrap draws, for people
     follows: bool = True  # segments follow each other without a gap, so that there is a next one
     ordered: str = "tau"  # or "AUC", of labels 0 and 1
-
-
-def values_of(found: Mapping[str, float]) -> NDArray[np.float32]:
-    """Values [SIGNALS] from those that are known, by name. Raises ValueError for a name that is no signal's."""
-    values = unknown_values()
-    for name, value in found.items():
-        values[SIGNAL_NAMES.index(name)] = value
-    return values
 
 
 def share_within(spans: Iterable[Sequence[float]], segments: int, seconds: float = SEGMENT_SECONDS) -> Floats:
