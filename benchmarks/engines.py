@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from kuaihl.engines.engine import GraphName, Precision, Target, engine_label
-from kuaihl.engines.engine_bench import Contender, contenders, parities
-from kuaihl.engines.export import export_graphs
-from kuaihl.engines.graphs import Graph
-from kuaihl.engines.onnx_export import random_inputs
-from kuaihl.engines.processor import processor
-from kuaihl.engines.profiles import EDGE, set_threads
-from kuaihl.engines.sample import SampleSegment, encoded, recorded_sample
-from kuaihl.engines.scorer import StreamingScorer
-from kuaihl.engines.transcribers import load_transcriber
+from kuaihl.engines.encoders.profiles import EDGE
+from kuaihl.engines.export.bench import Contender, contenders, parities
+from kuaihl.engines.export.calibration import SampleSegment, encoded, recorded_sample
+from kuaihl.engines.export.export import export_graphs
+from kuaihl.engines.export.onnx_export import random_inputs
+from kuaihl.engines.runtimes.device import set_threads
+from kuaihl.engines.runtimes.graphs import Graph, GraphName
+from kuaihl.engines.runtimes.processor import processor
+from kuaihl.engines.runtimes.runtime import Precision, Target, engine_label
+from kuaihl.engines.scoring.scorer import StreamingScorer
+from kuaihl.engines.speech.load import load_transcriber
 from kuaihl.models.bundle import Bundle, load_bundle
 from kuaihl_cli.export import copy_of
 
@@ -117,8 +118,9 @@ def show_whisper(threads: int) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from whisper.model import ModelDimensions, Whisper
 
-    from kuaihl.engines.weights import SPEECH_EDGE, resolve
-    from kuaihl.engines.whisper_weights import openai_whisper_weights
+    from kuaihl.engines.speech.whisper_weights import openai_whisper_weights
+    from kuaihl.engines.weights.catalog import SPEECH_EDGE
+    from kuaihl.engines.weights.resolve import resolve
 
     weights = resolve(SPEECH_EDGE)
     converted = openai_whisper_weights(weights.file)

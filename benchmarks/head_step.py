@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import torch
 
-from kuaihl.models.network import KuaiHL
-from kuaihl.models.network_dims import EDGE_DIMS
+from kuaihl.models.dims import EDGE_DIMS
+from kuaihl.models.network.kuaihl import KuaiHL
 from kuaihl.models.signals import SIGNALS_WIDTH
 
 

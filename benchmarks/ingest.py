@@ -53,9 +53,9 @@ def demux_alone(path: str) -> None:
 
 
 def ours(path: str) -> None:
-    from kuaihl.engines.packets import packets
-    from kuaihl.engines.segmenter import segments
-    from kuaihl.engines.source import open_source
+    from kuaihl.engines.ingest.packets import packets
+    from kuaihl.engines.ingest.source import open_source
+    from kuaihl.engines.segmenter.segmenter import segments
 
     with open_source(path) as source:
         for segment in segments(packets(source)):

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kuaihl.models.bundle import LabelFacts
-from kuaihl.models.klive import ROOMS_FOLDER, WINDOW, DataSetFacts, RoomRecord, open_klive
-from kuaihl.models.klive_writer import DataSetWriter
+from kuaihl.models.data.klive import ROOMS_FOLDER, WINDOW, open_klive
+from kuaihl.models.data.klive_writer import DataSetWriter
+from kuaihl.models.facts import DataSetFacts, LabelFacts, RoomRecord
 
 BATCH = 48
 FACTS = DataSetFacts(

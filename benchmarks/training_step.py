@@ -17,12 +17,12 @@ from dataclasses import replace
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from kuaihl.models.alignment_loss import alignment_loss
-from kuaihl.models.network import KuaiHL
-from kuaihl.models.network_dims import EDGE_DIMS, PAPER_DIMS, NetworkDims
-from kuaihl.models.objective import Objective
-from kuaihl.models.pairwise_loss import pairwise_loss
-from kuaihl.models.point_loss import point_loss
+from kuaihl.models.dims import EDGE_DIMS, PAPER_DIMS, NetworkDims
+from kuaihl.models.losses.alignment import alignment_loss
+from kuaihl.models.losses.objective import Objective
+from kuaihl.models.losses.pairwise import pairwise_loss
+from kuaihl.models.losses.point import point_loss
+from kuaihl.models.network.kuaihl import KuaiHL
 
 KLIVE_SAMPLES, EPOCHS = 1_436_979, 12
 PARTS = ("tokens", "perceiver, decoder", "L_point", "L_pair", "L_align", "backward", "Adam")

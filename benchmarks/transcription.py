@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kuaihl.engines.segment import Audio
+    from kuaihl.engines.types import Audio
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "media"
 CLIPS = ("talk_96s.webm", "talk_42s.mp4", "jfk_11s.flac", "talk_35s.mp4")
@@ -39,12 +39,12 @@ def measure(arguments: argparse.Namespace) -> None:
     import numpy as np
     import torch
 
-    from kuaihl.engines.segment import SAMPLE_RATE
-    from kuaihl.engines.transcribers import DECODERS
-    from kuaihl.engines.transcribers.gated import GatedTranscriber
-    from kuaihl.engines.transcribers.transcriber import WINDOW_SAMPLES
-    from kuaihl.engines.voice_activity import speech_spans_of
-    from kuaihl.engines.whisper_weights import resolve_whisper
+    from kuaihl.engines.speech.gated import GatedTranscriber
+    from kuaihl.engines.speech.load import DECODERS
+    from kuaihl.engines.speech.transcriber import WINDOW_SAMPLES
+    from kuaihl.engines.speech.voice_activity import speech_spans_of
+    from kuaihl.engines.speech.whisper_weights import resolve_whisper
+    from kuaihl.engines.types import SAMPLE_RATE
 
     torch.set_num_threads(arguments.threads)
     audio = np.concatenate([decode(path) for path in arguments.media])
@@ -106,7 +106,7 @@ def decode(path: Path) -> "Audio":
     import av
     import numpy as np
 
-    from kuaihl.engines.segment import SAMPLE_RATE
+    from kuaihl.engines.types import SAMPLE_RATE
 
     with av.open(str(path)) as container:
         resampler = av.AudioResampler("fltp", "mono", SAMPLE_RATE)

@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from kuaihl.engines.archive import Room, RoomResult, ScoreRoom, score_archive
-from kuaihl.engines.manifest import read_rooms
+from kuaihl.engines.archive.jobs import Room, RoomResult, ScoreRoom
+from kuaihl.engines.archive.manifest import read_rooms
+from kuaihl.engines.archive.pool import score_archive
 from kuaihl.models.errors import BatchError
 from kuaihl_cli.options import debug_option, highlight_options, model_options, text_weights_option
 from kuaihl_cli.output_folder import is_finished

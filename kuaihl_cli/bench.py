@@ -10,7 +10,7 @@ import click
 from kuaihl_cli.options import debug_option, text_weights_option
 
 if TYPE_CHECKING:
-    from kuaihl.engines.engine_bench import Parity, Timing
+    from kuaihl.engines.export.bench import Parity, Timing
 
 
 @click.command()
@@ -46,9 +46,9 @@ def bench(
     What `kuaihl export` has not compiled is not there. p50 and p99 are of a batch, cut as scoring cuts it; a step
     takes one segment of each room, vision 3 frames a segment, text one text of 128 tokens a segment.
     """
-    from kuaihl.engines.engine_bench import contenders, parities, real_sample, timings
-    from kuaihl.engines.processor import processor
-    from kuaihl.engines.profiles import choose_device, set_threads
+    from kuaihl.engines.export.bench import contenders, parities, real_sample, timings
+    from kuaihl.engines.runtimes.device import choose_device, set_threads
+    from kuaihl.engines.runtimes.processor import processor
     from kuaihl.models.bundle import load_bundle
 
     def say(line: str) -> None:
@@ -80,7 +80,7 @@ HEADINGS = ("network", "batch", "engine", "p50 ms", "p99 ms", "a second", "max |
 
 def rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, ...]]:
     """A row a timing; parity is of an engine as a whole, and stands in each of its rows."""
-    from kuaihl.engines.engine import engine_label
+    from kuaihl.engines.runtimes.runtime import engine_label
 
     rows: list[tuple[str, ...]] = []
     parity = {(each.kind, each.asked, each.target): each for each in compared}

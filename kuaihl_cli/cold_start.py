@@ -23,10 +23,11 @@ def cold_start(output: Path, rooms: int, epochs: int, seed: int, threads: int | 
 
     Needs the edge weights and Pillow (pip install 'kuaihl[edge,train]'); docs/cold-start.md says what it learns.
     """
-    from kuaihl.engines.cold_start_features import feature_bank
-    from kuaihl.engines.profiles import EDGE, load_encoders, profile_record
-    from kuaihl.models.bundle import LabelFacts, save_bundle
-    from kuaihl.models.cold_start import train_cold_start
+    from kuaihl.engines.cold_start.features import feature_bank
+    from kuaihl.engines.encoders.profiles import EDGE, load_encoders, profile_record
+    from kuaihl.models.bundle import save_bundle
+    from kuaihl.models.facts import LabelFacts
+    from kuaihl.models.simulation.cold_start import train_cold_start
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -15,9 +15,9 @@ from kuaihl_cli.batch import in_words
 from kuaihl_cli.options import debug_option, model_options, text_weights_option
 
 if TYPE_CHECKING:
-    from kuaihl.engines.archive import RoomResult
-    from kuaihl.engines.label_sources import LabelSource
-    from kuaihl.models.simulated_proportions import Proportions
+    from kuaihl.engines.archive.jobs import RoomResult
+    from kuaihl.engines.datasets.label_sources import LabelSource
+    from kuaihl.models.simulation.proportions import Proportions
 
 # Options of `build` that the encoders' processes are given as they are.
 PASSED_ON = ("device", "asr", "whisper_model", "text_weights", "language", "frames", "comments_offset")
@@ -70,10 +70,10 @@ def simulate(
 
     Needs the edge weights and Pillow (pip install 'kuaihl[edge,train]'); docs/cold-start.md tells the causes.
     """
-    from kuaihl.engines.cold_start_features import feature_bank
-    from kuaihl.engines.profiles import EDGE, load_encoders, profile_record
-    from kuaihl.models.simulated_proportions import hosts_for
-    from kuaihl.models.simulated_set import TAU_ABOVE, SimulationPlan, write_simulated_set
+    from kuaihl.engines.cold_start.features import feature_bank
+    from kuaihl.engines.encoders.profiles import EDGE, load_encoders, profile_record
+    from kuaihl.models.simulation.dataset import TAU_ABOVE, SimulationPlan, write_simulated_set
+    from kuaihl.models.simulation.proportions import hosts_for
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -178,10 +178,10 @@ def labels_asked_for(options: dict[str, Any]) -> str:
 
 def label_source(options: dict[str, Any], segment_seconds: float) -> "LabelSource":
     """Raises SourceError, DataError where a log of views cannot be read."""
-    from kuaihl.engines.cut_files import MediaClock
-    from kuaihl.engines.cuts import CutSettings
-    from kuaihl.engines.label_sources import ChatLabels, CutLabels, HeatmapLabels, ViewLabels
-    from kuaihl.engines.view_log import read_view_log
+    from kuaihl.engines.datasets.cut_files import MediaClock
+    from kuaihl.engines.datasets.cuts import CutSettings
+    from kuaihl.engines.datasets.label_sources import ChatLabels, CutLabels, HeatmapLabels, ViewLabels
+    from kuaihl.engines.datasets.view_log import read_view_log
 
     if options["labels"] == "views":
         return ViewLabels(read_view_log(options["views"], segment_seconds))
@@ -203,10 +203,10 @@ def check_one_recording(cuts: Path | None, rooms: int) -> None:
 
 def build_results(archive: Path, output: Path, jobs: int, options: dict[str, Any]) -> "Iterator[RoomResult]":
     """Read what the labels come from, then build room after room."""
-    from kuaihl.engines.dataset_build import BuildSettings, build_dataset, dataset_facts
-    from kuaihl.engines.manifest import read_rooms
-    from kuaihl.engines.profiles import profile_named
-    from kuaihl.engines.room_table import read_room_table
+    from kuaihl.engines.archive.manifest import read_rooms
+    from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
+    from kuaihl.engines.datasets.room_table import read_room_table
+    from kuaihl.engines.encoders.profiles import profile_named
     from kuaihl.models.bundle import load_bundle
 
     bundle = load_bundle(options["model"])
@@ -254,8 +254,8 @@ def info(path: Path, as_json: bool, plot: Path | None) -> None:
 
     Beside the rooms stand the figures that the paper prints of KLive, its own data set.
     """
-    from kuaihl.models.dataset_summary import summarise
-    from kuaihl.models.klive import open_klive
+    from kuaihl.models.data.klive import open_klive
+    from kuaihl.models.data.report import summarise
     from kuaihl_cli import dataset_info
 
     data = open_klive(path)
@@ -265,7 +265,7 @@ def info(path: Path, as_json: bool, plot: Path | None) -> None:
     else:
         print("\n".join(dataset_info.as_lines(data, summary)))
     if plot:
-        from kuaihl_cli.plot_rooms import plot_rooms
+        from kuaihl.engines.outputs.plot_rooms import plot_rooms
 
         plot_rooms(summary.room_hours, summary.room_viewers, plot, title=path.resolve().name)
 
@@ -275,7 +275,7 @@ def info(path: Path, as_json: bool, plot: Path | None) -> None:
 @debug_option
 def validate(path: Path) -> None:
     """Read every row of DATASET and print what is wrong, a line a fault; the exit code is 3 if anything is."""
-    from kuaihl.models.dataset_problems import dataset_problems
+    from kuaihl.models.data.report import dataset_problems
 
     found = 0
     for problem in dataset_problems(path):

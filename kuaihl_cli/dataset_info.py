@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuaihl.models.klive_figures import PRINTED
+from kuaihl.models.data.klive_figures import PRINTED
 
 if TYPE_CHECKING:
-    from kuaihl.models.dataset_summary import RoomSummary, SplitSummary, Summary
-    from kuaihl.models.klive import KLive
+    from kuaihl.models.data.klive import KLive
+    from kuaihl.models.data.report import RoomSummary, SplitSummary, Summary
 
 # Rows of the rooms' table: which figure, what it is called, how it is written.
 FIGURES = (
@@ -67,7 +67,7 @@ def facts_lines(data: "KLive", counts: tuple[str, ...]) -> Iterator[str]:
 
 def ceiling_lines(path: Path, ceiling: Mapping[str, Any]) -> list[str]:
     """What label noise allows, in words; of an older set, whose taus are another measure, how to have it measured."""
-    from kuaihl.models.simulated_set import TAU_ABOVE
+    from kuaihl.models.simulation.dataset import TAU_ABOVE
 
     reached = {name: found for name, found in ceiling.items() if isinstance(found, dict)}
     if any(TAU_ABOVE not in found for found in reached.values()):

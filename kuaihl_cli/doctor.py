@@ -73,7 +73,7 @@ def devices() -> dict[str, str]:
 
 def processor_facts() -> dict[str, str]:
     """The instructions that decide what int8 is worth on a CPU, and what it is worth here."""
-    from kuaihl.engines.processor import processor
+    from kuaihl.engines.runtimes.processor import processor
 
     found = processor()
     facts = {"name": found.name}
@@ -83,7 +83,7 @@ def processor_facts() -> dict[str, str]:
 
 def compiled_files() -> dict[str, str]:
     """What `kuaihl export` has made of the default bundle on this machine."""
-    from kuaihl.engines.compiled import compiled_folder
+    from kuaihl.engines.runtimes.compiled import compiled_folder
     from kuaihl.models.bundle import load_bundle
     from kuaihl.models.errors import KuaihlError
 
@@ -97,7 +97,7 @@ def compiled_files() -> dict[str, str]:
 
 
 def weights() -> dict[str, str]:
-    from kuaihl.engines.weights import found_weights
+    from kuaihl.engines.weights.resolve import found_weights
     from kuaihl.models.bundle import load_bundle
     from kuaihl.models.errors import KuaihlError
 

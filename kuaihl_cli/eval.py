@@ -12,7 +12,7 @@ from kuaihl_cli.options import debug_option
 
 if TYPE_CHECKING:
     from kuaihl.models.bundle import Bundle
-    from kuaihl.models.contest import Contest, Row
+    from kuaihl.models.evaluation.compare import Contest, Row
 
 KINDS = ("klive", "phd", "tvsum", "summe")
 
@@ -93,7 +93,7 @@ def eval(bundles: Sequence[str], as_json: bool, **options: Any) -> None:
 
 def published_rows(kind: str, bundles: Sequence[str], source: Path | None) -> "tuple[Row, ...]":
     """The paper's Table I beside bundles, one's own csv if there is one, nothing if it is "none". Raises DataError."""
-    from kuaihl.models.published import paper_rows, read_published
+    from kuaihl.models.evaluation.published import paper_rows, read_published
 
     if source is None:
         return paper_rows(kind) if bundles else ()
@@ -116,7 +116,7 @@ def kind_of(data: Path) -> str:
 
 def measure(kind: str, names: Sequence[str], options: dict[str, Any]) -> "Contest":
     """Load the bundles, then measure. Raises UsageError for options that do not belong together."""
-    from kuaihl.engines.profiles import choose_device, set_threads
+    from kuaihl.engines.runtimes.device import choose_device, set_threads
     from kuaihl.models.bundle import load_bundle
 
     check_options(kind, names, options)
@@ -126,14 +126,14 @@ def measure(kind: str, names: Sequence[str], options: dict[str, Any]) -> "Contes
     if bundles:
         common["device"] = choose_device(options["device"])
     if kind == "klive":
-        from kuaihl.models.contest import klive_contest
-        from kuaihl.models.klive import open_klive
+        from kuaihl.models.data.klive import open_klive
+        from kuaihl.models.evaluation.compare import klive_contest
 
         return klive_contest(bundles, open_klive(options["data"]), options["split"], **common)
     if kind == "phd":
-        from kuaihl.models.contest import phd_contest
-        from kuaihl.models.phd import PhdSet, read_phd
-        from kuaihl.models.phd_counts import found_counts
+        from kuaihl.models.data.phd import PhdSet, read_phd
+        from kuaihl.models.data.phd_counts import found_counts
+        from kuaihl.models.evaluation.compare import phd_contest
 
         targets = read_phd(options["data"])
         print(found_counts(options["data"], targets, options["features"]), file=sys.stderr)
@@ -166,9 +166,9 @@ def check_options(kind: str, names: Sequence[str], options: dict[str, Any]) -> N
 
 def annotators_alone(options: dict[str, Any]) -> "Contest":
     """The human agreement of TVSum's own file."""
-    from kuaihl.models.contest import Contest, human_row
-    from kuaihl.models.evaluation import draw_rooms
-    from kuaihl.models.tvsum_mat import read_tvsum_mat
+    from kuaihl.models.data.tvsum_mat import read_tvsum_mat
+    from kuaihl.models.evaluation.bootstrap import draw_rooms
+    from kuaihl.models.evaluation.compare import Contest, human_row
 
     videos = read_tvsum_mat(options["data"])
     drawn = draw_rooms(len(videos), options["draws"], options["seed"])
@@ -179,9 +179,9 @@ def measure_summaries(
     kind: str, bundles: "Sequence[Bundle]", options: dict[str, Any], common: dict[str, Any]
 ) -> "Contest":
     """TVSum or SumMe in the h5 layout: all videos, or the test videos of the splits."""
-    from kuaihl.models.contest import rated, summary_contest
-    from kuaihl.models.summary_h5 import read_splits, read_summaries, summary_keys
-    from kuaihl.models.tvsum_mat import read_tvsum_mat
+    from kuaihl.models.data.summary_h5 import read_splits, read_summaries, summary_keys
+    from kuaihl.models.data.tvsum_mat import read_tvsum_mat
+    from kuaihl.models.evaluation.compare import rated, summary_contest
 
     path = options["data"]
     keys = summary_keys(path)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kuaihl.models.contest import Row
-    from kuaihl.models.evaluation import Estimate
+    from kuaihl.models.evaluation.bootstrap import Estimate
+    from kuaihl.models.evaluation.compare import Row
 
 BESIDES = {  # rows that are no bundle's
     "published": "published, other data",  # nobody may take it for a figure of ours

@@ -12,7 +12,7 @@ from kuaihl.models.errors import UsageError
 from kuaihl_cli.options import debug_option, text_weights_option
 
 if TYPE_CHECKING:
-    from kuaihl.engines.compiled import CompiledFacts
+    from kuaihl.engines.runtimes.compiled import CompiledFacts
     from kuaihl.models.bundle import Bundle
 
 
@@ -64,9 +64,9 @@ def export(
     Every graph is compared with torch on random and real input before it is written, into the bundle or, of one that
     ships with kuaihl, into the cache. `kuaihl score` finds it there; docs/engines.md says what runs where.
     """
-    from kuaihl.engines.compiled import compiled_folder
-    from kuaihl.engines.engine import kind_named, precision_named, target_named
-    from kuaihl.engines.export import export_graphs, wanted_graphs
+    from kuaihl.engines.export.export import export_graphs, wanted_graphs
+    from kuaihl.engines.runtimes.compiled import compiled_folder
+    from kuaihl.engines.runtimes.runtime import kind_named, precision_named, target_named
     from kuaihl.models.bundle import load_bundle
 
     wanted = wanted_graphs([name.strip() for name in graphs.split(",") if name.strip()])

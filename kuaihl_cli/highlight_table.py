@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Sequence
 
-from kuaihl.engines.offline_highlights import ranks
-from kuaihl.engines.segment import Highlight
+from kuaihl.engines.highlights.offline import ranks
+from kuaihl.engines.outputs.timecode import format_timecode
+from kuaihl.engines.types import Highlight
 from kuaihl_cli.progress import excerpt
-from kuaihl_cli.timecode import format_timecode
 
 
 def print_highlights(highlights: Sequence[Highlight]) -> None:

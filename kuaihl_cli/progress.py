@@ -5,9 +5,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from kuaihl.engines.segment import ScoredSegment
+from kuaihl.engines.outputs.timecode import format_timecode
+from kuaihl.engines.types import ScoredSegment
 from kuaihl_cli.sparkline import sparkline
-from kuaihl_cli.timecode import format_timecode
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,23 +6,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kuaihl.engines.archive import Room
-from kuaihl.engines.manifest import source_stem
-from kuaihl.engines.segment import Highlight, ScoredSegment
+from kuaihl.engines.archive.jobs import Room
+from kuaihl.engines.archive.manifest import source_stem
+from kuaihl.engines.outputs.formats import parse_formats, write_formats
+from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, write_highlights
+from kuaihl.engines.outputs.scores_jsonl import ScoresWriter
+from kuaihl.engines.outputs.timecode import format_timecode
+from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl_cli.output_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
 from kuaihl_cli.progress import Progress
 from kuaihl_cli.settings import ScoreSettings
-from kuaihl_cli.timecode import format_timecode
-from kuaihl_cli.writers import parse_formats, write_formats
-from kuaihl_cli.writers.highlights_json import HighlightsDocument, Report, build_document, write_highlights
-from kuaihl_cli.writers.scores_jsonl import ScoresWriter
 
 if TYPE_CHECKING:
-    from kuaihl.engines.clips import Clip
-    from kuaihl.engines.engine import Engine
-    from kuaihl.engines.online_highlights import HighlightEvent
-    from kuaihl.engines.profiles import Encoders
-    from kuaihl.engines.segmenter import CommentFeed
+    from kuaihl.engines.encoders.profiles import Encoders
+    from kuaihl.engines.highlights.clips import Clip
+    from kuaihl.engines.highlights.online import HighlightEvent
+    from kuaihl.engines.runtimes.runtime import Engine
+    from kuaihl.engines.types import CommentFeed
     from kuaihl.models.bundle import Bundle
 
 
@@ -50,16 +50,10 @@ def load_tools(settings: ScoreSettings, say: Callable[[str], None]) -> Tools:
 
     Raises UsageError for an option that cannot be, ModelError for weights or compiled files that cannot be used.
     """
-    from kuaihl.engines.engine_choice import choose_engine
-    from kuaihl.engines.profiles import (
-        check_text_width,
-        choose_device,
-        load_encoders,
-        other_text,
-        profile_named,
-        set_threads,
-    )
-    from kuaihl.engines.scorer import open_step
+    from kuaihl.engines.encoders.profiles import check_text_width, load_encoders, other_text, profile_named
+    from kuaihl.engines.runtimes.choice import choose_engine
+    from kuaihl.engines.runtimes.device import choose_device, set_threads
+    from kuaihl.engines.scoring.scorer import open_step
     from kuaihl.models.bundle import load_bundle
 
     parse_formats(settings.formats)
@@ -85,11 +79,11 @@ def score_room(
     room: Room, tools: Tools, settings: ScoreSettings, progress: Progress, stop: threading.Event
 ) -> RoomOutcome:
     """Score a room and write its files; where `stop` is set, what has been scored so far is written all the same."""
-    from kuaihl.engines.exact_frames import ExactFrames
-    from kuaihl.engines.online_highlights import OnlineDetector
-    from kuaihl.engines.pipeline import score_source
-    from kuaihl.engines.scorer import StreamingScorer
-    from kuaihl.engines.source import open_source
+    from kuaihl.engines.highlights.online import OnlineDetector
+    from kuaihl.engines.ingest.source import open_source
+    from kuaihl.engines.scoring.pipeline import score_source
+    from kuaihl.engines.scoring.scorer import StreamingScorer
+    from kuaihl.engines.segmenter.exact_frames import ExactFrames
 
     segment_seconds = settings.segment_seconds or tools.bundle.segment_seconds
     scorer = StreamingScorer(
@@ -135,9 +129,9 @@ def finish_room(
     room: Room, tools: Tools, settings: ScoreSettings, scored: Sequence[ScoredSegment], *, complete: bool
 ) -> RoomOutcome:
     """Find the highlights of what was scored, and write every file that was asked for; highlights.json comes last."""
-    from kuaihl.engines.clips import cut_clips
-    from kuaihl.engines.offline_highlights import chosen_from, find_highlights
-    from kuaihl.engines.snapping import snap_highlights
+    from kuaihl.engines.highlights.clips import cut_clips
+    from kuaihl.engines.highlights.offline import chosen_from, find_highlights
+    from kuaihl.engines.highlights.snapping import snap_highlights
 
     found = find_highlights(scored, top=settings.top, min_score=settings.min_score)
     highlights = snap_highlights(found, scored)
@@ -146,7 +140,7 @@ def finish_room(
         make_folder(room.output / CLIPS_FOLDER)
         clips = cut_clips(room.source, highlights, room.output / CLIPS_FOLDER, source_stem(room.source))
     if settings.plot:
-        from kuaihl_cli.plot import plot_scores
+        from kuaihl.engines.outputs.plot import plot_scores
 
         plot_scores(scored, highlights, room.output / PLOT_FILE, title=source_stem(room.source))
     document = build_document(
@@ -185,9 +179,8 @@ def comment_feed(room: Room, settings: ScoreSettings, progress: Progress, *, is_
     """The room's comments: a file is read whole, beside a live stream it is followed. Raises SourceError."""
     if room.comments is None:
         return None
-    from kuaihl.engines.comments.followed import FollowedComments
-    from kuaihl.engines.comments.recognise import read_comment_file
-    from kuaihl.engines.comments.track import CommentTrack
+    from kuaihl.engines.comments.feed import CommentTrack, FollowedComments
+    from kuaihl.engines.comments.reader import read_comment_file
 
     if is_live:
         return FollowedComments(room.comments, offset=settings.comments_offset)
@@ -201,7 +194,7 @@ def comment_feed(room: Room, settings: ScoreSettings, progress: Progress, *, is_
 
 def change_words(change: "HighlightEvent") -> str:
     """An opening or closing of a highlight, in words for the terminal."""
-    from kuaihl.engines.online_highlights import HighlightClosed, HighlightOpened
+    from kuaihl.engines.highlights.online import HighlightClosed, HighlightOpened
 
     match change:
         case HighlightOpened():

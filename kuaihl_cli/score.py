@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from kuaihl.engines.archive import Room
-from kuaihl.engines.manifest import source_stem
+from kuaihl.engines.archive.jobs import Room
+from kuaihl.engines.archive.manifest import source_stem
 from kuaihl.models.errors import UsageError
 from kuaihl_cli.options import debug_option, highlight_options, model_options, text_weights_option
 from kuaihl_cli.output_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
@@ -76,7 +76,7 @@ def check_before_loading(
     source: str, output: Path, settings: ScoreSettings, comments: Path | None, *, force: bool
 ) -> None:
     """What can be told without a model is told at once. Raises UsageError, SourceError."""
-    from kuaihl_cli.writers import parse_formats
+    from kuaihl.engines.outputs.formats import parse_formats
 
     parse_formats(settings.formats)
     taken = [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if holds_something(output / name)]
@@ -88,7 +88,7 @@ def check_before_loading(
     if is_stream and settings.frames == "exact":
         raise UsageError(f"--frames exact needs a file, and {source} is a stream: leave it at keyframe")
     if not is_stream:
-        from kuaihl.engines.source import open_source
+        from kuaihl.engines.ingest.source import open_source
 
         open_source(source).close()
     if comments is not None and comments != Path("-") and not comments.is_file():
@@ -113,7 +113,7 @@ def run(room: Room, settings: ScoreSettings, *, as_json: bool, quiet: bool, verb
             for line in tools.encoders.times.report():
                 progress.message(line)
     if as_json:
-        from kuaihl_cli.writers.highlights_json import to_json
+        from kuaihl.engines.outputs.highlights_json import to_json
 
         sys.stdout.write(to_json(outcome.document))
     elif not quiet:

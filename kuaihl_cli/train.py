@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kuaihl.models.errors import UsageError
-from kuaihl.models.network_size import LEARNING_RATE as SIZED_RATE
-from kuaihl.models.network_size import MOST_EPOCHS, PATIENCE, SIZE_NAMES
-from kuaihl.models.training_plan import (
+from kuaihl.models.training.network_size import LEARNING_RATE as SIZED_RATE
+from kuaihl.models.training.network_size import MOST_EPOCHS, PATIENCE, SIZE_NAMES
+from kuaihl.models.training.plan import (
     ABLATIONS,
     BATCH,
     EPOCHS,
@@ -27,14 +27,14 @@ from kuaihl.models.training_plan import (
     epochs_for,
     text_without,
 )
-from kuaihl.models.training_plan import FINE_TUNING_RATE as TUNING_RATE
+from kuaihl.models.training.plan import FINE_TUNING_RATE as TUNING_RATE
 from kuaihl_cli.options import debug_option
 
 if TYPE_CHECKING:
-    from kuaihl.models.klive import KLive
-    from kuaihl.models.objective import Objective
-    from kuaihl.models.training import Trained
-    from kuaihl.models.video_set import VideoSet
+    from kuaihl.models.data.klive import KLive
+    from kuaihl.models.losses.objective import Objective
+    from kuaihl.models.training.loop import Trained
+    from kuaihl.models.training.video_set import VideoSet
 
 EXIT_INTERRUPTED = 130
 ARCHITECTURES = ("kuaihl", "antpivot", "adaptive-h-fcsn", "pr-net", "pac-net", "showme", "linear", "id-counts")
@@ -170,7 +170,7 @@ def train(dataset: Path, output: Path, **options: Any) -> int:
 
 def refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool) -> None:
     """Hours of training are not to be lost by a command typed twice. Raises UsageError."""
-    from kuaihl.models.checkpoint import CHECKPOINT_FILE
+    from kuaihl.models.training.checkpoint import CHECKPOINT_FILE
 
     if resume and force:
         raise UsageError("--resume goes on and --force starts over: give one of them")
@@ -185,7 +185,7 @@ def refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool
 
 def objective_of(options: dict[str, Any]) -> "Objective":
     """What the options say of eq. 13."""
-    from kuaihl.models.objective import Objective
+    from kuaihl.models.losses.objective import Objective
 
     point, align, pair = options["loss_weights"]
     return Objective(
@@ -200,7 +200,7 @@ def objective_of(options: dict[str, Any]) -> "Objective":
 
 def plan_of(data: "KLive | VideoSet", **options: Any) -> TrainingPlan:
     """The options as a plan for this data set. Raises UsageError, ModelError for a network that cannot be."""
-    from kuaihl.models.objective import Objective
+    from kuaihl.models.losses.objective import Objective
     from kuaihl_cli.training_set import dims_of
     from kuaihl_cli.training_start import size_of, start_of
 
@@ -261,7 +261,7 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, output: Path, folder: Path
     """Train, show it, write the bundle; gives the exit code."""
     import torch
 
-    from kuaihl.models.training import train as train_network
+    from kuaihl.models.training.loop import train as train_network
     from kuaihl_cli.score import stopped_by_signals
     from kuaihl_cli.training_log import hearers
     from kuaihl_cli.training_start import network_to_start_from

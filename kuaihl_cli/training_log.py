@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuaihl.models.errors import UsageError
-from kuaihl.models.training_report import TERMS, EpochReport, StepReport
+from kuaihl.models.training.report import TERMS, EpochReport, StepReport
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -9,10 +9,10 @@ from kuaihl.models.errors import UsageError
 
 if TYPE_CHECKING:
     from kuaihl.models.bundle import Bundle
-    from kuaihl.models.klive import KLive
-    from kuaihl.models.network_dims import NetworkDims
-    from kuaihl.models.network_size import NetworkSize
-    from kuaihl.models.video_set import VideoSet
+    from kuaihl.models.data.klive import KLive
+    from kuaihl.models.dims import NetworkDims
+    from kuaihl.models.training.network_size import NetworkSize
+    from kuaihl.models.training.video_set import VideoSet
 
 BELONGS = {"features": ".csv", "fps": ".csv", "splits": ".h5", "split": ".h5"}  # options that one kind alone reads
 
@@ -28,7 +28,7 @@ def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet"
     if kind and (left_out := {"audio", "comments"} & set(options["without"])):
         raise UsageError(f"--without {min(left_out)} is for live rooms: a video has one text; give --without text")
     if kind == ".csv":
-        from kuaihl.models.video_set import open_phd
+        from kuaihl.models.training.video_set import open_phd
         from kuaihl_cli.train import is_main_process
 
         if not options["features"] or not options["fps"]:
@@ -38,12 +38,12 @@ def open_training_set(path: Path, options: dict[str, Any]) -> "KLive | VideoSet"
             print(data.about, file=sys.stderr)
         return data
     if kind == ".h5":
-        from kuaihl.models.video_set import open_summaries
+        from kuaihl.models.training.video_set import open_summaries
 
         if (options["splits"] is None) != (options["split"] is None):
             raise UsageError("--splits FILE and --split N go together: a bundle is trained on one split")
         return open_summaries(path, options["splits"], options["split"] or 0)
-    from kuaihl.models.klive import open_klive
+    from kuaihl.models.data.klive import open_klive
 
     return open_klive(path)
 
@@ -56,9 +56,8 @@ def dims_of(
     Raises ModelError for one that cannot be, UsageError for one that data cannot feed.
     """
     from kuaihl.models.architectures import ARCHITECTURES
-    from kuaihl.models.klive import KLive
-    from kuaihl.models.streamer_index import streamer_index
-    from kuaihl.models.training_plan import dims_for
+    from kuaihl.models.data.klive import KLive, streamer_index
+    from kuaihl.models.training.plan import dims_for
 
     shape = {name: options[name] for name in ("width", "layers", "heads", "window")}
     held = {"dropout": options.get("dropout")}
@@ -73,7 +72,7 @@ def dims_of(
     else:
         without, beyond = (*options["without"], "signals"), ()
     if options["arch"] == "linear":
-        from kuaihl.models.linear import linear_dims
+        from kuaihl.models.network.linear import linear_dims
 
         return linear_dims(dims_for(data.facts, 0, without, beyond), options["width"], options["window"])
     if isinstance(data, KLive):
@@ -95,7 +94,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 def counts_of(data: "KLive | VideoSet") -> dict[str, Any]:
     """How much there was to learn from, for the bundle."""
-    from kuaihl.models.klive import KLive
+    from kuaihl.models.data.klive import KLive
 
     if not isinstance(data, KLive):
         return {"videos": dict(data.counts)}

@@ -4,15 +4,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kuaihl.models.errors import UsageError
-from kuaihl.models.network_size import AUTO, PROFILE, size_named
+from kuaihl.models.training.network_size import AUTO, PROFILE, size_named
 
 if TYPE_CHECKING:
     from kuaihl.models.bundle import Bundle
-    from kuaihl.models.klive import KLive
-    from kuaihl.models.network import KuaiHL
-    from kuaihl.models.network_size import NetworkSize
-    from kuaihl.models.training_plan import TrainingPlan
-    from kuaihl.models.video_set import VideoSet
+    from kuaihl.models.data.klive import KLive
+    from kuaihl.models.network.kuaihl import KuaiHL
+    from kuaihl.models.training.network_size import NetworkSize
+    from kuaihl.models.training.plan import TrainingPlan
+    from kuaihl.models.training.video_set import VideoSet
 
 SHAPE = ("size", "width", "layers", "heads", "window", "dropout")  # what a start has settled
 
@@ -20,8 +20,8 @@ SHAPE = ("size", "width", "layers", "heads", "window", "dropout")  # what a star
 def start_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "Bundle | None":
     """The bundle of --from, checked. Raises ModelError, UsageError if it cannot be begun with."""
     from kuaihl.models.bundle import load_bundle
-    from kuaihl.models.fine_tuning import check_start
-    from kuaihl.models.klive import KLive
+    from kuaihl.models.data.klive import KLive
+    from kuaihl.models.training.fine_tuning import check_start
 
     if options.get("start") is None:
         return None
@@ -39,7 +39,7 @@ def start_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "Bundle | Non
 
 def size_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkSize | None":
     """The size asked for; on edge features one that suits the labels. None for the profile's own."""
-    from kuaihl.models.klive import KLive
+    from kuaihl.models.data.klive import KLive
     from kuaihl_cli.train import is_main_process
 
     asked = options.get("size")
@@ -62,8 +62,8 @@ def labels_of(data: "KLive") -> int:
 
 def network_to_start_from(data: "KLive | VideoSet", plan: "TrainingPlan", options: dict[str, Any]) -> "KuaiHL | None":
     """The network of --from; says which of its parts begin afresh, for the bundle has none. Raises ModelError."""
-    from kuaihl.models.fine_tuning import begun
-    from kuaihl.models.network import KuaiHL
+    from kuaihl.models.network.kuaihl import KuaiHL
+    from kuaihl.models.training.fine_tuning import begun
     from kuaihl_cli.train import is_main_process
 
     bundle = start_of(data, options)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import ModelError
-from kuaihl.models.network_dims import NetworkDims
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,7 +38,7 @@ ARCHITECTURES = {
     "kuaihl": Architecture(
         "KuaiHL",
         "A Multimodal Transformer for Live Streaming Highlight Prediction, ICME 2024",
-        "kuaihl.models.network",
+        "kuaihl.models.network.kuaihl",
         "KuaiHL",
         causal=True,
         streams=True,
@@ -83,7 +83,7 @@ ARCHITECTURES = {
     "linear": Architecture(
         "Linear",
         "none: ridge regression on the last segments",
-        "kuaihl.models.linear",
+        "kuaihl.models.network.linear",
         "LaggedLinear",
         causal=True,
         streams=True,

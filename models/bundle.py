@@ -17,40 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kuaihl.models.architectures import ARCHITECTURES, build_network
+from kuaihl.models.dims import UNKNOWN_STREAMER, NetworkDims
 from kuaihl.models.errors import ModelError
-from kuaihl.models.network_dims import UNKNOWN_STREAMER, NetworkDims
+from kuaihl.models.facts import EncoderFacts, LabelFacts
 from kuaihl.models.signals import SIGNALS_VERSION, SignalsFacts, parse_signals
 
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
 
-    from kuaihl.models.klive import TextSource
-    from kuaihl.models.linear import LaggedLinear
-    from kuaihl.models.network import KuaiHL
+    from kuaihl.models.features import TextSource
+    from kuaihl.models.network.kuaihl import KuaiHL
+    from kuaihl.models.network.linear import LaggedLinear
 
 BUNDLE_FORMAT = 1
 FACTS_FILE, HEAD_FILE = "bundle.json", "head.safetensors"
 HeadDtype = Literal["float32", "float16"]
-
-
-@dataclass(frozen=True)
-class EncoderFacts:
-    """An encoder whose features the head was trained on: another one's would mean nothing to it."""
-
-    role: str  # "vision", "text" or "speech"
-    name: str
-    revision: str  # a package's version or a hub revision
-    sha256: str  # of its weight file; "" where it is not known
-
-
-@dataclass(frozen=True)
-class LabelFacts:
-    """What a score predicts."""
-
-    name: str = "LVTR"
-    definition: str = "impressions of the next segment watched for more than 60 s / all its impressions"
-    min_views: int = 60  # labels from fewer impressions were masked
-    source: str = ""  # where the labels came from, e.g. "simulated"
 
 
 @dataclass(frozen=True)

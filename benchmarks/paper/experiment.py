@@ -21,14 +21,13 @@ from safetensors.torch import load_file, save_file
 from setting import SIMULATOR, Setting, data_set, tell
 
 from kuaihl.models.architectures import build_network
-from kuaihl.models.evaluation import THRESHOLDS, evaluate
-from kuaihl.models.klive import KLive
-from kuaihl.models.objective import Objective
-from kuaihl.models.room_scores import score_rooms
-from kuaihl.models.streamer_index import streamer_index
-from kuaihl.models.training import train
-from kuaihl.models.training_plan import Ablation, TrainingPlan, dims_for, text_without
-from kuaihl.models.training_report import EpochReport, StepReport
+from kuaihl.models.data.klive import KLive, streamer_index
+from kuaihl.models.evaluation.bootstrap import THRESHOLDS, evaluate
+from kuaihl.models.evaluation.room_scores import score_rooms
+from kuaihl.models.losses.objective import Objective
+from kuaihl.models.training.loop import train
+from kuaihl.models.training.plan import Ablation, TrainingPlan, dims_for, text_without
+from kuaihl.models.training.report import EpochReport, StepReport
 
 RUNS_FILE = "runs.jsonl"
 OFF = 0.0

@@ -17,13 +17,14 @@ from replay import ReplayedRoom, replay, shown
 from setting import Setting, arguments, data_set, feature_banks, simulation_plan
 from table2 import ROWS
 
-from kuaihl.models.alignment_loss import pair_costs
-from kuaihl.models.dataset_summary import summarise
-from kuaihl.models.klive import KLive, RoomRecord
-from kuaihl.models.objective import Objective
-from kuaihl.models.pairwise_loss import PAIR_VARIANTS, pairwise_loss
-from kuaihl.models.soft_dtw import soft_dtw
-from kuaihl_cli.plot_rooms import plot_rooms
+from kuaihl.engines.outputs.plot_rooms import plot_rooms
+from kuaihl.models.data.klive import KLive
+from kuaihl.models.data.report import summarise
+from kuaihl.models.facts import RoomRecord
+from kuaihl.models.losses.alignment import pair_costs
+from kuaihl.models.losses.objective import Objective
+from kuaihl.models.losses.pairwise import PAIR_VARIANTS, pairwise_loss
+from kuaihl.models.losses.soft_dtw import soft_dtw
 
 BORDER = 0.2  # y_i − y_j of Figure 3's pair
 SEGMENTS = 20  # of Figure 5's window

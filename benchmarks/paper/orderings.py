@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from experiment import Run, values_of
 from report import markdown, mean_and_error, points
 
-from kuaihl.models.evaluation import THRESHOLDS
-from kuaihl.models.published import PaperTable, paper_table
+from kuaihl.models.evaluation.bootstrap import THRESHOLDS
+from kuaihl.models.evaluation.published import PaperTable, paper_table
 
 RULE = (
     "An ordering is decided here if the mean difference of the seeds is further from 0 than Student's t allows at 95%, "

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kuaihl.engines.cold_start_features import MOTION_LEVELS, STYLES, written_texts
-from kuaihl.engines.cold_start_scenes import draw_scene, style_of
-from kuaihl.engines.segment import RgbImage
-from kuaihl.models.feature_bank import LANGUAGES, NO_WORDS, FeatureBank, RoomFeatures, features_of
-from kuaihl.models.simulated_set import (
+from kuaihl.engines.cold_start.features import MOTION_LEVELS, STYLES, written_texts
+from kuaihl.engines.cold_start.scenes import draw_scene, style_of
+from kuaihl.engines.types import RgbImage
+from kuaihl.models.simulation.dataset import (
     SimulationPlan,
     half_rows,
     room_arrays,
@@ -21,7 +20,8 @@ from kuaihl.models.simulated_set import (
     split_banks,
     swap_order,
 )
-from kuaihl.models.simulation import TOPICS, Room
+from kuaihl.models.simulation.feature_bank import LANGUAGES, NO_WORDS, FeatureBank, RoomFeatures, features_of
+from kuaihl.models.simulation.terms import TOPICS, Room
 
 HELD_OUT = "held-out"
 

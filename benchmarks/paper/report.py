@@ -17,9 +17,9 @@ import torch
 from experiment import Run, values_of
 from setting import Setting
 
-from kuaihl.engines.processor import processor
-from kuaihl.models.evaluation import THRESHOLDS, above
-from kuaihl.models.klive import KLive
+from kuaihl.engines.runtimes.processor import processor
+from kuaihl.models.data.klive import KLive
+from kuaihl.models.evaluation.bootstrap import THRESHOLDS, above
 
 NONE = "–"
 PUBLISHED = (

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
-from kuaihl.models.feature_bank import FeatureBank
-from kuaihl.models.klive import KLive, open_klive
-from kuaihl.models.simulated_proportions import Proportions, hosts_for
-from kuaihl.models.simulated_set import SimulationPlan, write_simulated_set
+from kuaihl.models.data.klive import KLive, open_klive
+from kuaihl.models.simulation.dataset import SimulationPlan, write_simulated_set
+from kuaihl.models.simulation.feature_bank import FeatureBank
+from kuaihl.models.simulation.proportions import Proportions, hosts_for
 
 # One more whenever the same plan gives other rooms or features, so that no old folder is taken for a new one.
 SIMULATOR = 3
@@ -63,8 +63,8 @@ def simulation_plan(setting: Setting) -> SimulationPlan:
 
 def feature_banks() -> tuple[FeatureBank, FeatureBank]:
     """What training rooms and held-out rooms are put together from; made once for a machine."""
-    from kuaihl.engines.cold_start_features import feature_bank
-    from kuaihl.engines.profiles import EDGE, load_encoders
+    from kuaihl.engines.cold_start.features import feature_bank
+    from kuaihl.engines.encoders.profiles import EDGE, load_encoders
 
     encoders = load_encoders(EDGE, device="cpu", asr="none")
     return feature_bank("train", encoders, tell), feature_bank("held-out", encoders, tell)
@@ -80,7 +80,7 @@ def data_set(work: Path, setting: Setting) -> KLive:
     """The simulated set, made on the first call."""
     plan, folder = simulation_plan(setting), data_folder(work, setting)
     if not (folder / "rooms.parquet").is_file():
-        from kuaihl.engines.profiles import EDGE, profile_record
+        from kuaihl.engines.encoders.profiles import EDGE, profile_record
 
         write_simulated_set(folder, plan, *feature_banks(), profile=EDGE.name, encoders=profile_record(EDGE))
     return open_klive(folder)

@@ -22,9 +22,9 @@ from report import (
 )
 from setting import arguments, data_set
 
-from kuaihl.models.evaluation import THRESHOLDS
-from kuaihl.models.klive import KLive
-from kuaihl.models.published import paper_table
+from kuaihl.models.data.klive import KLive
+from kuaihl.models.evaluation.bootstrap import THRESHOLDS
+from kuaihl.models.evaluation.published import paper_table
 
 GROUPS = {"VHD": "Video highlight detection", "LSHD": "Live-stream highlight detection"}
 SYSTEMS = [

@@ -23,10 +23,10 @@ from report import (
 )
 from setting import arguments, data_set
 
-from kuaihl.models.klive import KLive
-from kuaihl.models.objective import Objective
-from kuaihl.models.pairwise_loss import PairMean, PairVariant
-from kuaihl.models.published import paper_table
+from kuaihl.models.data.klive import KLive
+from kuaihl.models.evaluation.published import paper_table
+from kuaihl.models.losses.objective import Objective
+from kuaihl.models.losses.pairwise import PairMean, PairVariant
 
 LOSSES = {
     "point": "L_point", "pair0": "L⁰", "pair1": "L¹", "pair2": "L²", "pair3": "L³",

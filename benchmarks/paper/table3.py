@@ -24,9 +24,9 @@ from report import (
 )
 from setting import arguments, data_set
 
-from kuaihl.models.klive import KLive
-from kuaihl.models.published import PaperRow, paper_table
-from kuaihl.models.training_plan import Ablation
+from kuaihl.models.data.klive import KLive
+from kuaihl.models.evaluation.published import PaperRow, paper_table
+from kuaihl.models.training.plan import Ablation
 
 INPUTS = {"v": "pictures", "a": "speech", "x": "comments", "u": "id", "c": "captions"}
 # The paper's rows, and two more; what is left of the inputs in each. A last row has what the paper's network has not.

@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sets import share_within
 
-from kuaihl.engines.chat_labels import chat_rates
-from kuaihl.engines.comments.comment import Comment
-from kuaihl.engines.comments.track import CommentTrack
-from kuaihl.engines.segment import SEGMENT_SECONDS as SECONDS
-from kuaihl.engines.signals.comments import comment_signals
-from kuaihl.engines.signals.measure import values_of
-from kuaihl.models.average_precision import average_precision
-from kuaihl.models.linear_fit import past_of
-from kuaihl.models.rank_correlation import kendall_tau_b
+from kuaihl.engines.comments.feed import CommentTrack
+from kuaihl.engines.datasets.chat_labels import chat_rates
+from kuaihl.engines.encoders.signals.comments import comment_signals
+from kuaihl.engines.encoders.signals.measure import values_of
+from kuaihl.engines.types import SEGMENT_SECONDS as SECONDS
+from kuaihl.engines.types import Comment
+from kuaihl.models.evaluation.average_precision import average_precision
+from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
 from kuaihl.models.signals import SIGNAL_NAMES, SIGNALS, with_standard_scores
+from kuaihl.models.training.linear_fit import past_of
 
 WINDOW = 5  # segments that the ridge reads; fixed beforehand, as PENALTY is
 PENALTY = 100.0  # on features of unit variance

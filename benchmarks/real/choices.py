@@ -8,7 +8,7 @@ segment i is, by the output that makes it:
     score              score i−1, made before segment i began
     score, led in      the higher of score i−1 and score i: without interest, kuaihl takes in the segment before a peak
     interest           interest i
-    both, hindsight    what `kuaihl.engines.hindsight` makes of both
+    both, hindsight    what `kuaihl.engines.highlights.hindsight` makes of both
 
 The first segment of a recording was forecast by nobody and is left out for all. Intervals are of 95%, by bootstrap; a
 difference is drawn on the same segments. Nothing here is fitted to a label.
@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.hindsight import hindsight_rates, logit
+from kuaihl.engines.highlights.hindsight import hindsight_rates, logit
 from kuaihl.models.errors import KuaihlError
 
 if TYPE_CHECKING:
     from sets import RealSet
 
-    from kuaihl.models.evaluation import Estimate
+    from kuaihl.models.evaluation.bootstrap import Estimate
 
 Floats = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def measure_set(real: "RealSet", scored: Sequence[Scored], share: float) -> dict
     """By choice, then by measure: AP, precision, recall, and AP's difference to that of the score alone."""
     from intervals import average_precision, estimate, sampling
 
-    from kuaihl.models.evaluation import difference
+    from kuaihl.models.evaluation.bootstrap import difference
 
     sample = sampling(real)
     labels = np.concatenate([recording.present for recording in real.recordings])

@@ -17,16 +17,16 @@ from intervals import kendall_tau, roc_area
 from numpy.typing import NDArray
 from sets import RealSet
 
-from kuaihl.models.linear_fit import past_of
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.objective import Objective
-from kuaihl.models.pairwise_loss import pairwise_loss
-from kuaihl.models.point_loss import point_loss
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.losses.objective import Objective
+from kuaihl.models.losses.pairwise import pairwise_loss
+from kuaihl.models.losses.point import point_loss
+from kuaihl.models.training.linear_fit import past_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kuaihl.models.network import KuaiHL
+    from kuaihl.models.network.kuaihl import KuaiHL
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -184,8 +184,8 @@ def network(
 
 def small_network(recordings: list[Inputs]) -> "KuaiHL":
     """A network that fits a few hundred labels, its readers standardised over the set's features (not its labels)."""
-    from kuaihl.models.cold_start import read_standardised
-    from kuaihl.models.network import KuaiHL
+    from kuaihl.models.network.kuaihl import KuaiHL
+    from kuaihl.models.network.standardize import read_standardised
 
     text, signals = (torch.cat([getattr(each, name) for each in recordings]) for name in ("text", "signals"))
     torch.manual_seed(0)

@@ -15,16 +15,16 @@ from rules import columns_of
 from sets import RealSet, Recording
 from torch import Tensor
 
-from kuaihl.engines.profiles import load_one, profile_named
-from kuaihl.engines.torch_engine import open_torch
-from kuaihl.engines.weights import cache_folder
+from kuaihl.engines.encoders.profiles import load_one, profile_named
+from kuaihl.engines.runtimes.torch_runtime import open_torch
+from kuaihl.engines.weights.cache import cache_folder
 from kuaihl.models.bundle import Bundle
-from kuaihl.models.network_dims import UNKNOWN_STREAMER
+from kuaihl.models.dims import UNKNOWN_STREAMER
 from kuaihl.models.signals import with_standard_scores
 
 if TYPE_CHECKING:
-    from kuaihl.engines.text_encoder import TextEncoder
-    from kuaihl.models.network import KuaiHL
+    from kuaihl.engines.encoders.text import TextEncoder
+    from kuaihl.models.network.kuaihl import KuaiHL
 
 Floats = NDArray[np.float64]
 QUESTIONS = ("present", "next")

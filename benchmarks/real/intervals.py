@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sets import RealSet
 
-from kuaihl.models.evaluation import CONFIDENCE, Estimate
+from kuaihl.models.evaluation.bootstrap import CONFIDENCE, Estimate
 
 Floats = NDArray[np.float64]
 Measure = Callable[[Floats, Floats, Floats], Floats]  # scores [n], labels [n], weights [D, n] -> [D]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rules import knows_no_domain, rule_scores
 from sets import RealSet
 
-from kuaihl.models.evaluation import Estimate, difference
+from kuaihl.models.evaluation.bootstrap import Estimate, difference
 
 Floats = NDArray[np.float64]
 Scores = Mapping[str, Floats]  # by question, [N] over all segments of a set

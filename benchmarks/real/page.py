@@ -10,9 +10,9 @@ import torch
 from measures import HEAD, HEAD_ABOVE_RULE, ORDER, PRECISION, TIES, Found
 from rules import knows_no_domain
 
-from kuaihl.engines.processor import processor
+from kuaihl.engines.runtimes.processor import processor
 from kuaihl.models.bundle import Bundle
-from kuaihl.models.evaluation import Estimate
+from kuaihl.models.evaluation.bootstrap import Estimate
 
 NONE = "–"
 QUESTIONS = {"present": "the present segment", "next": "the next segment"}

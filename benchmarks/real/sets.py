@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.comments.comment import Comment
-from kuaihl.engines.segment import SEGMENT_SECONDS, Sentence, Transcript
-from kuaihl.engines.signals.comments import comment_signals
-from kuaihl.engines.signals.measure import values_of
-from kuaihl.engines.signals.speech import speech_signals
+from kuaihl.engines.encoders.signals.comments import comment_signals
+from kuaihl.engines.encoders.signals.measure import values_of
+from kuaihl.engines.encoders.signals.speech import speech_signals
+from kuaihl.engines.types import SEGMENT_SECONDS, Comment, Sentence, Transcript
 
 Floats = NDArray[np.float64]
 

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
-from kuaihl.models.history_tokens import mean_token
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.objective import LossTerms, Objective, point_alone
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.losses.objective import LossTerms, Objective, point_alone
+from kuaihl.models.network.history_tokens import mean_token
 
 KERNEL = 3
 DILATIONS = (1, 1, 2, 2)  # with the window of T-AIN a score depends on fewer than 2n - 1 segments

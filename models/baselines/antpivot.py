@@ -19,16 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kuaihl.models.attention import feed_forward
 from kuaihl.models.baselines.antpivot_spans import boundaries, cut_spans
 from kuaihl.models.baselines.context_block import ContextBlock
 from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
+from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import ModelError
-from kuaihl.models.history_tokens import mean_token
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.objective import LossTerms, Objective
-from kuaihl.models.point_loss import point_loss
+from kuaihl.models.losses.objective import LossTerms, Objective
+from kuaihl.models.losses.point import point_loss
+from kuaihl.models.network.attention import feed_forward
+from kuaihl.models.network.history_tokens import mean_token
 
 ROUNDS = 2  # three in the original; with two a score depends on 2n - 1 segments at most, as KuaiHL's does
 BOUNDARY, INSIDE = 1.0, 0.5  # weights of the losses, as in the original

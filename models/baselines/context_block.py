@@ -4,8 +4,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from kuaihl.models.attention import WindowedAttention, feed_forward
-from kuaihl.models.network_dims import NetworkDims
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.network.attention import WindowedAttention, feed_forward
 
 
 class ContextBlock(nn.Module):

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from kuaihl.models.batch import Batch
+from kuaihl.models.data.segment_counts import FIRST_COUNT, ROOM, SEGMENT, SEGMENT_COUNTS, UNKNOWN_ROOM
+from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import ModelError
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.objective import LossTerms, Objective, point_alone
-from kuaihl.models.segment_counts import FIRST_COUNT, ROOM, SEGMENT, SEGMENT_COUNTS, UNKNOWN_ROOM
-from kuaihl.models.streamer_vector import streamer_source, streamer_vector
+from kuaihl.models.losses.objective import LossTerms, Objective, point_alone
+from kuaihl.models.network.kuaihl import streamer_source, streamer_vector
 
 BUCKETS_AN_OCTAVE = 2  # a count and one of 1.4 times as many differ
 BUCKETS = 64  # 0 for what nobody counted; the last begins at 2^31, the end of int32

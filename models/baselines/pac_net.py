@@ -16,8 +16,8 @@ from torch.nn import functional
 from kuaihl.models.baselines.context_block import ContextBlock
 from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.objective import LossTerms, Objective, point_alone
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.losses.objective import LossTerms, Objective, point_alone
 
 PARTS = 4  # mini-histories
 PIECES = 8  # that stand in for a history on live rooms

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kuaihl.models.baselines.context_block import ContextBlock
-from kuaihl.models.baselines.margin_loss import margin_loss
 from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.objective import LossTerms, Objective
-from kuaihl.models.point_loss import point_loss
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.losses.margin import margin_loss
+from kuaihl.models.losses.objective import LossTerms, Objective
+from kuaihl.models.losses.point import point_loss
 
 PIECES = 8  # that stand in for a history on live rooms
 SHARPNESS = 5.0  # of the difference of two cosines, which lies in [-2, 2], as a logit

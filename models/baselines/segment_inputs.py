@@ -8,10 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from kuaihl.models.history_tokens import HistoryTokens
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.streamer_vector import streamer_source, streamer_vector
-from kuaihl.models.token_projections import text_projection
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.network.history_tokens import HistoryTokens
+from kuaihl.models.network.kuaihl import streamer_source, streamer_vector, text_projection
 
 
 class SegmentInputs(nn.Module):

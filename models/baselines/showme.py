@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from kuaihl.models.baselines.context_block import ContextBlock
-from kuaihl.models.baselines.margin_loss import margin_loss
 from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.objective import LossTerms, Objective
-from kuaihl.models.point_loss import point_loss
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.losses.margin import margin_loss
+from kuaihl.models.losses.objective import LossTerms, Objective
+from kuaihl.models.losses.point import point_loss
 
 LIKED = 8  # pieces that stand in for liked clips on live rooms
 MARGIN = 1.0  # of logits

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
+from support.paths import REPOSITORY
+
 SCRIPT = REPOSITORY / "benchmarks" / "real" / "chat_labels.py"
 
 

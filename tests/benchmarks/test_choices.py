@@ -2,15 +2,14 @@
 
 import math
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY / "benchmarks" / "real"))
 
-from choices import BOTH, INTEREST, LED_IN, SCORE, Scored, choices, precision_of, recall_of  # noqa: E402
+from choices import BOTH, INTEREST, LED_IN, SCORE, Scored, choices, precision_of, recall_of
 
 LN2 = math.log(2.0)  # the logit of 2/3
 

@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
-sys.path[:0] = [str(REPOSITORY / "benchmarks" / "paper"), str(REPOSITORY / "tests" / "models")]
+sys.path.insert(0, str(REPOSITORY / "benchmarks" / "paper"))
 
-from orderings import CLAIMS, OTHER, SAME, STUDENT, UNDECIDED, orderings, verdict  # noqa: E402
-from report import labels_above  # noqa: E402
-from small_dataset import small_dataset  # noqa: E402
+from orderings import CLAIMS, OTHER, SAME, STUDENT, UNDECIDED, orderings, verdict
+from report import labels_above
+from support.small_dataset import small_dataset
 
-from kuaihl.models.klive import open_klive  # noqa: E402
-from kuaihl.models.published import PaperTable, paper_table  # noqa: E402
+from kuaihl.models.data.klive import open_klive
+from kuaihl.models.evaluation.published import PaperTable, paper_table
 
 
 def runs(*taus: float | None, step: float = 0.0) -> list[dict[str, Any]]:

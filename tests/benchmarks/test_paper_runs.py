@@ -4,17 +4,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
-sys.path[:0] = [str(REPOSITORY / "benchmarks" / "paper"), str(REPOSITORY / "tests" / "models")]
+sys.path.insert(0, str(REPOSITORY / "benchmarks" / "paper"))
 
-from experiment import FULL, Variant, known_runs, runs_of_all  # noqa: E402
-from setting import Setting, data_folder, simulation_plan  # noqa: E402
-from small_bank import made_up_bank  # noqa: E402
+from experiment import FULL, Variant, known_runs, runs_of_all
+from setting import Setting, data_folder, simulation_plan
+from support.small_bank import made_up_bank
 
-from kuaihl.models.errors import ModelError  # noqa: E402
-from kuaihl.models.objective import Objective  # noqa: E402
-from kuaihl.models.simulated_set import write_simulated_set  # noqa: E402
+from kuaihl.models.errors import ModelError
+from kuaihl.models.losses.objective import Objective
+from kuaihl.models.simulation.dataset import write_simulated_set
 
 SMALL = Setting(rooms=10, width=8, heads=2, layers=1, seeds=2, jobs=1)
 POINT = Variant("L_point", objective=Objective(pair=0.0, align=0.0))

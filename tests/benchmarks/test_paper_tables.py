@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.paths import REPOSITORY
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "paper"))
+sys.path.insert(0, str(REPOSITORY / "benchmarks" / "paper"))
 
 import experiment
 import report
@@ -18,10 +19,9 @@ import table2
 import table3
 from setting import SETTINGS, Setting, simulation_plan
 
-from kuaihl.models.bundle import LabelFacts
-from kuaihl.models.evaluation import THRESHOLDS
-from kuaihl.models.klive import DataSetFacts
-from kuaihl.models.published import paper_table
+from kuaihl.models.evaluation.bootstrap import THRESHOLDS
+from kuaihl.models.evaluation.published import paper_table
+from kuaihl.models.facts import DataSetFacts, LabelFacts
 from kuaihl.models.signals import SignalsFacts
 
 REACHED = {"tau above": {str(threshold): 0.9 for threshold in THRESHOLDS}, "tau a room": 0.8}

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.paths import REPOSITORY
 
-REAL = Path(__file__).parents[2] / "benchmarks" / "real"
+REAL = REPOSITORY / "benchmarks" / "real"
 sys.path.insert(0, str(REAL))
 
 import intervals  # noqa: E402
@@ -20,11 +21,11 @@ from page import in_short, section, verdict  # noqa: E402
 from rules import knows_no_domain, rule_scores  # noqa: E402
 from sets import READERS, RealSet, share_within, sound_of  # noqa: E402
 
-from kuaihl.models.average_precision import average_precision  # noqa: E402
-from kuaihl.models.evaluation import Estimate  # noqa: E402
-from kuaihl.models.linear_fit import past_of  # noqa: E402
-from kuaihl.models.rank_correlation import kendall_tau_b  # noqa: E402
+from kuaihl.models.evaluation.average_precision import average_precision  # noqa: E402
+from kuaihl.models.evaluation.bootstrap import Estimate  # noqa: E402
+from kuaihl.models.evaluation.rank_correlation import kendall_tau_b  # noqa: E402
 from kuaihl.models.signals import SIGNAL_NAMES  # noqa: E402
+from kuaihl.models.training.linear_fit import past_of  # noqa: E402
 
 CHAT_SECONDS = 15_000  # 500 segments, 25 blocks
 GAME_STEPS = 61

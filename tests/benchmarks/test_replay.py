@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.paths import REPOSITORY
 
-from kuaihl.engines.cold_start_features import text_keys, written_texts
-from kuaihl.models.feature_bank import NO_WORDS
-from kuaihl.models.klive import open_klive
-from kuaihl.models.simulated_set import SimulationPlan, write_simulated_set
-from kuaihl.models.simulation import NOTHING, TOPICS
+from kuaihl.engines.cold_start.features import text_keys, written_texts
+from kuaihl.models.data.klive import open_klive
+from kuaihl.models.simulation.dataset import SimulationPlan, write_simulated_set
+from kuaihl.models.simulation.feature_bank import NO_WORDS
+from kuaihl.models.simulation.terms import NOTHING, TOPICS
 
-REPOSITORY = Path(__file__).parents[2]
-sys.path[:0] = [str(REPOSITORY / "benchmarks" / "paper"), str(REPOSITORY / "tests" / "models")]
+sys.path.insert(0, str(REPOSITORY / "benchmarks" / "paper"))
 
-from replay import replay, shown  # noqa: E402
-from small_bank import made_up_bank  # noqa: E402
+from replay import replay, shown
+from support.small_bank import made_up_bank
 
 
 @pytest.mark.parametrize("proportions", ["even", "klive"])

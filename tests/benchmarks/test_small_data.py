@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.paths import REPOSITORY
 
-TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS.parent / "benchmarks"), str(TESTS / "models")]
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
-from small_data import taus_of  # noqa: E402
-from small_dataset import small_dataset  # noqa: E402
+from small_data import taus_of
+from support.small_dataset import small_dataset
 
-from kuaihl.models.bundle import LabelFacts, save_bundle  # noqa: E402
-from kuaihl.models.klive import open_klive  # noqa: E402
-from kuaihl.models.network import KuaiHL  # noqa: E402
-from kuaihl.models.network_dims import NetworkDims  # noqa: E402
+from kuaihl.models.bundle import save_bundle
+from kuaihl.models.data.klive import open_klive
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.facts import LabelFacts
+from kuaihl.models.network.kuaihl import KuaiHL
 
 
 @pytest.mark.parametrize("interest", [False, True])

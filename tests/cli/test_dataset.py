@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
+from support.paths import EXAMPLES
+from support.small_dataset import small_dataset
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-from small_dataset import small_dataset
-
-from kuaihl.engines.profiles import EDGE, profile_record
+from kuaihl.engines.encoders.profiles import EDGE, profile_record
 from kuaihl.models.bundle import load_bundle
+from kuaihl.models.data.klive import open_klive
 from kuaihl.models.errors import KuaihlError
-from kuaihl.models.klive import open_klive
 from kuaihl_cli.main import main
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture

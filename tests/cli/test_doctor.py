@@ -2,9 +2,9 @@
 
 import json
 
-from test_errors import kuaihl
+from support.command import kuaihl
 
-from kuaihl.engines.processor import processor
+from kuaihl.engines.runtimes.processor import processor
 
 
 def test_doctor_says_which_instructions_are_there_and_what_int8_gains() -> None:

@@ -5,21 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command import kuaihl
 
 HEAVY = ("torch", "av", "transformers", "ctranslate2", "matplotlib", "onnxruntime", "faster_whisper", "numpy", "rich")
-
-
-def kuaihl(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, as a user does."""
-    import os
-
-    return subprocess.run(
-        [sys.executable, "-m", "kuaihl_cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **environment},
-    )
 
 
 def assert_one_line(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,16 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from safetensors.numpy import load_file, save_file
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-from small_dataset import break_room, small_dataset
+from support.paths import SHARED
+from support.small_dataset import break_room, small_dataset
 
 from kuaihl.models.architectures import build_network
-from kuaihl.models.bundle import EncoderFacts, LabelFacts, load_bundle, save_bundle
-from kuaihl.models.klive import open_klive
-from kuaihl.models.network_dims import NetworkDims
-from kuaihl.models.rank_correlation import kendall_tau_b
-from kuaihl.models.room_scores import score_rooms
+from kuaihl.models.bundle import load_bundle, save_bundle
+from kuaihl.models.data.klive import open_klive
+from kuaihl.models.dims import NetworkDims
+from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
+from kuaihl.models.evaluation.room_scores import score_rooms
+from kuaihl.models.facts import EncoderFacts, LabelFacts
 from kuaihl.models.signals import SIGNALS_WIDTH
 from kuaihl_cli.eval import eval as eval_command
 from kuaihl_cli.main import main
@@ -31,7 +30,7 @@ from kuaihl_cli.main import main
 ENCODERS = (EncoderFacts("vision", "drawn", "1", ""), EncoderFacts("text", "drawn", "1", ""))
 SMALL = {"width": 16, "heads": 2, "layers": 1, "window": 5}
 ROOMS = {"visual_width": 10, "text_width": 6, "patches": 3}
-TVSUM = Path(__file__).parents[3] / "shared" / "labels" / "ydata-tvsum50.mat"
+TVSUM = SHARED / "labels" / "ydata-tvsum50.mat"
 WIDTH = 7  # of the drawn video features
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from support.paths import REPOSITORY
 
-from kuaihl.engines.engine import GRAPH_NAMES, SCORING_GRAPHS
-from kuaihl.engines.engine_bench import BATCHES, Parity, Timing
+from kuaihl.engines.export.bench import BATCHES, Parity, Timing
+from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, SCORING_GRAPHS
 from kuaihl_cli.bench import HEADINGS, print_rows
 
-REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "examples" / "demo.flv"
 COMMENTS = REPOSITORY / "examples" / "demo.comments.xml"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kuaihl.engines.segment import ScoredSegment
+from kuaihl.engines.types import ScoredSegment
 from kuaihl_cli.progress import LiveProgress, PlainProgress
 
 

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.paths import EXAMPLES
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "rank_rooms.py"
+SCRIPT = EXAMPLES / "rank_rooms.py"
 
 
 def rank(folder: Path, *rooms: str) -> subprocess.CompletedProcess[str]:

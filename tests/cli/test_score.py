@@ -13,13 +13,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from support.paths import REPOSITORY
 
-from kuaihl.engines.archive import Room
-from kuaihl.engines.segment import ScoredSegment
+from kuaihl.engines.archive.jobs import Room
+from kuaihl.engines.types import ScoredSegment
 from kuaihl_cli.room import finish_room, load_tools
 from kuaihl_cli.settings import ScoreSettings
 
-REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "examples" / "demo.flv"
 COMMENTS = REPOSITORY / "examples" / "demo.comments.xml"
 SETTINGS = ScoreSettings(

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from rtmp_server import RtmpServer, end_publisher, make_broadcast, rtmp_server
+from support.rtmp_server import RtmpServer, end_publisher, make_broadcast, rtmp_server
 
 SECONDS = 2.0  # a segment, so that a test is quick
 

@@ -6,8 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.timecode import Timecode, format_timecode, parse_timecode
+from kuaihl_cli.timecode import Timecode, parse_timecode
 
 
 @pytest.mark.parametrize(

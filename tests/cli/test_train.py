@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
-from small_dataset import break_room, small_dataset
+from support.small_dataset import break_room, small_dataset
 
 from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE, load_bundle
+from kuaihl.models.data.klive import open_klive
 from kuaihl.models.errors import ModelError, UsageError
-from kuaihl.models.klive import open_klive
-from kuaihl.models.objective import Objective
-from kuaihl.models.training_plan import TrainingPlan
+from kuaihl.models.losses.objective import Objective
+from kuaihl.models.training.plan import TrainingPlan
 from kuaihl_cli.main import main
 from kuaihl_cli.train import plan_of, train
 

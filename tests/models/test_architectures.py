@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kuaihl.engines.scorer import StreamingScorer
+from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.models.architectures import ARCHITECTURES, build_network
 from kuaihl.models.batch import Batch
-from kuaihl.models.bundle import EncoderFacts, LabelFacts, load_bundle, save_bundle
+from kuaihl.models.bundle import load_bundle, save_bundle
+from kuaihl.models.dims import HISTORY_ITEMS, NetworkDims
 from kuaihl.models.errors import ModelError
-from kuaihl.models.network_dims import HISTORY_ITEMS, NetworkDims
-from kuaihl.models.objective import Objective
+from kuaihl.models.facts import EncoderFacts, LabelFacts
+from kuaihl.models.losses.objective import Objective
 
 DIMS = NetworkDims(
     visual_width=6, text_width=5, patches=3, width=16, heads=2, layers=2, window=14, streamers=4, dropout=0.0

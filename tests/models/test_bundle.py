@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_network import SMALL, small_network, stream
+from support.small_network import SMALL, small_network, stream
 
-from kuaihl.models.bundle import Bundle, EncoderFacts, HeadDtype, LabelFacts, load_bundle, save_bundle
+from kuaihl.models.bundle import Bundle, HeadDtype, load_bundle, save_bundle
 from kuaihl.models.errors import ModelError
-from kuaihl.models.network import KuaiHL
+from kuaihl.models.facts import EncoderFacts, LabelFacts
+from kuaihl.models.network.kuaihl import KuaiHL
 
 
 def save(path: Path, network: KuaiHL | None = None, head_dtype: HeadDtype = "float32") -> Bundle:

@@ -1,0 +1,33 @@
+"""One recording of an archive as a job, and what became of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Room:
+    """One item of an archive: where it is, where its outputs go, and what is known of it."""
+
+    source: str
+    output: Path
+    comments: Path | None = None
+    streamer: str | None = None
+    cuts: Path | None = None  # what an editor cut of it, where a manifest says so
+
+
+@dataclass(frozen=True)
+class RoomResult:
+    """What became of a room; `reason` says in one line why it failed, `seconds` is what it took."""
+
+    room: Room
+    status: Literal["done", "skipped", "failed"]
+    reason: str | None = None
+    seconds: float = 0.0
+
+
+# Scores one room; raises a KuaihlError with one line for people where it cannot.
+ScoreRoom = Callable[[Room], None]

@@ -1,0 +1,141 @@
+"""What a batch is to score: a folder of recordings, or a manifest that lists sources, as rooms with output folders."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kuaihl.engines.archive.jobs import Room
+from kuaihl.models.errors import SourceError
+
+# What recorders and downloaders call the comments of NAME.flv: NAME.xml, NAME.live_chat.json, …
+COMMENT_SUFFIXES = (".xml", ".live_chat.json", ".comments.xml", ".comments.jsonl", ".chat.json", ".chat.json.gz")
+MAX_MANIFEST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recording as a folder or a manifest names it, before it has an output folder."""
+
+    source: str
+    comments: Path | None
+    streamer: str | None
+    name: str
+    cuts: Path | None = None
+
+
+def safe_name(name: str) -> str:
+    """A file name made from an untrusted room id or URL: no separators, no leading dots, at most 120 characters."""
+    kept = re.sub(r"[^\w.\-]+", "_", name).strip("._")
+    return kept[:120] or "room"
+
+
+def source_stem(source: str) -> str:
+    """What outputs of a source are called: a file's stem, a URL's last path part, `stdin` for `-`."""
+    if source == "-":
+        return "stdin"
+    path = source.split("://", 1)[-1].split("?", 1)[0].rstrip("/")
+    name = path.rsplit("/", 1)[-1]
+    stem, dot, _ = name.rpartition(".")
+    return safe_name(stem if dot and stem else name)
+
+
+def beside(recording: Path) -> Path | None:
+    """The file of comments that a recorder left beside a recording, if any."""
+    for suffix in COMMENT_SUFFIXES:
+        candidate = recording.with_name(recording.stem + suffix)
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def read_rooms(archive: Path, output: Path) -> list[Room]:
+    """The rooms of a folder (searched to its depths) or of a manifest, each with an output folder of its own.
+
+    A manifest has one source a line: a path (relative to the manifest) or URL, or a JSON object with `source` and
+    optionally `comments`, `streamer`, `id`, `cuts`. Raises SourceError where it cannot be read or names nothing.
+    """
+    if not archive.exists():
+        raise SourceError(f"{archive}: no such folder or manifest")
+    if archive.is_dir():
+        # Our own clips may lie below: a batch must not score what an earlier batch cut.
+        found = sorted(path for path in archive.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file())
+        entries = [
+            Entry(str(path), beside(path), None, safe_name("__".join(path.relative_to(archive).parts)))
+            for path in found
+            if output.resolve() not in path.resolve().parents
+        ]
+        if not entries:
+            raise SourceError(f"{archive}: no recordings in this folder ({' '.join(sorted(MEDIA_SUFFIXES))})")
+    else:
+        entries = list(manifest_entries(archive))
+        if not entries:
+            raise SourceError(f"{archive}: the manifest names no source; write one path or URL a line")
+    names = distinct([entry.name for entry in entries])
+    return [
+        Room(entry.source, output / name, entry.comments, entry.streamer, entry.cuts)
+        for entry, name in zip(entries, names, strict=True)
+    ]
+
+
+def manifest_entries(manifest: Path) -> Iterator[Entry]:
+    """The entry of each line of a manifest."""
+    try:
+        if manifest.stat().st_size > MAX_MANIFEST_BYTES:
+            raise SourceError(f"{manifest}: a manifest of more than {MAX_MANIFEST_BYTES >> 20} MB; split it")
+        lines = manifest.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"{manifest}: not a manifest (text, one source a line); to score one recording: kuaihl score"
+        ) from error
+    except OSError as error:
+        raise SourceError(f"{manifest}: cannot be read ({error.strerror})") from error
+    for number, line in enumerate(lines, start=1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        entry = manifest_object(manifest, number, line) if line.startswith("{") else {"source": line}
+        source = located(entry["source"], manifest.parent)
+        comments = Path(located(entry["comments"], manifest.parent)) if entry.get("comments") else None
+        if comments is None and "://" not in source:
+            comments = beside(Path(source))
+        cuts = Path(located(entry["cuts"], manifest.parent)) if entry.get("cuts") else None
+        name = safe_name(entry.get("id") or source_stem(source))
+        yield Entry(source, comments, entry.get("streamer"), name, cuts)
+
+
+def manifest_object(manifest: Path, number: int, line: str) -> dict[str, str]:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise SourceError(f"{manifest}, line {number}: not JSON ({error.msg})") from error
+    if not isinstance(entry.get("source"), str):
+        raise SourceError(f'{manifest}, line {number}: no "source"')
+    return {key: str(value) for key, value in entry.items() if value is not None}
+
+
+def located(name: str, folder: Path) -> str:
+    """A URL as it is; a path relative to the manifest's folder."""
+    return name if "://" in name else str(folder / name)
+
+
+def distinct(names: list[str]) -> list[str]:
+    """The names without their media suffix where that stays unique, with a number where it would not."""
+    taken: set[str] = set()
+    result = []
+    for name in names:
+        stem = Path(name).stem if Path(name).suffix.lower() in MEDIA_SUFFIXES else name
+        candidate, count = stem, 2
+        while candidate in taken:
+            candidate, count = f"{stem}_{count}", count + 1
+        taken.add(candidate)
+        result.append(candidate)
+    return result
+
+
+# fmt: off
+MEDIA_SUFFIXES = frozenset({
+    ".avi", ".flac", ".flv", ".m4a", ".m4v", ".mkv", ".mov", ".mp3", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".ogg", ".opus", ".ts", ".wav", ".webm", ".wmv",
+})

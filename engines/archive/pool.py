@@ -1,0 +1,147 @@
+"""An archive at scale: rooms go out to worker processes, results come back one by one.
+
+Each worker loads its models once and then scores room after room. A room that fails, or whose process dies in a
+decoder, is reported with its reason; the worker is started anew and the rest go on.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from kuaihl.engines.archive.jobs import Room, RoomResult, ScoreRoom
+from kuaihl.models.errors import KuaihlError, ModelError
+
+
+@dataclass
+class Worker:
+    """A live worker process and the room it is at."""
+
+    process: BaseProcess
+    connection: Connection
+    room: Room | None = None
+    since: float = 0.0
+
+
+def score_archive(
+    rooms: Iterable[Room], *, jobs: int, prepare: Callable[[], ScoreRoom], finished: Callable[[Room], bool]
+) -> Iterator[RoomResult]:
+    """Score every room in `jobs` worker processes and yield results as they come.
+
+    `prepare` is called once in each worker (it must be picklable) and returns what scores a room there. Rooms for
+    which `finished` is true are skipped. Raises ModelError as soon as a worker cannot load its models.
+    """
+    pending: list[Room] = []
+    for room in rooms:
+        if finished(room):
+            yield RoomResult(room, "skipped")
+        else:
+            pending.append(room)
+    pending.reverse()
+    workers: list[Worker] = []
+    try:
+        for _ in range(min(jobs, len(pending))):
+            workers.append(start_worker(prepare))
+            hand_over(workers[-1], pending.pop())
+        while any(worker.room for worker in workers):
+            for worker in ready(workers):
+                yield collect(worker)
+                if not worker.process.is_alive() and pending:
+                    workers[workers.index(worker)] = worker = start_worker(prepare)
+                if pending:
+                    hand_over(worker, pending.pop())
+    finally:
+        for worker in workers:
+            stop_worker(worker)
+
+
+def start_worker(prepare: Callable[[], ScoreRoom]) -> Worker:
+    # Spawned, not forked: a fork after torch has started its threads may hang.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, prepare), daemon=True)
+    process.start()
+    theirs.close()
+    return Worker(process, ours)
+
+
+def hand_over(worker: Worker, room: Room) -> None:
+    worker.room, worker.since = room, time.monotonic()
+    # A worker that died while loading its models cannot take it; `collect` then says so.
+    with_broken_pipe_ignored(worker.connection, room)
+
+
+def with_broken_pipe_ignored(connection: Connection, message: object) -> None:
+    try:
+        connection.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        return
+
+
+def ready(workers: list[Worker]) -> list[Worker]:
+    """The workers that have said something, or died, since last asked; waits for at least one."""
+    busy = [worker for worker in workers if worker.room]
+    heard = wait([worker.connection for worker in busy])
+    return [worker for worker in busy if worker.connection in heard]
+
+
+def collect(worker: Worker) -> RoomResult:
+    """The result of the room that a worker was at; raises ModelError where its models did not load."""
+    room, seconds = worker.room, time.monotonic() - worker.since
+    assert room is not None
+    worker.room = None
+    try:
+        kind, reason = worker.connection.recv()
+    except (EOFError, ConnectionResetError):
+        worker.process.join(5.0)
+        return RoomResult(room, "failed", f"its process died ({exit_words(worker.process.exitcode)})", seconds)
+    if kind == "fatal":
+        raise ModelError(reason)
+    return RoomResult(room, "done" if kind == "done" else "failed", reason, seconds)
+
+
+def exit_words(code: int | None) -> str:
+    """What a process's exit code says, in words."""
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def stop_worker(worker: Worker) -> None:
+    worker.connection.close()
+    worker.process.terminate()
+    worker.process.join(5.0)
+    if worker.process.is_alive():
+        worker.process.kill()
+        worker.process.join()
+
+
+def serve(connection: Connection, prepare: Callable[[], ScoreRoom]) -> None:
+    """A worker's life: load the models, then score what comes until the pipe closes."""
+    # Ctrl-C reaches the whole process group; the parent alone decides, and terminates its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        score_room = prepare()
+    except KuaihlError as error:
+        with_broken_pipe_ignored(connection, ("fatal", str(error)))
+        return
+    while True:
+        try:
+            room = connection.recv()
+        except EOFError:
+            return
+        with_broken_pipe_ignored(connection, outcome(score_room, room))
+
+
+def outcome(score_room: ScoreRoom, room: Room) -> tuple[str, str | None]:
+    """Score one room; whatever goes wrong with it stays with it."""
+    try:
+        score_room(room)
+    except KuaihlError as error:
+        return "failed", str(error)
+    except Exception as error:
+        return "failed", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return "done", None

@@ -1,0 +1,1 @@
+"""What simulated rooms are made of: written lines and drawn scenes through the real encoders."""

@@ -1,0 +1,155 @@
+"""What people say and write in simulated rooms: lines by language, genre and topic, out of written templates.
+
+Templates lie in `sentences/LANGUAGE/GENRE.txt`; those of `shared.txt` belong to every genre. A heading opens
+a list, a line is a template, and `# ` begins a remark:
+
+    == hype speech               topic and kind, or `== slot NAME`, whose lines hold fillings apart by ` | `
+    What a (goal|finish) by {player}!
+    lo*l                         the letter before a star comes one to six times
+    (KEKW )*                     so does a group
+
+`{player}` takes a filling of that slot, another one each time in a line, and `{=player}` the last one again; `(a|b|)`
+is one of the choices. Each third template of a list and each third filling of a slot is held out, and so are whole
+genres: training shows nothing of a held-out line but plain words.
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from zlib import crc32
+
+import numpy as np
+
+from kuaihl.engines.encoders.text_cleaning import clean
+from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES
+
+SHARED = "shared"
+KINDS = ("speech", "comments")
+SPLITS = ("train", "held-out")
+HELD_OUT_EVERY = 3
+LINES_WITH_SLOTS, LINES_WITH_CHOICES = 6, 3  # at most, of one template; any other is one line
+
+SLOT = re.compile(r"\{(=?)(\w+)\}")
+GROUP = re.compile(r"\(([^()]*)\)(\*?)")
+STRETCHED = re.compile(r"(.)\*")
+
+
+@dataclass(frozen=True)
+class Templates:
+    """One file: templates by topic and kind, and fillings by slot."""
+
+    lists: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    slots: dict[str, list[str]] = field(default_factory=dict)
+
+
+@cache
+def written_lines(language: str, genre: str, topic: str, kind: str, split: str) -> tuple[str, ...]:
+    """The distinct lines of one topic in one genre, always in the same order.
+
+    `language` is "en" or "zh", `kind` "speech" or "comments", `split` "train" or "held-out". Raises ValueError for a
+    genre, kind or split that there is not, and for "train" of a held-out genre, which has no such lines.
+    """
+    if genre not in GENRES or kind not in KINDS or split not in SPLITS:
+        raise ValueError(f"no lines of genre {genre!r}, kind {kind!r}, split {split!r}")
+    if genre in HELD_OUT_GENRES and split == "train":
+        raise ValueError(f"{genre} is a held-out genre; it has no lines to train on")
+    lines = expanded_lines(language, genre, topic, kind, split)
+    if split == "train":
+        return lines
+    known = said_in_training(language)
+    return tuple(line for line in lines if as_read(line) not in known)
+
+
+@cache
+def said_in_training(language: str) -> frozenset[str]:
+    """Every training line of a language as it is read: "LUL LUL!" is no news to who knows "lul"."""
+    return frozenset(
+        as_read(line)
+        for genre in GENRES
+        if genre not in HELD_OUT_GENRES
+        for topic, kind in {*read_templates(language, genre).lists, *read_templates(language, SHARED).lists}
+        for line in expanded_lines(language, genre, topic, kind, "train")
+    )
+
+
+def as_read(line: str) -> str:
+    """A line without case, marks and repeats, its emotes in words."""
+    return clean(line).casefold().strip("!?.！？。 ") or line
+
+
+@cache
+def expanded_lines(language: str, genre: str, topic: str, kind: str, split: str) -> tuple[str, ...]:
+    slots = slot_fillings(language, genre, split)
+    return tuple(
+        dict.fromkeys(
+            line[0].upper() + line[1:] if kind == "speech" else line
+            for name in (genre, SHARED)
+            for template in part_of(read_templates(language, name).lists.get((topic, kind), []), name, split)
+            for line in written_out(template, slots)
+        )
+    )
+
+
+def slot_fillings(language: str, genre: str, split: str) -> dict[str, list[str]]:
+    """The split's fillings of every slot that the genre knows; its own go before the shared ones."""
+    return {
+        slot: part_of(fillings, name, split)
+        for name in (SHARED, genre)
+        for slot, fillings in read_templates(language, name).slots.items()
+    }
+
+
+def part_of(entries: list[str], name: str, split: str) -> list[str]:
+    """Two of three entries to train on, the third held out; everything of a held-out genre is."""
+    if name in HELD_OUT_GENRES:
+        return entries
+    return [entry for i, entry in enumerate(entries) if (i % HELD_OUT_EVERY == 2) == (split == "held-out")]
+
+
+def written_out(template: str, slots: dict[str, list[str]]) -> list[str]:
+    """The distinct lines of a template; which ones, its own letters decide."""
+    random = np.random.default_rng(crc32(template.encode()))
+    most = LINES_WITH_SLOTS if "{" in template else LINES_WITH_CHOICES if re.search(r"[(*]", template) else 1
+    return list(dict.fromkeys(one_line(template, slots, random) for _ in range(3 * most)))[:most]
+
+
+def one_line(template: str, slots: dict[str, list[str]], random: np.random.Generator) -> str:
+    """A template with its slots filled, its choices made and its stretched letters repeated."""
+
+    decks: dict[str, list[str]] = {}  # shuffled fillings; the first is the last one taken
+
+    def filling(slot: re.Match[str]) -> str:
+        again, name = slot.groups()
+        if not again:
+            decks[name] = decks[name][1:] if len(decks.get(name, [])) > 1 else random.permutation(slots[name]).tolist()
+        return decks[name][0]
+
+    def choice(entries: list[str]) -> str:
+        return entries[int(random.integers(len(entries)))]
+
+    def times(found: str, star: str) -> str:
+        return found * int(random.integers(1, 7)) if star else found
+
+    line = SLOT.sub(filling, template)
+    while GROUP.search(line):
+        line = GROUP.sub(lambda group: times(choice(group[1].split("|")), group[2]), line)
+    return " ".join(STRETCHED.sub(lambda letter: times(letter[1], "*"), line).split())
+
+
+@cache
+def read_templates(language: str, name: str) -> Templates:
+    """One file of templates, as written."""
+    text = (files("kuaihl.engines.cold_start") / "sentences" / language / f"{name}.txt").read_text(encoding="utf-8")
+    templates = Templates()
+    into: list[str] = []
+    apart = False
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if line.startswith("== slot "):
+            into, apart = templates.slots.setdefault(line.removeprefix("== slot "), []), True
+        elif line.startswith("== "):
+            topic, kind = line.removeprefix("== ").split()
+            into, apart = templates.lists.setdefault((topic, kind), []), False
+        elif not line.startswith("# "):
+            into.extend(line.split(" | ") if apart else [line])
+    return templates

@@ -1,0 +1,82 @@
+"""chat-downloader 0.2.8: JSON, JSON Lines and CSV, one record a message whatever the site.
+
+A record made while a stream was live has no `time_in_seconds`, only the clock's time, and cannot be placed.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, paid, seconds, usable
+from kuaihl.engines.comments.json_stream import BAD, dig, json_values
+from kuaihl.engines.types import Comment, CommentKind
+
+GIFT_WORDS = ("sticker", "gift", "subscription", "donation")
+JOIN_WORDS = ("membership", "raid", "join")
+
+
+def recognises(head: str) -> bool:
+    return head.lstrip()[:1] in ("{", "[") and '"message' in head and '"time_in_seconds"' in head
+
+
+def recognises_csv(head: str) -> bool:
+    columns = next(csv.reader(head.splitlines()[:1]), [])
+    return {"message", "time_in_seconds"} <= set(columns)
+
+
+def read(stream: TextIO) -> Iterator[Comment | None]:
+    for record in json_values(stream):
+        if record is BAD:
+            yield None
+            continue
+        author = dig(record, "author", "display_name") or dig(record, "author", "name")
+        money, amount = dig(record, "money", "text"), dig(record, "money", "amount")
+        yield from comment(dig(record, "time_in_seconds"), dig(record, "message"), author, money, amount, record)
+
+
+def read_csv(stream: TextIO) -> Iterator[Comment | None]:
+    """Nested fields are columns with a dot: `author.name`."""
+    for row in rows(stream):
+        if row is None:
+            yield None
+            continue
+        author = row.get("author.display_name") or row.get("author.name")
+        money, amount = row.get("money.text"), row.get("money.amount")
+        yield from comment(row.get("time_in_seconds"), row.get("message"), author, money, amount, row)
+
+
+def rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
+    """A row a record; None for one that is not CSV. Quoted messages may span lines, a NUL is dropped."""
+    records = csv.DictReader(line.replace("\0", "") for line in stream)
+    while True:
+        try:
+            yield next(records)
+        except StopIteration:
+            return
+        except csv.Error:  # a field beyond the library's bound, after an unclosed quote
+            yield None
+
+
+def comment(
+    time: object, message: object, author: object, money: object, amount: object, record: object
+) -> Iterable[Comment | None]:
+    kind = dig(record, "message_type")
+    name = kind if isinstance(kind, str) else ""
+    if name.startswith("ticker"):  # the same paid message once more, as it stands pinned above the chat
+        return
+    if isinstance(message, str) and message.strip():
+        yield usable(seconds(time), message, author, kind_of(name), paid(amount))
+    elif money:
+        yield usable(seconds(time), money, author, "gift", paid(amount))
+    else:
+        yield None
+
+
+def kind_of(name: str) -> CommentKind:
+    if any(word in name for word in GIFT_WORDS):
+        return "gift"
+    return "join" if any(word in name for word in JOIN_WORDS) else "chat"
+
+
+FORMAT = CommentFormat("chat-downloader JSON", recognises, read)
+FORMAT_CSV = CommentFormat("chat-downloader CSV", recognises_csv, read_csv)

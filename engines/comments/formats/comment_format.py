@@ -1,0 +1,66 @@
+"""What a comment format is, and the two rules all formats share: what a usable time is, and how long a text may be.
+
+A format reads decoded text and yields a Comment, or None for an entry that holds no usable one; it never raises for a
+bad entry, so that one torn line does not cost a broadcast's chat.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TextIO
+
+from kuaihl.engines.types import Comment, CommentKind
+
+MAX_TEXT = 1000  # characters kept of one comment; platforms allow 20 to 500
+MAX_AUTHOR = 100
+MAX_VALUE = 1e9
+MAX_SECONDS = 1e7  # 115 days: anything beyond is a clock reading, not a position in a stream
+
+
+@dataclass(frozen=True)
+class CommentFormat:
+    """A producer's format: `recognises` sees the first characters of a file, `read` the whole of it."""
+
+    name: str
+    recognises: Callable[[str], bool]
+    read: Callable[[TextIO], Iterator[Comment | None]]
+
+
+def seconds(value: object, unit: float = 1.0) -> float | None:
+    """A number, or a string of one, times `unit`; None where it is no position in a stream (NaN, infinite, a date)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        time = float(value) * unit
+    except (ValueError, OverflowError):
+        return None
+    return time if math.isfinite(time) and abs(time) <= MAX_SECONDS else None
+
+
+def usable(
+    time: float | None, text: object, author: object = None, kind: CommentKind = "chat", value: float | None = None
+) -> Comment | None:
+    """A comment with its text in bounds, or None where it has no time or no words."""
+    if time is None or not isinstance(text, str):
+        return None
+    words = encodable(text[:MAX_TEXT]).strip()
+    if not words:
+        return None
+    name = encodable(author[:MAX_AUTHOR]) if isinstance(author, str) and author else None
+    return Comment(time, words, name, kind, value)
+
+
+def paid(amount: object) -> float | None:
+    """What was paid, of a number or a string of one; None if nothing, or no amount."""
+    if isinstance(amount, bool) or not isinstance(amount, int | float | str):
+        return None
+    try:
+        value = float(amount)
+    except (ValueError, OverflowError):
+        return None
+    return value if 0 < value <= MAX_VALUE else None
+
+
+def encodable(text: str) -> str:
+    """JSON may escape half of a surrogate pair, which no file or tokenizer downstream could take."""
+    return text.encode("utf-8", "replace").decode()

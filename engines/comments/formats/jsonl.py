@@ -1,0 +1,36 @@
+"""Our own JSON Lines: one object a line, `{"time": 12.5, "text": "…", "author": "…", "kind": "chat"}`.
+
+`time` (seconds) and `text` are needed, the rest is not; `value` is what was paid for a gift or message. A line that is
+followed live may leave out `time`.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import TextIO, cast, get_args
+
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, paid, seconds, usable
+from kuaihl.engines.comments.json_stream import dig, json_values
+from kuaihl.engines.types import Comment, CommentKind
+
+
+def recognises(head: str) -> bool:
+    first = next((line for line in head.splitlines() if line.strip()), "")
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and "text" in value and set(value) <= {"time", "text", "author", "kind", "value"}
+
+
+def read(stream: TextIO, now: float | None = None) -> Iterator[Comment | None]:
+    """A line without `time` was said at `now`; where `now` is None it cannot be used."""
+    for line in json_values(stream):
+        time = seconds(dig(line, "time"))
+        if time is None and isinstance(line, dict) and "time" not in line:
+            time = now
+        kind = dig(line, "kind")
+        known = cast(CommentKind, kind) if kind in get_args(CommentKind) else "chat"
+        yield usable(time, dig(line, "text"), dig(line, "author"), known, paid(dig(line, "value")))
+
+
+FORMAT = CommentFormat("kuaihl JSON Lines", recognises, read)

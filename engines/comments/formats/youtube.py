@@ -1,0 +1,108 @@
+"""YouTube's live chat: yt-dlp's `*.live_chat.json`, replay or live capture, and the web client's own responses.
+
+All three carry the same renderers inside `replayChatItemAction`; they differ in where the offset stands.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TextIO
+
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, paid, seconds, usable
+from kuaihl.engines.comments.json_stream import BAD, dig, json_values
+from kuaihl.engines.types import Comment
+
+MARKS = ('"replayChatItemAction"', '"liveChatContinuation"')
+
+# Items that are nobody's message: a placeholder for one held back, notices of the system, the poll's box.
+MESSAGE = "liveChatTextMessageRenderer"
+PAID = "liveChatPaidMessageRenderer"
+STICKER = "liveChatPaidStickerRenderer"
+MEMBER = "liveChatMembershipItemRenderer"
+GIFTED = "liveChatSponsorshipsGiftPurchaseAnnouncementRenderer"
+
+
+# A price in any language: groups of three digits, and one or two behind the last sign if there are cents.
+AMOUNT = re.compile(r"(?P<whole>[0-9]+(?:[.,\s'][0-9]{3})*)(?:[.,](?P<cents>[0-9]{1,2})(?![0-9]))?")
+
+
+def recognises(head: str) -> bool:
+    return head.lstrip()[:1] == "{" and any(mark in head for mark in MARKS)
+
+
+def read(stream: TextIO) -> Iterator[Comment | None]:
+    for value in json_values(stream):
+        if value is BAD:
+            yield None
+            continue
+        page = dig(value, "continuationContents", "liveChatContinuation", "actions")
+        for entry in page if isinstance(page, list) else [value]:
+            yield from messages(entry)
+
+
+def messages(entry: object) -> Iterator[Comment | None]:
+    """The comments of one entry: most hold one action, and most actions that are not messages hold none."""
+    replay = dig(entry, "replayChatItemAction")
+    offset = dig(replay, "videoOffsetTimeMsec") or dig(entry, "videoOffsetTimeMsec")
+    actions = dig(replay, "actions")
+    for action in actions if isinstance(actions, list) else []:
+        item = dig(action, "addChatItemAction", "item")
+        if isinstance(item, dict):
+            for name, renderer in item.items():
+                yield from message(name, renderer, seconds(offset, 0.001))
+
+
+def message(name: str, renderer: object, time: float | None) -> Iterator[Comment | None]:
+    author = dig(renderer, "authorName", "simpleText")
+    if (shown := before_start(dig(renderer, "timestampText", "simpleText"))) is not None:
+        time = shown
+    words = text_of(dig(renderer, "message"))
+    price = dig(renderer, "purchaseAmountText", "simpleText")
+    value = price_of(price)
+    if name in (MESSAGE, PAID, MEMBER) and words:
+        yield usable(time, words, author, value=value)
+    elif name == PAID:
+        yield usable(time, price, author, "gift", value)
+    elif name == STICKER:
+        label = dig(renderer, "sticker", "accessibility", "accessibilityData", "label")
+        yield usable(time, label, author, "gift", value)
+    elif name == MEMBER:
+        welcome = text_of(dig(renderer, "headerSubtext")) or text_of(dig(renderer, "headerPrimaryText"))
+        yield usable(time, welcome, author, "join")
+    elif name == GIFTED:
+        header = dig(renderer, "header", "liveChatSponsorshipsHeaderRenderer")
+        yield usable(time, text_of(dig(header, "primaryText")), dig(header, "authorName", "simpleText"), "gift")
+
+
+def price_of(shown: object) -> float | None:
+    """Of "CA$5.00", "¥1,000" or "5,00 €" the number, whatever the currency; None if there is none."""
+    found = AMOUNT.search(shown) if isinstance(shown, str) else None
+    if found is None:
+        return None
+    return paid(re.sub("[^0-9]", "", found["whole"]) + "." + (found["cents"] or "0"))
+
+
+def text_of(message: object) -> str:
+    """Runs of text and emoji as one string; a channel's own emoji is named by its shortcut, `:wave:`."""
+    simple = dig(message, "simpleText")
+    if isinstance(simple, str):
+        return simple
+    runs = dig(message, "runs")
+    words = []
+    for run in runs if isinstance(runs, list) else []:
+        custom = dig(run, "emoji", "isCustomEmoji") is True
+        word = dig(run, "text") or dig(run, "emoji", *(("shortcuts", 0) if custom else ("emojiId",)))
+        words.append(word if isinstance(word, str) else "")
+    return "".join(words)
+
+
+def before_start(shown: object) -> float | None:
+    """Of "-1:05", written while viewers waited: -65. Their offset is 0, which would make a crowd at the start."""
+    if not isinstance(shown, str) or shown[:1] not in ("-", "\u2212"):
+        return None
+    fields = shown[1:].split(":")
+    if not all(field.isdigit() and field.isascii() for field in fields):
+        return None
+    return -float(sum(int(field) * 60**place for place, field in enumerate(reversed(fields))))
+
+
+FORMAT = CommentFormat("yt-dlp live_chat.json", recognises, read)

@@ -1,0 +1,136 @@
+"""A file of comments in, its comments out: the format is known by the content, never by the name.
+
+A new format is one file under `formats/`.
+"""
+
+import gzip
+import io
+import stat
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+from kuaihl.engines.comments.formats import FORMATS
+from kuaihl.engines.comments.formats.bilibili import RefusedXml
+from kuaihl.engines.comments.formats.comment_format import CommentFormat
+from kuaihl.engines.types import Comment
+from kuaihl.models.errors import SourceError, UsageError
+
+HEAD = 1 << 17  # characters by which a format is known
+MAX_BYTES = 2 << 30  # unpacked; a day of a crowded chat is some hundred MB
+MAX_COMMENTS = 2_000_000
+MAX_OFFSET = 1e6  # seconds
+
+
+@dataclass(frozen=True)
+class CommentFile:
+    """What a file gave: comments in order of time, and what was left out."""
+
+    format: str
+    comments: tuple[Comment, ...]
+    skipped: int  # entries that are torn, or hold no time or no words
+    before_start: int  # comments that fall before 0, where the stream begins
+
+
+def read_comments(path: str | Path, *, offset: float = 0.0) -> list[Comment]:
+    """The comments of a file in order of time, each `offset` seconds later than written. Raises SourceError."""
+    return list(read_comment_file(path, offset=offset).comments)
+
+
+def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
+    """As `read_comments`, with the name of the format and the number of entries left out.
+
+    Raises SourceError where the file cannot be read or is of no known format, UsageError for an offset beyond bounds.
+    """
+    if not abs(offset) <= MAX_OFFSET:  # NaN too
+        raise UsageError(f"--comments-offset {offset}: give seconds between -{MAX_OFFSET:.0f} and {MAX_OFFSET:.0f}")
+    path = Path(path)
+    try:
+        return _read(path, format_of(head_of(path), path), offset)
+    except RefusedXml as error:
+        raise SourceError(f"{path}: {error}") from error
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+
+
+def head_of(path: Path) -> str:
+    with open_text(path) as stream:
+        return stream.read(HEAD)
+
+
+def format_of(head: str, path: Path) -> CommentFormat:
+    """Raises SourceError where no format recognises `head`."""
+    if not head.strip():
+        raise SourceError(f"{path}: empty; there are no comments in it")
+    format = next((format for format in FORMATS if format.recognises(head)), None)
+    if format is None:
+        known = ", ".join(format.name for format in FORMATS)
+        raise SourceError(f"{path}: not comments in any known format ({known})")
+    return format
+
+
+def _read(path: Path, format: CommentFormat, offset: float) -> CommentFile:
+    comments: list[Comment] = []
+    skipped = before_start = 0
+    with open_text(path) as stream:
+        for comment in format.read(stream):
+            if comment is None:
+                skipped += 1
+            elif comment.time + offset < 0:
+                before_start += 1
+            elif len(comments) == MAX_COMMENTS:
+                raise SourceError(f"{path}: more than {MAX_COMMENTS:,} comments; split the file")
+            else:
+                comments.append(moved(comment, offset))
+    if not comments and not before_start and skipped:
+        raise SourceError(f"{path}: {format.name}, but none of its {skipped} entries has both a time and words")
+    comments.sort(key=lambda comment: comment.time)
+    return CommentFile(format.name, tuple(comments), skipped, before_start)
+
+
+def moved(comment: Comment, offset: float) -> Comment:
+    return replace(comment, time=comment.time + offset) if offset else comment
+
+
+def open_text(path: Path) -> TextIO:
+    """Decoded text of a file, plain or gzip; a byte that is no UTF-8 becomes U+FFFD, line ends stay as they are."""
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read twice, and block
+        raise SourceError(f"{path}: not a regular file; save the comments to one")
+    file = path.open("rb")
+    start = file.read(2)
+    file.seek(0)
+    bounded = _Bounded(path, gzip.GzipFile(fileobj=file) if start == b"\x1f\x8b" else file, file)
+    encoding = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's `>` writes UTF-16
+    return io.TextIOWrapper(io.BufferedReader(bounded), encoding, errors="replace", newline="")
+
+
+class _Bounded(io.RawIOBase):
+    """Bytes up to MAX_BYTES; a gzip file that was cut off ends where it does."""
+
+    def __init__(self, path: Path, source: io.BufferedReader | gzip.GzipFile, file: io.BufferedReader) -> None:
+        self._path = path
+        self._source = source
+        self._file = file
+        self._left = MAX_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        try:
+            data = self._source.read1(len(buffer))  # read() would throw away what stands before the cut
+        except EOFError:
+            return 0
+        except (zlib.error, gzip.BadGzipFile) as error:
+            raise SourceError(f"{self._path}: damaged gzip file") from error
+        self._left -= len(data)
+        if self._left < 0:
+            raise SourceError(f"{self._path}: more than {MAX_BYTES >> 30} GiB of comments; split the file")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._source.close()
+        self._file.close()
+        super().close()

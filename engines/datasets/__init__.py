@@ -1,0 +1,1 @@
+"""Recordings and labels in, a data set in the KLive layout out."""

@@ -1,0 +1,201 @@
+"""Recordings, comments and labels in, a data set in the KLive layout out (DESIGN section 6).
+
+Rooms go through the encoders of a bundle's profile as they do when a recording is scored, in worker processes. What an
+earlier run wrote is kept; a room that fails is told with its reason and the rest go on.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.archive.jobs import Room, RoomResult
+from kuaihl.engines.archive.pool import score_archive
+from kuaihl.engines.datasets.label_sources import LabelSource
+from kuaihl.engines.datasets.room_table import RoomFacts, share_out
+from kuaihl.engines.encoders.encode import BATCH_OF_FILES, WRITTEN, encode
+from kuaihl.engines.ingest.packets import packets
+from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.read_ahead import run_stage
+from kuaihl.engines.segmenter.segmenter import segments
+from kuaihl.models.data.klive import ROOMS_FILE, read_rooms
+from kuaihl.models.data.klive_writer import DataSetWriter
+from kuaihl.models.errors import SourceError
+from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
+from kuaihl.models.signals import SignalsFacts, with_standard_scores
+
+if TYPE_CHECKING:
+    from kuaihl.engines.encoders.profiles import Encoders, Profile
+    from kuaihl.engines.types import EncodedSegment
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What is built where, and how; travels to the workers."""
+
+    folder: Path
+    facts: DataSetFacts
+    trained_with: tuple[EncoderFacts, ...] = ()  # by a bundle whose features these must be
+    device: str = "auto"
+    asr: str = "auto"
+    whisper_model: str | None = None
+    text_weights: str | Path | None = None
+    language: str | None = None
+    frames: str = "keyframe"
+    threads: int | None = None
+    comments_offset: float = 0.0
+
+
+def dataset_facts(
+    profile: "Profile",
+    label: LabelFacts,
+    *,
+    segment_seconds: float,
+    asr: str,
+    whisper_model: str | None,
+    licence: str,
+    text_weights: str | Path | None = None,
+) -> DataSetFacts:
+    """What `dataset.json` will say of features made by a profile, the text by `text_weights` where they are given.
+
+    Raises ModelError where weights are not here.
+    """
+    from kuaihl.engines.encoders.profiles import facts_of, text_width
+    from kuaihl.engines.weights.resolve import resolve
+
+    if asr == "none" or whisper_model:
+        speech = EncoderFacts("speech", whisper_model if whisper_model and asr != "none" else "none", "", "")
+    else:
+        speech = facts_of(resolve(profile.speech))
+    text = resolve(profile.text, text_weights)
+    return DataSetFacts(
+        profile=profile.name,
+        encoders=(facts_of(resolve(profile.vision)), facts_of(text), speech),
+        segment_seconds=segment_seconds,
+        label=label,
+        visual_width=profile.d_v,
+        text_width=text_width(profile, text),
+        patches=profile.patches,
+        signals=SignalsFacts(),
+        licence=licence,
+    )
+
+
+def build_dataset(
+    rooms: Sequence[Room],
+    settings: BuildSettings,
+    *,
+    source: LabelSource,
+    known: Mapping[str, RoomFacts],
+    jobs: int = 1,
+    again: bool = False,
+) -> Iterator[RoomResult]:
+    """Build every room, labelled by `source`, and yield what became of it.
+
+    A room is called as its `output` is. Rooms that are there already are skipped, or built `again`; those of other
+    runs stay. The table of rooms is written when the last is done, or when the caller leaves early. Raises DataError,
+    ModelError.
+    """
+    writer = DataSetWriter(settings.folder, settings.facts)
+    if (settings.folder / ROOMS_FILE).is_file():
+        for record in read_rooms(settings.folder):
+            writer.written(record.id)
+    before = {} if again else {name: writer.written(name) for name in names_of(rooms)}
+    splits = {name: facts.split for name, facts in known.items()}
+    splits |= {name: record.split for name, record in before.items() if record}  # a room stays where it was
+    shared = share_out(names_of(rooms), splits)
+    todo = {name: replace(known.get(name, RoomFacts()), split=split) for name, split in shared.items()}
+    try:
+        for result in score_archive(
+            rooms,
+            jobs=jobs,
+            prepare=partial(prepare, settings, source, todo),
+            finished=lambda room: before.get(room.output.name) is not None,
+        ):
+            if result.status == "done":
+                writer.written(result.room.output.name)
+            yield result
+    finally:
+        writer.finish()
+
+
+def names_of(rooms: Sequence[Room]) -> list[str]:
+    return [room.output.name for room in rooms]
+
+
+def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Room], None]:
+    """In a worker: load the encoders, give what builds a room with them."""
+    from kuaihl.engines.encoders.profiles import check_trained_with, load_encoders, profile_named
+
+    encoders = load_encoders(
+        profile_named(settings.facts.profile),
+        device=settings.device,
+        threads=settings.threads,
+        asr=settings.asr,
+        whisper_model=settings.whisper_model,
+        text_weights=settings.text_weights,
+    )
+    check_trained_with(settings.trained_with, encoders)
+    writer = DataSetWriter(settings.folder, settings.facts)
+
+    def build_one(room: Room) -> None:
+        facts = known[room.output.name]
+        found = source.find(room, settings.facts.segment_seconds)  # first: without labels it is not worth its encoding
+        encoded = list(encoded_segments(room, encoders, settings))
+        if not encoded:
+            raise SourceError(f"{room.source}: holds no picture and no sound that can be read; check that it is whole")
+        starts = np.array([segment.start for segment in encoded])
+        ends = np.array([segment.end for segment in encoded])
+        arrays = features(encoded, encoders) | found.label(starts, ends)
+        record = RoomRecord(
+            id=room.output.name,
+            streamer=room.streamer or facts.streamer or found.streamer,
+            segments=len(encoded),
+            split=facts.split,
+            start_time=facts.start_time or found.start_time,
+        )
+        writer.write_room(record, arrays)
+
+    return build_one
+
+
+def encoded_segments(room: Room, encoders: "Encoders", settings: BuildSettings) -> "Iterator[EncodedSegment]":
+    """The segments of a recording with its comments, as `kuaihl score` makes them. Raises SourceError."""
+    from kuaihl.engines.comments.feed import CommentTrack
+    from kuaihl.engines.comments.reader import read_comments
+    from kuaihl.engines.segmenter.exact_frames import ExactFrames
+
+    chat = CommentTrack(read_comments(room.comments, offset=settings.comments_offset)) if room.comments else None
+    stop = threading.Event()
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(room.source))
+        if source.is_live:
+            raise SourceError(f"{room.source}: is a live stream; record it, then build from the recording")
+        exact = stack.enter_context(ExactFrames(room.source)) if settings.frames == "exact" else None
+        cut = segments(
+            packets(source, stop=stop),
+            segment_seconds=settings.facts.segment_seconds,
+            exact=exact,
+            comments=chat,
+        )
+        ahead = stack.enter_context(run_stage(cut, BATCH_OF_FILES, stop=stop))
+        yield from encode(ahead, encoders, batch=BATCH_OF_FILES, language=settings.language)
+
+
+def features(encoded: "Sequence[EncodedSegment]", encoders: "Encoders") -> dict[str, NDArray[Any]]:
+    """The features of a room's segments, and the text vectors of speech and of comments alone (Table III)."""
+    speech = [segment.transcript.text for segment in encoded]
+    comments = [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in encoded]
+    return {
+        "visual": np.stack([segment.features.visual for segment in encoded]),
+        "text": np.stack([segment.features.text for segment in encoded]),
+        "text_speech": encoders.text.encode(speech, [[] for _ in encoded]),
+        "text_comments": encoders.text.encode(["" for _ in encoded], comments),
+        "signals": with_standard_scores(segment.features.signals for segment in encoded),
+    }

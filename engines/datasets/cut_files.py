@@ -1,0 +1,295 @@
+"""A file of cuts in, the spans that an editor kept out: EDL, LosslessCut, OTIO, chapters, CSV.
+
+A new format is one reader and one line in READERS. Times are seconds on the recording's clock, from its start.
+"""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+from urllib.parse import unquote
+
+from kuaihl.engines.datasets.view_log import LONGEST_ROOM
+from kuaihl.models.errors import DataError, UsageError, reason_of
+
+MAX_BYTES = 16 << 20
+MAX_SPANS = 100_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part that was kept; `end` is None where it lasts to the next one's start, or to the recording's end."""
+
+    start: float
+    end: float | None
+    name: str = ""
+    source: str = ""  # which recording it is of, where the file says so
+    line: int = 0  # of the file, 0 where the format has none
+
+
+@dataclass(frozen=True)
+class MediaClock:
+    """What time codes are read by: frames per second, 0 where nobody knows them, and the first frame's time code."""
+
+    rate: float = 0.0
+    start: str = ""
+
+
+def read_spans(file: Path, clock: MediaClock) -> list[Span]:
+    """The spans of a file, by its suffix, as the file orders them.
+
+    Raises DataError naming the line for what is no span, UsageError where the format's package is missing.
+    """
+    suffix = next((suffix for suffix in READERS if file.name.lower().endswith(suffix)), None)
+    if suffix is None:
+        raise DataError(f"{file}: not a file of cuts ({' '.join(READERS)})")
+    spans = list(READERS[suffix](file, read_text(file), clock))
+    if not spans:
+        raise DataError(f"{file}: no cuts in it")
+    if len(spans) > MAX_SPANS:
+        raise DataError(f"{file}: more than {MAX_SPANS:,} cuts")
+    for span in spans:
+        end = span.start if span.end is None else span.end
+        if not (math.isfinite(span.start) and 0 <= span.start <= end <= LONGEST_ROOM):
+            raise DataError(f"{place(file, span.line)}: a cut from {span.start:g} to {end:g} s; {AN_HOUR_OFF}")
+    return spans
+
+
+AN_HOUR_OFF = "it starts at 0 or later and ends after that; --cuts-start gives the time code of the first frame"
+
+
+def read_text(file: Path) -> str:
+    """Raises DataError where it cannot be read as text of a bearable size."""
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise DataError(f"{file}: more than {MAX_BYTES >> 20} MB, which is no file of cuts")
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: is not text in UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
+
+
+def place(file: Path, line: int) -> str:
+    return f"{file}, line {line}" if line else str(file)
+
+
+# --- times
+
+TIME_CODE = re.compile(r"(\d{1,3}):(\d{1,2}):(\d{1,2})([:;])(\d{1,3})")
+CLOCK_TIME = re.compile(r"(?:(\d{1,4}):)?(\d{1,5}):(\d{1,2}(?:[.,]\d{1,9})?)")
+NTSC = 1000 / 1001
+
+
+def time_code_seconds(text: str, rate: float) -> float:
+    """Seconds of `hh:mm:ss:ff`, with `;` before the frames in drop-frame code. Raises ValueError saying what is wrong.
+
+    Frames are counted by the whole rate next above, 30 for 29.97: without drop-frame the code is slower than the clock.
+    """
+    match = TIME_CODE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a time code, hh:mm:ss:ff")
+    if not 1 <= rate <= 1000:
+        raise ValueError(f"{text} counts frames; --cuts-rate gives how many a second has")
+    hours, minutes, seconds, frames = (int(match[part]) for part in (1, 2, 3, 5))
+    whole = math.ceil(rate - 0.01)
+    if frames >= whole or seconds >= 60 or minutes >= 60:
+        raise ValueError(f"{text} is no time code at {rate:.4g} frames a second; --cuts-rate gives another rate")
+    count = ((hours * 60 + minutes) * 60 + seconds) * whole + frames
+    if match[4] == ";":
+        passed = hours * 60 + minutes  # two numbers of 30 are left out a minute, but in every tenth
+        count -= whole // 15 * (passed - passed // 10)
+        rate = whole * NTSC
+    return count / rate
+
+
+def clock_seconds(text: str, rate: float) -> float:
+    """Seconds of `90`, `1:30`, `00:01:30.5` or a time code with frames. Raises ValueError saying what is wrong."""
+    text = text.strip()
+    if TIME_CODE.fullmatch(text):
+        return time_code_seconds(text, rate)
+    match = CLOCK_TIME.fullmatch(text)
+    if match is None:
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not a time; write 90, 1:30 or 00:01:30.5") from None
+    return int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3].replace(",", "."))
+
+
+# --- formats
+
+EVENT = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(C|D|W\d+|KB?|KO)(?:\s+\d+)?\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)")
+CLIP_NAME = re.compile(r"\*\s*(?:FROM CLIP NAME|SOURCE FILE):\s*(.+)")
+MARKER_LENGTH = re.compile(r"\|D:(\d{1,9})")
+
+
+def edl_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+    """CMX 3600: the source's in and out of each event, the out exclusive; a Resolve marker is as long as its `|D:`.
+
+    Read here: OTIO's adapter names no line, and takes any other text for an empty list.
+    """
+    first = source_start(clock)
+    event: Span | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if match := EVENT.fullmatch(line):
+            if event:
+                yield event
+            event = None
+            if match[2] in ("BL", "BLACK"):  # nothing of a recording
+                continue
+            try:
+                start, end = (time_code_seconds(match[part], clock.rate) - first for part in (5, 6))
+            except ValueError as error:
+                raise DataError(f"{place(file, number)}: {error}") from error
+            event = Span(start, end, line=number)
+        elif event and (match := CLIP_NAME.match(line)):
+            event = Span(event.start, event.end, match[1], match[1], event.line)
+        elif event and (match := MARKER_LENGTH.search(line)):
+            named = re.search(r"\|M:([^|]*)", line)
+            event = Span(event.start, event.start + int(match[1]) / clock.rate, named[1].strip() if named else "",
+                         event.source, event.line)  # fmt: skip
+        elif re.match(r"[\d.]+\s", line):
+            raise DataError(f"{place(file, number)}: not an event of a CMX 3600 list: number, reel, track, C, 4 times")
+    if event:
+        yield event
+
+
+def source_start(clock: MediaClock) -> float:
+    """The time code of the recording's first frame, in seconds. Raises DataError."""
+    try:
+        return time_code_seconds(clock.start, clock.rate) if clock.start else 0.0
+    except ValueError as error:
+        raise DataError(f"the recording's start: {error}") from error
+
+
+def llc_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+    """LosslessCut's project: JSON5 with `cutSegments`; what is not selected is left out, and so are markers."""
+    try:
+        project = json.loads(text)
+    except (ValueError, RecursionError):
+        project = json5_of(file, text)
+    found = project.get("cutSegments") if isinstance(project, dict) else None
+    if not isinstance(found, list):
+        raise DataError(f"{file}: has no cutSegments, so it is no project of LosslessCut")
+    for number, one in enumerate(found, start=1):
+        try:
+            if one.get("selected", True) and one.get("end") is not None:  # a cut without an end is a marker
+                yield Span(float(one.get("start") or 0), float(one["end"]), str(one.get("name") or ""))
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"{file}: cutSegments, number {number} is not a cut ({reason_of(error)})") from error
+
+
+def json5_of(file: Path, text: str) -> Any:
+    try:
+        import json5
+    except ImportError as error:
+        raise UsageError("projects of LosslessCut need json5: pip install 'kuaihl[editors]'") from error
+    try:
+        return json5.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: is not JSON5 ({reason_of(error)})") from error
+
+
+def otio_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+    """OpenTimelineIO: the source range of every clip, from the start of its media where the file says that."""
+    try:
+        import opentimelineio as otio
+    except ImportError as error:
+        raise UsageError("OTIO needs opentimelineio: pip install 'kuaihl[editors]'") from error
+    try:
+        timeline = otio.adapters.read_from_string(text, "otio_json")
+        clips = list(timeline.find_clips()) if hasattr(timeline, "find_clips") else None
+    except (ValueError, KeyError, RecursionError, otio.exceptions.OTIOError) as error:
+        raise DataError(f"{file}: is not a timeline of OTIO ({reason_of(error)})") from error
+    if clips is None:
+        raise DataError(f"{file}: is not a timeline of OTIO")
+    first = source_start(clock)
+    for clip in clips:
+        media, range_ = clip.media_reference, clip.source_range
+        range_ = range_ or media.available_range
+        if range_ is None:
+            raise DataError(f"{file}: clip {clip.name!r} has no source range")
+        begins = media.available_range.start_time.to_seconds() if media and media.available_range else first
+        start = range_.start_time.to_seconds() - begins
+        source = getattr(media, "target_url", "") or ""
+        yield Span(start, start + range_.duration.to_seconds(), clip.name, source)
+
+
+def csv_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+    """`start,end[,name]` a row, with a header or, as LosslessCut writes it, none; a row without an end is a marker."""
+    lines = text.splitlines()
+    delimiter = max("\t;,", key=(lines[0] if lines else "").count)
+    columns = ["start", "end", "name"]
+    for number, row in enumerate(csv.reader(lines, delimiter=delimiter), start=1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or cells[0].startswith("#"):
+            continue
+        if number == 1 and "start" in (named := [cell.lower() for cell in cells]):
+            columns = named
+            continue
+        said = dict(zip(columns, cells, strict=False))
+        try:
+            start = clock_seconds(said.get("start") or "0", clock.rate)
+            if said.get("end"):
+                yield Span(start, clock_seconds(said["end"], clock.rate), said.get("name", ""), line=number)
+        except ValueError as error:
+            raise DataError(f"{place(file, number)}: {error}") from error
+
+
+def ffmetadata_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+    """FFmpeg's metadata: the chapters of it."""
+    if not text.startswith(";FFMETADATA"):
+        raise DataError(f"{file}: does not begin with ;FFMETADATA1")
+    section, begun = dict[str, str](), 0
+    for number, line in enumerate([*text.splitlines(), "["], start=1):
+        if line.startswith("["):
+            if begun:
+                yield chapter_span(file, section, begun)
+            section, begun = {}, number if line.strip().upper() == "[CHAPTER]" else 0
+        elif begun and "=" in line and not line.startswith((";", "#")):
+            key, _, value = line.partition("=")
+            section[key.strip().lower()] = value.strip()
+
+
+def chapter_span(file: Path, section: dict[str, str], line: int) -> Span:
+    try:
+        over, _, under = section.get("timebase", "1/1000000000").partition("/")  # FFmpeg's default: nanoseconds
+        start, end = (int(section[key]) * int(over) / int(under) for key in ("start", "end"))
+        return Span(start, end, section.get("title", ""), line=line)
+    except (KeyError, ValueError, ZeroDivisionError, OverflowError) as error:
+        raise DataError(f"{place(file, line)}: a chapter without START, END or a TIMEBASE ({error!r})") from error
+
+
+def chapter_line_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+    """`0:00 title` a line, as YouTube has chapters: each lasts until the next begins."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        time, _, title = line.strip().partition(" ")
+        try:
+            yield Span(clock_seconds(time, clock.rate), None, title.strip(), line=number)
+        except ValueError as error:
+            raise DataError(f"{place(file, number)}: {error}") from error
+
+
+READERS: dict[str, Callable[[Path, str, MediaClock], Iterator[Span]]] = {
+    ".llc": llc_spans,
+    ".otio": otio_spans,
+    ".edl": edl_spans,
+    ".csv": csv_spans,
+    ".tsv": csv_spans,
+    ".ffmetadata": ffmetadata_spans,
+    ".chapters.txt": chapter_line_spans,
+}
+
+
+def file_name(source: str) -> str:
+    """The last part of a path or URL, however it is written."""
+    name = PureWindowsPath(source).name if "\\" in source else PurePosixPath(unquote(source)).name
+    return name.lower()

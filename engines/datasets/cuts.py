@@ -1,0 +1,128 @@
+"""What an editor once cut, as labels: the share of each segment that was kept.
+
+The file lies beside the recording and is called as it is, or is named. Without one, chapters in the recording serve.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.datasets.cut_files import READERS, MediaClock, Span, file_name, read_spans
+from kuaihl.engines.ingest.source import open_source
+from kuaihl.models.errors import DataError
+
+# NAME-proj.llc is what LosslessCut calls the project of NAME.mp4.
+CUT_SUFFIXES = ("-proj.llc", *READERS)
+ALL = 0.98  # of a recording: who kept as much has left nothing out
+
+
+@dataclass(frozen=True)
+class CutSettings:
+    """How files of cuts are found and read."""
+
+    path: Path | None = None  # one recording's file, or a folder with one for each; None beside the recordings
+    named: str = ""  # of spans with names, only those whose name holds this
+    clock: MediaClock = field(default_factory=MediaClock)  # what is told of it; the recording says the rest
+
+
+def beside(recording: Path, folder: Path | None = None) -> Path | None:
+    """The file of cuts of a recording: beside it, or in `folder` under its name."""
+    for suffix in CUT_SUFFIXES:
+        candidate = (folder or recording.parent) / (recording.stem + suffix)
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def read_cuts(recording: str, given: Path | None, settings: CutSettings) -> list[Span]:
+    """The spans of a recording, from the file `given` for it or the one that is found.
+
+    Raises DataError where there is none, or where a line of it is no span; SourceError for what is no recording.
+    """
+    path = settings.path
+    file = given or (path if path and path.is_file() else beside(Path(recording), path))
+    if path and file is None and not path.is_dir():
+        raise DataError(f"{path}: no such file or folder of cuts")
+    clock, chapters = media_clock(recording, settings.clock)
+    spans = chosen(recording, file, read_spans(file, clock)) if file else chapters
+    where = str(file or recording)
+    if not spans:
+        raise DataError(f"{recording}: no file of cuts beside it ({' '.join(CUT_SUFFIXES)}) and no chapters in it")
+    named = [span for span in spans if settings.named.lower() in span.name.lower()]
+    if not named:
+        raise DataError(f"{where}: none of its {len(spans)} cuts has {settings.named!r} in its name")
+    return closed(spans, named)
+
+
+def closed(spans: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
+    """The wanted spans with an end each: one without lasts until the next of all spans begins."""
+    starts = np.array(sorted({span.start for span in spans}))
+    following = np.append(starts, np.inf)
+    return [
+        span
+        if span.end is not None
+        else replace(span, end=float(following[np.searchsorted(starts, span.start, side="right")]))
+        for span in wanted
+    ]
+
+
+def chosen(recording: str, file: Path, spans: list[Span]) -> list[Span]:
+    """Of a timeline cut from several recordings, the spans of this one. Raises DataError where that cannot be told."""
+    sources = {file_name(span.source) for span in spans if span.source}
+    if len(sources) < 2:
+        return spans
+    name = file_name(recording)
+    mine = [span for span in spans if file_name(span.source) == name]
+    if not mine:
+        raise DataError(f"{file}: is cut from {len(sources)} recordings, and none is called {name}")
+    return mine
+
+
+def media_clock(recording: str, told: MediaClock) -> tuple[MediaClock, list[Span]]:
+    """Frame rate and first time code, as told or as the recording has them, and its chapters. Raises SourceError."""
+    with open_source(recording) as source:
+        container = source.container
+        video = next(iter(container.streams.video), None)
+        rate = told.rate or float((video.average_rate if video else None) or 0)
+        tag = (video.metadata.get("timecode") if video else "") or container.metadata.get("timecode", "")
+        chapters = [
+            Span(
+                float(one["start"] * one["time_base"]),
+                float(one["end"] * one["time_base"]),
+                str(one["metadata"].get("title", "")),
+            )
+            for one in container.chapters()
+            if one["time_base"]
+        ]
+    return MediaClock(rate, told.start or tag), chapters
+
+
+def shares(
+    spans: Sequence[Span], starts: NDArray[np.float64], ends: NDArray[np.float64], where: str
+) -> NDArray[np.float32]:
+    """The share of each segment [S] inside any span, in [0, 1].
+
+    Raises DataError where most of the spans' time is after the recording's end, or where they leave nothing out.
+    """
+    bounds = np.array([(span.start, span.end) for span in spans], np.float64)
+    bounds = bounds[np.argsort(bounds[:, 0])]
+    bounds[:, 1] = np.where(np.isinf(bounds[:, 1]), np.maximum(bounds[:, 0], ends[-1]), bounds[:, 1])
+    upto = np.maximum.accumulate(bounds[:, 1])
+    begins = np.maximum(bounds[:, 0], np.append(0.0, upto[:-1]))  # what an earlier span has covered counts once
+    lengths = np.maximum(upto - begins, 0.0)
+    # Kept seconds up to each edge, straight between: edges rise, for a covered span begins where its cover ends.
+    edges = np.stack([begins, upto], axis=1).ravel()
+    kept = np.stack([np.cumsum(lengths) - lengths, np.cumsum(lengths)], axis=1).ravel()
+    rates = (np.interp(ends, edges, kept) - np.interp(starts, edges, kept)) / (ends - starts)
+    inside = float(np.interp(ends[-1], edges, kept))
+    if inside * 2 < kept[-1] or not rates.any():
+        raise DataError(f"{where}: most of its cuts are after the recording's end; are their times from its start?")
+    if float((rates * (ends - starts)).sum()) > ALL * float((ends - starts).sum()):
+        raise DataError(
+            f"{where}: its cuts are the whole recording, which labels nothing; --cuts-named picks some of them"
+        )
+    shared: NDArray[np.float32] = np.clip(rates, 0.0, 1.0).astype(np.float32)
+    return shared

@@ -1,0 +1,122 @@
+"""Where the labels of a data set come from: view logs, heat maps, comments, or what an editor cut.
+
+A source looks a room up before it is encoded, so that a room without labels costs nothing, and labels its segments
+afterwards. A new source is one class here and its LabelFacts.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.archive.jobs import Room
+from kuaihl.engines.comments.reader import read_comments
+from kuaihl.engines.datasets.chat_labels import DELAY, chat_rates
+from kuaihl.engines.datasets.cuts import CutSettings, read_cuts, shares
+from kuaihl.engines.datasets.heatmap import read_heatmap
+from kuaihl.engines.datasets.view_log import LONG_VIEW_SECONDS, ViewLog
+from kuaihl.models.errors import DataError
+from kuaihl.models.facts import LabelFacts
+
+LONG_VIEWS = f"impressions of the next segment watched for more than {LONG_VIEW_SECONDS:.0f} s / all its impressions"
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RoomLabels:
+    """A room that has labels: what makes them of its segments' starts and ends [S], and what else came to light."""
+
+    label: Callable[[Floats, Floats], dict[str, NDArray[Any]]]  # counts or a rate, as the layout has them
+    streamer: str = ""
+    start_time: datetime | None = None
+
+
+class LabelSource(Protocol):
+    """Travels to the workers."""
+
+    @property
+    def facts(self) -> LabelFacts: ...
+
+    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+        """Raises SourceError, DataError where the room has no labels here; so does what labels it."""
+        ...
+
+
+@dataclass(frozen=True)
+class ViewLabels:
+    """LVTR from a log of views (paper, eq. 1)."""
+
+    views: ViewLog
+
+    @property
+    def facts(self) -> LabelFacts:
+        return LabelFacts(definition=LONG_VIEWS, source="view log")
+
+    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+        name = room.output.name
+        self.views.find(name)
+
+        def label(starts: Floats, ends: Floats) -> dict[str, NDArray[Any]]:
+            places = np.rint(starts / segment_seconds).astype(np.int64)
+            views, long_views = self.views.counts(name, int(places[-1]) + 1)
+            return {"views": views[places], "long_views": long_views[places]}
+
+        return RoomLabels(label)
+
+
+@dataclass(frozen=True)
+class HeatmapLabels:
+    """yt-dlp's heat maps beside the recordings."""
+
+    @property
+    def facts(self) -> LabelFacts:
+        definition = "how often the next segment was replayed, relative to the video's most replayed part"
+        return LabelFacts("heat map", definition, 0, "yt-dlp heatmap (.info.json)")
+
+    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+        heat = read_heatmap(Path(room.source))
+        return RoomLabels(lambda starts, ends: {"rate": heat.rates(starts, ends)}, heat.channel, heat.start_time)
+
+
+@dataclass(frozen=True)
+class ChatLabels:
+    """Audience reaction in the comments beside the recordings."""
+
+    delay: float = DELAY  # seconds by which comments come later than what they react to
+    comments_offset: float = 0.0  # seconds added to every comment's time first
+
+    @property
+    def facts(self) -> LabelFacts:
+        definition = (
+            f"logistic of 1/2 chatters + 1/4 comments + 1/4 laughter of the next segment, {self.delay:g} s later, "
+            "each a standard score against the room's level"
+        )
+        return LabelFacts("chat reaction", definition, 0, "chat: the comment files beside the recordings")
+
+    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+        if room.comments is None:
+            raise DataError(f"{room.source}: no file of comments beside it, so there is nothing to label it by")
+        written: Sequence[Any] = read_comments(room.comments, offset=self.comments_offset)
+        where = str(room.comments)
+        return RoomLabels(lambda starts, ends: {"rate": chat_rates(written, starts, ends, where, delay=self.delay)})
+
+
+@dataclass(frozen=True)
+class CutLabels:
+    """What an editor kept of each segment."""
+
+    settings: CutSettings = field(default_factory=CutSettings)
+
+    @property
+    def facts(self) -> LabelFacts:
+        named = f" as {self.settings.named!r}" if self.settings.named else ""
+        return LabelFacts("cut", f"share of the next segment that an editor kept{named}", 0, "cuts of an editor")
+
+    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+        spans = read_cuts(room.source, room.cuts, self.settings)
+        return RoomLabels(lambda starts, ends: {"rate": shares(spans, starts, ends, room.source)})

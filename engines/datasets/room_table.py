@@ -1,0 +1,60 @@
+"""What a user knows of the rooms of a data set: a csv or parquet table in, streamer, start time and split a room out.
+
+Rooms of which nobody says the split are shared out by their ids: eight in ten are trained on, one validates, one tests.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from kuaihl.engines.archive.manifest import safe_name
+from kuaihl.engines.datasets.table_file import table_batches
+from kuaihl.models.data.checks import SPLITS
+from kuaihl.models.errors import DataError
+
+TURNS = ("train", "train", "validation", "test", *["train"] * 6)  # four rooms are enough for every split
+
+
+@dataclass(frozen=True)
+class RoomFacts:
+    """What is known of a room beside its media; empty or None where nobody says."""
+
+    streamer: str = ""
+    split: str = ""
+    start_time: datetime | None = None
+
+
+def read_room_table(path: Path) -> dict[str, RoomFacts]:
+    """A table with the column `room` and any of `streamer`, `split`, `start_time`; rooms by their file names.
+
+    Raises SourceError where it cannot be read, DataError naming the row where a split or time is none.
+    """
+    found: dict[str, RoomFacts] = {}
+    columns = ("room", "streamer", "split", "start_time")
+    row = 0
+    for batch in table_batches(path, dict.fromkeys(columns, "text"), optional=columns[1:]):
+        for said in batch.to_pylist():
+            row += 1
+            split, time = said.get("split") or "", said.get("start_time") or ""
+            if split and split not in SPLITS:
+                raise DataError(f"{path}, row {row}: split {split!r}, known are {', '.join(SPLITS)}")
+            try:
+                start = datetime.fromisoformat(time) if time else None
+            except ValueError as error:
+                raise DataError(f"{path}, row {row}: start_time {time!r}, write it as 2026-03-01T20:30:00Z") from error
+            if start is not None and start.tzinfo is None:
+                start = start.replace(tzinfo=UTC)
+            room = safe_name(said["room"] or "")
+            if room in found:
+                raise DataError(f"{path}, row {row}: room {said['room']} is there twice")
+            found[room] = RoomFacts(said.get("streamer") or "", split, start)
+    return found
+
+
+def share_out(rooms: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
+    """The split of every room: the `known` one, or by turns in the order of the ids' hashes."""
+    splits = {room: known[room] for room in rooms if known.get(room)}
+    left = sorted((room for room in rooms if room not in splits), key=lambda room: sha256(room.encode()).digest())
+    return splits | {room: TURNS[place % len(TURNS)] for place, room in enumerate(left)}

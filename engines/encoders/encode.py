@@ -1,0 +1,112 @@
+"""The encoders' stage of the pipeline: segments in, segments with features and words out (DESIGN section 4).
+
+Segments are batched through each encoder in turn: frames to visual tokens, audio to words, words and comments to one
+vector.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from kuaihl.engines.encoders.profiles import Encoders
+from kuaihl.engines.encoders.signals.measure import SignalMeter
+from kuaihl.engines.read_ahead import Stage
+from kuaihl.engines.types import EncodedSegment, Segment, Transcript
+from kuaihl.models.features import Float16, SegmentFeatures
+
+if TYPE_CHECKING:
+    from kuaihl.engines.speech.transcriber import Transcriber
+
+BATCH_OF_FILES = 8  # segments; two full batches of Whisper windows, and no more than 100 MB of pictures and sound
+WRITTEN = ("chat", "gift")  # kinds of comments that carry words of viewers
+
+
+def encode(
+    segments: Iterable[Segment], encoders: Encoders, *, batch: int = 1, language: str | None = None
+) -> Iterator[EncodedSegment]:
+    """Encode one stream's segments, in order, `batch` at most at a time: 1 if live, BATCH_OF_FILES of a file.
+
+    `language` is what is spoken, None to detect it. Raises UsageError for a language that Whisper lacks.
+    """
+    if encoders.transcriber is not None:
+        encoders.transcriber.new_stream()
+    meter = SignalMeter()
+    with ThreadPoolExecutor(1, "vision") as beside:
+        for group in groups(segments, batch):
+            yield from encode_batch(group, encoders, language, beside, meter)
+
+
+def groups(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
+    """Segments `most` at a time; of a stage only what waits, so that one that comes in slowly is not held back."""
+    source = iter(segments)
+    for first in source:
+        room = most - 1
+        if isinstance(segments, Stage):
+            room = min(room, segments.waiting)
+        yield [first, *islice(source, room)]
+
+
+def encode_batch(
+    group: Sequence[Segment], encoders: Encoders, language: str | None, beside: Executor, meter: SignalMeter
+) -> list[EncodedSegment]:
+    """Encode a few segments together, and measure their signals.
+
+    Pictures are encoded on the thread `beside`, for speech leaves cores idle at its ends.
+    """
+    times = encoders.times
+    seeing = beside.submit(see, group, encoders)
+    with times.stage("speech"):
+        transcripts = transcribe(group, encoders.transcriber, language)
+    with times.stage("text"):
+        text = encoders.text.encode(
+            [transcript.text for transcript in transcripts],
+            [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in group],
+        )
+    signals = [
+        meter.measure(segment, transcript if is_heard(segment, encoders.transcriber) else None)
+        for segment, transcript in zip(group, transcripts, strict=True)
+    ]
+    visual = seeing.result()
+    times.segments += len(group)
+    times.media_seconds += sum(segment.end - segment.start for segment in group)
+    return [
+        EncodedSegment(
+            index=segment.index,
+            start=segment.start,
+            end=segment.end,
+            features=SegmentFeatures(visual=visual[i], text=text[i], signals=signals[i]),
+            transcript=transcripts[i],
+            comments=segment.comments,
+            events=segment.events,
+            keyframe_times=segment.keyframe_times,
+            gap=segment.gap,
+            wall_time=segment.wall_time,
+        )
+        for i, segment in enumerate(group)
+    ]
+
+
+def see(group: Sequence[Segment], encoders: Encoders) -> Float16:
+    """Visual tokens [B, P, d_v]."""
+    with encoders.times.stage("vision"):
+        return encoders.vision.encode([[frame.image for frame in segment.frames] for segment in group])
+
+
+def is_heard(segment: Segment, transcriber: "Transcriber | None") -> bool:
+    """Whether its words are transcribed."""
+    return transcriber is not None and len(segment.audio) > 0 and segment.transcribe
+
+
+def transcribe(group: Sequence[Segment], transcriber: "Transcriber | None", language: str | None) -> list[Transcript]:
+    """What was said in each segment: nothing if it is not heard."""
+    transcripts = [Transcript()] * len(group)
+    heard = [i for i, segment in enumerate(group) if is_heard(segment, transcriber)]
+    if transcriber is None or not heard:
+        return transcripts
+    from kuaihl.engines.speech.long_segments import transcribe_segments
+
+    found = transcribe_segments(transcriber, [group[i].audio for i in heard], [group[i].start for i in heard], language)
+    for i, transcript in zip(heard, found, strict=True):
+        transcripts[i] = transcript
+    return transcripts

@@ -1,0 +1,251 @@
+"""Profiles: which encoders turn a segment into features. A profile's name goes in, loaded encoders come out.
+
+`edge`, the default, comes from package registries alone; `paper` is the published one and comes from the model hub.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from kuaihl.engines.encoders.timing import StageTimes
+from kuaihl.engines.runtimes.device import choose_device, set_threads
+from kuaihl.engines.runtimes.runtime import OpenEngine
+from kuaihl.engines.weights.catalog import (
+    SPEECH_EDGE,
+    SPEECH_PAPER,
+    TEXT_EDGE,
+    TEXT_PAPER,
+    VISION_EDGE,
+    VISION_PAPER,
+    Weights,
+)
+from kuaihl.engines.weights.resolve import Resolved, resolve
+from kuaihl.models.errors import ModelError
+from kuaihl.models.facts import EncoderFacts
+
+if TYPE_CHECKING:
+    from kuaihl.engines.encoders.text import TextEncoder
+    from kuaihl.engines.encoders.vision import VisionEncoder
+    from kuaihl.engines.speech.transcriber import Transcriber
+    from kuaihl.models.bundle import Bundle
+
+
+Encoder = TypeVar("Encoder")
+WhereWeightsAre = str | Path | None  # a path, or None: look for them
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A set of encoders, and the shape of the features they make."""
+
+    name: str
+    vision: Weights
+    text: Weights
+    speech: Weights
+    whisper: str  # the speech weights, as `load_transcriber` names them
+    load_vision: "Callable[[Resolved, OpenEngine, str], VisionEncoder]"
+    load_text: "Callable[[Resolved, OpenEngine, str], TextEncoder]"
+    d_v: int  # width of a visual token
+    d_t: int  # width of the text vector; other weights may have another, see `text_width`
+    patches: int  # P, visual tokens a segment
+
+
+def load_efficientnet(weights: Resolved, open_engine: OpenEngine, device: str) -> "VisionEncoder":
+    from kuaihl.engines.encoders.vision import efficientnet_encoder
+
+    return efficientnet_encoder(weights, open_engine, device)
+
+
+def load_swin(weights: Resolved, open_engine: OpenEngine, device: str) -> "VisionEncoder":
+    from kuaihl.engines.encoders.vision import swin_encoder
+
+    return swin_encoder(weights, open_engine, device)
+
+
+def load_e5(weights: Resolved, open_engine: OpenEngine, device: str) -> "TextEncoder":
+    from kuaihl.engines.encoders.text import e5_encoder
+
+    return e5_encoder(weights, open_engine, device)
+
+
+def load_bert(weights: Resolved, open_engine: OpenEngine, device: str) -> "TextEncoder":
+    from kuaihl.engines.encoders.text import bert_encoder
+
+    return bert_encoder(weights, open_engine, device)
+
+
+EDGE = Profile(
+    name="edge",
+    vision=VISION_EDGE,
+    text=TEXT_EDGE,
+    speech=SPEECH_EDGE,
+    whisper="edge",
+    load_vision=load_efficientnet,
+    load_text=load_e5,
+    d_v=1280,
+    d_t=384,
+    patches=3 * 2 * 2,
+)
+PAPER = Profile(
+    name="paper",
+    vision=VISION_PAPER,
+    text=TEXT_PAPER,
+    speech=SPEECH_PAPER,
+    whisper=SPEECH_PAPER.hub,
+    load_vision=load_swin,
+    load_text=load_bert,
+    d_v=1024,
+    d_t=768,
+    patches=3 * 7 * 7,
+)
+PROFILES = {profile.name: profile for profile in (EDGE, PAPER)}
+
+
+def profile_named(name: str) -> Profile:
+    """The profile of that name. Raises ModelError where there is none: a bundle of a later version may name one."""
+    if name not in PROFILES:
+        raise ModelError(f"{name}: no such profile of encoders, there are {' and '.join(PROFILES)}; update kuaihl")
+    return PROFILES[name]
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """A profile, loaded. `times` adds up what the stages took."""
+
+    profile: Profile
+    vision: "VisionEncoder"
+    text: "TextEncoder"
+    transcriber: "Transcriber | None"
+    facts: tuple[EncoderFacts, ...]  # of vision and text: what a head that reads these features depends on
+    device: str  # where the encoders, and the head with them, run
+    times: StageTimes = field(default_factory=StageTimes, compare=False)
+
+    @property
+    def transcriber_name(self) -> str:
+        """The speech back-end in use, "none" where there is none."""
+        return self.transcriber.name if self.transcriber else "none"
+
+
+def load_encoders(
+    profile: Profile,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    asr: str = "auto",
+    whisper_model: str | None = None,
+    vision_weights: WhereWeightsAre = None,
+    text_weights: WhereWeightsAre = None,
+    open_engine: OpenEngine | None = None,
+) -> Encoders:
+    """Load a profile's encoders, side by side; `asr` "none" leaves the speech out.
+
+    `open_engine` opens what executes vision and text, torch where it is not given. `whisper_model`, `vision_weights`
+    and `text_weights` name others than the profile's own.
+    Raises UsageError: a device, back-end or package that is not here. Raises ModelError: weights missing or damaged.
+    """
+    from kuaihl.engines.speech.load import load_transcriber
+
+    place = choose_device(device)
+    count = set_threads(threads)
+    whisper = whisper_model or profile.whisper
+    if open_engine is None:
+        from kuaihl.engines.runtimes.torch_runtime import open_torch
+
+        open_engine = open_torch(place)
+    with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
+        speaking = pool.submit(load_transcriber, asr, model=whisper, device=place, threads=count)
+        seeing = pool.submit(load_one, profile.vision, vision_weights, profile.load_vision, open_engine, place)
+        text, text_facts = load_one(profile.text, text_weights, profile.load_text, open_engine, place)
+        vision, vision_facts = seeing.result()
+        transcriber = speaking.result()
+    return Encoders(profile, vision, text, transcriber, (vision_facts, text_facts), place)
+
+
+def load_one(
+    weights: Weights,
+    where: WhereWeightsAre,
+    load: Callable[[Resolved, OpenEngine, str], Encoder],
+    open_engine: OpenEngine,
+    device: str,
+) -> tuple[Encoder, EncoderFacts]:
+    """Find one encoder's weights and load them."""
+    resolved = resolve(weights, where)
+    return load(resolved, open_engine, device), facts_of(resolved)
+
+
+def facts_of(resolved: Resolved) -> EncoderFacts:
+    """What a bundle records of weights."""
+    weights = resolved.weights
+    return EncoderFacts(weights.role, weights.name, resolved.revision or str(resolved.file), resolved.sha256)
+
+
+def text_width(profile: Profile, resolved: Resolved) -> int:
+    """d_t of text weights: what the `config.json` beside them says, the profile's own where there is none.
+
+    So a BERT of another width, such as the 1024 of BERT large, does in the paper profile. Raises ModelError for a
+    config that is no BERT's.
+    """
+    import json
+
+    from kuaihl.models.backbones.bert import dims_from_config
+
+    file = resolved.folder / "config.json"
+    if not file.is_file():
+        return profile.d_t
+    try:
+        return dims_from_config(json.loads(file.read_text(encoding="utf-8"))).width
+    except ModelError as error:
+        raise ModelError(f"{resolved.folder}: {error}") from error
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelError(f"{file}: cannot be read as a network's configuration ({error})") from error
+
+
+def check_text_width(bundle: "Bundle", text: "TextEncoder") -> None:
+    """Raise ModelError where a text encoder's vectors are of another width than a head was trained on."""
+    if text.width != bundle.dims.text_width:
+        raise ModelError(
+            f"{bundle.path}: the head reads text {bundle.dims.text_width} wide, and the text encoder makes it "
+            f"{text.width} wide; load the text weights that the bundle was trained with"
+        )
+
+
+def other_text(bundle: "Bundle", loaded_facts: Sequence[EncoderFacts]) -> str | None:
+    """A line for people if loaded text weights are not the very file that a bundle records; None if they are.
+
+    The same network in another form has another hash, so this is no error.
+    """
+    recorded, loaded = (
+        next((facts.sha256 for facts in some if facts.role == "text"), "") for some in (bundle.encoders, loaded_facts)
+    )
+    if not recorded or recorded == loaded:
+        return None
+    return (
+        f"text weights with SHA-256 {loaded[:12]}; {bundle.name} was trained on {recorded[:12]}: "
+        "scores mean something only if they are the same network"
+    )
+
+
+def profile_record(profile: Profile) -> tuple[EncoderFacts, ...]:
+    """Vision, text and speech weights of a profile as they are on this machine, for `bundle.json`.
+
+    Raises ModelError where some are nowhere to be had.
+    """
+    return tuple(facts_of(resolve(weights)) for weights in (profile.vision, profile.text, profile.speech))
+
+
+def check_trained_with(trained_with: Sequence[EncoderFacts], encoders: Encoders) -> None:
+    """Raise ModelError where a head was trained on features of other encoders than these.
+
+    The same network counts as the same from every source (a 4-bit file of a package, the hub's float32): names
+    decide. Speech is the user's to choose, since the text encoder reads words, whoever wrote them down.
+    """
+    names = {facts.role: facts.name for facts in trained_with}
+    for facts in encoders.facts:
+        expected = names.get(facts.role, facts.name)
+        if facts.name != expected:
+            raise ModelError(
+                f"the model was trained on {facts.role} features of {expected}, and {facts.name} is loaded; "
+                "use the bundle's own profile"
+            )

@@ -1,0 +1,57 @@
+"""The pictures of a segment in, their signals out: how much changes, whether the shot did, and whether nothing does.
+
+Pictures of any size become thumbnails of one size, each cell the mean of two sampled points: cheap, and a picture
+may follow one of another size. The frames are about 10 s apart, so change is of scene and pose rather than motion.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.types import RgbImage
+
+ROWS, COLUMNS = 27, 48  # of a thumbnail
+SAMPLES = 2  # sampled points of a cell, side by side
+FULL_SCALE = 255.0
+
+LEVELS = 4  # of each colour in a histogram
+SHOT = 0.5  # share of the picture that has other colours: a change of shot
+STILL = 0.5 / FULL_SCALE  # mean difference below half a step of 8 bits: a camera's noise and its compression make more
+
+Thumbnail = NDArray[np.int16]  # [ROWS, COLUMNS, 3], 0 to 255
+
+
+def thumbnail(image: RgbImage) -> Thumbnail:
+    """A picture [H, W, 3] of any size, small."""
+    rows = np.arange(ROWS) * image.shape[0] // ROWS
+    columns = np.arange(COLUMNS * SAMPLES) * image.shape[1] // (COLUMNS * SAMPLES)
+    sampled = image[rows][:, columns].astype(np.int16)
+    cells: Thumbnail = (sampled[:, ::2] + sampled[:, 1::2]) >> 1
+    return cells
+
+
+def picture_signals(thumbnails: Sequence[Thumbnail], previous: Thumbnail | None) -> dict[str, float]:
+    """The signals of the group `pictures` of a segment's frames in order, behind the last of the segment before.
+
+    Empty if there are not two to compare.
+    """
+    small = [*([] if previous is None else [previous]), *thumbnails]
+    if not thumbnails or len(small) < 2:
+        return {}
+    seen = np.stack(small)
+    changes = np.abs(seen[1:] - seen[:-1]).mean(axis=(1, 2, 3)) / FULL_SCALE
+    shots = np.abs(np.diff(histograms(seen), axis=0)).sum(axis=1) / 2 > SHOT
+    return {
+        "change": float(changes.mean()),
+        "shots": float(shots.mean()),
+        "static": float(changes.max() < STILL),
+    }
+
+
+def histograms(small: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Shares [n, LEVELS^3] of colours in thumbnails [n, ROWS, COLUMNS, 3]."""
+    levels = small * LEVELS >> 8
+    colours = (levels[..., 0] * LEVELS + levels[..., 1]) * LEVELS + levels[..., 2]
+    places = colours.reshape(len(small), -1) + LEVELS**3 * np.arange(len(small))[:, None]
+    return np.bincount(places.ravel(), minlength=len(small) * LEVELS**3).reshape(len(small), -1) / (ROWS * COLUMNS)

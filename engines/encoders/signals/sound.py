@@ -1,0 +1,135 @@
+"""The sound of a segment in, its signals out: how loud, in which bands, and whether a crowd cheers.
+
+Loudness is of every sample, in frames of 0.1 s. The spectrum is of 16 ms in every second frame, a twelfth of the
+sound: all of it would cost a tenth of the ingest. Powers are mean squares at full scale 1, and nothing is below FLOOR.
+
+Applause and a cheering crowd are noise: their spectrum is flat where speech and music have peaks, which is how
+detectors know them (spectral flatness, or its kin, the crest factor), and they have no syllables. So a second is
+noise-like if its mean spectrum from 500 to 5,000 Hz is flat, and the power of its powers varies little. That a crowd
+rose needs something quieter beside it: noise throughout a segment is no cheer, but loudness and its standard score.
+"""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.types import SAMPLE_RATE, Audio
+
+FRAME = SAMPLE_RATE // 10  # samples: 0.1 s
+WINDOW = 256  # samples that a spectrum is of: 16 ms, bins of 62.5 Hz
+STEP = 2  # frames from one spectrum to the next
+SPECTRA_A_SECOND = SAMPLE_RATE // (FRAME * STEP)
+FLOOR = 1e-10  # -100 dBFS
+LOUDEST = 20  # `peak` is of the loudest twentieth of frames
+
+LOW, HIGH = 300, 2_000  # Hz: the bands' edges
+NOISE_BAND = (500, 5_000)  # Hz
+FLAT = 0.5  # of 1: pink noise has 0.7 there, talks 0.05 to 0.2
+STEADY = 0.5  # deviation of a second's powers by their mean: dense noise has 0.2, syllables 0.7 to 2
+QUIET_PART = 10  # the quietest tenth of a segment is its quiet,
+RISE = 4.0  # and how many times as much power is loud: 6 dB
+AUDIBLE = 1e-6  # -60 dBFS; what is below is never loud
+
+PIECE_SECONDS = 5  # of sound that fullness compares with its loudest cell
+MELS = 32  # bands of the mel scale (HTK's formula), as many as bins of 62.5 Hz can fill
+DEEPEST = -8.0  # log10 below the loudest cell: 80 dB, as librosa's `power_to_db` has it
+
+Powers = NDArray[np.float32]
+HANN = np.hanning(WINDOW).astype(np.float32)
+SCALE = 2.0 / (WINDOW * float(np.square(HANN).sum()))  # so that a spectrum's sum is the mean square
+
+
+def sound_signals(audio: Audio) -> dict[str, float]:
+    """The signals of the group `sound` of a segment's samples [n], n > 0."""
+    frames = framed(audio)
+    power = np.einsum("ij,ij->i", frames, frames) / FRAME  # [N]
+    if not np.isfinite(power).all():
+        frames = np.nan_to_num(frames, posinf=0.0, neginf=0.0)
+        power = np.einsum("ij,ij->i", frames, frames) / FRAME
+    spectrum = spectra(frames)  # [M, WINDOW // 2 + 1], M = N / STEP
+    bands = spectrum.mean(axis=0)
+    low, high = bin_of(LOW), bin_of(HIGH)
+    loudest = max(len(power) // LOUDEST, 1)
+    return {
+        "loudness": log_power(power.mean()),
+        "peak": log_power(np.partition(power, -loudest)[-loudest:].mean()),
+        "dynamics": float(np.log10(np.maximum(power, FLOOR)).std()),
+        "fullness": fullness(spectrum),
+        "low_band": log_power(bands[1:low].sum()),  # without a constant offset
+        "middle_band": log_power(bands[low:high].sum()),
+        "high_band": log_power(bands[high:].sum()),
+        "cheering": cheering(spectrum),
+    }
+
+
+def framed(audio: Audio) -> Audio:
+    """Samples in frames [N, FRAME], N > 0, without the rest of a frame; less than one is said again until it is one."""
+    if len(audio) < FRAME:
+        return np.resize(audio, (1, FRAME))
+    whole = len(audio) // FRAME
+    return audio[: whole * FRAME].reshape(whole, FRAME)
+
+
+def spectra(frames: Audio) -> Powers:
+    """Power spectrum [M, WINDOW // 2 + 1] of the beginning of every second frame; its sum is the mean square."""
+    transformed = np.fft.rfft(frames[::STEP, :WINDOW] * HANN)
+    return ((transformed.real**2 + transformed.imag**2) * SCALE).astype(np.float32, copy=False)
+
+
+def cheering(spectrum: Powers) -> float:
+    """Share of moments that are loud for the segment and lie in a second that sounds like noise; spectrum [M, bins]."""
+    seconds = len(spectrum) // SPECTRA_A_SECOND
+    if seconds == 0:
+        return 0.0
+    whole = spectrum[: seconds * SPECTRA_A_SECOND, bin_of(NOISE_BAND[0]) : bin_of(NOISE_BAND[1])]
+    band = whole.reshape(seconds, SPECTRA_A_SECOND, -1)  # [T, 5, bins of the band]
+    power = band.sum(axis=2)  # [T, 5]
+    quiet = float(np.partition(power, power.size // QUIET_PART, axis=None)[power.size // QUIET_PART])
+    loud = power > max(quiet * RISE, AUDIBLE)
+    return float((loud & noise_like(band, power)[:, None]).mean())
+
+
+def fullness(spectrum: Powers) -> float:
+    """Mean log10 of the cells of a log-mel picture by the loudest of their 5 s, in [DEEPEST, 0]; spectrum [M, bins].
+
+    The nearer to 0, the more of the time and of the bands is loud. Silence is DEEPEST.
+    """
+    size = PIECE_SECONDS * SPECTRA_A_SECOND
+    pieces = max(len(spectrum) // size, 1)  # what is left over counts only if it is all there is
+    cells = (spectrum[: pieces * size] @ mel_bands()).reshape(pieces, -1)  # [pieces, cells]
+    loudest = cells.max(axis=1, keepdims=True)
+    depth = np.where(loudest > FLOOR, cells / np.maximum(loudest, FLOOR), 0.0)
+    return float(np.log10(np.maximum(depth, 10**DEEPEST)).mean())
+
+
+@cache
+def mel_bands() -> Powers:
+    """Triangles [WINDOW // 2 + 1, MELS] that are evenly spaced and of one width on the mel scale, from 0 Hz up."""
+    bins = mel(np.arange(WINDOW // 2 + 1) * SAMPLE_RATE / WINDOW)
+    centres = np.linspace(0.0, bins[-1], MELS + 2)
+    width = centres[1]
+    bands: Powers = np.maximum(1 - np.abs(bins[:, None] - centres[1:-1]) / width, 0.0).astype(np.float32)
+    return bands
+
+
+def mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 2595.0 * np.log10(1.0 + frequency / 700.0)
+
+
+def noise_like(band: Powers, power: Powers) -> NDArray[np.bool_]:
+    """Which seconds [T] are flat and steady; band [T, 5, bins], power [T, 5] its sum."""
+    mean = band.mean(axis=1) + FLOOR / WINDOW
+    flatness = np.exp(np.log(mean).mean(axis=1)) / mean.mean(axis=1)
+    variation = power.std(axis=1) / (power.mean(axis=1) + FLOOR)
+    noisy: NDArray[np.bool_] = (flatness > FLAT) & (variation < STEADY)
+    return noisy
+
+
+def bin_of(frequency: float) -> int:
+    """The first bin that is not below a frequency in Hz."""
+    return -int(-frequency * WINDOW // SAMPLE_RATE)
+
+
+def log_power(power: float) -> float:
+    return float(np.log10(max(power, FLOOR)))

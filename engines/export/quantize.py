@@ -1,0 +1,175 @@
+"""An exported fp32 graph in int8: a convolutional backbone by calibration, a transformer as its values come.
+
+Static, with scales calibrated on real inputs, for convolutions: scales made at run time ruin them. Dynamic for matrix
+products, whose inputs are first evened out: a few channels of a transformer are far larger than the others, and one
+scale for all would leave those few bits (SmoothQuant, Xiao et al. 2023). Both by ONNX Runtime's own quantiser.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kuaihl.engines.export.bias_correction import corrected
+from kuaihl.engines.export.onnx_export import quiet
+from kuaihl.engines.export.saturation import without_saturation
+from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
+from kuaihl.engines.runtimes.runtime import Target
+from kuaihl.models.errors import UsageError
+
+if TYPE_CHECKING:
+    import onnx
+
+# The first see few channels of very different ranges; docs/engines.md has what each number costs and saves.
+# Only the first: the weights of a float one between int8 ones ONNX Runtime quantises by itself, with one scale for all.
+FLOAT_CONVOLUTIONS: dict[Target, int] = {"portable": 36, "vnni": 18}  # of EfficientNet-Lite2's 64
+SHARE = 0.7  # of an input's range that goes to the weights; measured on E5: cosine 0.9994, 0.9970 without
+TINY = 1e-5
+MOST_PROBED = 32  # runs, the latest
+LEAST_CALIBRATION = 12  # frames; fewer say nothing of the ranges to come
+
+
+def quantise(
+    model: "onnx.ModelProto",
+    real: Sequence[tuple[Tensor, ...]],
+    *,
+    target: Target = "portable",
+    symmetric: bool = False,
+) -> "onnx.ModelProto":
+    """`model` in int8; `real` are inputs of real runs, which convolutions are calibrated on.
+
+    `target` says which processors run it: `vnni` has weights of full range, which saturate on others.
+    `symmetric` writes what TensorRT reads: no zero points and no quantised biases, slower on a CPU.
+    Raises UsageError where there is too little to calibrate on.
+    """
+    products = [node.op_type for node in model.graph.node if node.op_type in ("Conv", "MatMul")]
+    convolutional = products.count("Conv") * 2 > len(products)
+    full_range = symmetric or target == "vnni"
+    if convolutional:
+        in_floats = FLOAT_CONVOLUTIONS["vnni" if full_range else "portable"]
+        quantised = static(model, real, symmetric=symmetric, in_floats=in_floats)
+    else:
+        model = evened_out(model, real)
+        quantised = dynamic(model)
+    if not full_range:
+        quantised = without_saturation(model, quantised)
+    return corrected(model, quantised, real) if convolutional else quantised
+
+
+def evened_out(model: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]) -> "onnx.ModelProto":
+    """The same function, with channels divided by their size in `real` before a product, and its weights multiplied.
+
+    Of a channel's size as much goes to the weights, which have a scale a column and can bear it, as SHARE says.
+    """
+    import onnx
+
+    twin = onnx.ModelProto()
+    twin.CopyFrom(model)
+    weights = {tensor.name: tensor for tensor in twin.graph.initializer}
+    products: dict[str, list[onnx.NodeProto]] = {}  # by what goes into them: query, key and value share it
+    for node in twin.graph.node:
+        if node.op_type == "MatMul" and node.input[1] in weights:
+            products.setdefault(node.input[0], []).append(node)
+    largest = largest_values(model, list(products), real)
+    for name, nodes in products.items():
+        matrices = [onnx.numpy_helper.to_array(weights[node.input[1]]) for node in nodes]  # [K, N] each
+        strongest = np.max([np.abs(matrix).max(axis=1) for matrix in matrices], axis=0)
+        size = np.maximum(largest[name], TINY) ** SHARE / np.maximum(strongest, TINY) ** (1 - SHARE)
+        size = (size / np.exp(np.log(size).mean())).astype(np.float32)  # [K]
+        for node, matrix in zip(nodes, matrices, strict=True):
+            scaled = onnx.numpy_helper.from_array(matrix * size[:, None], node.input[1])
+            weights[node.input[1]].CopyFrom(scaled)
+            node.input[0] = f"{name}.even"
+        twin.graph.initializer.append(onnx.numpy_helper.from_array(1 / size, f"{name}.size"))
+        place = min(list(twin.graph.node).index(node) for node in nodes)
+        even = onnx.helper.make_node("Mul", [name, f"{name}.size"], [f"{name}.even"], name=f"{name}.even")
+        twin.graph.node.insert(place, even)
+    return twin
+
+
+def largest_values(
+    model: "onnx.ModelProto", names: list[str], real: Sequence[tuple[Tensor, ...]]
+) -> "dict[str, NDArray[np.float32]]":
+    """The largest magnitude [K] of every channel of the tensors `names` [..., K], over real runs."""
+    import onnx
+
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    engine = OnnxEngine(probe.SerializeToString(), "what goes into products")
+    found: dict[str, NDArray[np.float32]] = {}
+    for run in real[-MOST_PROBED:]:
+        for name, values in zip(names, engine.run(*run)[len(model.graph.output) :], strict=True):
+            largest = values.abs().flatten(0, -2).amax(dim=0).numpy()
+            found[name] = np.maximum(found.get(name, largest), largest)
+    return found
+
+
+def dynamic(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Weights of matrix products in int8, a scale a column; their inputs are quantised as they come."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, source)
+        quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul"])
+        return onnx.load(target)
+
+
+def static(
+    model: "onnx.ModelProto",
+    real: Sequence[tuple[Tensor, ...]],
+    *,
+    symmetric: bool,
+    in_floats: int,
+) -> "onnx.ModelProto":
+    """Convolutions, but for the first `in_floats`, and what bounds their outputs in int8, in the ranges of `real`."""
+    import onnx
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    seen = sum(len(inputs[0]) for inputs in real)
+    if seen < LEAST_CALIBRATION:
+        raise UsageError(
+            f"int8 is calibrated on the frames of a real recording, and there are {seen}; give --sample a longer one"
+        )
+    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, source)
+        quantize_static(
+            source,
+            target,
+            calibration_reader([port.name for port in model.graph.input], real),
+            quant_format=QuantFormat.QDQ,
+            # A clip to [0, 6] after a convolution is its range; else the range would be what the clip cuts off.
+            op_types_to_quantize=["Conv", "Clip"],
+            nodes_to_exclude=convolutions[:in_floats],
+            per_channel=True,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"ActivationSymmetric": symmetric, "QuantizeBias": not symmetric},
+        )
+        return onnx.load(target)
+
+
+def calibration_reader(names: Sequence[str], real: Sequence[tuple[Tensor, ...]]) -> object:
+    """Real inputs as ONNX Runtime's calibration asks for them, one run after another."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left: Iterator[tuple[Tensor, ...]] = iter(real)
+
+        def get_next(self) -> dict[str, object] | None:
+            inputs = next(self.left, None)
+            return (
+                None if inputs is None else {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
+            )
+
+    return Reader()

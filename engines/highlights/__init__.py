@@ -1,0 +1,1 @@
+"""Scores in, highlights and clips out."""

@@ -1,0 +1,83 @@
+"""What a finished recording's segments were worth, from both outputs of the network and with hindsight.
+
+Of segment i, `interest` i is the estimate made when it was complete, and `score` i−1 the forecast made before it began.
+What came later tells of it too, for interest persists: where segment i+1 turned out better than was forecast from
+segment i, segment i was better than it looked. That is the backward pass of Rauch, Tung and Striebel (1965) over a
+filter's estimates b and forecasts a, here logits of rates:
+
+    s_i = b_i + C (s_{i+1} − a_{i+1}),   C = φ (1 − K)
+
+φ, the persistence, is in a steady filter the correlation of a_i with b_i, so it is measured in the recording. Forecasts
+that came true carry far; forecasts at chance carry nothing, and interest alone is left. K, the share of a forecast's
+error that the segment itself resolves, cannot be told from the outputs; it is taken as a half.
+a is first put on the scale of b by linear regression, so that neither output need be calibrated against the other.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from kuaihl.engines.types import ScoredSegment
+
+RESOLVED = 0.5  # K above
+FORECASTS_NEEDED = 12  # fewer pairs of forecast and outcome do not tell whether forecasts come true
+SMALLEST_RATE = 1e-6  # whose logit is still a number
+
+
+def interests_of(scored: Sequence[ScoredSegment]) -> list[float] | None:
+    """Every segment's interest [S], or None if a segment has none: then scores alone can choose."""
+    interests = [one.interest for one in scored if one.interest is not None]
+    return interests if interests and len(interests) == len(scored) else None
+
+
+def hindsight_rates(scores: Sequence[float], interests: Sequence[float], follows: Sequence[bool]) -> list[float]:
+    """The rate of each segment [S], in (0, 1), with hindsight; where nothing is learnt from others, its interest.
+
+    scores, interests [S]: rates in [0, 1]; score i speaks of segment i+1. follows [S]: whether segment i begins where
+    segment i−1 ends; nothing is carried over missing media. Raises ValueError for unlike lengths.
+    """
+    estimates = [logit(rate) for rate in interests]
+    forecasts = [logit(rate) for rate in scores]
+    pairs = [
+        (forecasts[index - 1], estimate)
+        for index, (estimate, joined) in enumerate(zip(estimates, follows, strict=True))
+        if joined and index
+    ]
+    if len(scores) != len(interests):
+        raise ValueError(f"{len(scores)} scores and {len(interests)} interests are not of the same segments")
+    persistence, slope, offset = regress(pairs)
+    carried = persistence * (1.0 - RESOLVED)
+    smoothed = list(estimates)
+    for index in range(len(estimates) - 2, -1, -1):
+        if follows[index + 1]:
+            unforeseen = smoothed[index + 1] - (offset + slope * forecasts[index])
+            smoothed[index] += carried * unforeseen
+    return [rate_of(value) for value in smoothed]
+
+
+def regress(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """Correlation of forecasts with outcomes, and slope and offset of the outcomes' regression on them.
+
+    All are 0 if there are too few pairs, if either is constant or if forecasts were worse than none.
+    """
+    if len(pairs) < FORECASTS_NEEDED:
+        return 0.0, 0.0, 0.0
+    mean_a, mean_b = (fmean(column) for column in zip(*pairs, strict=True))
+    var_a = sum((a - mean_a) ** 2 for a, _ in pairs)
+    var_b = sum((b - mean_b) ** 2 for _, b in pairs)
+    shared = sum((a - mean_a) * (b - mean_b) for a, b in pairs)
+    if min(var_a, var_b) < len(pairs) * 1e-12 or shared <= 0.0:
+        return 0.0, 0.0, 0.0
+    slope = shared / var_a
+    return shared / math.sqrt(var_a * var_b), slope, mean_b - slope * mean_a
+
+
+def logit(rate: float) -> float:
+    inside = min(1.0 - SMALLEST_RATE, max(SMALLEST_RATE, rate))
+    return math.log(inside / (1.0 - inside))
+
+
+def rate_of(value: float) -> float:
+    """The rate of a logit, as far from 0 and 1 as `logit` keeps them: a regression may reach beyond."""
+    farthest = -logit(0.0)
+    return 1.0 / (1.0 + math.exp(-min(farthest, max(-farthest, value))))

@@ -1,0 +1,112 @@
+"""The time stamps of a source's streams onto one monotonic clock: seconds on the source's clock in, ours out.
+
+All on decode times, which a healthy stream counts up without end. The rules (DESIGN, section 3):
+
+- a jump forward of all streams by up to MAX_GAP is a `gap`: the media is missing, and the clock keeps its time;
+- a jump forward beyond that, or backwards, is a `rebase`: what comes after it follows what was before it by one
+  frame's duration, and the other streams move by the same amount.
+"""
+
+from dataclasses import dataclass
+from math import isnan, nan
+
+from kuaihl.engines.types import Event
+
+GAP = 1.0  # seconds: a lesser step is the stream's own rhythm, where it has sound …
+SPARSE_GAP = 10.0  # … and where it has video alone, for a still screen may send a frame now and then
+MAX_GAP = 300.0  # seconds: beyond it a jump is a new clock rather than a pause
+BACKWARDS = 1.0  # seconds: a lesser step back is a repeated packet or an overlap
+SKEW = 10.0  # seconds by which one stream may trail the other in the file
+LIVELY = 5.0  # seconds: sound that has been silent for longer says nothing about gaps
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """Where one stream stands; times in seconds."""
+
+    kind: str
+    shift: float = 0.0  # from the source's clock to ours
+    last: float = nan  # our time of the latest packet; nan, and so outside of every range, before the first
+    step: float = 0.0  # from one packet to the next
+
+    def advance(self, time: float, duration: float) -> None:
+        """A packet at `time` has come, of `duration` or of 0.0 where nobody knows."""
+        step = time - self.last
+        if duration:
+            self.step = duration
+        elif 0.0 < step <= GAP:
+            self.step = step
+        if not step <= 0.0:
+            self.last = time
+
+    @property
+    def end(self) -> float:
+        return self.last + self.step
+
+
+class Clock:
+    """The one clock of all the streams of a source; `origin` on the source's clock is `start` on ours."""
+
+    def __init__(self, tracks: list[Track], origin: float | None = None, start: float = 0.0) -> None:
+        self.tracks = tracks
+        self.origin = origin
+        self.start = start
+        self.shared = nan  # the shift that the latest jump gave to its stream, for the others to follow
+        self.rebases = 0
+
+    @property
+    def begun(self) -> bool:
+        return not isnan(self.shared)
+
+    def front(self) -> float:
+        """Where the media has come to: the end of the latest packet of all."""
+        return max((track.end for track in self.tracks if not isnan(track.last)), default=self.start)
+
+    def expected(self, track: Track) -> float:
+        """Where a packet without time stamps belongs, on the source's clock."""
+        if not self.begun:
+            return self.origin or 0.0
+        return (self.front() if isnan(track.last) else track.end) - track.shift
+
+    def fits(self, track: Track, raw: float) -> bool:
+        """Whether `raw` goes on from what was, on the stream's own shift or on that of the latest jump; then it is set.
+
+        A stream that paused while another one went on, or that begins late, fits.
+        """
+        if not self.begun:
+            self.begin(raw)
+        front = self.front()
+        ceiling = front + self.rhythm()
+        floor = front - SKEW if isnan(track.last) else track.last - BACKWARDS
+        for shift in (track.shift, self.shared):
+            if floor <= raw + shift <= ceiling:
+                track.shift = shift
+                return True
+        return False
+
+    def begin(self, raw: float) -> None:
+        """The first packet of all is at `raw`: the origin holds, unless it is out of reach."""
+        origin = raw if self.origin is None or abs(raw - self.origin) > SKEW else self.origin
+        self.shared = self.start - origin
+        for track in self.tracks:
+            track.shift = self.shared
+
+    def rhythm(self) -> float:
+        """The longest step, in seconds, that is no gap: packets of sound come without a pause, pictures may not."""
+        front = self.front()
+        return GAP if any(track.kind == "audio" and track.end > front - LIVELY for track in self.tracks) else SPARSE_GAP
+
+    def agree(self, one: float, other: float) -> bool:
+        """Whether two times on the source's clock, neither of which fits, bear each other out."""
+        return abs(one - other) <= self.rhythm()
+
+    def jump(self, track: Track, raw: float) -> Event:
+        """Take `raw`, which does not fit; the event, at the end of what was, says how."""
+        front = self.front()
+        ahead = raw + track.shift - front
+        if 0.0 < ahead <= MAX_GAP:
+            return Event("gap", front, f"{ahead:.1f} s of media are missing")
+        self.rebases += 1
+        track.shift = self.shared = front - raw
+        direction = "ahead" if ahead > 0.0 else "back"
+        return Event("rebase", front, f"the time stamps jumped {direction} by {abs(ahead):.1f} s ({track.kind})")

@@ -1,0 +1,213 @@
+"""A live stream that outlives its connections: packets on one clock come out until the stream is over for good.
+
+There is one reconnect policy, here: whatever ends a connection (the server, the network, silence), it is tried again
+with growing, jittered delays, until the tries or the patience are used up. Every read has a limit, and `stop` ends
+all of it within a second (DESIGN, section 3).
+"""
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kuaihl.engines.ingest.live_clock import Arrived, LiveClock
+from kuaihl.engines.ingest.packets import TimedPacket, packets
+from kuaihl.engines.ingest.source import ALWAYS_LIVE, OPEN_SECONDS, Source, open_source, scheme_of
+from kuaihl.engines.read_ahead import Stage, run_stage
+from kuaihl.engines.types import Event
+from kuaihl.models.errors import SourceError
+
+POLL_SECONDS = 0.2  # how often a wait looks at `stop`
+AHEAD = 512  # packets that a connection may be ahead of its reader: some 5 s
+HELD_PACKETS = 96  # what is looked at after a reconnect to find a repeated tail, …
+HELD_SECONDS = 1.0  # … at most for so long
+NEWS_SECONDS = 1.0  # a connection that brings less than this was none
+CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; after it, its thread is left to its own time-out
+
+
+@dataclass(frozen=True)
+class ReconnectPolicy:
+    """How long to hope: at most `tries` in a row that bring nothing new, and at most `patience` seconds of them."""
+
+    tries: int = 10
+    patience: float = 60.0
+    first_delay: float = 0.5
+    growth: float = 1.5
+    longest_delay: float = 10.0
+    jitter: float = 0.2  # a share of the delay, either way: many clients must not come back at once
+
+    def delays(self) -> Iterator[float]:
+        """Seconds to wait before each try."""
+        delay = self.first_delay
+        for _ in range(self.tries):
+            yield delay * random.uniform(1 - self.jitter, 1 + self.jitter)
+            delay = min(delay * self.growth, self.longest_delay)
+
+
+class Hope:
+    """What is left of a policy's tries and patience since the stream was last seen."""
+
+    def __init__(self, policy: ReconnectPolicy) -> None:
+        self.delays = enumerate(policy.delays(), start=1)
+        self.since = time.monotonic()
+        self.deadline = self.since + policy.patience
+
+    def waited(self) -> float:
+        return time.monotonic() - self.since
+
+    def remaining(self) -> float:
+        return max(self.deadline - time.monotonic(), 0.0)
+
+
+class ConnectionLost(Exception):
+    """A connection is over; the message says why."""
+
+
+class Stopped(Exception):
+    """Somebody set `stop`."""
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A connection that was made again: its reader, its first items, and the number of tries it took."""
+
+    link: Stage[Arrived]
+    held: list[Arrived]
+    tries: int
+
+
+def live_packets(
+    source: Source | str,
+    *,
+    timeout: float = OPEN_SECONDS,
+    policy: ReconnectPolicy | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[TimedPacket | Event]:
+    """Every packet of a live source, across disconnects; the last item is always the event `eof`, which says why.
+
+    `source` is a URL, or a source just opened, which is closed in the end. `timeout`: seconds without data after which
+    a connection counts as lost. `stop` may be set by any thread. A source that is not live ends at its first end.
+    Raises SourceError where the first connection cannot be made or brings nothing.
+    """
+    policy, stop = policy or ReconnectPolicy(), stop or threading.Event()
+    source = source if isinstance(source, Source) else open_source(source, timeout=timeout)
+    name, is_live, timeout = source.name, source.is_live, source.timeout
+    may_be_file = scheme_of(name) not in ALWAYS_LIVE  # perhaps: a file may be served without its length
+    clock, link = LiveClock(), connect(source, timeout)
+    pending: deque[Arrived] = deque()
+    hope: Hope | None = None
+    try:
+        while True:
+            began = clock.end
+            try:
+                yield from relay(link, pending, clock, stop, last_resort(timeout))
+            except ConnectionLost as lost:
+                reason = str(lost)
+            link.close(CLOSE_SECONDS)
+            if not clock.decoded:
+                raise SourceError(f"{name}: neither picture nor sound came ({reason}); check that it plays elsewhere")
+            if not is_live:
+                yield Event("eof", clock.end, reason)
+                return
+            if hope is None or clock.end > began + NEWS_SECONDS:
+                hope = Hope(policy)
+            back = reconnect(name, timeout, hope, stop)
+            if back is None:
+                yield Event("eof", clock.end, f"{reason}; not back within {hope.waited():.1f} s")
+                return
+            if may_be_file and clock.begins_again(back.held):
+                link = back.link
+                yield Event("eof", clock.end, f"{reason}; the address starts over: it is a recording")
+                return
+            link, pending = back.link, deque(back.held)
+            events = clock.resume(back.held)
+            yield Event("reconnect", clock.end, f"{reason}; back after {hope.waited():.1f} s, at try {back.tries}")
+            yield from events
+    except Stopped:
+        yield Event("eof", clock.end, "stopped")
+    finally:
+        link.close(CLOSE_SECONDS)
+
+
+def relay(
+    link: Stage[Arrived], pending: deque[Arrived], clock: LiveClock, stop: threading.Event, limit: float
+) -> Iterator[TimedPacket | Event]:
+    """Pass one connection's items on, on the stream's clock. Raises ConnectionLost, always, or Stopped."""
+    while True:
+        item, at = pending.popleft() if pending else take(link, stop, limit)
+        if isinstance(item, TimedPacket):
+            moved = clock.packet(item, at)
+            if moved is not None:
+                yield moved
+        elif item.kind == "eof":
+            raise ConnectionLost(item.detail)
+        else:
+            yield clock.event(item)
+
+
+def connect(source: Source | str, timeout: float) -> Stage[Arrived]:
+    """Read a source on a thread of its own, which alone touches it, for a read may block."""
+    left = threading.Event()  # set when the link is closed early
+    return run_stage(connection(source, timeout, left), AHEAD, stop=left)
+
+
+def connection(source: Source | str, timeout: float, left: threading.Event) -> Iterator[Arrived]:
+    """One connection from its opening to its end, every item stamped with its arrival."""
+    with source if isinstance(source, Source) else open_source(source, timeout=timeout) as opened:
+        for item in packets(opened, stop=left):
+            yield Arrived(item, time.monotonic())
+
+
+def last_resort(timeout: float) -> float:
+    """Seconds after which a connection is given up from outside, should its own time-outs all have failed."""
+    return 2 * timeout + 3
+
+
+def reconnect(name: str, timeout: float, hope: Hope, stop: threading.Event) -> Returned | None:
+    """Try until packets come; None where there is no more hope. Raises Stopped."""
+    for number, delay in hope.delays:
+        if stop.wait(min(delay, hope.remaining())):
+            raise Stopped
+        if not hope.remaining():
+            return None
+        link = connect(name, min(timeout, hope.remaining()))
+        try:
+            return Returned(link, first_items(link, stop, hope.remaining()), number)
+        except (ConnectionLost, SourceError):
+            link.close(CLOSE_SECONDS)
+        except BaseException:
+            link.close(CLOSE_SECONDS)
+            raise
+    return None
+
+
+def first_items(link: Stage[Arrived], stop: threading.Event, limit: float) -> list[Arrived]:
+    """What a new connection says first, up to a second of it. Raises ConnectionLost where no packet is in it."""
+    held = [take(link, stop, limit)]
+    deadline = time.monotonic() + HELD_SECONDS
+    while len(held) < HELD_PACKETS and not stop.is_set():
+        try:
+            held.append(link.take(max(deadline - time.monotonic(), 0)))
+        except (TimeoutError, StopIteration):
+            break
+    if not any(isinstance(arrived.item, TimedPacket) for arrived in held):
+        raise ConnectionLost("no packets")
+    return held
+
+
+def take(link: Stage[Arrived], stop: threading.Event, limit: float) -> Arrived:
+    """The next item. Raises Stopped, or ConnectionLost where nothing comes within `limit` seconds."""
+    deadline = time.monotonic() + limit
+    while not stop.is_set():
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise ConnectionLost(f"no data for {limit:.0f} s")
+        try:
+            return link.take(min(POLL_SECONDS, remaining))
+        except TimeoutError:
+            continue
+        except StopIteration:
+            raise ConnectionLost("the connection was closed") from None
+    raise Stopped

@@ -1,0 +1,107 @@
+"""One clock over many connections: packets of each connection's own clock go in, packets of the stream's come out.
+
+Where a server repeats what was seen, the repeats fix the clock exactly. Else the source's own time stamps do, where
+they went on; else the wall clock: a live stream trails it by the same lag before and after. Either way missing time
+stays missing, so that comments, which come by the wall clock, stay where they belong.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kuaihl.engines.ingest.packets import TimedPacket
+from kuaihl.engines.ingest.replayed_tail import Tail, trace
+from kuaihl.engines.types import Event
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+LAG_SECONDS = 30.0  # the lag behind the wall clock is the least one of this last while
+CONTINUES_SECONDS = 10.0  # how far source's and wall clock may differ for the source's to be believed
+HEAD_PACKETS = 16  # as many are surely a stream's beginning and no accident
+GAP_SECONDS = 0.5  # a lesser hole after a reconnect is no fault
+
+
+class Arrived(NamedTuple):
+    """A packet or an event, and the moment (time.monotonic) at which it came out of the connection."""
+
+    item: TimedPacket | Event
+    at: float
+
+
+class LiveClock:
+    """The stream's time: what to add to the connection's at hand, and what is known of the stream so far."""
+
+    def __init__(self) -> None:
+        self.shift = 0.0
+        self.end = 0.0  # where the latest packet ends
+        self.media_end = 0.0  # the same on the source's own clock
+        self.decoded: dict[str, float] = {}  # decode time of the latest packet of each kind
+        self.lags: deque[tuple[float, float]] = deque()  # arrival, and how far the packet's time lies behind it
+        self.tail = Tail()
+        self.head: set[bytes] = set()  # digests of the stream's first packets
+        self.dropping: set[str] = set()  # kinds of which repeats may still come
+
+    def packet(self, packet: TimedPacket, at: float) -> TimedPacket | None:
+        """The packet on the stream's clock; None where it is a repeat of one that was seen before the reconnect."""
+        moved = packet._replace(time=packet.time + self.shift, decode_time=packet.decode_time + self.shift)
+        if packet.kind in self.dropping:
+            if moved.decode_time <= self.decoded[packet.kind] + moved.duration / 2:
+                return None
+            self.dropping.discard(packet.kind)
+        self.remember(packet.packet, moved.decode_time)
+        self.decoded[packet.kind] = moved.decode_time
+        self.lags.append((at, at - moved.decode_time))
+        while self.lags[0][0] < at - LAG_SECONDS:
+            self.lags.popleft()
+        if moved.time + moved.duration >= self.end:
+            self.end = moved.time + moved.duration
+            self.media_end = packet.media_time + packet.duration
+        return moved
+
+    def event(self, event: Event) -> Event:
+        return Event(event.kind, max(event.time + self.shift, 0.0), event.detail)
+
+    def remember(self, packet: "Packet[Any]", time: float) -> None:
+        found = trace(packet, time)
+        if found is not None:
+            self.tail.remember(found)
+            if len(self.head) < HEAD_PACKETS:
+                self.head.add(found.digest)
+
+    def begins_again(self, held: Sequence[Arrived]) -> bool:
+        """Whether a new connection starts with the stream's very first packets, as a file does and a broadcast not."""
+        traces = [trace(item.packet, 0.0) for item, _ in held if isinstance(item, TimedPacket)]
+        first = {found.digest for found in traces if found is not None}
+        return len(self.head) >= HEAD_PACKETS and self.head <= first
+
+    def resume(self, held: Sequence[Arrived]) -> list[Event]:
+        """Join a new connection, of which `held` came first, to what went before; events that say what was found.
+
+        Before the first packet of all there is nothing to join: the clock then starts with the connection.
+        """
+        fresh = [(arrived.item, arrived.at) for arrived in held if isinstance(arrived.item, TimedPacket)]
+        if not fresh or not self.decoded:
+            return []
+        first = min(packet.decode_time for packet, _ in fresh)
+        traces = [trace(packet.packet, packet.decode_time) for packet, _ in fresh]
+        known = self.tail.shift([item for item in traces if item is not None])
+        if known is not None:
+            self.shift, self.dropping = known, set(self.decoded)
+            repeated = max(self.end - (first + known), 0.0)
+            return [Event("replay_dropped", self.end, f"the server repeated {repeated:.1f} s that were seen; dropped")]
+        missing = self.missing(fresh, first)
+        self.shift, self.dropping = self.end + missing - first, set()
+        if missing < GAP_SECONDS:
+            return []
+        return [Event("gap", self.end, f"{missing:.1f} s of the stream are missing")]
+
+    def missing(self, fresh: Sequence[tuple[TimedPacket, float]], first: float) -> float:
+        """Seconds of the stream between the last packet before the reconnect and the first after it."""
+        lag_before = min(lag for _, lag in self.lags)
+        lag_after = min(at - packet.decode_time for packet, at in fresh)
+        by_wall = max(first + lag_after - lag_before - self.end, 0.0)
+        by_source = min(fresh, key=lambda pair: pair[0].time)[0].media_time - self.media_end
+        if by_source > -GAP_SECONDS and abs(by_source - by_wall) < CONTINUES_SECONDS:
+            return max(by_source, 0.0)
+        return by_wall

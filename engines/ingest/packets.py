@@ -1,0 +1,218 @@
+"""One pass over a source: compressed packets on one monotonic clock come out, and its faults as events, in order.
+
+The clock begins at 0; `clock.py` says what becomes of time stamps that jump or restart. A jump needs two witnesses:
+one packet alone with a time out of all order is dropped as `corrupt`. No seeking, and read errors are an end.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from kuaihl.engines.ingest.clock import BACKWARDS, GAP, SKEW, Clock, Track
+from kuaihl.engines.ingest.source import Source
+from kuaihl.engines.types import Event
+from kuaihl.models.errors import SourceError
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.stream import Stream
+
+    AnyPacket = Packet[Any]
+
+CUT_OFF = 2.0  # seconds that may lack at the end before a file counts as cut off
+DAMAGE_SECONDS = 1.0  # of media for which one event tells of the damage, however many packets are damaged
+
+
+class TimedPacket(NamedTuple):
+    """A compressed unit and when it is shown; times in seconds. A tuple, for there are a hundred of them a second."""
+
+    kind: Literal["video", "audio"]
+    packet: "AnyPacket"  # packet.stream.codec_context is the decoder to use; another stream is another decoder
+    time: float  # when it is shown, on the monotonic clock
+    decode_time: float  # what orders it: no later packet of its stream is shown before this
+    duration: float  # of its frame or frames; 0.0 where nobody knows
+    keyframe: bool  # video that can be decoded without what came before it
+    media_time: float  # when it is shown, on the source's own clock
+
+
+class Lane:
+    """A stream: its place on the clock, and what of it is to be remembered from packet to packet."""
+
+    __slots__ = ("codec", "header", "shown", "suspect", "tick", "track")
+
+    def __init__(self, stream: "Stream") -> None:
+        self.track = Track(stream.type)
+        self.tick = float(stream.time_base or 1)  # seconds a unit of its time stamps
+        self.codec = stream.codec_context.codec.canonical_name
+        self.header: bytes | None = getattr(stream.codec_context, "extradata", None)
+        self.shown = 0.0  # when the last of its frames is over
+        self.suspect: AnyPacket | None = None  # it jumped, and waits for a second witness
+
+    def timed(self, packet: "AnyPacket", raw: float) -> TimedPacket:
+        """The packet, whose decode time is `raw` on the source's clock, on ours."""
+        track, tick = self.track, self.tick
+        shift = track.shift
+        pts = packet.pts
+        media_time = raw if pts is None else pts * tick
+        if not -BACKWARDS <= media_time - raw <= SKEW:
+            media_time = raw  # a frame is not shown long before or after it is decoded
+        duration = (packet.duration or 0) * tick
+        track.advance(raw + shift, duration)
+        time = media_time + shift
+        if time + duration > self.shown:
+            self.shown = time + duration
+        if track.kind == "audio":
+            return TimedPacket("audio", packet, time, raw + shift, duration, False, media_time)
+        return TimedPacket("video", packet, time, raw + shift, duration, packet.is_keyframe, media_time)
+
+    def changes_header(self, packet: "AnyPacket") -> bool:
+        """Whether the container gives another decoder's header with this packet; it may well repeat the old one."""
+        if not packet.has_sidedata("new_extradata"):
+            return False
+        header = bytes(packet.get_sidedata("new_extradata"))
+        changed = header != self.header
+        self.header = header
+        return changed
+
+
+@dataclass
+class Damage:
+    """One event a second of media for what is damaged."""
+
+    told: float | None = None
+
+    def event(self, time: float, detail: str) -> Iterator[Event]:
+        if self.told is None or time >= self.told + DAMAGE_SECONDS:
+            self.told = time
+            yield Event("corrupt", time, detail)
+
+
+def packets(
+    source: Source, *, start: float = 0.0, stop: threading.Event | None = None
+) -> Iterator[TimedPacket | Event]:
+    """Every packet of the chosen streams; the last item is always the event `eof`, and `source.failure` tells why.
+
+    `start`: where the clock begins, for a source that continues another. `stop`: set by another thread, ends the
+    stream at the next packet. Read errors are the stream's end. Raises SourceError where a file holds no packet at all.
+    """
+    lanes: dict[Stream, Lane] = {stream: Lane(stream) for stream in source.streams}
+    clock = Clock([lane.track for lane in lanes.values()], source.origin, start)
+    damage = Damage()
+    for packet in received(source, stop):
+        if packet is None:
+            yield from damage.event(clock.front(), "damaged data were skipped")
+            continue
+        lane = lanes.get(packet.stream)
+        if lane is None:
+            yield from new_stream(packet, lanes, clock)
+            lane = lanes[packet.stream]
+        track = lane.track
+        raw = decode_time(packet, lane, clock)
+        if lane.suspect is not None or not -BACKWARDS <= raw + track.shift - track.last <= GAP:
+            yield from judged(packet, lane, list(lanes.values()), clock, damage)
+            if lane.suspect is packet:
+                continue
+        if packet.is_corrupt:
+            yield from damage.event(clock.front(), f"damaged {track.kind}")
+        if packet.is_keyframe and track.kind == "video" and lane.changes_header(packet):
+            yield Event("header_change", raw + track.shift, "the header of the video changed")
+        yield lane.timed(packet, raw)
+    for lane in lanes.values():
+        if lane.suspect is not None:
+            yield from damage.event(clock.front(), f"{lane.track.kind} with a time out of all order was dropped")
+    stopped = stop is not None and stop.is_set()
+    if clock.begun:
+        end = max(lane.shown for lane in lanes.values())
+        if not clock.rebases and not stopped:
+            yield from cut_off(source, end - start)
+    elif source.is_network or stopped:
+        end = start
+    else:
+        raise SourceError(
+            f"{source.name}: not a single packet could be read; {source.failure or 'the file is damaged'}"
+        )
+    yield Event("eof", end, ending(source, stopped))
+
+
+def new_stream(packet: "AnyPacket", lanes: "dict[Stream, Lane]", clock: Clock) -> Iterator[Event]:
+    """A stream that was not there at the beginning: it takes the place of the one of its kind, or is the first."""
+    stream = packet.stream
+    lane = Lane(stream)
+    before = next((one for one in lanes.values() if one.track.kind == stream.type), None)
+    if before is None:
+        lane.track.shift = clock.shared
+        clock.tracks.append(lane.track)
+    else:
+        lane.track, lane.shown = before.track, before.shown
+        if before.codec != lane.codec:
+            time = decode_time(packet, lane, clock) + lane.track.shift
+            yield Event("header_change", time, f"the {stream.type} is now {lane.codec}")
+    lanes[stream] = lane
+
+
+def judged(
+    packet: "AnyPacket", lane: Lane, lanes: list[Lane], clock: Clock, damage: Damage
+) -> Iterator[TimedPacket | Event]:
+    """What is to be told before a packet that jumps, or that comes after one that did.
+
+    A packet that stays the lane's suspect waits for the next one, of whichever stream, to bear it out.
+    """
+    earlier, lane.suspect = lane.suspect, None
+    if earlier is not None and clock.fits(lane.track, decode_time(earlier, lane, clock)):
+        yield lane.timed(earlier, decode_time(earlier, lane, clock))  # another stream has borne it out
+        earlier = None
+    raw = decode_time(packet, lane, clock)
+    if not clock.fits(lane.track, raw):
+        witnesses = [(lane, earlier), *((other, other.suspect) for other in lanes if other is not lane)]
+        for other, suspect in witnesses:
+            if suspect is not None and clock.agree(raw, decode_time(suspect, other, clock)):
+                other.suspect = earlier = None
+                yield clock.jump(other.track, decode_time(suspect, other, clock))
+                yield other.timed(suspect, decode_time(suspect, other, clock))
+                break
+        if not clock.fits(lane.track, raw):
+            lane.suspect = packet
+    if earlier is not None:
+        yield from damage.event(clock.front(), f"{lane.track.kind} with a time out of all order was dropped")
+
+
+def decode_time(packet: "AnyPacket", lane: Lane, clock: Clock) -> float:
+    """Seconds on the source's clock; from its place in the stream where the packet has no time stamp at all."""
+    dts = packet.dts
+    if dts is None:
+        dts = packet.pts
+        if dts is None:
+            return clock.expected(lane.track)
+    return dts * lane.tick
+
+
+def received(source: Source, stop: threading.Event | None) -> Iterator["AnyPacket | None"]:
+    """The packets as they come, None where data were damaged; ends with the stream, and with `source.failure` set."""
+    import av
+
+    try:
+        for packet in source.read(stop):
+            if stop is not None and stop.is_set():
+                return
+            yield packet
+    except av.InvalidDataError:
+        source.failure = "damaged beyond reading"
+    except (av.ExitError, TimeoutError):
+        source.failure = "no more data came in time"
+    except (av.FFmpegError, OSError) as error:
+        source.failure = str(getattr(error, "strerror", None) or error)
+
+
+def cut_off(source: Source, length: float) -> Iterator[Event]:
+    """Where a file ends before the time that its header promises: its length, or for some containers its last time."""
+    promised = source.promised
+    if promised is not None and max(length, length + (source.origin or 0.0)) < promised - CUT_OFF:
+        detail = f"the file ends at {length:.1f} s, its header says {promised:.1f} s: cut off or damaged"
+        yield Event("corrupt", length, detail)
+
+
+def ending(source: Source, stopped: bool) -> str:
+    if source.failure:
+        return f"reading failed: {source.failure}"
+    return "stopped" if stopped else "end of the stream"

@@ -1,0 +1,375 @@
+"""Where media comes from: the name that a user gives goes in, an opened container with its chosen streams comes out.
+
+A name is a path, a named pipe, `-` for standard input, or an http(s), HLS, rtmp(s) or srt URL. Whatever cannot be read
+is a SourceError in one line, and no wait is without an end (DESIGN, section 3).
+"""
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from kuaihl.engines.ingest.timeouts import ReadAhead, watched
+from kuaihl.models.errors import SourceError
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+    from kuaihl.engines.ingest.flv import FlvChanges
+
+OPEN_SECONDS = 10.0  # the longest wait for a network source's answer, unless the caller says otherwise
+DAMAGES = 16  # failed reads in a row after which there is nothing left to read
+PATIENCE = 2.0  # seconds by which the watch from outside is later than FFmpeg's time-out
+PLAYLIST_SHARE = 3.0  # a live playlist is silent for as long as a piece of it lasts
+PIPE_SECONDS = 60.0  # the longest silence of a pipe: its writer may have to log in or to wait for a keyframe
+WATCH_SHARE = (
+    3.0  # connecting, redirects and probing are waits of their own: the watch from outside strikes so much later
+)
+
+# What each kind of URL may open in turn. `file` is in none: a playlist from the network must not read local files.
+WEB_PROTOCOLS = "http,https,tls,tcp,crypto,httpproxy"
+PROTOCOLS = {
+    "http": WEB_PROTOCOLS,
+    "https": WEB_PROTOCOLS,
+    "rtmp": "rtmp,tcp",
+    "rtmps": "rtmps,tls,tcp",
+    "rtmpt": "rtmpt,ffrtmphttp,http,tcp",
+    "srt": "srt,udp",
+}
+ALWAYS_LIVE = frozenset({"rtmp", "rtmps", "rtmpt", "srt"})
+NO_STREAMS = frozenset({"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"})  # FFmpeg "plays" pictures and text, too
+
+GUESSED_DURATION = frozenset({"mpegts", "mpeg", "aac", "mp3"})  # from the bit rate or the last bytes, not from a header
+
+T = TypeVar("T")
+
+
+class Closable(Protocol):
+    def close(self) -> object: ...
+
+
+@dataclass(eq=False)
+class Source:
+    """An opened source. `failure` says why reading ended, where it was not the end of the stream."""
+
+    name: str
+    container: "InputContainer"
+    video: "VideoStream | None"
+    audio: "AudioStream | None"
+    is_network: bool  # read through a watched thread, for its reads may hang
+    is_live: bool  # a URL without an end: a disconnect may be followed by more
+    timeout: float  # seconds without data after which a network source counts as lost
+    failure: str | None = None
+    changes: "FlvChanges | None" = None  # for an FLV file, whose streams may come late or change
+    ahead: "ReadAhead[Packet[Any] | None] | None" = None
+    used: list[Closable] = field(default_factory=list)  # what goes with the container when the source is closed
+    closed: bool = False
+
+    @property
+    def has_video(self) -> bool:
+        return self.video is not None
+
+    @property
+    def has_audio(self) -> bool:
+        return self.audio is not None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds, as the container claims; None where it does not know."""
+        return known_duration(self.container)
+
+    @property
+    def origin(self) -> float | None:
+        """The earliest time stamp on the source's own clock, in seconds: where our clock says 0."""
+        start: int | None = self.container.start_time
+        return None if start is None else start / 1_000_000
+
+    @property
+    def streams(self) -> "list[Stream]":
+        return [stream for stream in (self.video, self.audio) if stream is not None]
+
+    @property
+    def promised(self) -> float | None:
+        """How long a file says that it is, in seconds, its chosen streams alone; None where only a scan would tell."""
+        if self.is_network or self.container.format.name in GUESSED_DURATION:
+            return None
+        known = [float(one.duration * one.time_base) for one in self.streams if one.duration and one.time_base]
+        if known:
+            return max(known)
+        return self.duration if len(self.streams) == len(self.container.streams) else None
+
+    def read(self, stop: threading.Event | None = None) -> "Iterator[Packet[Any] | None]":
+        """The chosen streams' packets as they come, None where data were damaged; to be called once.
+
+        Raises FFmpeg's errors, and TimeoutError where the network is silent.
+        """
+        if not self.is_network:
+            return self.demuxed()
+        self.ahead = ReadAhead(self.demuxed(), self.release)
+        share = PLAYLIST_SHARE if self.container.format.name == "hls" else 1.0
+        return self.ahead.take(self.timeout * share + PATIENCE, stop)
+
+    def demuxed(self) -> "Iterator[Packet[Any] | None]":
+        import av
+
+        damages = 0
+        while True:
+            try:
+                for packet in self.followed(self.changes) if self.changes else self.container.demux(self.streams):
+                    if packet is None or packet.size:  # the last ones are empty: they tell decoders to let go
+                        damages = 0
+                        yield packet
+                return
+            except av.InvalidDataError:
+                damages += 1
+                if damages == DAMAGES:
+                    raise
+                yield None
+            except IndexError:  # PyAV at the end of a file in which streams came that it had not known
+                return
+
+    def followed(self, changes: "FlvChanges") -> "Iterator[Packet[Any] | None]":
+        """An FLV file's packets, opened anew where its demuxer would leave something out; None before what it hid."""
+        latest: dict[str, int] = {}  # dts, by kind
+        known: dict[str, int] = {}  # dts up to which packets have been given out before the file was opened anew
+        end = changes.path.stat().st_size
+        while True:
+            hidden = found = None
+            with suppress(IndexError):  # as in `demuxed`
+                for packet in self.container.demux(self.streams):
+                    if not packet.size:
+                        continue
+                    kind = "video" if packet.stream is self.video else "audio"
+                    hidden = changes.hidden(packet.pos, end) if packet.pos else None
+                    if hidden is not None:
+                        break
+                    if packet.dts is not None:
+                        if packet.dts <= known.get(kind, packet.dts - 1):
+                            continue
+                        known.pop(kind, None)
+                        latest[kind] = packet.dts
+                    yield packet
+                    if changes.passes(kind, packet.pos, packet.size) and (found := changes.find()):
+                        break
+                else:
+                    hidden = changes.hidden(None, end)
+            if hidden is not None:
+                known = {}
+                self.reopen(changes.resume(None, hidden))
+                yield None
+            elif found := found or changes.find(end):
+                known = {kind: dts for kind, dts in latest.items() if kind != found[0]}
+                self.reopen(changes.resume(*found))
+            else:
+                return
+
+    def reopen(self, file: Any) -> None:
+        """Go on with another container of the same media; the old one stays, for its packets are still in use."""
+        self.used += [self.container, file]
+        self.container = opened(self.name, file)
+        self.video, self.audio = best(self.container, "video"), best(self.container, "audio")  # type: ignore[assignment]
+
+    def close(self) -> None:
+        """Idempotent; never blocks on the network."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.ahead is None:
+            self.release()
+        else:
+            self.ahead.stop()  # the reading thread releases: nothing is closed under its feet
+
+    def release(self) -> None:
+        self.container.close()
+        for one in self.used:
+            one.close()
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
+    """Open a path, `-` or a URL; `timeout` is the longest wait in seconds for a network source's answer.
+
+    Raises SourceError, in one line, for whatever cannot be read or holds neither video nor audio.
+    """
+    scheme = scheme_of(name)
+    if name == "-":
+        return from_pipe(name, timeout)
+    if scheme is None or scheme == "file":
+        return from_path(name, local_path(name), timeout)
+    if scheme not in PROTOCOLS:
+        known = ", ".join(f"{one}://" for one in PROTOCOLS)
+        raise SourceError(f"{name}: {scheme}:// is not supported; give a file, - for standard input, or {known}")
+    return from_url(name, scheme, timeout)
+
+
+def scheme_of(name: str) -> str | None:
+    """`rtmp` of `rtmp://…` in lower case; None for a path, which may hold any character."""
+    scheme, separator, _ = name.partition("://")
+    return scheme.lower() if separator and scheme.replace("+", "").isalnum() else None
+
+
+def local_path(name: str) -> Path:
+    return Path(unquote(urlsplit(name).path)) if scheme_of(name) == "file" else Path(name)
+
+
+def known_duration(container: "InputContainer") -> float | None:
+    duration: int | None = container.duration
+    return duration / 1_000_000 if duration and duration > 0 else None
+
+
+def from_path(name: str, path: Path, timeout: float) -> Source:
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()
+    except OSError as error:
+        raise SourceError(f"{name}: {open_advice(error)}") from error
+    except ValueError as error:  # a NUL in the name
+        raise SourceError(f"{name!r}: not a file name") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise SourceError(f"{name}: a directory; name a file in it, or score all of it with `kuaihl batch`")
+    if stat.S_ISFIFO(status.st_mode):
+        descriptor = within(name, PIPE_SECONDS, lambda: os.open(path, os.O_RDONLY))
+        return from_descriptor(name, descriptor, timeout)
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError(f"{name}: neither a file nor a pipe; give a media file")
+    if status.st_size == 0:
+        raise SourceError(f"{name}: the file is empty; if it is still being written, wait until data has come")
+    return from_file(name, path, timeout)
+
+
+def from_file(name: str, path: Path, timeout: float) -> Source:
+    from kuaihl.engines.ingest.flv import FlvChanges
+
+    source = chosen(name, opened(name, str(path.absolute())), timeout)
+    if source.container.format.name == "flv":
+        source.changes = FlvChanges(path)
+        source.used.append(source.changes)
+    return source
+
+
+def from_pipe(name: str, timeout: float) -> Source:
+    try:
+        descriptor = os.dup(0)
+    except OSError as error:
+        raise SourceError(f"{name}: standard input is closed; pipe a stream into it") from error
+    if os.isatty(descriptor):
+        os.close(descriptor)
+        raise SourceError(f"{name}: standard input is a terminal; pipe a stream into it, or name a file")
+    return from_descriptor(name, descriptor, timeout)
+
+
+def from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
+    """A pipe, or a file that was redirected to standard input; closes the descriptor in the end."""
+    from kuaihl.engines.ingest.timeouts import PipeReader
+
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file: Any = os.fdopen(descriptor, "rb")
+    else:
+        file = PipeReader(descriptor, PIPE_SECONDS)
+    try:
+        source = chosen(name, opened(name, file), timeout)
+    except BaseException:
+        file.close()
+        raise
+    source.used.append(file)
+    return source
+
+
+def from_url(name: str, scheme: str, timeout: float) -> Source:
+    microseconds = str(int(timeout * 1_000_000))
+    options = {"protocol_whitelist": PROTOCOLS[scheme], "rw_timeout": microseconds}
+    if scheme in ("http", "https", "srt"):
+        options["timeout"] = microseconds  # for rtmp this word means: listen
+    url = scheme + name[len(scheme) :]
+    longest = timeout * WATCH_SHARE  # of PyAV's own clock, for opening, and for reading in case it is a live playlist
+    limits = (longest, longest if scheme in ("http", "https") else timeout)
+    container = within(name, longest + PATIENCE, lambda: opened(name, url, container_options=options, timeout=limits))
+    source = chosen(name, container, timeout)
+    source.is_network = True
+    source.is_live = scheme in ALWAYS_LIVE or source.duration is None
+    return source
+
+
+def within(name: str, seconds: float, call: Callable[[], T]) -> T:
+    """The call's result; SourceError where it takes longer than `seconds`."""
+    try:
+        return watched(call, seconds)
+    except TimeoutError as error:
+        raise SourceError(f"{name}: no answer within {seconds:.0f} s; check that it is there and on air") from error
+
+
+def opened(name: str, file: Any, **options: Any) -> "InputContainer":
+    """FFmpeg's demuxer for it. Raises SourceError in words for people."""
+    import av
+
+    try:
+        container: InputContainer = av.open(file, metadata_errors="replace", **options)
+        return container
+    except (av.FFmpegError, OSError, ValueError, EOFError) as error:
+        raise SourceError(f"{name}: {open_advice(error)}") from error
+
+
+def open_advice(error: Exception) -> str:
+    """What went wrong and what to do, for what FFmpeg and the system say when something cannot be opened."""
+    from av import error as ffmpeg
+
+    match error:
+        case FileNotFoundError():
+            return "no such file; check the name"
+        case PermissionError():
+            return "no permission to read it; check its owner and mode"
+        case ffmpeg.HTTPError():
+            return f"the server refuses it ({error.strerror}); check the address, and that the stream is on air"
+        case ffmpeg.ExitError() | TimeoutError():
+            return "no data came in time; check that the stream is on air, or raise --timeout"
+        case ConnectionError():
+            return f"no connection ({error.strerror}); check the address, and that the stream is on air"
+        case ffmpeg.ProtocolNotFoundError():
+            return "this build of FFmpeg lacks that protocol; record the stream with another tool and pipe it in"
+        case ffmpeg.InvalidDataError() | EOFError() | ffmpeg.EOFError():
+            return "not media that FFmpeg can read: damaged from the start, cut off, or no audio or video at all"
+        case _:
+            return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+
+
+def chosen(name: str, container: "InputContainer", timeout: float) -> Source:
+    """The source with the best video and audio stream that can be decoded. Raises SourceError where both lack."""
+    if container.format.name in NO_STREAMS or container.format.name.endswith("_pipe"):
+        container.close()
+        raise SourceError(f"{name}: a picture or a text ({container.format.name}), not a video; give a media file")
+    video: Any = best(container, "video")
+    audio: Any = best(container, "audio")
+    if video is None and audio is None:
+        unknown = ", ".join(sorted({stream.type for stream in container.streams}))
+        container.close()
+        raise SourceError(
+            f"{name}: holds neither video nor audio that can be decoded" + (f" ({unknown})" * bool(unknown))
+        )
+    return Source(name, container, video, audio, is_network=False, is_live=False, timeout=timeout)
+
+
+def best(container: "InputContainer", kind: Literal["video", "audio"]) -> "Stream | None":
+    """FFmpeg's choice among the streams of a kind, or the first that can be decoded; a cover picture is no video."""
+    from av.stream import Disposition
+
+    first = container.streams.best(kind)
+    streams: list[Stream] = [stream for stream in container.streams if stream.type == kind]
+    for stream in sorted(streams, key=lambda one: one is not first):
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None

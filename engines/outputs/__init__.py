@@ -1,0 +1,1 @@
+"""Scores and highlights in, files out."""

@@ -1,0 +1,15 @@
+"""What subtitle formats say of a highlight: its rank and score, and how its words begin."""
+
+from kuaihl.engines.outputs.highlights_json import HighlightEntry
+
+LINE = 80  # characters; a cue is read at a glance
+
+
+def cue_lines(highlight: HighlightEntry) -> list[str]:
+    """One or two lines without line breaks or control characters in them."""
+    title = f"#{highlight['rank']} · {highlight['score']:.3f}"
+    printable = "".join(char if char.isprintable() else " " for char in highlight["text"])
+    words = " ".join(printable.split())
+    if len(words) > LINE:
+        words = words[: LINE - 1].rstrip() + "…"
+    return [title, words] if words else [title]

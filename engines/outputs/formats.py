@@ -1,0 +1,34 @@
+"""Output files, one module a format: what a person gets besides highlights.json is derived from that document."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from kuaihl.engines.outputs import csv, srt, vtt
+from kuaihl.engines.outputs.atomic import write_atomic
+from kuaihl.engines.outputs.highlights_json import HighlightsDocument
+from kuaihl.models.errors import UsageError
+
+# A format: its name, which is the file's suffix, and what turns the document into the file's text.
+FORMATS: dict[str, Callable[[HighlightsDocument], str]] = {
+    "csv": csv.render,
+    "srt": srt.render,
+    "vtt": vtt.render,
+}
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """The formats that `--format csv,srt` names, each once, in order. Raises UsageError for one that is unknown."""
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in FORMATS:
+            raise UsageError(f"--format {name}: unknown; choose from {', '.join(FORMATS)}")
+    return names
+
+
+def write_formats(document: HighlightsDocument, names: Iterable[str], folder: Path) -> list[Path]:
+    """Write `highlights.NAME` for each format into a folder that exists; gives the files. Raises UsageError."""
+    paths = []
+    for name in names:
+        paths.append(folder / f"highlights.{name}")
+        write_atomic(paths[-1], FORMATS[name](document))
+    return paths

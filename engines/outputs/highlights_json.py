@@ -1,0 +1,135 @@
+"""highlights.json: what was found in a stream, with what, and what went wrong on the way (docs/output.md)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NotRequired, TypedDict
+from urllib.parse import urlsplit
+
+from kuaihl.engines.highlights.clips import Clip
+from kuaihl.engines.highlights.offline import ranks
+from kuaihl.engines.outputs.atomic import write_atomic
+from kuaihl.engines.types import Event, Highlight
+
+FORMAT_VERSION = 1
+TIME_DECIMALS = 3  # media containers rarely hold more
+SCORE_DECIMALS = 6
+
+Setting = str | int | float | bool | None
+
+
+class ModelEntry(TypedDict):
+    name: str
+    sha256: str | None
+
+
+class ClipEntry(TypedDict):
+    """A clip: its file relative to the document, and what it holds, which begins at a keyframe."""
+
+    file: str
+    start: float
+    end: float
+
+
+class HighlightEntry(TypedDict):
+    rank: int
+    start: float
+    end: float
+    score: float
+    segments: list[int]
+    text: str
+    clip: NotRequired[ClipEntry]
+
+
+class EventEntry(TypedDict):
+    kind: str
+    time: float
+    detail: str
+
+
+class HighlightsDocument(TypedDict):
+    """The document as JSON holds it; docs/highlights.schema.json says the same for other languages."""
+
+    version: int
+    source: str
+    duration: float
+    complete: bool
+    model: ModelEntry
+    settings: dict[str, Setting]
+    chosen_from: list[str]
+    highlights: list[HighlightEntry]
+    events: list[EventEntry]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is known once a stream has been scored."""
+
+    source: str
+    duration: float  # seconds of the stream that were scored
+    complete: bool  # false where the run was interrupted
+    model: str
+    model_sha256: str | None
+    highlights: Sequence[Highlight]  # in order of time
+    chosen_from: Sequence[str] = ("score",)  # the network's outputs that chose them
+    clips: Sequence[Clip | None] = ()  # one a highlight; empty where none were cut
+    folder: Path = Path()  # where the document will be; clips are named relative to it
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    events: Sequence[Event] = ()
+
+
+def build_document(report: Report) -> HighlightsDocument:
+    """The document of a report: times rounded to the millisecond, highlights in order of time, rank 1 the best."""
+    entries: list[HighlightEntry] = []
+    clips = report.clips or [None] * len(report.highlights)
+    for rank, one, clip in zip(ranks(report.highlights), report.highlights, clips, strict=True):
+        entry = HighlightEntry(
+            rank=rank,
+            start=round(one.start, TIME_DECIMALS),
+            end=round(one.end, TIME_DECIMALS),
+            score=round(one.score, SCORE_DECIMALS),
+            segments=list(one.segments),
+            text=one.text,
+        )
+        if clip is not None:
+            entry["clip"] = ClipEntry(
+                file=clip.path.relative_to(report.folder).as_posix(),
+                start=round(clip.start, TIME_DECIMALS),
+                end=round(clip.end, TIME_DECIMALS),
+            )
+        entries.append(entry)
+    return HighlightsDocument(
+        version=FORMAT_VERSION,
+        source=shown_source(report.source),
+        duration=round(report.duration, TIME_DECIMALS),
+        complete=report.complete,
+        model=ModelEntry(name=report.model, sha256=report.model_sha256),
+        settings=dict(report.settings),
+        chosen_from=list(report.chosen_from),
+        highlights=entries,
+        events=[event_entry(event) for event in report.events],
+    )
+
+
+def event_entry(event: Event) -> EventEntry:
+    """A fault of the stream, as scores.jsonl and highlights.json hold it."""
+    return EventEntry(kind=event.kind, time=round(event.time, TIME_DECIMALS), detail=event.detail)
+
+
+def shown_source(source: str) -> str:
+    """The source's name as outputs may show it: a URL without its user, password and query, which hold keys."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def to_json(document: HighlightsDocument) -> str:
+    """The document as text. Raises ValueError for a number that JSON does not have."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def write_highlights(path: Path, document: HighlightsDocument) -> None:
+    """Write the document; a reader sees all of it or what was there before. Raises UsageError where it cannot."""
+    write_atomic(path, to_json(document))

@@ -1,0 +1,154 @@
+"""Compiled files of a bundle and the facts beside them: ONNX graphs in `onnx/`, TensorRT's engines in `engines/`.
+
+Beside every file `NAME.onnx` or `NAME.engine` stands `NAME.json`: what it is, of which weights, made by what and for
+what. The file itself stays as its tools expect it. Facts are written last, so a file without them is not finished.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kuaihl.engines.runtimes.graphs import GraphName
+from kuaihl.engines.runtimes.runtime import EngineKind, Precision, Target
+from kuaihl.engines.weights.cache import cache_folder
+from kuaihl.models.bundle import Bundle, is_built_in
+from kuaihl.models.errors import ModelError
+
+FACTS_FORMAT = 2  # one more where a graph takes or gives something else than before
+ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
+
+
+class NotBuiltError(ModelError):
+    """Nothing to run was ever made: no compiled file, or no package or device for one. `auto` passes over it."""
+
+
+@dataclass(frozen=True)
+class CompiledFacts:
+    """What stands beside a compiled file."""
+
+    graph: GraphName
+    kind: EngineKind  # what executes the file
+    precision: Precision
+    sha256: str  # of the file
+    source_sha256: str  # of the weights in it
+    made_with: Mapping[str, str]  # packages and their versions
+    inputs: tuple[str, ...]  # names, in the order of the graph's ports, which TensorRT need not keep
+    outputs: tuple[str, ...]
+    sizes: Mapping[str, tuple[int, int, int]]  # of what varies: least, usual, most (TensorRT's profile)
+    target: Target = "portable"  # ONNX in int8: which processors it is right on
+    parity: Mapping[str, float] = field(default_factory=dict)  # against torch in fp32, when it was written
+    onnx_sha256: str = ""  # TensorRT: of the ONNX file it was built from
+    gpu: str = ""  # TensorRT: the name of the card it was built on, "" where there was none
+    compute_capability: str = ""  # TensorRT: such as "8.9"
+    tensorrt: str = ""  # TensorRT: its version
+
+
+def compiled_folder(bundle: Bundle) -> Path:
+    """Where a bundle's compiled files go: into the bundle, or the cache for one that ships with kuaihl.
+
+    An installed package is not ours to write to, and an update would take away what was compiled.
+    """
+    if not is_built_in(bundle.path):
+        return bundle.path
+    return cache_folder() / "compiled" / f"{bundle.name}-{bundle.head_sha256[:12]}"
+
+
+def onnx_file(folder: Path, graph: GraphName, precision: Precision, target: Target = "portable") -> Path:
+    """Where an ONNX graph is in a compiled folder, or would be; only int8 tells targets apart."""
+    ending = f"-{target}" if precision == "int8" and target != "portable" else ""
+    return folder / ONNX_FOLDER / f"{graph}-{precision}{ending}.onnx"
+
+
+def engine_file(
+    bundle: Path, graph: GraphName, precision: Precision, kind: EngineKind, capability: str, version: str
+) -> Path:
+    """Where a bundle's TensorRT engine is, or would be."""
+    name = f"{graph}-sm{capability.replace('.', '')}-{kind}-{version}-{precision}.engine"
+    return bundle / ENGINES_FOLDER / name
+
+
+def engine_files(bundle: Path, graph: GraphName, precision: Precision, kind: EngineKind) -> list[Path]:
+    """The bundle's finished engines of a graph, for whatever card and version."""
+    found = (bundle / ENGINES_FOLDER).glob(f"{graph}-sm*-{kind}-[0-9]*-{precision}.engine")
+    return sorted(file for file in found if facts_file(file).is_file())
+
+
+def facts_file(file: Path) -> Path:
+    return file.with_suffix(".json")
+
+
+def write_compiled(file: Path, content: bytes, facts: CompiledFacts) -> None:
+    """Write a compiled file and then its facts, each whole or not at all. Raises ModelError where that fails."""
+    document = {"format": FACTS_FORMAT} | asdict(facts)
+    text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        facts_file(file).unlink(missing_ok=True)
+        for target, data in ((file, content), (facts_file(file), text.encode())):
+            scratch = target.with_name(f".{target.name}.part")
+            scratch.write_bytes(data)
+            scratch.replace(target)
+    except OSError as error:
+        raise ModelError(
+            f"{file}: cannot be written ({error.strerror}); --output DIR writes a copy of the bundle elsewhere"
+        ) from error
+
+
+def read_facts(file: Path, rebuild: str = "kuaihl export BUNDLE") -> CompiledFacts:
+    """The facts beside a compiled file. Raises ModelError with the command `rebuild` where there are none to read."""
+    beside = facts_file(file)
+    try:
+        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+        if (written := found.pop("format")) != FACTS_FORMAT:
+            raise ModelError(
+                f"{file}: exported in format {written}, this version of kuaihl reads {FACTS_FORMAT}; rebuild: {rebuild}"
+            )
+        # int8 of before targets were told apart is wrong on processors without VNNI.
+        found.setdefault("target", "vnni" if found["precision"] == "int8" else "portable")
+        found |= {ports: tuple(found[ports]) for ports in ("inputs", "outputs")}
+        found["sizes"] = {name: tuple(sizes) for name, sizes in found["sizes"].items()}
+        facts = CompiledFacts(**found)
+        if not (isinstance(facts.sha256, str) and isinstance(facts.source_sha256, str)):
+            raise ValueError("hashes are texts")
+        return facts
+    except OSError as error:
+        raise ModelError(f"{beside}: cannot be read ({error.strerror}); rebuild: {rebuild}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"{beside}: does not hold a compiled file's facts; rebuild: {rebuild}") from error
+
+
+def read_compiled(file: Path, source: str, rebuild: str) -> tuple[bytes, CompiledFacts]:
+    """A compiled file's content, held to its facts and to the weights with SHA-256 `source`.
+
+    Raises ModelError that names the file, both sides of what does not fit, and `rebuild`, the command that mends it.
+    """
+    facts = read_facts(file, rebuild)
+    if facts.source_sha256 != source:
+        raise ModelError(
+            f"{file}: made from weights {facts.source_sha256[:12]}, the bundle's are {source[:12]}; rebuild: {rebuild}"
+        )
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read ({error.strerror}); rebuild: {rebuild}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != facts.sha256:
+        raise ModelError(
+            f"{file}: damaged (SHA-256 is {found[:12]}, was {facts.sha256[:12]} when written); rebuild: {rebuild}"
+        )
+    return content, facts
+
+
+def bundle_argument(bundle: Bundle) -> str:
+    """A bundle as the command line takes it."""
+    return bundle.name if is_built_in(bundle.path) else str(bundle.path)
+
+
+def export_command(bundle: str, kind: EngineKind, precision: Precision, target: Target = "portable") -> str:
+    """The command that makes the compiled files of a bundle, by its name."""
+    command = f"kuaihl export {bundle} --to {kind}" + ("" if precision == "fp32" else f" --precision {precision}")
+    command += "" if target == "portable" else f" --target {target}"
+    return f"{command} --sample RECORDING" if precision == "int8" else command

@@ -1,0 +1,34 @@
+"""Which device computes, and on how many CPU threads."""
+
+import os
+from typing import TYPE_CHECKING
+
+from kuaihl.models.errors import UsageError
+
+if TYPE_CHECKING:
+    pass
+
+
+def choose_device(device: str) -> str:
+    """cpu, cuda or cuda:N for what the user said. Raises UsageError for a device that is not here."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise UsageError(f"--device {device}: give auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device {device}: there are {torch.cuda.device_count()} CUDA devices here; give auto or cpu"
+        )
+    return device
+
+
+def set_threads(threads: int | None) -> int:
+    """Let torch use that many CPU threads, by default as many as this process may run on; gives the number."""
+    import torch
+
+    count = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+    torch.set_num_threads(count)
+    return count

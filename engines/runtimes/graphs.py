@@ -1,0 +1,227 @@
+"""What engines execute: the head's step, the head over a window, the vision backbone and the text encoder as graphs.
+
+A graph is a torch module of tensors alone, with named ports and the sizes that it must serve; torch runs it as it is,
+`onnx_export.py` writes it down. Words are looked up outside of the text graph: the table of words is most of a BERT's
+weights, and a few rows of it are all that a text needs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from kuaihl.models.backbones.bert import Bert
+    from kuaihl.models.dims import NetworkDims
+    from kuaihl.models.network.kuaihl import KuaiHL
+    from kuaihl.models.network.linear import LaggedLinear
+
+
+GraphName = Literal["step", "window", "vision", "text"]
+GRAPH_NAMES: tuple[GraphName, ...] = get_args(GraphName)
+SCORING_GRAPHS: tuple[GraphName, ...] = ("vision", "text", "step")  # all that `kuaihl score` runs
+Pooling = Literal["mean", "first"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Sizes that a dimension may have: the least, the one to be quickest at, the most."""
+
+    least: int
+    usual: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input: its name, type, and shape, in which a name stands for a size that varies."""
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int | str, ...]
+    most: int = 0  # of whole numbers: the largest that means something
+
+    def sized(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape with `sizes` put in."""
+        return tuple(sizes[size] if isinstance(size, str) else size for size in self.shape)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One network, ready to be executed or exported."""
+
+    name: GraphName
+    module: nn.Module
+    inputs: tuple[Port, ...]
+    outputs: tuple[str, ...]
+    ranges: Mapping[str, Range]  # of every size that varies
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Of the ports, in order."""
+        return tuple(port.name for port in self.inputs)
+
+
+ROOMS = Range(1, 64, 1024)
+FRAMES = Range(1, 3, 48)
+TEXTS, TOKENS = Range(1, 8, 64), Range(4, 128, 200)
+
+
+class Step(nn.Module):
+    """`newest` of a network: what a stream keeps is given and what it is to keep is returned.
+
+    Signals are a port of a network that reads them, and interest one of a network that has that output.
+    """
+
+    def __init__(self, network: "KuaiHL | LaggedLinear") -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        visual, text, *others = tensors
+        signals = others.pop(0) if self.network.dims.signals else None
+        (score, interest), kept = self.network.newest(visual, text, signals, *others)
+        return (score, *kept) if interest is None else (score, interest, *kept)
+
+
+class Window(nn.Module):
+    """Scores of a whole window at once."""
+
+    def __init__(self, network: "KuaiHL | LaggedLinear") -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, visual: Tensor, text: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
+        *signals, streamer, valid = others
+        score, interest = self.network.outputs(visual, text, streamer, valid, *signals)
+        return torch.sigmoid(score) if interest is None else (torch.sigmoid(score), torch.sigmoid(interest))
+
+
+class Vision(nn.Module):
+    """Pictures as bytes to tokens: normalised, through the backbone, averaged to grid x grid places."""
+
+    def __init__(
+        self,
+        backbone: "nn.Module | Callable[[Tensor], Tensor]",
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        grid: int,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.grid = backbone, grid
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255)
+        self.mean: Tensor
+        self.std: Tensor
+
+    def forward(self, images: Tensor) -> Tensor:  # [B, 3, S, S] uint8 -> [B, grid * grid, d_v]
+        pixels = (images.to(self.mean.dtype) - self.mean) / self.std
+        found = self.backbone(pixels.contiguous(memory_format=torch.channels_last))  # [B, d_v, h, w]
+        strides = [size // self.grid for size in found.shape[2:]]
+        kernel = [size - (self.grid - 1) * stride for size, stride in zip(found.shape[2:], strides, strict=True)]
+        return F.avg_pool2d(found, kernel, strides).flatten(2).mT  # places may overlap
+
+
+class Text(nn.Module):
+    """Vectors of words to one vector a text: a BERT's layers, and its way of pooling."""
+
+    def __init__(self, network: "Bert", pooling: Pooling) -> None:
+        super().__init__()
+        self.network, self.pooling = network, pooling
+
+    def forward(self, words: Tensor, types: Tensor, mask: Tensor) -> Tensor:  # [B, T, d], [B, T], [B, T] -> [B, d]
+        tokens = self.network.contextualise(words, types, mask).float()  # [B, T, d]; a sum over T is not for fp16
+        if self.pooling == "first":
+            return tokens[:, 0]
+        there = mask.unsqueeze(-1).to(tokens.dtype)
+        return F.normalize((tokens * there).sum(dim=1) / there.sum(dim=1), dim=-1)
+
+
+def step_graph(network: "KuaiHL | LaggedLinear") -> Graph:
+    """The head as a streaming step; many rooms in one call, of any age each."""
+    from kuaihl.models.network.linear import LaggedLinear
+
+    dims = network.dims
+    kept, keeps = linear_memory(network) if isinstance(network, LaggedLinear) else attention_memory(dims)
+    return Graph(
+        "step",
+        Step(network).eval(),
+        (
+            Port("visual", torch.float32, ("rooms", dims.patches, dims.visual_width)),
+            Port("text", torch.float32, ("rooms", dims.text_width)),
+            *signals_port(dims, ("rooms",)),
+            *kept,
+        ),
+        (*output_names(dims, "score"), *keeps),
+        {"rooms": ROOMS},
+    )
+
+
+def attention_memory(dims: "NetworkDims") -> tuple[tuple[Port, ...], tuple[str, ...]]:
+    """What `StreamState.inputs` gives, and what `StreamState.push` takes."""
+    return (
+        Port("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
+        Port("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
+        Port("weights", torch.float32, ("rooms", dims.heads, dims.window)),
+        Port("latents", torch.float32, ("rooms", dims.window, dims.width)),
+        Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
+        Port("position", torch.int64, ("rooms",), most=1_000),
+    ), ("newest_tokens", "newest_mean", "newest_weight", "newest_latent")
+
+
+def linear_memory(network: "LaggedLinear") -> tuple[tuple[Port, ...], tuple[str, ...]]:
+    """The same of `LinearState`."""
+    shape = ("rooms", network.dims.window, network.answers)
+    return (Port("pending", torch.float32, shape),), ("newest_pending",)
+
+
+def window_graph(network: "KuaiHL | LaggedLinear") -> Graph:
+    """The head over a window of n segments; `valid` hides those that are padding."""
+    dims = network.dims
+    return Graph(
+        "window",
+        Window(network).eval(),
+        (
+            Port("visual", torch.float32, ("rooms", dims.window, dims.patches, dims.visual_width)),
+            Port("text", torch.float32, ("rooms", dims.window, dims.text_width)),
+            *signals_port(dims, ("rooms", dims.window)),
+            Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
+            Port("valid", torch.bool, ("rooms", dims.window)),
+        ),
+        output_names(dims, "scores"),
+        {"rooms": ROOMS},
+    )
+
+
+def signals_port(dims: "NetworkDims", before: tuple[int | str, ...]) -> tuple[Port, ...]:
+    """Where signals come in, if the network reads them."""
+    return (Port("signals", torch.float32, (*before, dims.signals)),) if dims.signals else ()
+
+
+def output_names(dims: "NetworkDims", score: str) -> tuple[str, ...]:
+    """The ports of a network's answers."""
+    return (score, "interest") if dims.interest else (score,)
+
+
+def vision_graph(vision: Vision, size: int) -> Graph:
+    """A vision backbone for pictures of `size` x `size`."""
+    ports = (Port("images", torch.uint8, ("frames", 3, size, size), most=255),)
+    return Graph("vision", vision.eval(), ports, ("visual",), {"frames": FRAMES})
+
+
+def text_graph(network: "Bert", pooling: Pooling) -> Graph:
+    """A text encoder without its table of words."""
+    return Graph(
+        "text",
+        Text(network, pooling).eval(),
+        (
+            Port("words", torch.float32, ("texts", "length", network.dims.width)),
+            Port("types", torch.int64, ("texts", "length")),
+            Port("mask", torch.bool, ("texts", "length")),
+        ),
+        ("text",),
+        {"texts": TEXTS, "length": TOKENS},
+    )

@@ -1,0 +1,132 @@
+"""ONNX Runtime as an engine: an exported graph's bytes in, a session out, on a CPU or CUDA device."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kuaihl.engines.runtimes.compiled import (
+    NotBuiltError,
+    bundle_argument,
+    compiled_folder,
+    export_command,
+    onnx_file,
+    read_compiled,
+)
+from kuaihl.engines.runtimes.graphs import GraphName
+from kuaihl.engines.runtimes.processor import processor
+from kuaihl.engines.runtimes.runtime import Engine, EngineKind, OpenEngine, Precision, Target, precision_of
+from kuaihl.models.bundle import Bundle
+from kuaihl.models.errors import ModelError, UsageError, reason_of
+
+if TYPE_CHECKING:
+    from kuaihl.engines.runtimes.graphs import Graph
+
+
+LONGEST_REASON = 160  # characters of what ONNX Runtime says
+# A sum and a layer norm in one take longer on a CPU than one after the other: a BERT 29% in int8, 11% in fp32.
+SLOW_ON_CPU = ("SkipLayerNormFusion",)
+# Runs on a thread each, rather than one after another on all threads; a step has all rooms in one call.
+SIDE_BY_SIDE: tuple[GraphName, ...] = ("vision", "text")
+
+
+class OnnxEngine:
+    """One exported graph in an ONNX Runtime session. Tensors pass through host memory."""
+
+    kind: EngineKind = "onnx"
+
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        precision: Precision = "fp32",
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        lanes: int = 1,
+        exact: bool = False,
+    ) -> None:
+        """`name` is the file's, for people; each lane gets its share of the `threads`.
+
+        `exact` takes kernels that cannot saturate, whatever the weights: slower, and the same on every processor.
+        Raises ModelError where ONNX Runtime cannot run the graph on `device`.
+        """
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # its errors come as exceptions, too
+        options.intra_op_num_threads = max(1, (threads or torch.get_num_threads()) // lanes)
+        # A thread that spins may hold the very core that the one it waits for would need: up to 8 ms for a step of 1.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if exact:
+            options.add_session_config_entry("session.x64quantprecision", "1")
+        try:
+            self.session = onnxruntime.InferenceSession(
+                content,
+                options,
+                providers=providers(device),
+                disabled_optimizers=list(SLOW_ON_CPU) if device == "cpu" else None,
+            )
+        except UsageError:
+            raise
+        except Exception as error:  # ONNX Runtime has an exception a status, and no base of its own
+            raise ModelError(
+                f"{name}: ONNX Runtime cannot run it on {device} ({reason_of(error, LONGEST_REASON)})"
+            ) from error
+        self.precision: Precision = precision
+        self.lanes = lanes
+        self.name = name
+        self.inputs = [port.name for port in self.session.get_inputs()]
+
+    def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        given = {name: tensor.cpu().numpy() for name, tensor in zip(self.inputs, inputs, strict=True)}
+        try:
+            found = self.session.run(None, given)
+        except Exception as error:
+            raise ModelError(f"{self.name}: ONNX Runtime failed ({reason_of(error, LONGEST_REASON)})") from error
+        return tuple(torch.from_numpy(array) for array in found)
+
+
+def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
+    """ONNX Runtime's name of a device. Raises UsageError where its build lacks it."""
+    import onnxruntime
+
+    kind, _, index = device.partition(":")
+    if kind == "cpu":
+        return ["CPUExecutionProvider"]
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise UsageError(f"--engine onnx --device {device}: this ONNX Runtime is built for CPUs; see docs/engines.md")
+    return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
+
+
+def open_onnx(
+    bundle: Bundle,
+    precision: Precision = "fp32",
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    target: Target = "portable",
+) -> OpenEngine:
+    """What opens a bundle's exported graphs, those in int8 as they were exported for `target`.
+
+    It raises ModelError where one is missing, damaged, of other weights, or for a processor that this one is not.
+    """
+
+    def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
+        own = precision_of(graph, "onnx", precision)
+        file = onnx_file(compiled_folder(bundle), graph, own, target)
+        rebuild = export_command(bundle_argument(bundle), "onnx", precision, target)
+        if not file.is_file():
+            raise NotBuiltError(f"{file}: not exported yet; run: {rebuild}")
+        content, facts = read_compiled(file, source, rebuild)
+        if facts.graph != graph or facts.precision != own:
+            raise ModelError(f"{file}: its facts say {facts.graph} in {facts.precision}; rebuild: {rebuild}")
+        if own == "int8" and facts.target == "vnni" and device == "cpu" and not processor().vnni:
+            portable = export_command(bundle_argument(bundle), "onnx", precision)
+            raise ModelError(f"{file}: made for processors with VNNI, and {processor().name} lacks it; run: {portable}")
+        beside = device == "cpu" and graph in SIDE_BY_SIDE
+        lanes = (threads or torch.get_num_threads()) if beside else 1
+        return OnnxEngine(content, str(file), own, device=device, threads=threads, lanes=lanes)
+
+    return open_engine

@@ -1,0 +1,40 @@
+"""Torch as an engine: the graph's own module, on a CPU or CUDA device. The reference that the others are held to."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from kuaihl.engines.runtimes.graphs import Graph, GraphName
+from kuaihl.engines.runtimes.precision import InPrecision
+from kuaihl.engines.runtimes.runtime import Engine, EngineKind, OpenEngine, Precision
+from kuaihl.models.errors import UsageError
+
+
+class TorchEngine:
+    """A graph run eagerly."""
+
+    kind: EngineKind = "torch"
+    lanes = 1  # a run has all threads
+
+    def __init__(self, graph: Graph, device: str | torch.device = "cpu", precision: Precision = "fp32") -> None:
+        """Raises UsageError for int8, which torch does not execute here."""
+        if precision == "int8":
+            raise UsageError("--precision int8: torch does not run it here; give --engine onnx, or another precision")
+        self.precision: Precision = precision
+        self.device = torch.device(device)
+        self.module = InPrecision(graph.module, precision).to(self.device)
+
+    @torch.inference_mode()
+    def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        found = self.module(*(tensor.to(self.device) for tensor in inputs))
+        return found if isinstance(found, tuple) else (found,)
+
+
+def open_torch(device: str | torch.device = "cpu", precision: Precision = "fp32") -> OpenEngine:
+    """What opens any graph in torch."""
+
+    def open_engine(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
+        return TorchEngine(build(), device, precision)
+
+    return open_engine

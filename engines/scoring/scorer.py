@@ -1,0 +1,150 @@
+"""Encoded segments in, scored segments out: the head's step in an engine, one segment at a time.
+
+The score made after segment i speaks of segment i+1, so it predicts the span that begins where segment i ends.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from kuaihl.engines.runtimes.graphs import step_graph
+from kuaihl.engines.runtimes.runtime import Engine, OpenEngine
+from kuaihl.engines.runtimes.torch_runtime import open_torch
+from kuaihl.engines.types import EncodedSegment, ScoredSegment
+from kuaihl.models.bundle import Bundle
+from kuaihl.models.errors import ModelError
+from kuaihl.models.features import UNREAD
+from kuaihl.models.network.stream_memory import StreamMemory, memory_from, start_memory
+from kuaihl.models.network.stream_state import read_tensors
+from kuaihl.models.signals import RunningMoments, columns_of
+
+
+@dataclass(frozen=True)
+class ScorerState:
+    """A room's whole state: small, explicit, and of one size however long the stream."""
+
+    network: StreamMemory
+    moments: RunningMoments  # of its signals
+    gaps: tuple[bool, ...]  # of the last n segments
+    head_sha256: str  # of the bundle that made it; another one's memory would mean nothing
+
+    def to_bytes(self) -> bytes:
+        """The state as one safetensors file."""
+        extra = {
+            "gaps": torch.tensor(self.gaps),
+            "signals_moments": torch.from_numpy(self.moments.to_array()),
+            "head_sha256": torch.tensor(list(bytes.fromhex(self.head_sha256))),
+        }
+        return save(self.network.tensors() | extra)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "ScorerState":
+        """The inverse of `to_bytes`. Raises ModelError if `data` is not such a file."""
+        parts = read_tensors(data)
+        if not {"gaps", "signals_moments", "head_sha256"} <= parts.keys():
+            raise ModelError("room state: made by something else than a scorer; start the stream anew without it")
+        head = bytes(int(byte) for byte in parts["head_sha256"]).hex()
+        try:
+            moments = RunningMoments.from_array(parts["signals_moments"].numpy())
+        except ValueError as error:
+            raise ModelError(f"room state: {error}; start the stream anew without it") from None
+        return cls(memory_from(parts), moments, tuple(bool(gap) for gap in parts["gaps"]), head)
+
+
+def open_step(bundle: Bundle, open_engine: OpenEngine | None = None) -> Engine:
+    """The head's step of a bundle in an engine, torch on the CPU where none is given.
+
+    Raises ModelError where the weights cannot be used, or the bundle's network cannot follow a stream.
+    """
+    bundle.check_streams()
+    return (open_engine or open_torch())("step", bundle.head_sha256, lambda: step_graph(bundle.streaming_network()))
+
+
+class StreamingScorer:
+    """Scores one room as it comes; `streamer` is a name the bundle may know, `state` continues a room of before.
+
+    `step` is the bundle's, from `open_step`; any number of rooms may share it.
+    Raises ModelError where the state belongs to another bundle, and as `open_step`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        step: Engine | None = None,
+        *,
+        device: str | torch.device = "cpu",  # where the state is kept: the engine's
+        streamer: str | None = None,
+        segment_seconds: float | None = None,  # where segments are cut to another length than the bundle's
+        state: ScorerState | None = None,
+    ) -> None:
+        self.bundle, self.device = bundle, torch.device(device)
+        self.segment_seconds = segment_seconds or bundle.segment_seconds
+        self.step = step or open_step(bundle)
+        self._unread = columns_of(UNREAD[bundle.text])
+        if state is None:
+            who = torch.tensor([bundle.streamer_index(streamer)], device=self.device)
+            self._memory = start_memory(bundle.architecture, bundle.dims, who)
+        elif state.head_sha256 == bundle.head_sha256:
+            self._memory = state.network.to(self.device)
+        else:
+            raise ModelError(f"{bundle.path}: the room's state was made by another bundle; start the stream anew")
+        self._gaps = state.gaps if state is not None else ()
+        self._moments = RunningMoments() if state is None else RunningMoments.from_array(state.moments.to_array())
+
+    @property
+    def state(self) -> ScorerState:
+        """All that is needed to go on from here, in this process or another."""
+        moments = RunningMoments.from_array(self._moments.to_array())
+        return ScorerState(self._memory.to(self.device), moments, self._gaps, self.bundle.head_sha256)
+
+    def scores(self, encoded: Iterable[EncodedSegment]) -> Iterator[ScoredSegment]:
+        """One score a segment, as soon as the segment is there."""
+        for segment in encoded:
+            yield self.score(segment)
+
+    def score(self, segment: EncodedSegment) -> ScoredSegment:
+        """Take in one more segment. Raises ModelError where its features are not what the head was trained on."""
+        features = self._features(segment)
+        score, *kept = self.step.run(*features, *self._memory.inputs())
+        interest = kept.pop(0) if self.bundle.dims.interest else None
+        self._memory.push(*kept)
+        self._gaps = (*self._gaps, segment.gap)[-self.bundle.dims.window :]
+        return ScoredSegment(
+            segment=segment.index,
+            start=segment.start,
+            end=segment.end,
+            predicts_start=segment.end,
+            predicts_end=segment.end + self.segment_seconds,
+            score=float(score[0]),
+            interest=None if interest is None else float(interest[0]),
+            text=segment.transcript.text,
+            comments=len(segment.comments),
+            gap=any(self._gaps),
+            wall_time=segment.wall_time,
+            sentences=segment.transcript.sentences,
+            keyframe_times=segment.keyframe_times,
+            events=segment.events,
+        )
+
+    def _features(self, segment: EncodedSegment) -> tuple[Tensor, ...]:
+        dims, features = self.bundle.dims, segment.features
+        expected = ((dims.patches, dims.visual_width), (dims.text_width,))
+        if (features.visual.shape, features.text.shape) != expected:
+            raise ModelError(
+                f"{self.bundle.path}: the head reads features {expected[0]} and {expected[1]}, segment {segment.index} "
+                f"has {features.visual.shape} and {features.text.shape}; use the encoders of profile "
+                f"{self.bundle.profile!r}"
+            )
+        if not (np.isfinite(features.visual).all() and np.isfinite(features.text).all()):
+            raise ModelError(f"segment {segment.index}: features hold NaN or infinity; check the encoders' weights")
+        visual = torch.from_numpy(features.visual).to(self.device, torch.float32).unsqueeze(0)  # [1, P, d_v]
+        text = torch.from_numpy(features.text).to(self.device, torch.float32).unsqueeze(0)  # [1, d_t]
+        columns = self._moments.push(features.signals)  # the room's past grows, whether the network reads it or not
+        if not dims.signals:
+            return visual, text
+        columns[self._unread] = 0
+        return visual, text, torch.from_numpy(columns).to(self.device).unsqueeze(0)  # [1, k]

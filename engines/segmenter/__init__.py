@@ -1,0 +1,1 @@
+"""Packets in, segments out: three frames, 16 kHz mono audio, comments."""

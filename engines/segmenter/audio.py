@@ -1,0 +1,157 @@
+"""Compressed audio in, 16 kHz mono out, every sample at its place on the stream's clock; silence where there was none.
+
+Decoded as it passes, resampled a second at a time. Runs of packets that follow one another are one piece of sound;
+a new piece begins where their times part by more than DRIFT.
+"""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.ingest.packets import TimedPacket
+from kuaihl.engines.types import SAMPLE_RATE, Audio, Event
+
+if TYPE_CHECKING:
+    from av.audio.fifo import AudioFifo
+    from av.audio.frame import AudioFrame
+    from av.audio.resampler import AudioResampler
+    from av.audio.stream import AudioStream
+    from av.packet import Packet
+
+SAME_TIME = 1e-3
+DRIFT = 0.1  # seconds by which sound may part from its time stamps before it is put back in its place
+BATCH_SECONDS = 1.0  # of sound through the resampler at once
+TELLING_SECONDS = 1.0  # for which one event tells of the damage, however many packets are damaged
+FULL_SCALE = 32768.0  # 16-bit samples: FFmpeg scales the mix to mono so that it cannot clip, for integers alone
+
+
+class Sound:
+    """The stream's audio between the decoder and the segments; holds what no segment has taken yet."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []  # faults found while decoding, for the caller to take
+        self.heard = False  # some audio has come
+        self.end = 0.0  # how far the sound has come, in seconds
+        self.blocks: list[tuple[int, NDArray[np.int16]]] = []  # position in samples since 0, and the samples
+        self.position = 0  # where the resampler's next sample belongs
+        self.queued_from = 0.0  # where the queue begins that has not been resampled yet
+        self.stream: AudioStream | None = None
+        self.tick = 0.0  # seconds a unit of its time stamps
+        self.shift = 0.0  # from the source's clock to ours
+        self.fifo: AudioFifo | None = None
+        self.resampler: AudioResampler | None = None
+
+    def push(self, timed: TimedPacket) -> None:
+        """Decode a packet; damaged ones leave silence and a `corrupt` event."""
+        import av
+
+        packet = timed.packet
+        shift = timed.time - timed.media_time
+        if packet.stream is not self.stream or not -SAME_TIME < shift - self.shift < SAME_TIME:
+            self.settle(packet, shift)
+        assert self.stream is not None
+        try:
+            for frame in self.stream.codec_context.decode(packet):
+                pts = frame.pts
+                time = self.end if pts is None else pts * self.tick + self.shift
+                if self.fifo is None or not -DRIFT < time - self.end < DRIFT:
+                    self.begin(frame, time)
+                self.queue(frame)
+        except av.FFmpegError as error:
+            if not self.events or timed.time > self.events[-1].time + TELLING_SECONDS:
+                self.events.append(Event("corrupt", timed.time, f"audio that cannot be decoded ({error.strerror})"))
+
+    def settle(self, packet: "Packet[Any]", shift: float) -> None:
+        """Another decoder or another place on the clock: give out what the old one still holds."""
+        self.heard = True
+        if packet.stream is not self.stream or abs(shift - self.shift) > DRIFT:
+            self.drain()
+        self.stream = packet.stream
+        self.tick = float(packet.time_base)
+        self.shift = shift
+
+    def drain(self) -> None:
+        """The last frames of the decoder, at their old place."""
+        import av
+
+        if self.stream is not None:
+            with suppress(av.FFmpegError):  # what it holds is damaged: nothing is lost that could be heard
+                for frame in self.stream.codec_context.decode(None):
+                    if self.fifo is not None:
+                        self.queue(frame)
+            self.stream.codec_context.flush_buffers()
+        self.flush()
+
+    def queue(self, frame: "AudioFrame") -> None:
+        """Decoded sound that follows what is queued."""
+        assert self.fifo is not None
+        frame.pts = None  # its place is kept here
+        try:
+            self.fifo.write(frame)
+        except ValueError:  # another rate, layout or sample format
+            self.events.append(Event("header_change", self.end, f"the audio is now {sound_words(frame)}"))
+            self.begin(frame, self.end)
+            self.fifo.write(frame)
+        self.end += frame.samples / frame.sample_rate
+        if self.end > self.queued_from + BATCH_SECONDS:
+            self.resample()
+
+    def begin(self, frame: "AudioFrame", time: float) -> None:
+        """A piece of sound that does not follow the one before it."""
+        from av.audio.fifo import AudioFifo
+        from av.audio.resampler import AudioResampler
+
+        self.flush()
+        self.fifo = AudioFifo()
+        self.resampler = AudioResampler("s16", "mono", SAMPLE_RATE)
+        self.end = self.queued_from = time
+        self.position = round(time * SAMPLE_RATE)
+
+    def resample(self) -> None:
+        """Everything queued, as samples at their place."""
+        assert self.fifo is not None and self.resampler is not None
+        self.queued_from = self.end
+        queued = self.fifo.read()
+        if queued is not None:
+            queued.pts = None
+            self.keep(self.resampler.resample(queued))
+
+    def flush(self) -> None:
+        """The end of a piece: nothing stays in the queue or the resampler."""
+        if self.fifo is not None and self.resampler is not None:
+            self.resample()
+            self.keep(self.resampler.resample(None))
+            self.resampler = None
+            self.fifo = None
+
+    def keep(self, frames: "list[AudioFrame]") -> None:
+        for frame in frames:
+            samples = np.asarray(frame.to_ndarray(), np.int16).reshape(-1)
+            self.blocks.append((self.position, samples))
+            self.position += samples.size
+
+    def finish(self) -> None:
+        """The stream has ended: the decoder and the resampler hold nothing back any more."""
+        self.drain()
+
+    def take(self, start: float, end: float) -> Audio:
+        """The sound of [start, end), which no later packet adds to; empty where the stream has had none so far."""
+        if not self.heard:
+            return np.zeros(0, np.float32)
+        if self.fifo is not None:
+            self.resample()
+        first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
+        audio = np.zeros(last - first, np.float32)
+        for position, samples in self.blocks:
+            begin, stop = max(position, first), min(position + samples.size, last)
+            if begin < stop:
+                audio[begin - first : stop - first] = samples[begin - position : stop - position]
+        audio /= FULL_SCALE
+        self.blocks = [(position, samples) for position, samples in self.blocks if position + samples.size > last]
+        return audio
+
+
+def sound_words(frame: "AudioFrame") -> str:
+    return f"{frame.sample_rate} Hz, {frame.layout.name}"

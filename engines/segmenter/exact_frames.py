@@ -1,0 +1,218 @@
+"""The frames shown at the very instants, by random access to a finished file: `--frames exact`.
+
+decord does it, in a process of its own: it is another build of FFmpeg than ours, and on damaged files it is known to
+spin or hang, so it must be possible to kill it. Frame times are time stamps, never index ÷ rate. Files whose time
+stamps are not clean are refused; keyframes by `stills.py` are right for them, too.
+"""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.engines.ingest.source import open_source, scheme_of
+from kuaihl.engines.segmenter.frame_decoder import bounded, upright
+from kuaihl.engines.types import Frame
+from kuaihl.models.errors import SourceError
+
+OPEN_SECONDS = 30.0  # to index a file, and this much …
+BYTES_A_SECOND = 10e6  # … more for its size, for that is done by reading all of it
+FRAMES_SECONDS = 30.0  # to decode a segment's frames
+SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
+END_TOLERANCE = 2.0  # seconds by which decord's end may differ from the container's
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What decord does not tell: times in seconds on the stream's clock."""
+
+    path: str
+    first: float  # of the first frame
+    origin: float  # where the file's own clock begins
+    seconds: float | None  # its length or its last time, as its header says
+    size: tuple[int, int]  # width and height to decode to
+    rotation: int
+
+
+class ExactFrames:
+    """A file's frames by their instants; a worker process runs until `close`. Raises SourceError."""
+
+    def __init__(self, path: str | Path, *, timeout: float = FRAMES_SECONDS) -> None:
+        self.name = str(path)
+        self.timeout = timeout
+        self.probe = probed(self.name)
+        self.buffer = bytearray()
+        self.complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+        width, height = self.probe.size
+        self.worker = subprocess.Popen(
+            [sys.executable, "-m", "kuaihl.engines.segmenter.exact_frames", self.probe.path, str(width), str(height)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.complaints,
+        )
+        try:
+            opened = self.answer(OPEN_SECONDS + Path(self.probe.path).stat().st_size / BYTES_A_SECOND)
+            self.check(opened)
+        except BaseException:
+            self.close()
+            raise
+
+    def check(self, opened: dict[str, Any]) -> None:
+        """Whether decord's timeline is the file's."""
+        seconds = self.probe.seconds
+        if not opened["clean"]:
+            raise SourceError(f"{self.name}: its time stamps repeat or restart, which rules out --frames exact")
+        end = self.probe.first + opened["seconds"]
+        if seconds is not None and min(abs(end - seconds), abs(end + self.probe.origin - seconds)) > END_TOLERANCE:
+            raise SourceError(f"{self.name}: cut off, damaged or changed midway, which rules out --frames exact")
+
+    def frames_at(self, instants: Sequence[float]) -> list[Frame]:
+        """The frame shown at each instant, in seconds of the stream's clock, first or last beyond the ends."""
+        if self.worker.stdin is None or self.worker.stdin.closed:
+            raise SourceError(f"{self.name}: exact frames are over for this file")
+        wanted = [instant - self.probe.first + SAME_TIME for instant in instants]
+        try:
+            self.worker.stdin.write(json.dumps(wanted).encode() + b"\n")
+            self.worker.stdin.flush()
+        except OSError as error:
+            raise SourceError(f"{self.name}: {self.last_words()}") from error
+        found = self.answer(self.timeout)
+        shape = tuple(found["shape"])
+        images = np.frombuffer(self.received(int(np.prod(shape)), self.timeout), np.uint8).reshape(shape)
+        return [
+            Frame(float(at) + self.probe.first, upright(image, self.probe.rotation))
+            for at, image in zip(found["times"], images, strict=True)
+        ]
+
+    def answer(self, seconds: float) -> dict[str, Any]:
+        """The worker's next line. Raises SourceError where it complains, dies or hangs."""
+        length = int.from_bytes(self.received(4, seconds), "big")
+        answer: dict[str, Any] = json.loads(self.received(length, seconds))
+        if "error" in answer:
+            self.close()
+            raise SourceError(f"{self.name}: exact frames cannot be had ({answer['error']})")
+        return answer
+
+    def received(self, count: int, seconds: float) -> bytes:
+        assert self.worker.stdout is not None
+        deadline = time.monotonic() + seconds
+        descriptor = self.worker.stdout.fileno()
+        while len(self.buffer) < count:
+            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                self.close()
+                raise SourceError(f"{self.name}: decord did not answer within {seconds:.0f} s and was stopped")
+            chunk = os.read(descriptor, 1 << 20)
+            if not chunk:
+                raise SourceError(f"{self.name}: {self.last_words()}")
+            self.buffer += chunk
+        data = bytes(self.buffer[:count])
+        del self.buffer[:count]
+        return data
+
+    def last_words(self) -> str:
+        self.close(keep_complaints=True)
+        self.complaints.seek(0)
+        lines = self.complaints.read().decode(errors="replace").strip().splitlines()
+        self.complaints.close()
+        return f"decord gave up ({lines[-1][:200] if lines else 'without a word'})"
+
+    def close(self, *, keep_complaints: bool = False) -> None:
+        """Idempotent; the worker is gone afterwards, whatever it was doing."""
+        self.worker.kill()
+        self.worker.wait()
+        for pipe in (self.worker.stdin, self.worker.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # what was still to be written has no reader any more
+                    pipe.close()
+        if not keep_complaints:
+            self.complaints.close()
+
+    def __enter__(self) -> "ExactFrames":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def exact_frames(path: str | Path, instants: Sequence[float]) -> list[Frame]:
+    """The frames of a finished file shown at the instants, in seconds of the stream's clock. Raises SourceError."""
+    with ExactFrames(path) as frames:
+        return frames.frames_at(instants)
+
+
+def probed(name: str) -> Probe:
+    """Open the file with FFmpeg and decode its first frame. Raises SourceError where there can be no random access."""
+    import av
+
+    if name == "-" or scheme_of(name) not in (None, "file") or not Path(name).is_file():
+        raise SourceError(f"{name}: exact frames need a finished file")
+    with open_source(name) as source:
+        if source.video is None:
+            raise SourceError(f"{name}: has no video to take frames from")
+        try:
+            frame = next(source.container.decode(source.video))
+        except (av.FFmpegError, StopIteration) as error:
+            raise SourceError(f"{name}: its video cannot be decoded from the start") from error
+        origin = source.origin or 0.0
+        first = 0.0 if frame.time is None else frame.time - origin
+        size = bounded(frame.width, frame.height)
+        return Probe(str(Path(name).absolute()), first, origin, source.promised, size, frame.rotation)
+
+
+def work(path: str, width: int, height: int) -> None:
+    """The worker: opens, then answers each line of instants with times and pixels, until its input ends."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what decord prints must not come between
+    try:
+        import decord  # type: ignore[import-untyped]
+
+        reader = decord.VideoReader(path, ctx=decord.cpu(0), width=width, height=height, num_threads=1)
+        spans = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)  # [frames, 2] seconds
+    except Exception as error:
+        reply(replies, {"error": first_line(error)})
+        return
+    starts: NDArray[np.float64] = spans[:, 0] - spans[0, 0]
+    clean = bool((np.diff(starts) > 0).all())
+    reply(replies, {"clean": clean, "seconds": float(spans[-1, 1] - spans[0, 0])})
+    for line in sys.stdin.buffer:
+        indices = np.searchsorted(starts, np.asarray(json.loads(line)), "right") - 1
+        indices = indices.clip(0, len(starts) - 1)
+        try:
+            images = reader.get_batch(indices.tolist()).asnumpy()
+        except Exception as error:
+            reply(replies, {"error": first_line(error)})
+            return
+        reply(replies, {"times": starts[indices].tolist(), "shape": images.shape})
+        replies.write(np.ascontiguousarray(images, np.uint8).tobytes())
+        replies.flush()
+
+
+def reply(replies: Any, answer: dict[str, Any]) -> None:
+    data = json.dumps(answer).encode()
+    replies.write(len(data).to_bytes(4, "big") + data)
+    replies.flush()
+
+
+def first_line(error: Exception) -> str:
+    """In words for people: decord's own lines begin with its clock and the places in its source."""
+    if isinstance(error, ImportError):
+        return "decord is not installed; install it, or leave --frames at keyframe"
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r"\[[\d:]+\] \S+:\d+: ", "", line)[:200]
+
+
+if __name__ == "__main__":
+    work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

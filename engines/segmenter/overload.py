@@ -1,0 +1,27 @@
+"""The rule for a stream that is faster than the machine: live segments go in, some come out without their speech.
+
+Transcription costs most and is missed least, so it goes first; frames, comments and loudness are always read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kuaihl.engines.read_ahead import Stage
+from kuaihl.engines.types import Event, Segment
+
+BEHIND = 2  # segments that may wait before speech is dropped
+
+
+def skip_speech_when_behind(segments: Stage[Segment], *, behind: int = BEHIND) -> Iterator[Segment]:
+    """Pass segments on; while `behind` or more wait, the one at hand is not transcribed, which an event tells.
+
+    For live sources only: a file waits. The stage's `maxsize` must be larger than `behind`.
+    """
+    for segment in segments:
+        waiting = segments.waiting
+        if waiting < behind or not segment.audio.size:
+            yield segment
+            continue
+        detail = f"speech not transcribed: {waiting} segments waited"
+        event = Event("overload", segment.start, detail)
+        yield replace(segment, transcribe=False, events=(*segment.events, event))

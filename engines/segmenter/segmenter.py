@@ -1,0 +1,230 @@
+"""A stream of packets goes in, 30 s segments come out: three frames, 16 kHz mono sound, comments, faults.
+
+Little is decoded: all of the sound, and of the video the keyframe nearest before each of three evenly spaced instants
+(DESIGN, section 3). Memory stays the same however long the stream.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from kuaihl.engines.ingest.packets import TimedPacket
+from kuaihl.engines.segmenter.audio import Sound
+from kuaihl.engines.segmenter.frame_decoder import FrameDecoder
+from kuaihl.engines.segmenter.keyframes import MAX_HELD_BYTES, SETTLED, Stills, Wanted
+from kuaihl.engines.types import (
+    FRAMES_PER_SEGMENT,
+    SEGMENT_SECONDS,
+    CommentFeed,
+    Event,
+    Frame,
+    FrameFinder,
+    Segment,
+)
+from kuaihl.models.errors import SourceError
+
+MIN_SECONDS = 1.0  # of the stream's last segment; less than that is left out, unless it is all there is
+LAG = 5.0  # seconds by which one stream may trail the other before a segment no longer waits for it
+
+
+def segments(
+    stream: Iterable[TimedPacket | Event],
+    *,
+    segment_seconds: float = SEGMENT_SECONDS,
+    exact: FrameFinder | None = None,
+    comments: CommentFeed | None = None,
+) -> Iterator[Segment]:
+    """Cut the stream. `exact` replaces the keyframes by the frames shown at the very instants.
+
+    Every segment is `segment_seconds` long but the last, which ends with the stream; what is left over at the end
+    is left out where it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond
+    its end and its frames are decoded.
+    """
+    cutter = Cutter(segment_seconds, exact, comments)
+    with cutter.worker:
+        for item in stream:
+            if isinstance(item, Event):
+                cutter.event(item)
+                continue
+            cutter.push(item)
+            while item.decode_time >= cutter.enough and cutter.is_complete():
+                yield from cutter.collect()
+                cutter.cut(segment_seconds)
+            if cutter.ready is not None and cutter.ready.is_done():
+                yield from cutter.collect()
+        yield from cutter.finish()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A segment that lacks nothing but its frames, which are being decoded."""
+
+    segment: Segment
+    frames: list[Future[Frame | None]]
+
+    def is_done(self) -> bool:
+        return all(frame.done() for frame in self.frames)
+
+
+class Cutter:
+    """The segment in the making, and the one whose frames are being decoded."""
+
+    def __init__(self, length: float, exact: FrameFinder | None, comments: CommentFeed | None) -> None:
+        self.length = length
+        self.exact = exact
+        self.comments = comments
+        self.stills = Stills(length / FRAMES_PER_SEGMENT)
+        self.sound = Sound()
+        self.decoder = FrameDecoder()
+        self.worker = ThreadPoolExecutor(1, "frames")  # one thread: decoding frames and sound overlap
+        self.index = 0
+        self.enough = length + MIN_SECONDS  # what a stream must have reached before the segment can end
+        self.reached: dict[str, float] = {}  # decode time of the latest packet, by its kind
+        self.end = 0.0  # of what has come, as shown
+        self.events: list[Event] = []
+        self.keyframe_times: list[float] = []
+        self.gaps: list[tuple[float, float]] = []
+        self.gap_start: float | None = None  # of a gap whose end the next packet tells
+        self.announced = 0  # changes of the video's header that the container told before the decoder saw them
+        self.early: dict[float, Future[Frame | None]] = {}  # frames that could not wait for the segment's end
+        self.ready: Ready | None = None
+
+    @property
+    def start(self) -> float:
+        return self.index * self.length
+
+    def instants(self, seconds: float) -> tuple[float, ...]:
+        """FRAMES_PER_SEGMENT of them, evenly spaced: 5, 15 and 25 s into 30."""
+        step = seconds / FRAMES_PER_SEGMENT
+        return tuple(self.start + (k + 0.5) * step for k in range(FRAMES_PER_SEGMENT))
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+        if event.kind == "gap":
+            self.gap_start = event.time
+        elif event.kind == "header_change":
+            self.announced += 1
+
+    def push(self, timed: TimedPacket) -> None:
+        if self.gap_start is not None:
+            self.gaps.append((self.gap_start, timed.time))
+            self.gap_start = None
+        kind = timed.kind
+        self.reached[kind] = timed.decode_time
+        if timed.time + timed.duration > self.end:
+            self.end = timed.time + timed.duration
+        if kind == "audio":
+            self.sound.push(timed)
+            return
+        self.stills.push(timed)
+        if timed.keyframe:
+            self.keyframe_times.append(timed.time)
+        if self.stills.held > MAX_HELD_BYTES:
+            self.relieve(timed.decode_time)
+
+    def relieve(self, front: float) -> None:
+        """So many bytes of packets that they cannot wait for the segment's end."""
+        for instant in self.instants(self.length):
+            if instant not in self.early and instant <= front - SETTLED:
+                self.early[instant] = self.submit(self.stills.wanted(instant, self.stills.tolerance))
+        wanted = self.stills.relieve(front)
+        if wanted is not None:
+            self.submit(wanted)
+
+    def is_complete(self) -> bool:
+        """All streams are so far beyond the segment's end that its sound and frames are here, or lag behind."""
+        front = max(self.reached.values())
+        return all(at >= self.enough or at < front - LAG for at in self.reached.values())
+
+    def cut(self, seconds: float, *, last: bool = False) -> None:
+        """End the segment after `seconds` of it, and begin the next; its frames are decoded meanwhile."""
+        start, end = self.start, self.start + seconds
+        self.events += self.sound.events
+        self.sound.events = []
+        audio = self.sound.take(start, end)
+        tolerance = seconds / FRAMES_PER_SEGMENT / 2
+        frames = [
+            self.early[one] if one in self.early else self.submit(self.stills.wanted(one, tolerance))
+            for one in self.instants(seconds)
+        ]
+        self.ready = Ready(
+            Segment(
+                index=self.index,
+                start=start,
+                end=end,
+                frames=(),
+                audio=audio,
+                comments=self.comments.take(start, end) if self.comments is not None else (),
+                has_chat=self.comments is not None,
+                events=tuple(one for one in self.events if last or one.time < end),
+                keyframe_times=tuple(one for one in self.keyframe_times if start <= one < end),
+                gap=any(gap_start < end and gap_end >= start for gap_start, gap_end in self.gaps),
+            ),
+            frames,
+        )
+        self.events = [one for one in self.events if one.time >= end]
+        self.keyframe_times = [one for one in self.keyframe_times if one >= end]
+        self.gaps = [gap for gap in self.gaps if gap[1] >= end]
+        self.early = {}
+        self.index += 1
+        self.enough += self.length
+        self.stills.forget(end)
+
+    def submit(self, wanted: Wanted) -> "Future[Frame | None]":
+        return self.worker.submit(self.decode, wanted)
+
+    def decode(self, wanted: Wanted) -> Frame | None:
+        """In the worker: the frame at the very instant where that was asked for, else the one that is cheap."""
+        if self.exact is not None and wanted.gop is not None:
+            try:
+                return self.exact.frames_at([wanted.instant])[0]
+            except SourceError as error:
+                self.exact = None
+                self.decoder.events.append(Event("corrupt", wanted.instant, f"keyframes from here on: {error}"))
+        return self.decoder.frame(wanted)
+
+    def collect(self) -> Iterator[Segment]:
+        """The segment whose frames were being decoded, if any; waits for them."""
+        if self.ready is None:
+            return
+        ready, self.ready = self.ready, None
+        found = [frame.result() for frame in ready.frames]
+        events = sorted((*ready.segment.events, *self.decoder_events()), key=lambda one: (one.kind == "eof", one.time))
+        yield replace(ready.segment, frames=complete(found), events=tuple(events), wall_time=time.time())
+
+    def decoder_events(self) -> Iterator[Event]:
+        """What the decoder met, without what the container had announced."""
+        while self.decoder.events:
+            event = self.decoder.events.pop(0)
+            if event.kind == "header_change" and self.announced:
+                self.announced -= 1
+            else:
+                yield event
+
+    def finish(self) -> Iterator[Segment]:
+        """The stream has ended: whole segments, then the rest."""
+        self.stills.finish()
+        self.sound.finish()
+        self.end = max(self.end, self.sound.end)
+        while self.reached and self.end - self.start > self.length + MIN_SECONDS:
+            yield from self.collect()
+            self.cut(self.length)
+        rest = min(self.end - self.start, self.length)
+        if self.reached and (rest >= MIN_SECONDS or (self.index == 0 and rest > 0)):
+            yield from self.collect()
+            self.cut(rest, last=True)
+        yield from self.collect()
+
+
+def complete(found: Sequence[Frame | None]) -> tuple[Frame, ...]:
+    """All the frames or none: one that could not be had is stood in for by its nearest neighbour."""
+    there = [frame for frame in found if frame is not None]
+    if not there:
+        return ()
+    before = there[0]
+    frames = []
+    for frame in found:
+        before = frame or before
+        frames.append(before)
+    return tuple(frames)

@@ -1,0 +1,88 @@
+"""Speech to text with what every back-end needs around it: windows in, transcripts out (DESIGN section 4).
+
+The gate: windows without speech never reach Whisper, long pauses are cut out, and sentences get their own times back.
+The language: given, or detected and kept. The filters: loops, and words that Whisper itself takes for silence.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from kuaihl.engines.speech.language import SpokenLanguage
+from kuaihl.engines.speech.pauses import Speech, cut_pauses
+from kuaihl.engines.speech.sentences import sentences_of, without_loops
+from kuaihl.engines.speech.transcriber import WINDOW_SAMPLES, Decoded, WindowDecoder, space_of
+from kuaihl.engines.speech.voice_activity import speech_spans_of
+from kuaihl.engines.types import Audio, Transcript
+from kuaihl.models.errors import UsageError
+
+# Whisper's own thresholds: words with a no_speech_prob above this and an avg_logprob below that are invented.
+SILENT = 0.6
+UNSURE = -1.0
+
+
+class GatedTranscriber:
+    """A `Transcriber` out of a `WindowDecoder`."""
+
+    def __init__(self, decoder: WindowDecoder, threads: int = 1) -> None:
+        self.decoder = decoder
+        self.threads = threads
+        self.spoken = SpokenLanguage(decoder)
+
+    @property
+    def name(self) -> str:
+        return self.decoder.name
+
+    def new_stream(self) -> None:
+        self.spoken = SpokenLanguage(self.decoder)
+
+    def transcribe(
+        self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None
+    ) -> list[Transcript]:
+        given = None if language is None else language_code(language, self.decoder)
+        sounds = [sound(window) for window in windows]
+        voices = speech_spans_of(sounds, self.threads)
+        speech = {i: cut_pauses(sounds[i], voice) for i, voice in enumerate(voices) if voice}
+        transcripts = [Transcript(no_speech_prob=1.0)] * len(windows)
+        if not speech:
+            return transcripts
+        heard = [each.audio for each in speech.values()]
+        code = given or self.spoken.of(heard)
+        for i, decoded in zip(speech, self.decoder.decode(heard, code), strict=True):
+            transcripts[i] = transcript_of(decoded, speech[i], starts[i], code)
+            if decoded.avg_logprob < UNSURE:
+                self.spoken.doubt()
+        return transcripts
+
+
+def sound(window: Audio) -> Audio:
+    """The window as the networks may have it: at most 30 s, finite, within [-1, 1]. Damaged streams decode to worse."""
+    return np.clip(np.nan_to_num(window[:WINDOW_SAMPLES], posinf=0.0, neginf=0.0), -1.0, 1.0).astype(np.float32)
+
+
+def language_code(language: str, decoder: WindowDecoder) -> str:
+    """`language` as Whisper writes it: zh-CN and ZH are zh. Raises UsageError for one that `decoder` lacks."""
+    code = re.split("[-_]", language.strip().lower())[0]
+    if not decoder.knows(code):
+        raise UsageError(f"--language {language}: this Whisper does not know it; give a code such as en, zh or ja")
+    return code
+
+
+def transcript_of(decoded: Decoded, speech: Speech, start: float, language: str) -> Transcript:
+    """Phrases of what was heard -> sentences on the stream's clock; none where the filters take them for invented."""
+    invented = decoded.no_speech_prob > SILENT and decoded.avg_logprob < UNSURE
+    phrases = () if invented else without_loops(decoded.phrases)
+    space = space_of(language)
+    sentences = tuple(
+        replace(sentence, start=start + sentence.start, end=start + sentence.end)
+        for sentence in sentences_of([speech.place(phrase) for phrase in phrases], space)
+    )
+    return Transcript(
+        text=space.join(sentence.text for sentence in sentences),
+        sentences=sentences,
+        language=language,
+        no_speech_prob=decoded.no_speech_prob,
+        avg_logprob=decoded.avg_logprob,
+    )

@@ -1,0 +1,40 @@
+"""Which language a stream is in: windows with speech in, one code out, kept until the words stop making sense."""
+
+from collections.abc import Sequence
+
+from kuaihl.engines.speech.transcriber import WindowDecoder
+from kuaihl.engines.types import Audio
+
+WINDOWS_TO_HEAR = 3  # of a batch, those with the most speech
+SETTLED = 0.6  # mean probability from which on the language is kept
+FADING = 0.5  # what a doubt leaves of the evidence: a mumbled window flips no stream, a few in another language do
+
+
+class SpokenLanguage:
+    """Detects on the first windows with speech and keeps the answer: a foreign word must not flip a stream.
+
+    `doubt`, called when a window was decoded with little confidence, has the next windows listened to again.
+    """
+
+    def __init__(self, decoder: WindowDecoder) -> None:
+        self.decoder = decoder
+        self.settled = False
+        self.evidence: dict[str, float] = {}  # sums of probabilities
+        self.windows_heard = 0.0
+
+    def of(self, windows: Sequence[Audio]) -> str:
+        """The language of the stream, given the next `windows` (speech only, at least one)."""
+        if not self.settled:
+            for window in sorted(windows, key=len, reverse=True)[:WINDOWS_TO_HEAR]:
+                for code, probability in self.decoder.language_probabilities(window).items():
+                    self.evidence[code] = self.evidence.get(code, 0.0) + probability
+                self.windows_heard += 1
+        likeliest = max(self.evidence, key=self.evidence.__getitem__)
+        self.settled = self.evidence[likeliest] >= SETTLED * self.windows_heard
+        return likeliest
+
+    def doubt(self) -> None:
+        """Listen again to the next windows; what was heard so far counts less."""
+        self.settled = False
+        self.windows_heard *= FADING
+        self.evidence = {code: mass * FADING for code, mass in self.evidence.items()}

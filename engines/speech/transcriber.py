@@ -1,0 +1,97 @@
+"""What a speech back-end is: windows of audio in, transcripts out, and the decoder underneath it.
+
+A back-end is one file with one `WindowDecoder`; what is common to all (the gate, language, filters) is in `gated.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kuaihl.engines.types import SAMPLE_RATE, Audio, Sentence, Transcript
+
+WINDOW_SECONDS = 30.0  # what Whisper hears at once
+WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)
+MAX_NEW_TOKENS = 224  # half of Whisper's text context, and the quickest of speakers for 30 s
+SECONDS_PER_TIMESTAMP = 0.02
+UNSPACED = {"zh", "yue", "ja", "th", "lo", "my"}  # written without spaces between words
+
+
+def token_limit(seconds: float) -> int:
+    """How many tokens may be decoded for `seconds` of audio: a decoder that loops is stopped here."""
+    return min(MAX_NEW_TOKENS, round(24 + 9 * seconds))
+
+
+class Transcriber(Protocol):
+    """Speech to text. One object serves one stream at a time: it remembers the language that it detected."""
+
+    @property
+    def name(self) -> str:
+        """The back-end, as `--asr` names it."""
+
+    def transcribe(
+        self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None
+    ) -> list[Transcript]:
+        """A transcript for each window of at most 30 s, the windows independent of each other and decoded as a batch.
+
+        `starts` are the windows' times in seconds on the stream's clock, on which the sentences are, too.
+        `language` is a code such as "en" or "zh"; None detects it. Raises UsageError for a language Whisper lacks.
+        """
+
+    def new_stream(self) -> None:
+        """Forget what was learnt of the stream so far: the next window may be of another one."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What Whisper made of one window; times in seconds from the window's first sample."""
+
+    phrases: tuple[Sentence, ...]  # as between two timestamps, in order
+    avg_logprob: float
+    no_speech_prob: float
+
+
+class WindowDecoder(Protocol):
+    """Whisper itself, in one of its implementations: greedy, with timestamps, without a memory of earlier windows."""
+
+    @property
+    def name(self) -> str:
+        """The back-end, as `--asr` names it."""
+
+    def decode(self, windows: Sequence[Audio], language: str) -> list[Decoded]:
+        """Decode windows of at most 30 s, as a batch."""
+
+    def language_probabilities(self, window: Audio) -> dict[str, float]:
+        """How likely each language is that Whisper knows; {"en": 1.0} of an English-only one."""
+
+    def knows(self, language: str) -> bool:
+        """Whether `language` is a code that this Whisper was trained with."""
+
+
+def phrases_of(
+    tokens: Sequence[int], timestamp_begin: int, end_of_text: int, duration: float, text_of: Callable[[list[int]], str]
+) -> tuple[Sentence, ...]:
+    """Split Whisper's tokens at its timestamps; times are made monotonic and held within [0, duration]."""
+    phrases: list[Sentence] = []
+    words: list[int] = []
+    start = 0.0
+
+    def close(end: float) -> None:
+        text = text_of(words).strip()
+        words.clear()
+        if text:
+            phrases.append(Sentence(start, max(start, end), text))
+
+    for token in tokens:
+        if token >= timestamp_begin:
+            time = min(max(start, (token - timestamp_begin) * SECONDS_PER_TIMESTAMP), duration)
+            close(time)
+            start = time
+        elif token < end_of_text:
+            words.append(token)
+    close(duration)
+    return tuple(phrases)
+
+
+def space_of(language: str | None) -> str:
+    """What stands between two sentences or words of `language`."""
+    return "" if language in UNSPACED else " "

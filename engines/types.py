@@ -1,0 +1,164 @@
+"""What passes between the steps: comments, events, segments, scored segments and highlights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.models.features import SegmentFeatures
+
+SAMPLE_RATE = 16_000  # Hz, mono, what Whisper and the voice-activity detector read
+FRAMES_PER_SEGMENT = 3
+SEGMENT_SECONDS = 30.0
+
+RgbImage = NDArray[np.uint8]  # [H, W, 3]
+Audio = NDArray[np.float32]  # [samples] at SAMPLE_RATE, in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame; `time` is its PTS in seconds on the stream's monotonic clock."""
+
+    time: float
+    image: RgbImage
+
+
+EventKind = Literal[
+    "gap",  # media time is missing from the stream
+    "rebase",  # timestamps jumped or restarted and were moved onto the monotonic clock
+    "header_change",  # codec, resolution or sample rate changed in mid-stream
+    "replay_dropped",  # a server repeated its tail after a reconnect; the repeats were dropped
+    "reconnect",  # the connection was lost and made again
+    "corrupt",  # packets that could not be decoded were skipped
+    "overload",  # a stage fell behind and dropped work by its rule
+    "eof",  # the stream ended
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One fault: its kind, the media time in seconds at which it shows, and a line for people."""
+
+    kind: EventKind
+    time: float
+    detail: str
+
+
+CommentKind = Literal["chat", "gift", "like", "join"]
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A viewer's message: `time` in seconds from the start of the stream."""
+
+    time: float
+    text: str
+    author: str | None = None
+    kind: CommentKind = "chat"
+    value: float | None = None  # what was paid for it, in the platform's own unit; None if nothing, or not told
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A consecutive slice of the stream; all times in seconds on its monotonic clock, which starts at 0."""
+
+    index: int
+    start: float
+    end: float
+    frames: tuple[Frame, ...]  # FRAMES_PER_SEGMENT, or none where the stream has no video
+    audio: Audio  # empty where the stream has no audio
+    comments: tuple[Comment, ...] = ()
+    has_chat: bool = False  # comments are read, so that none means that nobody wrote
+    transcribe: bool = True  # False if the machine has no time for its words
+    events: tuple[Event, ...] = ()  # faults that fell in this segment
+    keyframe_times: tuple[float, ...] = ()  # where a clip may be cut without re-encoding
+    gap: bool = False  # media time is missing inside or right before this segment
+    wall_time: float = 0.0  # seconds since the epoch at which the segment was complete
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A stretch of speech; times in seconds on the stream's clock."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in one segment; weak text shows in a high `no_speech_prob` or a low `avg_logprob`."""
+
+    text: str = ""
+    sentences: tuple[Sentence, ...] = ()
+    language: str | None = None
+    no_speech_prob: float | None = None
+    avg_logprob: float | None = None
+
+
+@dataclass(frozen=True)
+class EncodedSegment:
+    """A segment after the encoders: frames and audio are gone, features and words are here."""
+
+    index: int
+    start: float
+    end: float
+    features: SegmentFeatures
+    transcript: Transcript
+    comments: tuple[Comment, ...] = ()
+    events: tuple[Event, ...] = ()
+    keyframe_times: tuple[float, ...] = ()
+    gap: bool = False
+    wall_time: float = 0.0
+
+
+@dataclass(frozen=True)
+class ScoredSegment:
+    """One line of scores.jsonl. `score` is the predicted LVTR of the NEXT segment, [predicts_start, predicts_end].
+
+    `interest` is the estimated LVTR of this segment itself, None from a network without that output.
+    """
+
+    segment: int
+    start: float
+    end: float
+    predicts_start: float
+    predicts_end: float
+    score: float
+    text: str
+    comments: int
+    gap: bool  # the look-back window spans a gap
+    wall_time: float
+    interest: float | None = None
+    sentences: tuple[Sentence, ...] = field(default=(), repr=False)
+    keyframe_times: tuple[float, ...] = field(default=(), repr=False)
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A span of the stream that the scores single out; seconds on the stream's clock."""
+
+    start: float
+    end: float
+    score: float  # the span's peak
+    segments: tuple[int, ...]  # the segments the span covers
+    text: str = ""  # the words spoken in it
+
+
+class CommentFeed(Protocol):
+    """Comments in order of time; asked once a segment, for consecutive spans."""
+
+    def take(self, start: float, end: float) -> tuple[Comment, ...]:
+        """The comments of [start, end), in seconds of the stream's clock."""
+        ...
+
+
+class FrameFinder(Protocol):
+    """Random access to a finished file: `--frames exact`."""
+
+    def frames_at(self, instants: Sequence[float]) -> Sequence[Frame]:
+        """The frame shown at each instant, in seconds of the stream's clock. Raises SourceError."""
+        ...

@@ -1,0 +1,1 @@
+"""Where encoder weights come from: a catalogue, a search order, a cache."""

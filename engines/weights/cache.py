@@ -1,0 +1,45 @@
+"""The cache folder: where kuaihl keeps what it derives, each entry whole or absent."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from kuaihl.models.errors import ModelError
+
+
+def cache_folder() -> Path:
+    """Where kuaihl keeps what it derives: $KUAIHL_CACHE, else $XDG_CACHE_HOME/kuaihl, else ~/.cache/kuaihl."""
+    if own := os.environ.get("KUAIHL_CACHE"):
+        return Path(own)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "kuaihl"
+    return Path.home() / ".cache" / "kuaihl"
+
+
+def build_once(name: str, build: Callable[[Path], None]) -> Path:
+    """The folder `name` of the cache, filled by `build` if it is not there yet.
+
+    It appears whole or not at all: two processes may build at once, and one that dies leaves nothing in the way.
+    Raises ModelError where the cache cannot be written.
+    """
+    folder = cache_folder() / name
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-", ignore_cleanup_errors=True) as scratch:
+            made = Path(scratch) / "made"
+            made.mkdir()
+            build(made)
+            try:
+                made.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # otherwise another process was first, with the same content
+                    raise
+    except OSError as error:
+        raise ModelError(
+            f"{folder.parent}: weights cannot be prepared there ({error.strerror or error}); "
+            "set KUAIHL_CACHE to a folder that can be written"
+        ) from error
+    return folder

@@ -1,0 +1,1 @@
+"""Encoder networks in plain PyTorch."""

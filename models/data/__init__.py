@@ -1,0 +1,1 @@
+"""Data sets in, samples and labels out."""

@@ -1,0 +1,141 @@
+"""Writing data sets in the KLive layout: facts and rooms in, a directory out that `klive` reads.
+
+Each room is written whole or not at all, and says who it is in its file's metadata, so that a build that was
+interrupted goes on where it stopped; the table of rooms is written last.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.models.data.checks import record_problems, room_problems
+from kuaihl.models.data.klive import DATASET_FORMAT, FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER, read_facts, room_path
+from kuaihl.models.errors import DataError, UsageError
+from kuaihl.models.facts import DataSetFacts, RoomRecord
+
+METADATA_KEY = "kuaihl"
+ROOMS_A_GROUP = 1024  # of the table: what a reader must hold at a time
+
+
+class DataSetWriter:
+    """A data set that is being built in `path`; one of the same facts that is there already is gone on with.
+
+    Several processes may write rooms of one data set; the one that finishes it asks for each that is `written`.
+    """
+
+    def __init__(self, path: Path, facts: DataSetFacts) -> None:
+        """Raises DataError where `path` holds something else or cannot be written."""
+        self.path, self.facts = path, facts
+        self.records: dict[str, RoomRecord] = {}
+        if path.exists() and not (path / FACTS_FILE).is_file() and not (path.is_dir() and not any(path.iterdir())):
+            raise DataError(f"{path}: exists and is not a data set; choose another place or remove it")
+        if (path / FACTS_FILE).is_file() and described(read_facts(path)) != described(facts):
+            raise DataError(f"{path}: holds a data set of other features or labels; choose another place or remove it")
+        try:
+            (path / ROOMS_FOLDER).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        if not (path / FACTS_FILE).is_file():
+            self._write_facts()
+
+    def written(self, room: str) -> RoomRecord | None:
+        """The record of a room that an earlier run has written whole, which `finish` then keeps; else None."""
+        from safetensors import SafetensorError, safe_open
+
+        file = room_path(self.path, room)
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                record = parse_record(json.loads((opened.metadata() or {})[METADATA_KEY]))
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            return None  # not there, or not ours: it is written again
+        if record.id != room:
+            return None
+        self.records[room] = record
+        return record
+
+    def write_room(self, record: RoomRecord, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write a room: `visual` [S, P, d_v], `text` [S, d_t], `views` and `long_views` [S] or `rate` [S], and options.
+
+        Raises DataError naming the row where it is not fit to be learned from, or where it cannot be written.
+        """
+        from safetensors.numpy import save
+
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        for problem in record_problems([record]):
+            raise DataError(f"{self.path}: {problem}")
+        for problem in room_problems(contiguous, record.segments, self.facts):
+            raise DataError(f"{self.path}: room {record.id}, {problem}")
+        said = asdict(record) | {"start_time": record.start_time and record.start_time.isoformat()}
+        data = save(contiguous, {METADATA_KEY: json.dumps(said, ensure_ascii=False)})
+        write_whole(room_path(self.path, record.id), data)
+        self.records[record.id] = record
+
+    def finish(self, ceiling: Mapping[str, Any] | None = None) -> None:
+        """Write the table of the rooms written, in the order of their ids. Raises DataError, UsageError."""
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise UsageError("data sets need pyarrow: pip install 'kuaihl[train]'") from error
+        rooms = sorted(self.records.values(), key=lambda record: record.id)
+        schema = pa.schema(
+            {
+                "id": pa.string(),
+                "streamer": pa.string(),
+                "start_time": pa.timestamp("us", tz="UTC"),
+                "segments": pa.int32(),
+                "split": pa.string(),
+            }
+        )
+        table = pa.table({name: [getattr(room, name) for room in rooms] for name in schema.names}, schema=schema)
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer, row_group_size=ROOMS_A_GROUP)
+        write_whole(self.path / ROOMS_FILE, buffer.getvalue().to_pybytes())
+        if ceiling is not None:
+            self._write_facts(ceiling)
+
+    def _write_facts(self, ceiling: Mapping[str, Any] | None = None) -> None:
+        facts = {"format": DATASET_FORMAT} | asdict(self.facts)
+        facts["ceiling"] = ceiling if ceiling is not None else facts["ceiling"]
+        text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+        write_whole(self.path / FACTS_FILE, text.encode())
+
+
+def described(facts: DataSetFacts) -> dict[str, Any]:
+    """What two runs that write one data set must agree on."""
+    said = asdict(facts)
+    del said["ceiling"], said["licence"]
+    return said
+
+
+def parse_record(said: Mapping[str, Any]) -> RoomRecord:
+    """A record as `write_room` left it. Raises KeyError, TypeError, ValueError."""
+    start = said["start_time"]
+    return RoomRecord(
+        id=str(said["id"]),
+        streamer=str(said["streamer"]),
+        segments=int(said["segments"]),
+        split=str(said["split"]),
+        start_time=None if start is None else datetime.fromisoformat(start),
+    )
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write a file beside its place and move it there, so that nobody meets half of it. Raises DataError."""
+    unfinished = file.with_name(f".{os.getpid()}.part")  # short: an id may be as long as a file's name can be
+    try:
+        with unfinished.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise DataError(f"{file}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,1 @@
+"""The losses of the paper, section III-C and III-D."""

@@ -1,0 +1,1 @@
+"""Simulated rooms: what the default bundle is trained on."""

@@ -1,0 +1,118 @@
+"""Why simulated viewers stay: topics, events, false alarms, surges of comments and slow drifts, each [S].
+
+A cause is never handed out. Persistence is each streamer's own, so that the labels' lag-1 autocorrelation covers what
+was measured on real ones: about 0 for single events, +0.23 to +0.33 for football summaries, +0.37 to +0.59 for
+highlights of a chat and of esports (docs/cold-start.md).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kuaihl.models.simulation.terms import GAME, GREETINGS, HYPE, LAUGHTER, TOPICS, Floats, Integers, Temper
+
+# What most audiences stay for, on the logit of LVTR; every streamer's own taste differs from it.
+COMMON_TASTE = np.array([0.5, 0.4, 0.0, -0.5, -0.25, 0.1, 0.1, -0.1])
+# How likely an event begins in a segment of each topic.
+EVENT_HAZARD = np.array([0.0, 0.0, 0.03, 0.008, 0.012, 0.09, 0.06, 0.01])
+ANNOUNCED = 0.1  # of the events show on stage in the segment before; assumed
+TELLING = 0.4  # of lift from which on a segment is about its event
+WANING = 0.1  # a lift below it is over
+SURGE_FADING = 0.5
+
+
+@dataclass(frozen=True)
+class Course:
+    """What happens in S segments."""
+
+    topics: Integers  # [S]; HYPE or LAUGHTER while an event lasts
+    beneath: Integers  # [S] the topic that an event interrupts
+    lift: Floats  # [S] of events, on the logit of LVTR
+    laughs: Floats  # [S] the part of it that is laughter
+    stage_only: Floats  # [S] excitement on stage that moves nobody, or not yet
+    surge: Floats  # [S] rise of ln(comments) that has nothing to do with interest
+
+
+def draw_course(length: int, mix: Floats, temper: Temper, random: np.random.Generator) -> Course:
+    """Topics and what breaks into them. An event jumps, then fades; few announce themselves a segment ahead."""
+    beneath = np.zeros(length, dtype=np.int64)
+    lift, laughs, stage_only, surge = np.zeros((4, length))
+    hazard = (temper.eventfulness * EVENT_HAZARD).tolist()
+    chance = random.random((6, length)).tolist()
+    others = random.choice(len(TOPICS), p=mix, size=length).tolist()
+    topic, high, funny, rush = GREETINGS, 0.0, False, 0.0
+    for segment in range(length):
+        if chance[0][segment] < temper.switching:
+            topic = others[segment]
+        beneath[segment] = topic
+        high = high * temper.fading if high * temper.fading >= WANING else 0.0
+        if chance[1][segment] < hazard[topic]:
+            jump = 0.7 + 1.1 * chance[2][segment]
+            high += jump
+            funny = chance[3][segment] > (0.8 if topic == GAME else 0.45)
+            if segment and chance[4][segment] < ANNOUNCED:
+                stage_only[segment - 1] += 0.5 * jump
+        lift[segment] = high
+        laughs[segment] = high if funny else 0.0
+        if chance[5][segment] < temper.false_alarms:
+            stage_only[segment] += 0.7 + 0.5 * chance[2][segment]
+        rush = SURGE_FADING * rush if rush > 0.2 else 0.0
+        if chance[5][segment] > 1.0 - temper.surges:
+            rush += 0.5 + 1.5 * chance[4][segment]
+        surge[segment] = rush
+    event = np.where(laughs > 0, LAUGHTER, HYPE)
+    return Course(np.where(lift > TELLING, event, beneath), beneath, lift, laughs, stage_only, surge)
+
+
+def stage_excitement(course: Course) -> Floats:
+    """What is performed [S]: events as they are seen, alarms about nothing, and what most audiences care for."""
+    excitement: Floats = course.lift + course.stage_only + COMMON_TASTE[course.topics]
+    return excitement
+
+
+def crowd_excitement(course: Course, taste: Floats) -> Floats:
+    """What this audience feels [S], and so what it writes about."""
+    return course.lift + taste[course.topics]
+
+
+def usual(excitement: Floats) -> tuple[float, float]:
+    """Mean and deviation, to make standard scores of."""
+    return float(excitement.mean()), float(max(excitement.std(), 0.2))
+
+
+def draw_drift(length: int, random: np.random.Generator, deviation: float = 0.35, persistence: float = 0.93) -> Floats:
+    """A slow wave that nothing shows [S]: first-order autoregression of that deviation."""
+    return deviation * draw_waves(length, np.array([persistence]), random)[:, 0]
+
+
+def draw_waves(length: int, persistence: Floats, random: np.random.Generator) -> Floats:
+    """First-order autoregressions of deviation 1 [S, K], one for each lag-1 autocorrelation [K]."""
+    waves = random.normal(size=(length, len(persistence)))
+    waves[1:] *= np.sqrt(1.0 - persistence**2)
+    for segment in range(1, length):
+        waves[segment] += persistence * waves[segment - 1]
+    return waves
+
+
+def draw_views(
+    audience: float, length: int, random: np.random.Generator, least_mean: float = 0.0
+) -> tuple[Floats, Integers]:
+    """The crowd that is expected, and the impressions that come, each [S].
+
+    With `least_mean`, which `audience` must reach, the room's mean crowd is the audience, and rooms whose impressions
+    fall below `least_mean` on average are drawn again, as a collection drops them.
+    """
+    crowd = audience * np.exp(draw_drift(length, random))
+    if not least_mean:
+        return crowd, random.poisson(crowd)
+    crowd *= audience / crowd.mean()
+    while (views := random.poisson(crowd)).mean() < least_mean:
+        pass
+    return crowd, views
+
+
+def displaced(topics: Integers, random: np.random.Generator, *, early: float, late: float) -> Integers:
+    """The topics as they show: some a segment early, some a segment late."""
+    which = random.random(len(topics))
+    ahead, behind = np.append(topics[1:], topics[-1]), np.insert(topics[:-1], 0, topics[0])
+    return np.where(which < early, ahead, np.where(which > 1 - late, behind, topics))

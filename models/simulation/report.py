@@ -1,0 +1,114 @@
+"""What a trained head is worth in simulated rooms that it has not met: beside simple rules, and beside the truth.
+
+A rule is a column of the signals: a value as measured, or its standard score over the room's own past.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
+from kuaihl.models.signals import GROUPS
+from kuaihl.models.simulation.cold_start import RoomAnswers, SimulatedSet, score_rooms
+from kuaihl.models.simulation.rules import RULES, measured
+from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, Room, labels_of, present_labels_of
+
+if TYPE_CHECKING:
+    from kuaihl.models.network.kuaihl import KuaiHL
+
+FEWEST_LABELS = 10  # of a room, for its tau to count
+BOOTSTRAPS = 1000
+INPUTS = ("pictures", "words", "signals")
+
+Floats = NDArray[np.float64]
+Labels = Callable[[Room], tuple[Floats, NDArray[np.bool_]]]
+
+
+def room_taus(scores: Sequence[Floats], rooms: Sequence[Room], labels: Labels) -> Floats:
+    """Kendall's tau-b of each room's scores with its labels [R]; a constant score has 0, a room of few labels NaN."""
+    taus = np.full(len(rooms), np.nan)
+    for place, (score, room) in enumerate(zip(scores, rooms, strict=True)):
+        rate, usable = labels(room)
+        if usable.sum() >= FEWEST_LABELS:
+            taus[place] = np.nan_to_num(kendall_tau_b(score[usable], rate[usable]))
+    return taus
+
+
+def overall_tau(scores: Sequence[Floats], rooms: Sequence[Room], labels: Labels) -> float:
+    """Kendall's tau-b over the segments of all rooms at once."""
+    found = [labels(room) for room in rooms]
+    chosen = np.concatenate([score[usable] for score, (_, usable) in zip(scores, found, strict=True)])
+    return float(np.nan_to_num(kendall_tau_b(chosen, np.concatenate([rate[usable] for rate, usable in found]))))
+
+
+def measure(network: "KuaiHL", answers: Sequence[RoomAnswers], data: SimulatedSet, *, seed: int) -> dict[str, Any]:
+    """Tables of both questions, and how much there was to measure on."""
+    blanked = {f"head, {name} blanked": score_rooms(network, data, without=[name]) for name in INPUTS}
+    heads = {"head": answers, **blanked}
+    return {
+        "next": table_of({name: [one.score for one in each] for name, each in heads.items()}, data, labels_of, seed),
+        "present": table_of(
+            {name: [one.interest for one in each] for name, each in heads.items()}, data, present_labels_of, seed
+        ),
+        "held_out_rooms": len(data.rooms),
+        "held_out_segments": sum(len(room.rate) for room in data.rooms),
+    }
+
+
+def table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels, seed: int) -> dict[str, Any]:
+    """Mean tau a room with 95% intervals over rooms: heads, rules, what bounds them; and the margins, room by room.
+
+    "best known rule" takes in every room, of the rules whose input it knows, the one that is best over all rooms that
+    know it: as good as choosing a rule by its results.
+    """
+    random = np.random.default_rng(seed)
+    rooms = data.rooms
+    bounds = {
+        "the next segment's true rate": [np.append(room.rate[1:], 0.0) for room in rooms],
+        "this segment's true rate": [room.rate for room in rooms],
+    }
+    taus = {name: room_taus(each, rooms, labels) for name, each in (heads | bounds).items()}
+    rules = rule_taus(data, labels)
+    order = sorted(rules, key=lambda rule: -float(np.nanmean(rules[rule])))
+    first_known = np.array([next((rule for rule in order if measured(rule, room)), order[0]) for room in rooms])
+    taus["best known rule"] = np.array([rules[rule][place] for place, rule in enumerate(first_known)])
+    table = {name: interval(each, random) for name, each in taus.items()}
+    for name, each in heads.items():
+        table[name]["tau_overall"] = round(overall_tau(each, rooms, labels), 3)
+    table |= {f"rule: {rule}": interval(rules[rule], random) for rule in order[:8]}
+    margin = taus["head"] - taus["best known rule"]
+    new = np.array([GENRES[room.genre] in HELD_OUT_GENRES for room in rooms])
+    parts = {"genres of training": ~new, "other genres": new} | {
+        f"{' and '.join(sorted(inputs))} alone": np.array([room.known == inputs for room in rooms])
+        for inputs in (frozenset({"comments"}), frozenset({"speech"}), frozenset({"sound"}))
+    }
+    return {
+        "kendall_tau_a_room": table,
+        "margin_over_best_known_rule": interval(margin, random),
+        "parts": {
+            name: {"rooms": int(which.sum()), "head": interval(taus["head"][which], random)}
+            | {"margin": interval(margin[which], random)}
+            for name, which in parts.items()
+            if np.isfinite(margin[which]).any()
+        },
+    }
+
+
+def rule_taus(data: SimulatedSet, labels: Labels) -> dict[str, Floats]:
+    """Each rule's tau of every room [R], NaN where its input is not known."""
+    found = {}
+    for place, rule in enumerate(RULES):
+        columns = [each[:, len(GROUPS) + place].astype(np.float64) for each in data.signals]
+        there = np.array([measured(rule, room) for room in data.rooms])
+        found[rule] = np.where(there, room_taus(columns, data.rooms, labels), np.nan)
+    return found
+
+
+def interval(values: Floats, random: np.random.Generator) -> dict[str, Any]:
+    """The mean of one value a room, NaN for none, with its 95% bootstrap interval over rooms."""
+    values = values[np.isfinite(values)]
+    means = values[random.integers(len(values), size=(BOOTSTRAPS, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return {"tau": round(float(values.mean()), 3), "ci95": [round(float(low), 3), round(float(high), 3)]}

@@ -1,0 +1,1 @@
+"""A data set and a plan in, a trained network out."""

@@ -1,0 +1,58 @@
+"""`kuaihl train --arch linear`: a data set of live rooms and a plan in, the fitted linear model out, in seconds."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from kuaihl.models.data.klive import KLive
+from kuaihl.models.errors import DataError, UsageError
+from kuaihl.models.training.linear_fit import LabelledRoom, fit_linear
+from kuaihl.models.training.loop import Trained
+from kuaihl.models.training.plan import TrainingPlan
+from kuaihl.models.training.report import EpochReport, StepReport
+from kuaihl.models.training.validation import validate
+from kuaihl.models.training.video_set import VideoSet
+
+
+@dataclass(frozen=True)
+class TrainingRooms:
+    """The rooms of the training split, read from their files however often they are gone through."""
+
+    data: KLive
+    plan: TrainingPlan
+
+    def __iter__(self) -> Iterator[LabelledRoom]:
+        for record in self.data.rooms_of("train"):
+            room = self.data.room(record, self.plan.text, signals=self.plan.dims.signals > 0)
+            score, interest = (
+                np.where(counted, labels, np.nan) for labels, counted in (room.labels(), room.present_labels())
+            )
+            yield LabelledRoom(room.visual, room.text, room.signals, score, interest)
+
+
+def train_linear(
+    data: KLive | VideoSet,
+    plan: TrainingPlan,
+    *,
+    tell: Callable[[StepReport | EpochReport], None] = lambda report: None,
+    keep: Callable[[Trained], None] = lambda trained: None,
+) -> Trained:
+    """Fit, validate once, and give what `train` gives; its loss is the mean squared error of labels left out.
+
+    Raises DataError for data that cannot be learned from, UsageError for what is no data set of live rooms.
+    """
+    if isinstance(data, VideoSet):
+        raise UsageError(f"{data.path}: is no data set of live rooms, and --arch linear reads nothing else")
+    if not data.rooms_of("train") or not data.rooms_of("validation"):
+        raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
+    try:
+        network, fits = fit_linear(TrainingRooms(data, plan), plan.dims)
+    except ValueError as error:
+        raise DataError(f"{data.path}: {error}") from error
+    found = validate(network, data, {}, plan.text)
+    report = EpochReport(1, 1, fits["score"].left_out_error, found.tau, found.tau_a_room, best=True)
+    trained = Trained(network, plan, {}, (report,), found.score_quantiles)
+    keep(trained)
+    tell(report)
+    return trained

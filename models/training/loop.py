@@ -1,0 +1,265 @@
+"""Training (paper, supplement, section II): a data set and a plan in, the network of the best validation tau out.
+
+One plain loop. Hugging Face Accelerate puts the network on its device, casts under mixed precision and averages the
+gradients of several processes. Every step seeds its own random draws from (seed, step, process), so the number of steps
+done is all the random state that there is.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kuaihl.models.architectures import ARCHITECTURES, build_network
+from kuaihl.models.batch import Batch
+from kuaihl.models.data.klive import KLive, WindowIndex, streamer_index
+from kuaihl.models.errors import DataError, ModelError, UsageError
+from kuaihl.models.losses.objective import Objective
+from kuaihl.models.network.kuaihl import KuaiHL
+from kuaihl.models.network.standardize import read_standardised
+from kuaihl.models.training.batches import batches, on_device, steps_an_epoch
+from kuaihl.models.training.checkpoint import CHECKPOINT_FILE, TrainingState, load_state, save_state
+from kuaihl.models.training.fine_tuning import begun, pull_back
+from kuaihl.models.training.network_size import validate_every_for
+from kuaihl.models.training.plan import TrainingPlan
+from kuaihl.models.training.report import TERMS, EpochReport, StepReport
+from kuaihl.models.training.validation import validate
+from kuaihl.models.training.video_set import Stretches, VideoSet
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator  # type: ignore[import-untyped]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The network of the best validation so far, on the CPU and ready to score, and how it came about."""
+
+    network: nn.Module
+    plan: TrainingPlan
+    streamers: Mapping[str, int]
+    history: tuple[EpochReport, ...]
+    score_quantiles: Mapping[str, float]  # of its scores of the validation rooms
+
+    @property
+    def best(self) -> EpochReport:
+        return [epoch for epoch in self.history if epoch.best][-1]
+
+
+class StepLosses(nn.Module):
+    """Network and losses as one module: whoever averages gradients over processes stands behind its `forward`."""
+
+    def __init__(self, network: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.network, self.objective = network, objective
+
+    def forward(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The scalars of TERMS, the total first."""
+        terms = self.network.training_losses(self.objective, batch)  # type: ignore[operator]
+        return tuple(getattr(terms, name) for name in TERMS)
+
+
+def train(
+    data: KLive | VideoSet,
+    plan: TrainingPlan,
+    *,
+    start: KuaiHL | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    checkpoint_seconds: float = 900.0,
+    tell: Callable[[StepReport | EpochReport], None] = lambda report: None,
+    keep: Callable[[Trained], None] = lambda trained: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Trained | None:
+    """Train by the plan, from the network `start` if there is one.
+
+    `tell` hears how it goes and `keep` gets every new best network, in the main process alone.
+
+    A `folder` gets a checkpoint after every epoch, every `checkpoint_seconds`, and when `should_stop` says so; then
+    None is returned. With `resume` training goes on from the checkpoint, if there is one.
+
+    Raises DataError naming room and row for data that cannot be learned from, UsageError where processes, device or
+    checkpoint do not fit the plan, ModelError for a loss that is not finite.
+    """
+    accelerator = start_processes(plan, device)
+    process, processes, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+    if ARCHITECTURES[plan.architecture].closed_form:
+        from kuaihl.models.training.linear import train_linear
+
+        return train_linear(data, plan, tell=tell, keep=keep) if main else train_linear(data, plan)
+    file = folder / CHECKPOINT_FILE if folder else None
+    streamers, windows = material(data, plan)
+    epoch_steps = steps_an_epoch(len(windows), plan.batch)
+    steps = plan.epochs * epoch_steps
+    every = {"epoch": epoch_steps, "auto": validate_every_for(epoch_steps)}
+    validate_every = plan.validate_every if isinstance(plan.validate_every, int) else every[plan.validate_every]
+
+    torch.manual_seed(plan.seed)
+    network, fresh = (build_network(plan.architecture, plan.dims), None) if start is None else begun(start, plan.dims)
+    start_readers(network, next(batches(windows, streamers, plan, range(1))), fresh)
+    adam = torch.optim.Adam(
+        network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True
+    )
+    anchor = {name: part.detach().to(accelerator.device, copy=True) for name, part in network.named_parameters()}
+    model, optimiser = accelerator.prepare(StepLosses(network, plan.objective), adam)
+    state = TrainingState(torch.zeros(len(TERMS), dtype=torch.float64, device=accelerator.device))
+    if resume and file and file.exists():
+        state = load_state(file, network, adam, plan, len(windows), accelerator.scaler, accelerator.device)
+
+    if start is not None and not fresh and not state.history:  # a start that is whole is kept, if it stays the best
+        judge(state, network, data, streamers, plan, epoch_steps)
+        if main:
+            tell(state.history[-1])
+    saved_at = monotonic()
+    left = range(0) if state.out_of_patience(plan.patience) else range(state.step, steps)
+    for batch in batches(windows, streamers, plan, left, process, processes):
+        model.train()
+        seed_step(plan.seed, state.step, process)
+        terms = model(on_device(batch, accelerator.device))
+        optimiser.zero_grad()
+        accelerator.backward(terms[0])
+        optimiser.step()
+        if plan.pull:
+            pull_back(network, anchor, plan.learning_rate * plan.pull)
+        state.unreported += torch.stack(terms).detach()
+        state.unreported_steps += 1
+        state.step += 1
+
+        ended = state.step % epoch_steps == 0
+        validated = state.step % validate_every == 0 or state.step == steps
+        reported = ended or validated or state.step % plan.report_every == 0
+        if reported:
+            report = report_step(accelerator, state, steps, epoch_steps)
+            if main:
+                tell(report)
+        if validated:
+            if judge(state, network, data, streamers, plan, epoch_steps) and main:
+                keep(trained(state, network, plan, streamers))
+            if main:
+                tell(state.history[-1])
+        # Several processes stop and save where they have just agreed on their sums.
+        stop = should_stop() if processes == 1 else reported and any_process(accelerator, should_stop())
+        due = reported and monotonic() - saved_at > checkpoint_seconds
+        finished = state.out_of_patience(plan.patience)
+        if file and main and (ended or finished or stop or due):
+            save_state(file, state, network, adam, plan, len(windows), accelerator.scaler)
+            saved_at = monotonic()
+        if finished:
+            break
+        if stop and state.step < steps:
+            return None
+    return trained(state, network, plan, streamers)
+
+
+def material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, int], WindowIndex | Stretches]:
+    """Who is known, and what is learned from. Raises DataError where that or what to validate on is missing."""
+    if isinstance(data, VideoSet):
+        return {}, data.stretches
+    counts = ARCHITECTURES[plan.architecture].reads_counts
+    windows = data.windows(
+        "train", plan.dims.window, plan.text, plan.samples, counts=counts, signals=plan.dims.signals > 0
+    )
+    if not data.rooms_of("train") or not data.rooms_of("validation"):
+        raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
+    if not len(windows):
+        raise DataError(
+            f"{data.path}: has no sample of {plan.dims.window} segments, {data.facts.label.min_views} viewers in the "
+            "last and a segment after it; train with masked samples"
+        )
+    return streamer_index(data.rooms), windows
+
+
+def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
+    """This process's place among those that a launcher started, and its device. Raises UsageError, see `train`."""
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise UsageError("training needs Hugging Face Accelerate: pip install 'kuaihl[train]'") from error
+    known = ["auto", "cpu", "cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    if not cpu and not torch.cuda.is_available():
+        raise UsageError(f"--device {device}: this torch sees no CUDA device; --device cpu trains without one")
+    if device not in known:
+        raise UsageError(f"--device {device}: is not one of {', '.join(known)}")
+    if cpu and plan.precision == "fp16":
+        raise UsageError("--precision fp16 needs a GPU; on CPU there are no and bf16")
+    if ":" in device:
+        torch.cuda.set_device(torch.device(device))
+    AcceleratorState._reset_state()  # another plan of this process may have had another precision
+    accelerator = Accelerator(cpu=cpu, mixed_precision=plan.precision)
+    if plan.batch % accelerator.num_processes:
+        raise UsageError(
+            f"--batch {plan.batch} cannot be shared out evenly among {accelerator.num_processes} processes"
+        )
+    return accelerator
+
+
+def start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
+    """Begin with projections that read features standardised over a batch: some encoders' hardly differ at all.
+
+    Of a network that began from another, only those that are `fresh`.
+    """
+    inputs = getattr(network, "inputs", network)  # a baseline's are one module
+    for name, features in (("visual", batch.visual), ("text", batch.text), ("signals", batch.signals)):
+        reader = getattr(inputs, name, None) if fresh is None or name in fresh else None
+        if features is not None and isinstance(reader, nn.Sequential) and isinstance(reader[0], nn.Linear):
+            read_standardised(reader, features.numpy())
+
+
+def seed_step(seed: int, step: int, process: int) -> None:
+    """Dropout, hidden ids, swaps and random orders of a step are drawn from here on."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, process)).generate_state(1, np.uint64)[0]))
+
+
+def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, epoch_steps: int) -> StepReport:
+    """Means over the processes and the steps since the last report. Raises ModelError where one is not finite."""
+    total, point, pair, align, interest = (
+        accelerator.reduce(state.unreported, "mean") / state.unreported_steps
+    ).tolist()
+    if not np.isfinite(total):
+        raise ModelError(f"the loss is {total} after step {state.step}: the training has diverged; lower --lr")
+    state.total += total * state.unreported_steps
+    state.unreported = torch.zeros_like(state.unreported)
+    state.unreported_steps = 0
+    return StepReport(state.step, steps, (state.step - 1) // epoch_steps + 1, total, point, pair, align, interest)
+
+
+def judge(
+    state: TrainingState,
+    network: nn.Module,
+    data: KLive | VideoSet,
+    streamers: Mapping[str, int],
+    plan: TrainingPlan,
+    epoch_steps: int,
+) -> bool:
+    """Validate and note it; whether this network is the best so far. Every process finds the same."""
+    found = data.validate(network) if isinstance(data, VideoSet) else validate(network, data, streamers, plan.text)
+    reached = getattr(found, plan.judged_by)
+    best = bool(reached > max((getattr(before, plan.judged_by) for before in state.history), default=-np.inf))
+    if best:
+        state.best_weights = {name: part.detach().cpu().clone() for name, part in network.state_dict().items()}
+        state.best_quantiles = found.score_quantiles
+    before = state.history[-1].steps_done if state.history else 0
+    loss, state.total = state.total / max(state.step - before, 1), 0.0
+    epoch = (state.step - 1) // epoch_steps + 1
+    state.history.append(EpochReport(epoch, state.step, loss, found.tau, found.tau_a_room, best))
+    return best
+
+
+def trained(state: TrainingState, network: nn.Module, plan: TrainingPlan, streamers: Mapping[str, int]) -> Trained:
+    """What has come out so far."""
+    best = deepcopy(network).cpu().eval()
+    best.load_state_dict(state.best_weights)
+    return Trained(best, plan, streamers, tuple(state.history), state.best_quantiles)
+
+
+def any_process(accelerator: "Accelerator", asked: bool) -> bool:
+    """Whether one of the processes was asked: all must stop at the same step."""
+    return bool(accelerator.reduce(torch.tensor(float(asked), device=accelerator.device), "sum") > 0)

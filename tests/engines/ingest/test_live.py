@@ -1,0 +1,354 @@
+"""Live streams against servers that close, stall, repeat, lie and die: right packets or one clear line, in time."""
+
+import itertools
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+from support.flv_parts import part
+from support.http_media import MediaServer, media_server, silent_server
+from support.rtmp_server import RtmpServer, end_publisher, find_ffmpeg, free_port, make_broadcast, rtmp_server
+
+from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
+from kuaihl.engines.ingest.packets import TimedPacket
+from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.types import Event
+from kuaihl.models.errors import SourceError
+
+BRIEF = ReconnectPolicy(tries=4, patience=3.0, first_delay=0.2)
+
+
+@pytest.fixture(scope="module")
+def broadcast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_broadcast(tmp_path_factory.mktemp("broadcast") / "first.flv", seconds=20.0)
+
+
+@pytest.fixture(scope="module")
+def second_broadcast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the streamer sends after coming back: other pictures, other sound."""
+    return make_broadcast(
+        tmp_path_factory.mktemp("broadcast") / "second.flv", seconds=20.0, tone=550, picture="rgbtestsrc"
+    )
+
+
+@pytest.fixture
+def http() -> Iterator[MediaServer]:
+    with media_server() as server:
+        yield server
+
+
+@pytest.fixture
+def rtmp(tmp_path: Path) -> Iterator[RtmpServer]:
+    with rtmp_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 8
+    while left := set(threading.enumerate()) - before:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+
+
+class Watched:
+    """What came out of a live stream."""
+
+    def __init__(
+        self, stream: Iterator[TimedPacket | Event], each: Callable[[TimedPacket], None] | None = None
+    ) -> None:
+        began = time.monotonic()
+        self.packets: list[TimedPacket] = []
+        self.events: list[Event] = []
+        for item in stream:
+            if isinstance(item, Event):
+                self.events.append(item)
+                continue
+            self.packets.append(item)
+            if each is not None:
+                each(item)
+        self.seconds = time.monotonic() - began
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    def event(self, kind: str) -> Event:
+        return next(event for event in self.events if event.kind == kind)
+
+    def decode_times(self, kind: str) -> list[float]:
+        return [packet.decode_time for packet in self.packets if packet.kind == kind]
+
+    def assert_time_never_runs_back(self) -> None:
+        for kind in ("video", "audio"):
+            times = self.decode_times(kind)
+            assert times and all(a < b for a, b in itertools.pairwise(times)), kind
+
+    def largest_hole(self) -> float:
+        times = self.decode_times("video")
+        return max(b - a for a, b in itertools.pairwise(times))
+
+
+def test_delays_grow_to_a_limit_and_differ_from_client_to_client() -> None:
+    policy = ReconnectPolicy(tries=12)
+    runs = [list(policy.delays()) for _ in range(50)]
+    typical = [median(delays) for delays in zip(*runs, strict=True)]
+    assert len(typical) == 12
+    assert typical[0] == pytest.approx(0.5, rel=0.15)
+    assert typical[-1] == pytest.approx(10.0, rel=0.15)
+    assert all(max(delays) <= 12.0 for delays in runs)
+    assert len({delays[0] for delays in runs}) > 40
+
+
+def test_nobody_listening_is_one_clear_line_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(SourceError) as caught:
+        next(live_packets(f"rtmp://127.0.0.1:{free_port()}/live/x", timeout=3))
+    assert time.monotonic() - began < 3
+    assert "\n" not in str(caught.value) and "no connection" in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "http"])
+def test_a_server_that_never_answers_is_one_clear_line_within_the_timeout(scheme: str) -> None:
+    with silent_server() as port:
+        began = time.monotonic()
+        with pytest.raises(SourceError) as caught:
+            next(live_packets(f"{scheme}://127.0.0.1:{port}/live/x", timeout=1))
+        assert time.monotonic() - began < 4
+    assert "\n" not in str(caught.value) and "in time" in str(caught.value)
+
+
+def test_a_connection_that_closes_is_made_again_and_the_missing_time_is_a_gap(
+    http: MediaServer, broadcast: Path
+) -> None:
+    flv = broadcast.read_bytes()
+    url = http.live("/live.flv", part(flv, 0, 6), part(flv, 9, 12), b"")
+    seen = Watched(live_packets(url, timeout=2, policy=BRIEF))
+    assert seen.kinds == ["reconnect", "gap", "eof"]
+    assert seen.event("gap").time == pytest.approx(6.0, abs=0.1)
+    assert "3.0 s" in seen.event("gap").detail
+    assert seen.largest_hole() == pytest.approx(3.05, abs=0.1)
+    assert seen.decode_times("video")[-1] == pytest.approx(11.95, abs=0.1)
+    seen.assert_time_never_runs_back()
+
+
+def test_a_tail_that_the_server_repeats_is_dropped_to_the_packet(http: MediaServer, broadcast: Path) -> None:
+    flv = broadcast.read_bytes()
+    whole = Watched(live_packets(http.live("/whole.flv", part(flv, 0, 12), b""), timeout=2, policy=BRIEF))
+    url = http.live("/live.flv", part(flv, 0, 6), part(flv, 3, 12), b"")
+    seen = Watched(live_packets(url, timeout=2, policy=BRIEF))
+    assert seen.kinds == ["reconnect", "replay_dropped", "eof"]
+    assert "3.0 s" in seen.event("replay_dropped").detail
+    for kind in ("video", "audio"):
+        assert seen.decode_times(kind) == pytest.approx(whole.decode_times(kind), abs=0.002)
+
+
+def test_a_connection_that_falls_silent_is_given_up_and_made_again(http: MediaServer, broadcast: Path) -> None:
+    flv = broadcast.read_bytes()
+    url = http.live("/live.flv", part(flv, 0, 6), part(flv, 6, 9), b"", stall=True)
+    seen = Watched(live_packets(url, timeout=1, policy=BRIEF))
+    assert seen.kinds[0] == "reconnect" and seen.kinds[-1] == "eof" and "gap" not in seen.kinds
+    assert "no more data came in time" in seen.event("reconnect").detail
+    assert seen.decode_times("video")[-1] == pytest.approx(8.95, abs=0.1)
+    assert seen.largest_hole() < 0.2
+    assert seen.seconds < 12
+
+
+def test_a_stream_that_is_gone_ends_when_patience_does(http: MediaServer, broadcast: Path) -> None:
+    url = http.live("/live.flv", part(broadcast.read_bytes(), 0, 6), b"")
+    seen = Watched(live_packets(url, timeout=2, policy=BRIEF))
+    assert seen.kinds == ["eof"]
+    assert seen.decode_times("video")[-1] == pytest.approx(5.95, abs=0.1)
+    assert "not back" in seen.event("eof").detail
+    assert 0.5 < seen.seconds < 5
+    assert 3 <= len(http.requests) <= 5
+
+
+def test_a_server_that_repeats_the_same_tail_for_ever_is_left(http: MediaServer, broadcast: Path) -> None:
+    flv = broadcast.read_bytes()
+    url = http.live("/live.flv", part(flv, 0, 6), part(flv, 3, 6))
+    seen = Watched(live_packets(url, timeout=2, policy=BRIEF))
+    assert seen.kinds[-1] == "eof" and len(http.requests) <= 6
+    assert seen.decode_times("video")[-1] == pytest.approx(5.95, abs=0.1)
+    seen.assert_time_never_runs_back()
+
+
+def test_a_recording_served_without_its_length_is_read_once(http: MediaServer, broadcast: Path) -> None:
+    seen = Watched(live_packets(http.live("/live.flv", part(broadcast.read_bytes(), 0, 6)), timeout=2, policy=BRIEF))
+    assert seen.kinds == ["eof"] and "recording" in seen.event("eof").detail
+    assert len(seen.decode_times("video")) == 120
+
+
+def test_a_file_over_http_ends_at_its_end_without_a_second_try(
+    http: MediaServer, broadcast: Path, tmp_path: Path
+) -> None:
+    subprocess.run([find_ffmpeg(), "-loglevel", "error", "-i", broadcast, "-c", "copy", tmp_path / "a.mp4"], check=True)
+    url = http.file("/a.mp4", tmp_path / "a.mp4", "video/mp4")
+    seen = Watched(live_packets(url, timeout=2, policy=BRIEF))
+    assert seen.kinds == ["eof"] and seen.seconds < 2
+    assert len(seen.decode_times("video")) == 400
+
+
+def test_a_connection_that_brings_nothing_is_one_clear_line(http: MediaServer, tmp_path: Path) -> None:
+    """The index of this file is at its end, and the server cannot seek."""
+    data = make_broadcast(tmp_path / "a.mp4", seconds=5).read_bytes()
+    with pytest.raises(SourceError, match="neither picture nor sound came") as caught:
+        list(live_packets(http.live("/a.mp4", data), timeout=1, policy=BRIEF))
+    assert "\n" not in str(caught.value)
+
+
+def hls(broadcast: Path, directory: Path, *flags: str) -> Path:
+    command = [find_ffmpeg(), "-loglevel", "error", "-i", broadcast, "-c", "copy", "-f", "hls", "-hls_time", "2"]
+    subprocess.run([*command, *flags, directory / "live.m3u8"], check=True)
+    return directory / "live.m3u8"
+
+
+def test_a_finished_hls_playlist_is_read_to_its_end(http: MediaServer, broadcast: Path, tmp_path: Path) -> None:
+    hls(broadcast, tmp_path, "-hls_list_size", "0")
+    seen = Watched(live_packets(http.folder("/hls", tmp_path) + "/live.m3u8", timeout=2, policy=BRIEF))
+    assert seen.kinds == ["eof"] and seen.seconds < 5
+    assert len(seen.decode_times("video")) == 400
+
+
+def test_an_hls_playlist_that_stops_growing_is_left_in_time(http: MediaServer, broadcast: Path, tmp_path: Path) -> None:
+    hls(broadcast, tmp_path, "-hls_list_size", "0", "-hls_flags", "omit_endlist")
+    policy = ReconnectPolicy(tries=2, patience=4.0, first_delay=0.2)
+    seen = Watched(live_packets(http.folder("/hls", tmp_path) + "/live.m3u8", timeout=2, policy=policy))
+    assert seen.kinds[-1] == "eof" and seen.seconds < 20
+    assert seen.decode_times("video")[-1] - seen.decode_times("video")[0] == pytest.approx(5.95, abs=0.1)
+    seen.assert_time_never_runs_back()
+
+
+def test_a_playlist_that_names_a_local_file_is_one_clear_line(http: MediaServer, tmp_path: Path) -> None:
+    playlist = tmp_path / "evil.m3u8"
+    playlist.write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", encoding="utf-8"
+    )
+    url = http.file("/evil.m3u8", playlist, "application/vnd.apple.mpegurl")
+    began = time.monotonic()
+    with pytest.raises(SourceError) as caught:
+        next(live_packets(url, timeout=2))
+    assert time.monotonic() - began < 6
+    assert "\n" not in str(caught.value) and "evil.m3u8" in str(caught.value)
+
+
+def test_stop_ends_a_blocked_read_within_a_second(http: MediaServer, broadcast: Path) -> None:
+    url = http.live("/live.flv", part(broadcast.read_bytes(), 0, 6), stall=True)
+    stop, set_at = threading.Event(), [0.0]
+
+    def later() -> None:
+        time.sleep(1)
+        set_at[0] = time.monotonic()
+        stop.set()
+
+    threading.Thread(target=later).start()
+    seen = Watched(live_packets(url, timeout=5, stop=stop))
+    assert time.monotonic() - set_at[0] < 1
+    assert seen.kinds == ["eof"] and seen.event("eof").detail == "stopped"
+    assert len(seen.decode_times("video")) == 120
+
+
+def test_stop_ends_the_wait_for_a_reconnect_within_a_second(http: MediaServer, broadcast: Path) -> None:
+    url = http.live("/live.flv", part(broadcast.read_bytes(), 0, 6), b"")
+    stop = threading.Event()
+    threading.Timer(1.0, stop.set).start()
+    seen = Watched(live_packets(url, timeout=5, policy=ReconnectPolicy(first_delay=30.0), stop=stop))
+    assert seen.seconds < 2 and seen.event("eof").detail == "stopped"
+
+
+def test_a_source_that_is_open_already_is_taken_over_and_closed(http: MediaServer, broadcast: Path) -> None:
+    source = open_source(http.live("/live.flv", part(broadcast.read_bytes(), 0, 6), b""), timeout=2)
+    stream = live_packets(source, policy=BRIEF)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert source.closed
+
+
+@pytest.mark.slow
+def test_a_publisher_who_goes_silent_and_comes_back_leaves_a_gap_as_long_as_he_was_away(
+    rtmp: RtmpServer, broadcast: Path, second_broadcast: Path
+) -> None:
+    """`live` keeps its viewers when the publisher goes, and sends nothing: the demuxer would wait for ever."""
+    publisher = rtmp.publish(broadcast, "room")
+    stop = threading.Event()
+    left_at: list[float] = []
+
+    def each(packet: TimedPacket) -> None:
+        if packet.time > 4 and not left_at:
+            end_publisher(publisher)
+            left_at.append(time.monotonic())
+            threading.Timer(5.0, lambda: rtmp.publish(second_broadcast, "room")).start()
+        if left_at and packet.time > left_at[0] - began + 12:
+            stop.set()
+
+    time.sleep(0.5)
+    began = time.monotonic()
+    policy = ReconnectPolicy(patience=20.0)
+    seen = Watched(live_packets(rtmp.url("room"), timeout=2, policy=policy, stop=stop), each)
+    assert "gap" in seen.kinds and seen.kinds[-1] == "eof"
+    seen.assert_time_never_runs_back()
+    assert seen.largest_hole() == pytest.approx(5.5, abs=2.0)
+
+
+@pytest.mark.slow
+def test_a_publisher_who_leaves_and_does_not_come_back_ends_the_stream_in_time(
+    rtmp: RtmpServer, broadcast: Path
+) -> None:
+    for application in ("live", "strict"):
+        publisher = rtmp.publish(broadcast, "room", application)
+        time.sleep(0.5)
+
+        def each(packet: TimedPacket, publisher: "subprocess.Popen[bytes]" = publisher) -> None:
+            if packet.time > 3:
+                end_publisher(publisher)
+
+        seen = Watched(live_packets(rtmp.url("room", application), timeout=1, policy=BRIEF), each)
+        assert seen.kinds == ["eof"] and "not back" in seen.event("eof").detail
+        assert len(seen.packets) > 150 and seen.seconds < 15
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_and_is_started_again_is_found_again(
+    rtmp: RtmpServer, broadcast: Path, second_broadcast: Path
+) -> None:
+    rtmp.publish(broadcast, "room")
+    stop, events = threading.Event(), [0]
+
+    def restart() -> None:
+        rtmp.start()
+        rtmp.publish(second_broadcast, "room")
+
+    def each(packet: TimedPacket) -> None:
+        if packet.time > 3 and not events[0]:
+            events[0] = 1
+            rtmp.kill()
+            threading.Timer(2.0, restart).start()
+        if events[0] and packet.time > 9:
+            stop.set()
+
+    time.sleep(0.5)
+    policy = ReconnectPolicy(patience=20.0)
+    seen = Watched(live_packets(rtmp.url("room"), timeout=2, policy=policy, stop=stop), each)
+    assert seen.kinds == ["reconnect", "gap", "eof"]
+    assert seen.event("eof").detail == "stopped"
+    seen.assert_time_never_runs_back()
+    assert 1.5 < seen.largest_hole() < 6
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_for_good_ends_the_stream(rtmp: RtmpServer, broadcast: Path) -> None:
+    rtmp.publish(broadcast, "room")
+    time.sleep(0.5)
+
+    def each(packet: TimedPacket) -> None:
+        if packet.time > 3:
+            rtmp.kill()
+
+    seen = Watched(live_packets(rtmp.url("room"), timeout=2, policy=BRIEF), each)
+    assert seen.kinds == ["eof"] and seen.seconds < 12

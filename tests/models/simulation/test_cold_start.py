@@ -1,0 +1,129 @@
+"""Training on simulated rooms, with small made-up banks in place of encoders: the head learns from them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support.small_bank import all_keys
+
+from kuaihl.models.dims import EDGE_DIMS
+from kuaihl.models.network.kuaihl import KuaiHL, text_projection
+from kuaihl.models.network.standardize import read_standardised
+from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, SIGNALS_WIDTH
+from kuaihl.models.simulation.cold_start import (
+    SEQUENCE,
+    score_rooms,
+    simulate,
+    simulate_held_out,
+    told,
+    train_cold_start,
+    training_batches,
+    without_group,
+    without_streamers,
+)
+from kuaihl.models.simulation.feature_bank import FeatureBank
+from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, TOPICS, TRAINING_GENRES
+
+
+def made_up_bank(seed: int) -> FeatureBank:
+    """A direction a topic, with noise around it that differs from bank to bank, as sentences do."""
+    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
+    keys = all_keys(3)
+    spoken, chatter = shared.normal(size=(2, len(TOPICS) + 1, EDGE_DIMS.text_width))
+    text = spoken[keys[:, 2]] + chatter[keys[:, 3]] + own.normal(size=(len(keys), EDGE_DIMS.text_width))
+    scenes = shared.normal(size=(len(TOPICS), 3, 1, 1, EDGE_DIMS.visual_width))
+    visual = scenes + own.normal(size=(len(TOPICS), 3, 4, EDGE_DIMS.patches, EDGE_DIMS.visual_width))
+    return FeatureBank(text.astype(np.float16), keys, visual.astype(np.float16))
+
+
+def test_batches_hold_what_the_rooms_show() -> None:
+    data = simulate(5, made_up_bank(1), seed=3)
+    batches = list(training_batches(data, np.random.default_rng(0)))
+    batch = batches[0]
+    assert len(batch.visual) == len(batch.text) == len(batch.streamer) == 10  # two stretches a room
+    assert batch.labels.shape == batch.label_valid.shape == batch.visual.shape[:2]
+    assert batch.streamer.min() >= 1  # 0 is the unknown streamer
+    assert ((batch.labels >= 0) & (batch.labels <= 1)).all()
+
+
+def test_rooms_shorter_than_a_stretch_are_learned_from_and_their_padding_is_not() -> None:
+    data = simulate(40, made_up_bank(1), seed=3)
+    short = sum(len(room.rate) < SEQUENCE for room in data.rooms)
+    assert short > 0
+    unlearned = torch.cat([~batch.segment_valid[:, -1] for batch in training_batches(data, np.random.default_rng(0))])
+    assert unlearned.sum() >= 2 * short
+
+
+def test_half_of_the_rooms_to_test_on_are_of_genres_that_training_has_not_met() -> None:
+    genres = [GENRES[room.genre] for room in simulate_held_out(20, made_up_bank(1), seed=3).rooms]
+    assert set(genres[:10]) <= set(TRAINING_GENRES)
+    assert set(genres[10:]) <= set(HELD_OUT_GENRES)
+    assert {GENRES[room.genre] for room in simulate(200, made_up_bank(1), seed=3).rooms} == set(TRAINING_GENRES)
+
+
+def test_signals_stand_beside_their_standard_scores() -> None:
+    data = simulate(5, made_up_bank(1), seed=3)
+    for room, signals in zip(data.rooms, data.signals, strict=True):
+        assert signals.shape == (len(room.rate), SIGNALS_WIDTH)
+        has = dict(zip(GROUPS, signals[:, : len(GROUPS)].T, strict=True))
+        assert all((has[group] == (group in room.known)).all() for group in GROUPS)
+
+
+def test_a_head_without_streamers_scores_as_the_unknown_one_did() -> None:
+    torch.manual_seed(0)
+    data = simulate(2, made_up_bank(1), seed=5)
+    network = KuaiHL(replace(EDGE_DIMS, streamers=7, signals=SIGNALS_WIDTH, interest=True)).eval()
+    before, after = score_rooms(network, data), score_rooms(without_streamers(network), data)
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_allclose(one.score, other.score, atol=1e-6)
+        np.testing.assert_allclose(one.interest, other.interest, atol=1e-6)
+        assert not np.allclose(one.score, one.interest)
+
+
+@pytest.mark.parametrize("rows", [np.zeros((5, 2), np.float16), np.array([[1.0, 2.0]], np.float16)])
+def test_an_input_that_the_data_lack_leaves_its_reader_as_it_was(rows: np.ndarray) -> None:
+    reader = text_projection(replace(EDGE_DIMS, text_width=2, width=8))
+    before = reader[0].weight.clone()  # type: ignore[union-attr,operator]
+    read_standardised(reader, rows)
+    assert torch.equal(reader[0].weight, before)  # type: ignore[arg-type]
+
+
+def test_signals_that_a_platform_does_not_tell_are_zero_in_value_and_standard_score_alike() -> None:
+    signals = np.ones((4, SIGNALS_WIDTH), np.float32)
+    random = np.random.default_rng(0)
+    drawn = [told(signals, random) for _ in range(200)]
+    assert {bool(each.all()) for each in drawn} == {True, False}
+    for each in drawn:
+        values, scores = each[:, len(GROUPS) : len(GROUPS) + len(SIGNALS)], each[:, len(GROUPS) + len(SIGNALS) :]
+        np.testing.assert_array_equal(values, scores)
+        assert each[:, : len(GROUPS)].all()
+        assert (each == each[0]).all()  # throughout the stretch
+
+
+def test_without_a_group_none_of_its_columns_is_left() -> None:
+    left = without_group(np.ones((2, SIGNALS_WIDTH), np.float32), "sound")[0]
+    sound = [name for name, value in zip(COLUMNS, left, strict=True) if not value]
+    names = [signal.name for signal in SIGNALS if signal.group == "sound"]
+    assert sound == ["has_sound", *names, *(f"{name}_standardised" for name in names)]
+
+
+@pytest.mark.parametrize("text_layers", [1, 2])
+def test_a_standardised_reader_reads_each_feature_less_its_mean_over_its_deviation(text_layers: int) -> None:
+    torch.manual_seed(0)
+    reader = text_projection(replace(EDGE_DIMS, text_width=2, width=8, text_layers=text_layers))
+    features = np.array([[5.0, 1.0], [7.0, 3.0], [0.0, 0.0]], np.float16)  # a row of zeros is no text
+    mean, deviation = torch.tensor([6.0, 2.0]), 2**0.5
+    with torch.no_grad():
+        plain = reader((torch.tensor([[9.0, 1.0]]) - mean) / deviation)
+        read_standardised(reader, features)
+        torch.testing.assert_close(reader(torch.tensor([[9.0, 1.0]])), plain)
+
+
+@pytest.mark.slow
+def test_a_short_training_beats_every_simple_rule_on_new_rooms() -> None:
+    trained = train_cold_start(made_up_bank(1), made_up_bank(2), rooms=96, epochs=3, seed=0, tell=lambda _line: None)
+    for question, truth in (("next", "the next segment's true rate"), ("present", "this segment's true rate")):
+        table = trained.metrics[question]["kendall_tau_a_room"]
+        assert table["best known rule"]["tau"] < table["head"]["tau"] < table[truth]["tau"]
+    assert list(trained.score_quantiles.values()) == sorted(trained.score_quantiles.values())

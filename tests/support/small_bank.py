@@ -1,0 +1,35 @@
+"""A feature bank small enough for a test, whose numbers say what they are."""
+
+from itertools import product
+
+import numpy as np
+
+from kuaihl.models.simulation.feature_bank import LANGUAGES, FeatureBank
+from kuaihl.models.simulation.terms import GENRES, NOTHING, TOPICS, Integers
+
+
+def all_keys(variants: int) -> Integers:
+    """Every key that a room can ask for, that often each: [N, KEY]."""
+    topics = range(NOTHING, len(TOPICS))
+    return np.array(
+        [
+            (language, genre, spoken, chatter, many)
+            for language, genre, spoken, chatter in product(range(len(LANGUAGES)), range(len(GENRES)), topics, topics)
+            for many in ((0, 1) if chatter != NOTHING and spoken in (NOTHING, chatter) else (0,))
+            for _ in range(variants)
+            if (spoken, chatter) != (NOTHING, NOTHING)
+        ]
+    )
+
+
+def made_up_bank(seed: int, variants: int = 4, styles: int = 6) -> FeatureBank:
+    """Texts that tell speech, chatter and variant in a number each; pictures that tell topic, style and patch."""
+    keys = all_keys(variants)
+    text = np.zeros((len(keys), 8))
+    text[:, :2] = keys[:, 2:4] + 1
+    text[:, 2] = np.arange(len(keys)) % variants + 100 * seed
+    visual = np.zeros((len(TOPICS), 3, styles, 12, 10))
+    visual[..., 0] = np.arange(len(TOPICS))[:, None, None, None]
+    visual[..., 1] = np.arange(styles)[:, None] + 100 * seed
+    visual[..., 2] = np.arange(12)
+    return FeatureBank(text.astype(np.float16), keys, visual.astype(np.float16))

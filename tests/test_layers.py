@@ -1,0 +1,109 @@
+"""Imports run one way: down the floors of docs/architecture.md, and from the command to engines to models."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.paths import REPOSITORY
+
+# Each folder, and the folders that its files may import; imports inside functions and for typing count too.
+ENGINES = {
+    "": set(),  # types, read_ahead
+    "weights": set(),
+    "archive": set(),
+    "ingest": {""},
+    "comments": {""},
+    "highlights": {"", "ingest"},
+    "runtimes": {"weights"},
+    "speech": {"", "weights"},
+    "segmenter": {"", "ingest"},
+    "encoders": {"", "comments", "runtimes", "speech", "weights"},
+    "cold_start": {"", "encoders", "weights"},
+    "outputs": {"", "archive", "highlights", "weights"},
+    "scoring": {
+        "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter", "speech",
+        "weights",
+    },
+    "datasets": {"", "archive", "comments", "encoders", "ingest", "segmenter", "weights"},
+    "export": {
+        "", "cold_start", "comments", "encoders", "ingest", "runtimes", "scoring", "segmenter", "speech", "weights",
+    },
+}  # fmt: skip
+MODELS = {
+    "": set(),  # errors, dims, features, facts, signals, batch
+    "bundles": {"", "network"},  # bundle.py and architectures.py: they name networks and import them when asked
+    "losses": {""},
+    "backbones": {""},
+    "data": {""},
+    "network": {"", "losses"},
+    "baselines": {"", "data", "losses", "network"},
+    "evaluation": {"", "bundles", "data", "network"},
+    "training": {"", "bundles", "data", "evaluation", "losses", "network"},
+    "simulation": {"", "bundles", "data", "evaluation", "losses", "network", "training"},
+}
+NAMES_NETWORKS = {"bundle", "architectures"}
+MEDIA_AND_TERMINAL = {"av", "decord", "faster_whisper", "ctranslate2", "rich", "typer", "click", "kuaihl_cli"}
+TERMINAL = {"typer", "click", "rich", "kuaihl_cli"}
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, f"{file}: relative import"
+            yield node.module
+
+
+def folder_of(package: str, parts: tuple[str, ...]) -> str:
+    """The folder of a module of `package` by the path inside it; of bundle.py and architectures.py, "bundles"."""
+    if not parts:
+        return ""
+    if (REPOSITORY / package / parts[0]).is_dir():
+        return parts[0]
+    return "bundles" if package == "models" and parts[0] in NAMES_NETWORKS else ""
+
+
+def files_of(package: str) -> list[Path]:
+    return sorted((REPOSITORY / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize(("package", "allowed"), [("engines", ENGINES), ("models", MODELS)])
+def test_a_folder_imports_only_what_lies_below_it(package: str, allowed: dict[str, set[str]]) -> None:
+    wrong = []
+    for file in files_of(package):
+        inside = file.relative_to(REPOSITORY / package).with_suffix("").parts
+        own = folder_of(package, inside)
+        for module in imports_of(file):
+            if module.startswith(f"kuaihl.{package}."):
+                target = folder_of(package, tuple(module.split(".")[2:]))
+                if target != own and target not in allowed[own]:
+                    wrong.append(f"{file.relative_to(REPOSITORY)} imports {module}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_tables_have_no_circle_and_name_every_folder() -> None:
+    for package, allowed in (("engines", ENGINES), ("models", MODELS)):
+        folders = {folder_of(package, file.relative_to(REPOSITORY / package).parts[:1]) for file in files_of(package)}
+        assert folders <= set(allowed)
+        left = dict(allowed)
+        while left:
+            floor = {folder for folder, below in left.items() if not below & set(left)}
+            assert floor, f"a circle among {sorted(left)}"
+            for folder in floor:
+                del left[folder]
+
+
+def test_models_know_neither_media_nor_engines_nor_the_terminal() -> None:
+    for file in files_of("models"):
+        for module in imports_of(file):
+            assert not module.startswith("kuaihl.engines"), file
+            assert module.split(".")[0] not in MEDIA_AND_TERMINAL, f"{file} imports {module}"
+
+
+def test_engines_know_nothing_of_the_terminal() -> None:
+    for file in files_of("engines"):
+        for module in imports_of(file):
+            assert module.split(".")[0] not in TERMINAL, f"{file} imports {module}"
