@@ -26,7 +26,7 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub makes of the page's headings: lower case, no punctuation, hyphens for spaces, numbered if repeated."""
+    """The anchors of the page's headings on GitHub: lower case, no punctuation, hyphens for spaces, numbers if repeated."""
     found: set[str] = set()
     for heading in HEADING.findall(prose(page)):
         slug = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-")
