@@ -26,7 +26,7 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of the page's headings on GitHub: lower case, hyphens for spaces, no punctuation, numbers on repeats."""
+    """The anchors of a page's headings on GitHub: lower case, hyphens for spaces, no punctuation, repeats numbered."""
     found: set[str] = set()
     for heading in HEADING.findall(prose(page)):
         slug = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-")
