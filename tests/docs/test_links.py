@@ -16,7 +16,7 @@ HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
 def prose(page: Path) -> str:
     """A page without its code: brackets in code are no links, and `#` there is a comment."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^    (?! *[-*] ).*$", "", text, flags=re.MULTILINE)
     return re.sub(r"`[^`\n]*`", lambda code: code.group().replace("[", "").replace("]", ""), text)
 
 
