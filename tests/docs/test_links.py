@@ -65,3 +65,10 @@ def test_the_demo_of_the_readme_and_its_test_command_are_targets_of_make() -> No
         assert named >= {"demo", "test"}
         for target in named:
             subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_every_test_that_the_pages_name_is_there() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))}
+    tests = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    assert not {name for name in named if f"def {name}(" not in tests}
