@@ -24,7 +24,7 @@ from kuaihl.models.errors import UsageError
 if TYPE_CHECKING:
     import onnx
 
-# The first see few channels of very different ranges; docs/engines.md has what each number costs and saves.
+# The first see few channels of very different ranges; docs/benchmarks.md has what each number costs and saves.
 # Only the first: the weights of a float one between int8 ones ONNX Runtime quantises by itself, with one scale for all.
 FLOAT_CONVOLUTIONS: dict[Target, int] = {"portable": 36, "vnni": 18}  # of EfficientNet-Lite2's 64
 SHARE = 0.7  # of an input's range that goes to the weights; measured on E5: cosine 0.9994, 0.9970 without

@@ -28,7 +28,7 @@ class Processor:
 
     @property
     def gain_by_int8(self) -> str:
-        """What int8 takes of fp32's time in ONNX Runtime, as docs/engines.md measured it."""
+        """What int8 takes of fp32's time in ONNX Runtime, as docs/benchmarks.md has it."""
         if self.vnni:
             return "about 2/5 of fp32's time for texts, 2/3 for pictures (3/5 with --target vnni)"
         if self.avx2:
