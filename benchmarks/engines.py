@@ -29,7 +29,7 @@ from kuaihl.engines.sample import SampleSegment, encoded, recorded_sample
 from kuaihl.engines.scorer import StreamingScorer
 from kuaihl.engines.transcribers import load_transcriber
 from kuaihl.models.bundle import Bundle, load_bundle
-from kuaihl_cli.export import copy_of
+from kuaihl_cli.commands.export import copy_of
 
 SEGMENTS = 16  # of the recording, repeated to so many
 ROOMS = (1, 64, 256)

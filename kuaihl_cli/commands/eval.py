@@ -2,59 +2,98 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import click
+import typer
 
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.options import debug_option
+from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.options import DeviceOption, ThreadsOption, above_zero
+from kuaihl_cli.terminal.messages import say
 
 if TYPE_CHECKING:
     from kuaihl.models.bundle import Bundle
     from kuaihl.models.contest import Contest, Row
 
-KINDS = ("klive", "phd", "tvsum", "summe")
+Kind = Literal["klive", "phd", "tvsum", "summe"]
+KINDS: tuple[Kind, ...] = ("klive", "phd", "tvsum", "summe")
+OTHER_SETS, REPORT = "PHD, TVSum and SumMe", "Report"
+
+app = application()
 
 
-@click.command()
-@click.argument("bundles", nargs=-1, metavar="[BUNDLE]...")
-@click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DATASET", help="What to measure on.")
-@click.option(
-    "--kind", type=click.Choice(KINDS),
-    help="What DATASET is; needed only where it cannot be seen from it.",
-)  # fmt: skip
-@click.option(
-    "--split", default="test", show_default=True, metavar="NAME|N",
-    help="Rooms of a klive set to measure on; with --splits, the number of a split, from 0.",
-)  # fmt: skip
-@click.option(
-    "--features", type=click.Path(path_type=Path), metavar="DIR",
-    help="phd: a feature file a video, <youtubeId>.safetensors.",
-)  # fmt: skip
-@click.option("--fps", type=click.FloatRange(0.0, min_open=True), metavar="X", help="phd: frames a second of them.")
-@click.option(
-    "--annotations", type=click.Path(path_type=Path), metavar="MAT",
-    help="tvsum: ydata-tvsum50.mat, what each annotator gave each frame.",
-)  # fmt: skip
-@click.option(
-    "--splits", type=click.Path(path_type=Path), metavar="FILE",
-    help="tvsum, summe: the published splits. As many bundles as splits are tested each on its own.",
-)  # fmt: skip
-@click.option(
-    "--published", type=click.Path(path_type=Path), metavar="CSV|none",
-    help="Your own csv of published figures in place of the paper's, or none (docs/evaluation.md).",
-)  # fmt: skip
-@click.option(
-    "--bootstrap", "draws", type=click.IntRange(0, 100_000), default=1000, show_default=True, metavar="N",
-    help="Draws of rooms (or videos) for the 95% intervals; 0 for none.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of those draws.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option("--device", default="auto", show_default=True, envvar="KUAIHL_DEVICE", help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
-@debug_option
-def eval(bundles: Sequence[str], as_json: bool, **options: Any) -> None:
+@dataclass(frozen=True, kw_only=True)
+class EvalSettings:
+    """The options of `kuaihl eval`."""
+
+    bundles: Annotated[
+        tuple[str, ...], typer.Argument(metavar="BUNDLE", show_default=False, help="The bundles to measure.")
+    ] = ()
+    data: Annotated[Path, typer.Option("--data", metavar="DATASET", help="The data set to measure on.")]
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="What DATASET is; needed only if it cannot be seen from its name")
+    ] = None
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split", metavar="NAME|N",
+            help="The rooms of a klive set to measure on; with --splits, the number of a split, from 0.",
+        ),
+    ] = "test"  # fmt: skip
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features", metavar="DIR", rich_help_panel=OTHER_SETS,
+            help="phd: a folder with a feature file per video, <youtubeId>.safetensors.",
+        ),
+    ] = None  # fmt: skip
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            "--fps", metavar="X", rich_help_panel=OTHER_SETS, parser=above_zero, help="phd: feature frames per second."
+        ),
+    ] = None
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            "--annotations", metavar="MAT", rich_help_panel=OTHER_SETS,
+            help="tvsum: ydata-tvsum50.mat, the score of each annotator for each frame.",
+        ),
+    ] = None  # fmt: skip
+    splits: Annotated[
+        Path | None,
+        typer.Option(
+            "--splits", metavar="FILE", rich_help_panel=OTHER_SETS,
+            help="tvsum, summe: the published splits. As many bundles as splits are tested on one split each.",
+        ),
+    ] = None  # fmt: skip
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            "--published", metavar="CSV|none", rich_help_panel=REPORT,
+            help="Your own csv of published figures instead of the paper's, or none (docs/evaluation.md).",
+        ),
+    ] = None  # fmt: skip
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            "--bootstrap", min=0, max=100_000, metavar="N", rich_help_panel=REPORT,
+            help="Draws of rooms (or videos) for the 95% intervals; 0 leaves the intervals out.",
+        ),
+    ] = 1000  # fmt: skip
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, metavar="N", rich_help_panel=REPORT, help="The seed of these draws.")
+    ] = 0
+    as_json: Annotated[bool, typer.Option("--json", rich_help_panel=REPORT, help="Print everything as JSON.")] = False
+    device: DeviceOption = "auto"
+    threads: ThreadsOption = None
+
+
+@app.command(epilog=RULE)
+@takes(EvalSettings)
+def eval(settings: EvalSettings) -> None:
     """Measure how well each BUNDLE orders the segments of DATASET; several make the layout of Table I.
 
     A live room's segment has a label, its LVTR: of all impressions, the share watched for over 60 s. A model scores
@@ -81,14 +120,14 @@ def eval(bundles: Sequence[str], as_json: bool, **options: Any) -> None:
     kuaihl eval kuaihl-bundle antpivot-bundle --data mine --json > table1.json
     kuaihl eval --data ydata-tvsum50.mat
     """
-    from kuaihl_cli.eval_tables import Heading, print_json, print_tables, with_published
+    from kuaihl_cli.commands.eval_tables import Heading, print_json, print_tables, with_published
 
-    kind = options["kind"] or kind_of(options["data"])
-    published = published_rows(kind, bundles, options["published"])
-    contest = measure(kind, bundles, options)
-    heading = Heading(kind, str(options["data"]), options["split"], options["draws"], options["seed"], contest.counted)
+    kind = settings.kind or kind_of(settings.data)
+    published = published_rows(kind, settings.bundles, settings.published)
+    contest = measure(kind, settings)
+    heading = Heading(kind, str(settings.data), settings.split, settings.bootstrap, settings.seed, contest.counted)
     rows = with_published(contest.rows, published)
-    (print_json if as_json else print_tables)(heading, rows)
+    (print_json if settings.as_json else print_tables)(heading, rows)
 
 
 def published_rows(kind: str, bundles: Sequence[str], source: Path | None) -> "tuple[Row, ...]":
@@ -100,13 +139,13 @@ def published_rows(kind: str, bundles: Sequence[str], source: Path | None) -> "t
     return () if source == Path("none") else read_published(source)
 
 
-def kind_of(data: Path) -> str:
+def kind_of(data: Path) -> Kind:
     """What a data set is, by what can be seen of it from outside. Raises UsageError."""
     if data.is_dir():
         return "klive"
     if data.suffix == ".csv":
         return "phd"
-    for kind in ("tvsum", "summe"):
+    for kind in KINDS[2:]:
         if data.suffix in (".h5", ".hdf5", ".mat") and kind in data.name.lower():
             return kind
     if not data.exists():
@@ -114,85 +153,91 @@ def kind_of(data: Path) -> str:
     raise UsageError(f"{data}: cannot tell what data set it is; say --kind {', '.join(KINDS)}")
 
 
-def measure(kind: str, names: Sequence[str], options: dict[str, Any]) -> "Contest":
+def measure(kind: Kind, settings: EvalSettings) -> "Contest":
     """Load the bundles, then measure. Raises UsageError for options that do not belong together."""
     from kuaihl.engines.profiles import choose_device, set_threads
     from kuaihl.models.bundle import load_bundle
 
-    check_options(kind, names, options)
-    bundles = [load_bundle(name) for name in names]
-    set_threads(options["threads"])
-    common: dict[str, Any] = {"draws": options["draws"], "seed": options["seed"], "track": track}
+    check_options(kind, settings)
+    bundles = [load_bundle(name) for name in settings.bundles]
+    set_threads(settings.threads)
+    common: dict[str, Any] = {"draws": settings.bootstrap, "seed": settings.seed, "track": track}
     if bundles:
-        common["device"] = choose_device(options["device"])
+        common["device"] = choose_device(settings.device)
     if kind == "klive":
         from kuaihl.models.contest import klive_contest
         from kuaihl.models.klive import open_klive
 
-        return klive_contest(bundles, open_klive(options["data"]), options["split"], **common)
+        return klive_contest(bundles, open_klive(settings.data), settings.split, **common)
     if kind == "phd":
         from kuaihl.models.contest import phd_contest
         from kuaihl.models.phd import PhdSet, read_phd
         from kuaihl.models.phd_counts import found_counts
 
-        targets = read_phd(options["data"])
-        print(found_counts(options["data"], targets, options["features"]), file=sys.stderr)
+        assert settings.features is not None and settings.fps is not None  # as checked
+        targets = read_phd(settings.data)
+        say(found_counts(settings.data, targets, settings.features))
         data = PhdSet(
             targets,
-            options["features"],
-            frames_per_second=options["fps"],
+            settings.features,
+            frames_per_second=settings.fps,
             text_width=bundles[0].dims.text_width,
         )
         return phd_contest(bundles, data, **common)
-    if options["data"].suffix == ".mat":
-        return annotators_alone(options)
-    return measure_summaries(kind, bundles, options, common)
+    if settings.data.suffix == ".mat":
+        return annotators_alone(settings)
+    return measure_summaries(kind, bundles, settings, common)
 
 
-def check_options(kind: str, names: Sequence[str], options: dict[str, Any]) -> None:
+def check_options(kind: Kind, settings: EvalSettings) -> None:
     """What a kind needs, and what no other kind can use."""
-    alone = kind == "tvsum" and options["data"].suffix == ".mat"
-    if alone and names:
-        raise UsageError(f"{options['data']} holds no features: give the h5 file as --data and this as --annotations")
-    if kind == "phd" and not (names and options["features"] and options["fps"]):
+    alone = kind == "tvsum" and settings.data.suffix == ".mat"
+    if alone and settings.bundles:
+        raise UsageError(f"{settings.data} holds no features: give the h5 file as --data and this as --annotations")
+    if kind == "phd" and not (settings.bundles and settings.features and settings.fps):
         raise UsageError("phd needs a bundle, --features DIR and --fps X")
-    if kind == "tvsum" and not alone and not options["annotations"]:
+    if kind == "tvsum" and not alone and not settings.annotations:
         raise UsageError("tvsum needs --annotations ydata-tvsum50.mat: the h5 file holds no annotator's scores")
-    belongs = {"features": ("phd",), "fps": ("phd",), "annotations": ("tvsum",), "splits": ("tvsum", "summe")}
-    for name, kinds in belongs.items():
-        if options[name] is not None and kind not in kinds:
-            raise UsageError(f"--{name} is for {' and '.join(kinds)}, and {options['data']} is {kind}")
+    belongs: tuple[tuple[str, object, tuple[Kind, ...]], ...] = (
+        ("features", settings.features, ("phd",)),
+        ("fps", settings.fps, ("phd",)),
+        ("annotations", settings.annotations, ("tvsum",)),
+        ("splits", settings.splits, ("tvsum", "summe")),
+    )
+    for name, value, kinds in belongs:
+        if value is not None and kind not in kinds:
+            raise UsageError(f"--{name} is for {' and '.join(kinds)}, and {settings.data} is {kind}")
 
 
-def annotators_alone(options: dict[str, Any]) -> "Contest":
+def annotators_alone(settings: EvalSettings) -> "Contest":
     """The human agreement of TVSum's own file."""
     from kuaihl.models.contest import Contest, human_row
     from kuaihl.models.evaluation import draw_rooms
     from kuaihl.models.tvsum_mat import read_tvsum_mat
 
-    videos = read_tvsum_mat(options["data"])
-    drawn = draw_rooms(len(videos), options["draws"], options["seed"])
+    videos = read_tvsum_mat(settings.data)
+    drawn = draw_rooms(len(videos), settings.bootstrap, settings.seed)
     return Contest({"videos": len(videos)}, (human_row([video.annotations for video in videos], drawn),))
 
 
 def measure_summaries(
-    kind: str, bundles: "Sequence[Bundle]", options: dict[str, Any], common: dict[str, Any]
+    kind: Kind, bundles: "Sequence[Bundle]", settings: EvalSettings, common: dict[str, Any]
 ) -> "Contest":
     """TVSum or SumMe in the h5 layout: all videos, or the test videos of the splits."""
     from kuaihl.models.contest import rated, summary_contest
     from kuaihl.models.summary_h5 import read_splits, read_summaries, summary_keys
     from kuaihl.models.tvsum_mat import read_tvsum_mat
 
-    path = options["data"]
+    path = settings.data
     keys = summary_keys(path)
     tested = [keys]
-    if options["splits"]:
-        tested = [split.test for split in read_splits(options["splits"], keys)]
-        if options["split"].isdecimal():
-            if int(options["split"]) >= len(tested):
-                raise UsageError(f"--split {options['split']}: {options['splits']} has splits 0 to {len(tested) - 1}")
-            tested = [tested[int(options["split"])]]
-    ratings = read_tvsum_mat(options["annotations"]) if kind == "tvsum" else None
+    if settings.splits:
+        tested = [split.test for split in read_splits(settings.splits, keys)]
+        if settings.split.isdecimal():
+            if int(settings.split) >= len(tested):
+                raise UsageError(f"--split {settings.split}: {settings.splits} has splits 0 to {len(tested) - 1}")
+            tested = [tested[int(settings.split)]]
+    ratings = read_tvsum_mat(settings.annotations) if kind == "tvsum" and settings.annotations else None
     folds = []
     for fold in tested:
         videos = read_summaries(path, fold)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from kuaihl.engines.offline_highlights import ranks
 from kuaihl.engines.segment import Highlight
-from kuaihl_cli.progress import excerpt
+from kuaihl_cli.terminal.progress import excerpt
 from kuaihl_cli.timecode import format_timecode
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from kuaihl.engines.engine import GRAPH_NAMES, SCORING_GRAPHS
 from kuaihl.engines.engine_bench import BATCHES, Parity, Timing
-from kuaihl_cli.bench import HEADINGS, print_rows
+from kuaihl_cli.commands.bench import HEADINGS, print_rows
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "examples" / "demo.flv"
