@@ -30,7 +30,7 @@ from kuaihl.engines.runtimes.runtime import Precision, Target, engine_label
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.speech.load import load_transcriber
 from kuaihl.models.bundle import Bundle, load_bundle
-from kuaihl_cli.export import copy_of
+from kuaihl_cli.commands.export import copy_of
 
 SEGMENTS = 16  # of the recording, repeated to so many
 ROOMS = (1, 64, 256)

@@ -1,78 +1,95 @@
 """The `kuaihl` command: finds the sub-command; every error becomes one line and an exit code (docs/exit-codes.md)."""
 
+import os
 import sys
-import tomllib
 from dataclasses import dataclass
 from importlib import import_module
-from os import environ
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import click
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
-from kuaihl.models.errors import KuaihlError, UsageError
+from kuaihl.models.errors import KuaihlError
+from kuaihl_cli.terminal.messages import LOG
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
-# Sub-command → the module that holds it; a module is imported only when its command is asked for.
+SCORING, LEARNING, DEPLOYING = "Find highlights", "Train and measure", "Deploy"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command as the help lists it; its module, which holds `app`, is imported only when the command is asked for."""
+
+    module: str
+    panel: str
+    help: str
+
+
 COMMANDS = {
-    "score": "kuaihl_cli.score",
-    "batch": "kuaihl_cli.batch",
-    "dataset": "kuaihl_cli.dataset",
-    "train": "kuaihl_cli.train",
-    "eval": "kuaihl_cli.eval",
-    "export": "kuaihl_cli.export",
-    "bench": "kuaihl_cli.bench",
-    "cold-start": "kuaihl_cli.cold_start",
-    "doctor": "kuaihl_cli.doctor",
+    "score": Entry("score", SCORING, "Score recordings or a live stream, and find their highlights."),
+    "batch": Entry("batch", SCORING, "Score every recording of a folder or a manifest in worker processes."),
+    "dataset": Entry("dataset", LEARNING, "Make data sets to train on, and report what is in them."),
+    "train": Entry("train", LEARNING, "Train a network on a data set and write a bundle."),
+    "eval": Entry("eval", LEARNING, "Measure how well bundles order the segments of a data set."),
+    "cold-start": Entry("cold_start", LEARNING, "Train the default bundle again, on simulated rooms."),
+    "export": Entry("export", DEPLOYING, "Compile a bundle for ONNX Runtime or TensorRT."),
+    "bench": Entry("bench", DEPLOYING, "Time a bundle in every engine that is installed."),
+    "doctor": Entry("doctor", DEPLOYING, "Report what was found on this machine, and what is missing."),
 }
 
 
-@dataclass
-class Invocation:
-    """What the outermost edge must know of the options: whether the user asked for tracebacks."""
+class LazyGroup(TyperGroup):
+    """A group that lists its commands without importing them, and imports the one that runs."""
 
-    debug: bool = False
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {
+            name: TyperCommand(name, help=entry.help, rich_help_panel=entry.panel) for name, entry in COMMANDS.items()
+        }
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name is not None and listed is not None else None, rest
 
-class LazyGroup(click.Group):
-    """A click group whose commands are imported by name when they are looked up."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
-        assert isinstance(command, click.Command)
-        return command
-
-
-def config_path() -> Path:
-    """Where defaults may be kept: `$KUAIHL_CONFIG`, else `kuaihl/config.toml` under the XDG configuration folder."""
-    if "KUAIHL_CONFIG" in environ:
-        return Path(environ["KUAIHL_CONFIG"])
-    return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kuaihl" / "config.toml"
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+        except BrokenPipeError:
+            # The reader of a pipe has gone (`kuaihl … | head`): nothing is wrong, and nobody is left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_OK) from None
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Defaults of options, a table a command: `[score]` / `device = "cuda"`.
-
-    Raises UsageError where the file is not TOML.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from error
+def load_command(name: str) -> Any:
+    """The command of that name, from its module."""
+    command = typer.main.get_command(import_module(f"kuaihl_cli.commands.{COMMANDS[name].module}").app)
+    command.name = name
+    return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="kuaihl", prog_name="kuaihl")
-@click.pass_context
-def cli(ctx: click.Context) -> None:
+app = typer.Typer(cls=LazyGroup, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def print_version(asked: bool) -> None:
+    """`--version`: an eager option's callback."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"kuaihl, version {version('kuaihl')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def kuaihl(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version.")
+    ] = False,
+) -> None:
     """Predict the highlights of a live stream while it is still on air.
 
     \b
@@ -81,38 +98,52 @@ def cli(ctx: click.Context) -> None:
     kuaihl batch recordings/ -o scored --jobs 2
     kuaihl train my-dataset -o my-bundle
     """
-    ctx.default_map = read_config(config_path())
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), nl=False)
+        raise typer.Exit(EXIT_USAGE)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and end the process with its exit code."""
-    invocation = Invocation()
+    asked: dict[str, bool] = {"debug": False}  # the command's options write here what this edge must know
+    command = typer.main.get_command(app)
     try:
-        code = cli.main(args=arguments, prog_name="kuaihl", obj=invocation, standalone_mode=False)
+        code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else EXIT_OK)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "kuaihl"
-        fail(f"{one_line(error.format_message()).rstrip('.')} (see `{command} --help`)", EXIT_USAGE)
-    except click.ClickException as error:
-        fail(error.format_message(), EXIT_USAGE)
+    except TyperException as error:
+        fail(usage_words(error), EXIT_USAGE)
     except KuaihlError as error:
-        if invocation.debug:
+        if asked["debug"]:
             raise
         fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         fail("interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe has gone (`kuaihl … | head`): nothing is wrong, and nobody is left to tell.
-        sys.stderr.close()
-        sys.exit(EXIT_OK)
     except Exception as error:
-        if invocation.debug:
+        LOG.debug("traceback", exc_info=True)
+        if asked["debug"]:
             raise
         name = type(error).__name__
         fail(f"unexpected {name}: {one_line(str(error))}; run again with --debug for the traceback", EXIT_UNEXPECTED)
+
+
+def usage_words(error: TyperException) -> str:
+    """What is wrong with a command line, or with the variable or the file that an option came from."""
+    ctx, words = getattr(error, "ctx", None), one_line(error.format_message()).rstrip(".")
+    if close := getattr(error, "possibilities", None):
+        words = f"{words.partition(' (')[0]}; did you mean {' or '.join(close)}?"
+    if ctx is None:
+        return words
+    return f"{words}{origin_words(ctx, error)} (see `{ctx.command_path} --help`)"
+
+
+def origin_words(ctx: typer.Context, error: TyperException) -> str:
+    """Where a bad value came from, unless it was typed."""
+    option = getattr(error, "param", None)
+    source = None if option is None else ctx.get_parameter_source(option.name)
+    if option is None or source is None:
+        return ""
+    origins = {"ENVIRONMENT": f", in the variable {option.envvar}", "DEFAULT_MAP": ", in the configuration file"}
+    return origins.get(source.name, "")
 
 
 def one_line(text: str) -> str:
@@ -122,8 +153,9 @@ def one_line(text: str) -> str:
 
 
 def fail(message: str, code: int) -> None:
-    """Say what is wrong on standard error and end with `code`."""
-    click.echo(f"kuaihl: error: {message}", err=True)
+    """Report what is wrong on standard error and end with `code`."""
+    LOG.error(message)
+    typer.echo(f"kuaihl: error: {message}", err=True)
     sys.exit(code)
 
 

@@ -1,103 +1,165 @@
-"""Options that several commands share, and parsers of their values."""
+"""Options that several commands share, each declared once as an `Annotated` alias, and the panels of the help."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Literal
 
-import click
+import typer
 
-from kuaihl_cli.main import Invocation
+from kuaihl_cli.terminal.timecode import time_between
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+# Panels of the commands' help; what stands in none is in the first one, "Options".
+MODEL, SPEECH, SEGMENTS, HIGHLIGHTS = "Model and engine", "Speech and text", "Segments", "Highlights and outputs"
+COMMENTS, SOURCES, LOGGING = "Comments", "Sources", "Configuration and log"
 
-
-def note_debug(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    """Tell the outermost edge that tracebacks are wanted."""
-    if value and isinstance(ctx.obj, Invocation):
-        ctx.obj.debug = True
-
-
-debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, is_eager=True, callback=note_debug, help="Show tracebacks of errors."
-)
+Engine = Literal["auto", "torch", "onnx", "tensorrt", "tensorrt-rtx"]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
+Asr = Literal["auto", "ctranslate2", "openai-whisper", "none"]
+Frames = Literal["keyframe", "exact"]
 
 
-def model_options(command: Command) -> Command:
-    """What is run, and on what: shared by `score` and `batch`."""
-    for option in reversed(
-        [
-            click.option(
-                "--model", default="edge", show_default=True, metavar="BUNDLE", envvar="KUAIHL_MODEL",
-                help="A bundle: a folder, or the name of one that ships with kuaihl.",
-            ),
-            click.option(
-                "--device", default="auto", show_default=True, envvar="KUAIHL_DEVICE",
-                help="auto, cpu, cuda or cuda:N.",
-            ),
-            click.option(
-                "--engine", type=click.Choice(["auto", "torch", "onnx", "tensorrt", "tensorrt-rtx"]), default="auto",
-                show_default=True, envvar="KUAIHL_ENGINE",
-                help="What executes the networks; auto: what `kuaihl export` compiled, else torch.",
-            ),
-            click.option(
-                "--precision", type=click.Choice(["auto", "fp32", "fp16", "bf16", "int8"]), default="auto",
-                show_default=True, envvar="KUAIHL_PRECISION", help="In what they compute.",
-            ),
-            click.option(
-                "--asr", type=click.Choice(["auto", "ctranslate2", "openai-whisper", "none"]), default="auto",
-                show_default=True, envvar="KUAIHL_ASR", help="What transcribes speech.",
-            ),
-            click.option(
-                "--whisper-model", metavar="NAME", envvar="KUAIHL_WHISPER_MODEL",
-                help="Other Whisper weights: a folder or a hub name. By default what the bundle's profile names.",
-            ),
-            click.option(
-                "--language", metavar="CODE", envvar="KUAIHL_LANGUAGE",
-                help="Spoken language, such as en or zh; detected if not given.",
-            ),
-            click.option(
-                "--segment-seconds", type=click.FloatRange(2.0, 300.0), metavar="S",
-                help="Length of a segment; by default the one the bundle was trained on (30 s).",
-            ),
-            click.option(
-                "--frames", type=click.Choice(["keyframe", "exact"]), default="keyframe", show_default=True,
-                help="Which frames are read: keyframes as they pass, or the very instants (local files, slower).",
-            ),
-            click.option(
-                "--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS",
-                help="CPU threads; by default all cores.",
-            ),
-        ]
-    ):  # fmt: skip
-        command = option(command)
-    return command
+def above_zero(value: str | float) -> float:
+    """A parser for options that take a number above 0."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not number > 0:
+        raise typer.BadParameter(f"{value} is not a number above 0.")
+    return number
 
 
-text_weights_option = click.option(
-    "--text-weights", metavar="DIR", envvar="KUAIHL_TEXT_WEIGHTS",
-    help="Other text weights: a BERT's folder as on the hub, of the width that the bundle was trained on.",
-)  # fmt: skip
+def below_one(value: str | float) -> float:
+    """A parser for options that take a share: a number from 0 to below 1."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise typer.BadParameter(f"{value} is not a number from 0 to below 1.")
+    return number
 
 
-def highlight_options(command: Command) -> Command:
-    """How highlights are chosen and written: shared by `score` and `batch`."""
-    for option in reversed(
-        [
-            click.option("--top", type=click.IntRange(1), metavar="K", help="Keep the K best highlights."),
-            click.option(
-                "--min-score", type=click.FloatRange(0.0, 1.0), metavar="X",
-                help="Leave out highlights with a lower score.",
-            ),
-            click.option("--clips", is_flag=True, help="Cut the highlights to media files by stream copy."),
-            click.option("--plot", is_flag=True, help="Draw the curves with highlights shaded: scores.png."),
-            click.option(
-                "--format", "-f", "formats", default="", metavar="csv,srt,vtt",
-                help="More files beside highlights.json and scores.jsonl.",
-            ),
-            click.option(
-                "--comments-offset", type=float, default=0.0, show_default=True, metavar="S",
-                help="Seconds added to every comment's time, where chat and video drift.",
-            ),
-        ]
-    ):  # fmt: skip
-        command = option(command)
-    return command
+BundleArgument = Annotated[
+    str, typer.Argument(metavar="BUNDLE", help="A bundle: a folder, or the name of one that ships with kuaihl.")
+]
+DatasetArgument = Annotated[Path, typer.Argument(metavar="DATASET", help="A data set: a folder.")]
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", metavar="BUNDLE", rich_help_panel=MODEL,
+        help="The bundle that scores: a folder, or the name of one that ships with kuaihl.",
+    ),
+]  # fmt: skip
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", metavar="DEVICE", rich_help_panel=MODEL, help="auto, cpu, cuda, cuda:N or mps."),
+]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(
+        "--engine", rich_help_panel=MODEL,
+        help="What executes the networks; auto takes what `kuaihl export` compiled, else torch.",
+    ),
+]  # fmt: skip
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option("--precision", rich_help_panel=MODEL, help="The number format that the networks compute in."),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, max=256, metavar="N", rich_help_panel=MODEL, help="CPU threads; all cores if not given."
+    ),
+]
+AsrOption = Annotated[
+    Asr,
+    typer.Option("--asr", rich_help_panel=SPEECH, help="What transcribes speech."),
+]
+WhisperModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--whisper-model", metavar="NAME", rich_help_panel=SPEECH,
+        help="Other Whisper weights: a folder or a name on the hub. The bundle's profile names the default.",
+    ),
+]  # fmt: skip
+LanguageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--language", metavar="CODE", rich_help_panel=SPEECH,
+        help="The language that is spoken, such as en or zh; detected if not given.",
+    ),
+]  # fmt: skip
+TextWeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text-weights", metavar="DIR", rich_help_panel=SPEECH,
+        help="Other text weights: a BERT's folder as on the hub, of the width that the bundle was trained on.",
+    ),
+]  # fmt: skip
+SegmentSecondsOption = Annotated[
+    float | None,
+    typer.Option(
+        "--segment-seconds", parser=time_between(2.0, 300.0), metavar="TIME", rich_help_panel=SEGMENTS,
+        help="The length of a segment, 2 s to 5 min; the bundle's own (30 s) if not given.",
+    ),
+]  # fmt: skip
+FramesOption = Annotated[
+    Frames,
+    typer.Option(
+        "--frames", rich_help_panel=SEGMENTS,
+        help="Which frames are read: keyframes as they pass, or the exact instants (local files only, slower).",
+    ),
+]  # fmt: skip
+CommentsOffsetOption = Annotated[
+    float,
+    typer.Option(
+        "--comments-offset", parser=time_between(-1e9), metavar="TIME", rich_help_panel=COMMENTS,
+        help="Time added to every comment's, for chat and video that drift; may be negative.",
+    ),
+]  # fmt: skip
+NoCommentsOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-comments", rich_help_panel=COMMENTS, help="Leave the comments that lie beside a recording unread."
+    ),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--timeout", parser=time_between(0.5), metavar="TIME", rich_help_panel=SOURCES,
+        help="The longest wait for a network source to answer.",
+    ),
+]  # fmt: skip
+TopOption = Annotated[
+    int | None,
+    typer.Option("--top", min=1, metavar="K", rich_help_panel=HIGHLIGHTS, help="Keep the K best highlights."),
+]
+MinScoreOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-score", min=0.0, max=1.0, metavar="X", rich_help_panel=HIGHLIGHTS,
+        help="Leave out highlights with a lower score.",
+    ),
+]  # fmt: skip
+ClipsOption = Annotated[
+    bool,
+    typer.Option("--clips", rich_help_panel=HIGHLIGHTS, help="Cut the highlights to media files by stream copy."),
+]
+PlotOption = Annotated[
+    bool,
+    typer.Option("--plot", rich_help_panel=HIGHLIGHTS, help="Draw the curves with highlights shaded: scores.png."),
+]
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format", "-f", metavar="csv,srt,vtt", show_default=False, rich_help_panel=HIGHLIGHTS,
+        help="More files beside highlights.json and scores.jsonl.",
+    ),
+]  # fmt: skip
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, metavar="N", help="Worker processes.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", rich_help_panel=LOGGING, help="Print nothing but errors to the terminal.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="The seed of every random draw.")]

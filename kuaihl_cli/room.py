@@ -14,8 +14,8 @@ from kuaihl.engines.outputs.scores_jsonl import ScoresWriter
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl_cli.output_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
-from kuaihl_cli.progress import Progress
 from kuaihl_cli.settings import ScoreSettings
+from kuaihl_cli.terminal.progress import Progress
 
 if TYPE_CHECKING:
     from kuaihl.engines.encoders.profiles import Encoders
@@ -96,7 +96,7 @@ def score_room(
     detector = OnlineDetector()
     scored: list[ScoredSegment] = []
     source = open_source(room.source, timeout=settings.timeout)
-    progress.begin(source_stem(room.source), source.duration)
+    progress.begin(source_stem(room.source), source.duration, start=settings.start, end=settings.end)
     comments = comment_feed(room, settings, progress, is_live=source.is_live)
     make_folder(room.output)
     with ExitStack() as stack:
@@ -110,6 +110,8 @@ def score_room(
             language=settings.language,
             comments=comments,
             exact=exact,
+            start=settings.start,
+            end=settings.end,
             stop=stop,
         ):
             writer.write(one)
@@ -166,6 +168,8 @@ def finish_room(
                 "comments": str(room.comments) if room.comments else None,
                 "comments_offset": settings.comments_offset,
                 "streamer": room.streamer,
+                "start": settings.start,
+                "end": settings.end,
             },
             events=[event for one in scored for event in one.events],
         )

@@ -1,4 +1,4 @@
-"""The options of `kuaihl score` and `kuaihl batch`, as one value; imports nothing, for `--help` reads it."""
+"""What `kuaihl score` and `kuaihl batch` ask of a run, as one value."""
 
 from dataclasses import dataclass
 
@@ -25,3 +25,5 @@ class ScoreSettings:
     comments_offset: float
     timeout: float = 10.0
     text_weights: str | None = None
+    start: float = 0.0  # seconds on the recording's clock; what comes before is left out
+    end: float | None = None  # what comes from here on is left out

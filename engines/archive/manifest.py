@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from kuaihl.models.errors import SourceError
 # What recorders and downloaders call the comments of NAME.flv: NAME.xml, NAME.live_chat.json, …
 COMMENT_SUFFIXES = (".xml", ".live_chat.json", ".comments.xml", ".comments.jsonl", ".chat.json", ".chat.json.gz")
 MAX_MANIFEST_BYTES = 64 << 20
+STDIN = Path("-")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def source_stem(source: str) -> str:
     return safe_name(stem if dot and stem else name)
 
 
-def beside(recording: Path) -> Path | None:
+def comments_beside(recording: Path) -> Path | None:
     """The file of comments that a recorder left beside a recording, if any."""
     for suffix in COMMENT_SUFFIXES:
         candidate = recording.with_name(recording.stem + suffix)
@@ -54,15 +56,16 @@ def read_rooms(archive: Path, output: Path) -> list[Room]:
     """The rooms of a folder (searched to its depths) or of a manifest, each with an output folder of its own.
 
     A manifest has one source a line: a path (relative to the manifest) or URL, or a JSON object with `source` and
-    optionally `comments`, `streamer`, `id`, `cuts`. Raises SourceError where it cannot be read or names nothing.
+    optionally `comments`, `streamer`, `id`, `cuts`. `-` reads the manifest from standard input, with paths relative to
+    the working directory. Raises SourceError if it cannot be read or names nothing.
     """
-    if not archive.exists():
+    if archive != STDIN and not archive.exists():
         raise SourceError(f"{archive}: no such folder or manifest")
     if archive.is_dir():
         # Our own clips may lie below: a batch must not score what an earlier batch cut.
         found = sorted(path for path in archive.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file())
         entries = [
-            Entry(str(path), beside(path), None, safe_name("__".join(path.relative_to(archive).parts)))
+            Entry(str(path), comments_beside(path), None, safe_name("__".join(path.relative_to(archive).parts)))
             for path in found
             if output.resolve() not in path.resolve().parents
         ]
@@ -82,9 +85,11 @@ def read_rooms(archive: Path, output: Path) -> list[Room]:
 def manifest_entries(manifest: Path) -> Iterator[Entry]:
     """The entry of each line of a manifest."""
     try:
-        if manifest.stat().st_size > MAX_MANIFEST_BYTES:
+        with sys.stdin.buffer if manifest == STDIN else manifest.open("rb") as file:
+            content = file.read(MAX_MANIFEST_BYTES + 1)
+        if len(content) > MAX_MANIFEST_BYTES:
             raise SourceError(f"{manifest}: a manifest of more than {MAX_MANIFEST_BYTES >> 20} MB; split it")
-        lines = manifest.read_text(encoding="utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise SourceError(
             f"{manifest}: not a manifest (text, one source a line); to score one recording: kuaihl score"
@@ -99,7 +104,7 @@ def manifest_entries(manifest: Path) -> Iterator[Entry]:
         source = located(entry["source"], manifest.parent)
         comments = Path(located(entry["comments"], manifest.parent)) if entry.get("comments") else None
         if comments is None and "://" not in source:
-            comments = beside(Path(source))
+            comments = comments_beside(Path(source))
         cuts = Path(located(entry["cuts"], manifest.parent)) if entry.get("cuts") else None
         name = safe_name(entry.get("id") or source_stem(source))
         yield Entry(source, comments, entry.get("streamer"), name, cuts)

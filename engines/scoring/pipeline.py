@@ -15,6 +15,7 @@ from kuaihl.engines.ingest.packets import packets
 from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.read_ahead import run_stage
 from kuaihl.engines.segmenter.overload import BEHIND, skip_speech_when_behind
+from kuaihl.engines.segmenter.part import part_of
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import CommentFeed, FrameFinder, ScoredSegment
 from kuaihl.models.errors import SourceError
@@ -35,12 +36,15 @@ def score_source(
     language: str | None = None,
     comments: CommentFeed | None = None,
     exact: FrameFinder | None = None,
+    start: float = 0.0,
+    end: float | None = None,
     stop: threading.Event,
 ) -> Iterator[ScoredSegment]:
     """Score an open source segment by segment, until it ends or `stop` is set, and close it.
 
     What was read before `stop` is still scored. `language` is what is spoken, None to detect it; `exact` finds frames
-    by random access in place of keyframes. Raises SourceError where reading ends before any media has come.
+    by random access in place of keyframes. Of a file, `start` and `end` (seconds of its clock) score a part.
+    Raises SourceError if reading ends before any media has come.
     """
     scored_any = False
     with ExitStack() as stack:
@@ -50,7 +54,9 @@ def score_source(
             stream = live_packets(source, timeout=source.timeout, stop=stop)
         else:
             stream = packets(source, stop=stop)
-        cut = segments(stream, segment_seconds=segment_seconds, exact=exact, comments=comments)
+        if start or end is not None:
+            stream = part_of(source.name, stream, start, end)
+        cut = segments(stream, segment_seconds=segment_seconds, exact=exact, comments=comments, start=start, end=end)
         # A live stream is scored segment by segment and may outrun the machine; a file waits, and is scored in batches.
         ahead, batch = (BEHIND + 1, 1) if source.is_live else (BATCH_OF_FILES, BATCH_OF_FILES)
         staged = stack.enter_context(run_stage(cut, ahead, stop=stop))

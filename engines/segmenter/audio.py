@@ -30,10 +30,10 @@ FULL_SCALE = 32768.0  # 16-bit samples: FFmpeg scales the mix to mono so that it
 class Sound:
     """The stream's audio between the decoder and the segments; holds what no segment has taken yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: float = 0.0) -> None:
         self.events: list[Event] = []  # faults found while decoding, for the caller to take
         self.heard = False  # some audio has come
-        self.end = 0.0  # how far the sound has come, in seconds
+        self.end = start  # how far the sound has come, in seconds
         self.blocks: list[tuple[int, NDArray[np.int16]]] = []  # position in samples since 0, and the samples
         self.position = 0  # where the resampler's next sample belongs
         self.queued_from = 0.0  # where the queue begins that has not been resampled yet

@@ -43,10 +43,11 @@ class Wanted:
 
 
 class Stills:
-    """The stream's video between the demuxer and the decoder; `spacing` seconds from instant to instant."""
+    """The stream's video between demuxer and decoder; instants are `spacing` seconds apart, from `origin` on."""
 
-    def __init__(self, spacing: float) -> None:
+    def __init__(self, spacing: float, origin: float = 0.0) -> None:
         self.spacing = spacing
+        self.origin = origin
         self.tolerance = spacing / 2
         self.gops: deque[Gop] = deque()
         self.held = 0  # bytes of followers
@@ -72,8 +73,8 @@ class Stills:
 
     def instant_in(self, start: float, end: float) -> bool:
         """Whether one of the evenly spaced instants lies in [start, end)."""
-        before_start = math.ceil(round((start - self.tolerance) / self.spacing, 6))
-        return before_start < math.ceil(round((end - self.tolerance) / self.spacing, 6))
+        first = self.origin + self.tolerance
+        return math.ceil(round((start - first) / self.spacing, 6)) < math.ceil(round((end - first) / self.spacing, 6))
 
     def empty(self, gop: Gop) -> None:
         self.held -= gop.size

@@ -34,14 +34,18 @@ def segments(
     segment_seconds: float = SEGMENT_SECONDS,
     exact: FrameFinder | None = None,
     comments: CommentFeed | None = None,
+    start: float = 0.0,
+    end: float | None = None,
 ) -> Iterator[Segment]:
-    """Cut the stream. `exact` replaces the keyframes by the frames shown at the very instants.
+    """Cut the stream from `start` on, in seconds of its clock, to `end` if it goes on for so long.
+
+    `exact` replaces the keyframes by the frames shown at the very instants.
 
     Every segment is `segment_seconds` long but the last, which ends with the stream; what is left over at the end
     is left out where it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond
     its end and its frames are decoded.
     """
-    cutter = Cutter(segment_seconds, exact, comments)
+    cutter = Cutter(segment_seconds, exact, comments, start, end)
     with cutter.worker:
         for item in stream:
             if isinstance(item, Event):
@@ -70,18 +74,27 @@ class Ready:
 class Cutter:
     """The segment in the making, and the one whose frames are being decoded."""
 
-    def __init__(self, length: float, exact: FrameFinder | None, comments: CommentFeed | None) -> None:
+    def __init__(
+        self,
+        length: float,
+        exact: FrameFinder | None,
+        comments: CommentFeed | None,
+        origin: float = 0.0,
+        limit: float | None = None,
+    ) -> None:
         self.length = length
+        self.origin = origin  # where the first segment begins
+        self.limit = limit  # where the last one ends at the latest
         self.exact = exact
         self.comments = comments
-        self.stills = Stills(length / FRAMES_PER_SEGMENT)
-        self.sound = Sound()
+        self.stills = Stills(length / FRAMES_PER_SEGMENT, origin)
+        self.sound = Sound(origin)
         self.decoder = FrameDecoder()
         self.worker = ThreadPoolExecutor(1, "frames")  # one thread: decoding frames and sound overlap
         self.index = 0
-        self.enough = length + MIN_SECONDS  # what a stream must have reached before the segment can end
+        self.enough = origin + length + MIN_SECONDS  # what a stream must have reached before the segment can end
         self.reached: dict[str, float] = {}  # decode time of the latest packet, by its kind
-        self.end = 0.0  # of what has come, as shown
+        self.end = origin  # of what has come, as shown
         self.events: list[Event] = []
         self.keyframe_times: list[float] = []
         self.gaps: list[tuple[float, float]] = []
@@ -92,7 +105,7 @@ class Cutter:
 
     @property
     def start(self) -> float:
-        return self.index * self.length
+        return self.origin + self.index * self.length
 
     def instants(self, seconds: float) -> tuple[float, ...]:
         """FRAMES_PER_SEGMENT of them, evenly spaced: 5, 15 and 25 s into 30."""
@@ -207,6 +220,8 @@ class Cutter:
         self.stills.finish()
         self.sound.finish()
         self.end = max(self.end, self.sound.end)
+        if self.limit is not None:
+            self.end = min(self.end, self.limit)
         while self.reached and self.end - self.start > self.length + MIN_SECONDS:
             yield from self.collect()
             self.cut(self.length)

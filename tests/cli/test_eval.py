@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from safetensors.numpy import load_file, save_file
 from support.paths import SHARED
 from support.small_dataset import break_room, small_dataset
+from typer.testing import CliRunner, Result
 
 from kuaihl.models.architectures import build_network
 from kuaihl.models.bundle import load_bundle, save_bundle
@@ -24,7 +24,7 @@ from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
 from kuaihl.models.evaluation.room_scores import score_rooms
 from kuaihl.models.facts import EncoderFacts, LabelFacts
 from kuaihl.models.signals import SIGNALS_WIDTH
-from kuaihl_cli.eval import eval as eval_command
+from kuaihl_cli.commands.eval import app
 from kuaihl_cli.main import main
 
 ENCODERS = (EncoderFacts("vision", "drawn", "1", ""), EncoderFacts("text", "drawn", "1", ""))
@@ -46,7 +46,7 @@ def bundle(
 
 def run(*arguments: str | Path) -> Result:
     words = [*map(str, arguments), "--device", "cpu", "--threads", "1"]
-    return CliRunner().invoke(eval_command, words, standalone_mode=False)
+    return CliRunner().invoke(app, words, standalone_mode=False)
 
 
 def as_json(*arguments: str | Path) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def test_options_of_another_kind_are_refused(dataset: Path, one: Path, tmp_path:
 
 
 def test_help_explains_the_measure_to_a_reader_of_the_paper() -> None:
-    shown = " ".join(CliRunner().invoke(eval_command, ["--help"]).output.split())
+    shown = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
     for word in ("LVTR", "Kendall", "Δ = 0.2", "Table I", "mean average precision", "Otani"):
         assert word in shown
 

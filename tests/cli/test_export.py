@@ -16,7 +16,7 @@ from support.paths import REPOSITORY
 
 from kuaihl.engines.export.bench import BATCHES, Parity, Timing
 from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, SCORING_GRAPHS
-from kuaihl_cli.bench import HEADINGS, print_rows
+from kuaihl_cli.commands.bench import HEADINGS, print_rows
 
 DEMO = REPOSITORY / "examples" / "demo.flv"
 COMMENTS = REPOSITORY / "examples" / "demo.comments.xml"

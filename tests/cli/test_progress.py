@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kuaihl.engines.types import ScoredSegment
-from kuaihl_cli.progress import LiveProgress, PlainProgress
+from kuaihl_cli.terminal.progress import LiveProgress, PlainProgress
 
 
 def scored(**other: Any) -> ScoredSegment:

@@ -1,6 +1,6 @@
 """A curve of any length fits on a line and shows its bursts."""
 
-from kuaihl_cli.sparkline import sparkline
+from kuaihl_cli.terminal.sparkline import sparkline
 
 
 def test_a_score_is_a_block_while_there_is_room() -> None:

@@ -7,19 +7,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from support.small_dataset import break_room, small_dataset
+from support.train_options import train_settings
 
 from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE, load_bundle
 from kuaihl.models.data.klive import open_klive
 from kuaihl.models.errors import ModelError, UsageError
 from kuaihl.models.losses.objective import Objective
+from kuaihl.models.training.network_size import SIZE_NAMES
 from kuaihl.models.training.plan import TrainingPlan
+from kuaihl_cli.commands.train import plan_of
+from kuaihl_cli.commands.train_settings import Size
 from kuaihl_cli.main import main
-from kuaihl_cli.train import plan_of, train
 
 NETWORK = ["--width", "16", "--heads", "2", "--layers", "2", "--window", "5"]
 SMALL = [*NETWORK, "--batch", "24", "--lr", "3e-3", "--device", "cpu", "--threads", "1"]
@@ -77,15 +79,15 @@ def test_it_writes_a_bundle_that_says_how_it_came_about(
     ],
 )
 def test_options_choose_the_terms_of_equation_13(dataset: Path, words: str, expected: Objective) -> None:
-    given = train.make_context("train", [str(dataset), "-o", "bundle", *words.split()]).params
-    assert plan_of(open_klive(dataset), **given).objective == expected
+    given = train_settings(dataset, words)
+    assert plan_of(open_klive(dataset), given).objective == expected
 
 
 @pytest.mark.parametrize("words", ["--pair pair3", "--pair-mean all", "--align off", "--loss-weights 1 0 0"])
 def test_a_baseline_has_its_own_loss_and_takes_none_of_ours(dataset: Path, words: str) -> None:
-    given = train.make_context("train", [str(dataset), "-o", "bundle", "--arch", "pac-net", *words.split()]).params
+    given = train_settings(dataset, f"--arch pac-net {words}")
     with pytest.raises(UsageError, match="are for --arch kuaihl; pac-net has its own loss"):
-        plan_of(open_klive(dataset), **given)
+        plan_of(open_klive(dataset), given)
 
 
 def test_it_tells_the_losses_on_standard_error_line_by_line(
@@ -151,9 +153,7 @@ def test_the_linear_model_is_fitted_in_one_go(dataset: Path, tmp_path: Path) -> 
 
 
 def plan_said(dataset: Path, words: str) -> TrainingPlan:
-    return plan_of(
-        open_klive(dataset), **train.make_context("train", [str(dataset), "-o", "b", "-q", *words.split()]).params
-    )
+    return plan_of(open_klive(dataset), train_settings(dataset, f"-q {words}"))
 
 
 def test_edge_features_take_a_size_that_suits_the_labels_and_train_until_nothing_gets_better(dataset: Path) -> None:
@@ -213,9 +213,9 @@ def test_a_bundle_of_other_encoders_is_no_start(dataset: Path) -> None:
 
 @pytest.mark.parametrize(("words", "named"), [("--epochs 3", "--epochs"), ("--validate-every 5", "--validate-every")])
 def test_the_linear_model_takes_no_schedule(dataset: Path, words: str, named: str) -> None:
-    given = train.make_context("train", [str(dataset), "-o", "b", "--arch", "linear", *words.split()]).params
+    given = train_settings(dataset, f"--arch linear {words}")
     with pytest.raises(UsageError, match=f"{named}: --arch linear is solved in closed form"):
-        plan_of(open_klive(dataset), **given)
+        plan_of(open_klive(dataset), given)
 
 
 def test_what_holds_no_counts_cannot_feed_id_counts(dataset: Path, tmp_path: Path) -> None:
@@ -294,8 +294,19 @@ def test_help_imports_nothing_heavy() -> None:
         "from kuaihl_cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('torch', 'numpy', 'accelerate', 'pyarrow', 'rich') if name in sys.modules])"
+        "print([name for name in ('torch', 'numpy', 'accelerate', 'pyarrow') if name in sys.modules])"
     )
     listed = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
     assert "--resume" in listed.stdout
     assert listed.stdout.splitlines()[-1] == "[]"
+
+
+def test_its_sizes_are_those_of_the_models() -> None:
+    assert get_args(Size) == SIZE_NAMES
+
+
+def test_help_shows_its_options_by_topic(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+    assert shown.index("Losses") < shown.index("--loss-weights") < shown.index("Schedule") < shown.index("--epochs")

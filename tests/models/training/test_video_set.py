@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from support.train_options import train_settings
 
 from kuaihl.models.data.phd import STRETCH
 from kuaihl.models.dims import EDGE_DIMS, HISTORY_ITEMS
@@ -18,10 +19,9 @@ from kuaihl.models.losses.objective import Objective
 from kuaihl.models.training.loop import train
 from kuaihl.models.training.plan import TrainingPlan
 from kuaihl.models.training.video_set import VideoSet, open_phd, open_summaries
+from kuaihl_cli.commands.train import plan_of
+from kuaihl_cli.commands.training_set import dims_of
 from kuaihl_cli.main import main
-from kuaihl_cli.train import plan_of
-from kuaihl_cli.train import train as train_command
-from kuaihl_cli.training_set import dims_of
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -173,8 +173,7 @@ def test_it_resumes_to_the_very_same_weights(phd: tuple[Path, Path], tmp_path: P
 
 def plan_of_command(data: VideoSet, *words: str) -> TrainingPlan:
     """What `kuaihl train` makes of its options."""
-    options = train_command.make_context("train", ["data", "-o", "bundle", *words]).params
-    return plan_of(data, **{name: value for name, value in options.items() if name not in ("dataset", "output")})
+    return plan_of(data, train_settings(Path("data"), " ".join(words)))
 
 
 def test_the_defaults_are_the_papers_for_that_kind_of_data(phd: tuple[Path, Path], summe: tuple[Path, Path]) -> None:
@@ -261,6 +260,6 @@ def test_one_video_is_too_few(phd: tuple[Path, Path], tmp_path: Path) -> None:
 
 
 def test_videos_hold_no_counts_to_feed_id_counts(summe: tuple[Path, Path]) -> None:
-    asked = dict.fromkeys(("width", "layers", "heads", "window")) | {"arch": "id-counts", "without": ()}
+    asked = train_settings(Path("data"), "--arch id-counts")
     with pytest.raises(UsageError, match="holds no counts per segment, and --arch id-counts reads nothing else"):
         dims_of(open_summaries(*summe), asked)

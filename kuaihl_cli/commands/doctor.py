@@ -3,35 +3,45 @@
 import json
 import platform
 import sys
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-import click
+import typer
 
-from kuaihl_cli.options import debug_option
+from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.options import JsonOption
 
 PACKAGES = ("kuaihl", "av", "decord", "torch", "transformers", "faster-whisper", "ctranslate2", "openai-whisper")
 PACKAGES_OF_ENGINES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
 
+app = application()
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@debug_option
-def doctor(as_json: bool) -> None:
-    """Print what was found: FFmpeg libraries, devices, weights, engines."""
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorSettings:
+    """The options of `kuaihl doctor`."""
+
+    as_json: JsonOption = False
+
+
+@app.command(epilog=RULE)
+@takes(DoctorSettings)
+def doctor(settings: DoctorSettings) -> None:
+    """Report what was found on this machine, and what is missing: FFmpeg's libraries, devices, weights, engines."""
     findings = examine()
-    if as_json:
-        click.echo(json.dumps(findings, indent=2, ensure_ascii=False))
+    if settings.as_json:
+        typer.echo(json.dumps(findings, indent=2, ensure_ascii=False))
         return
     for heading, entries in findings.items():
-        click.secho(heading, bold=True)
+        typer.secho(heading, bold=True)
         for name, value in entries.items():
-            click.echo(f"  {name:<22} {value}")
+            typer.echo(f"  {name:<22} {value}")
 
 
 def examine() -> dict[str, dict[str, Any]]:
-    """All findings, a heading each; nothing here raises where something is missing."""
+    """All findings by heading; nothing here raises if something is missing."""
     return {
         "system": {"python": platform.python_version(), "platform": platform.platform(), "executable": sys.executable},
         "packages": {name: installed_version(name) for name in PACKAGES},

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from kuaihl.engines.highlights.offline import ranks
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import Highlight
-from kuaihl_cli.progress import excerpt
+from kuaihl_cli.terminal.progress import excerpt
 
 
 def print_highlights(highlights: Sequence[Highlight]) -> None:

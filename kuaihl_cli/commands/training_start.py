@@ -1,10 +1,11 @@
 """What `kuaihl train` begins with: a network of a size that suits the labels, or the weights of a bundle."""
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kuaihl.models.errors import UsageError
 from kuaihl.models.training.network_size import AUTO, PROFILE, size_named
+from kuaihl_cli.commands.train_settings import TrainSettings
+from kuaihl_cli.terminal.messages import is_main_process, say
 
 if TYPE_CHECKING:
     from kuaihl.models.bundle import Bundle
@@ -14,44 +15,49 @@ if TYPE_CHECKING:
     from kuaihl.models.training.plan import TrainingPlan
     from kuaihl.models.training.video_set import VideoSet
 
-SHAPE = ("size", "width", "layers", "heads", "window", "dropout")  # what a start has settled
 
-
-def start_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "Bundle | None":
+def start_of(data: "KLive | VideoSet", settings: TrainSettings) -> "Bundle | None":
     """The bundle of --from, checked. Raises ModelError, UsageError if it cannot be begun with."""
     from kuaihl.models.bundle import load_bundle
     from kuaihl.models.data.klive import KLive
     from kuaihl.models.training.fine_tuning import check_start
 
-    if options.get("start") is None:
+    if settings.start is None:
         return None
-    if options["arch"] != "kuaihl":
-        raise UsageError(f"--from is for --arch kuaihl, not {options['arch']}; leave one of them out")
+    if settings.arch != "kuaihl":
+        raise UsageError(f"--from is for --arch kuaihl, not {settings.arch}; leave one of them out")
     if not isinstance(data, KLive):
         raise UsageError(f"{data.path}: --from is for data sets of live rooms; leave it out")
-    for name in SHAPE:
-        if options[name] is not None:
+    settled = {  # by the bundle
+        "size": settings.size,
+        "width": settings.width,
+        "layers": settings.layers,
+        "heads": settings.heads,
+        "window": settings.window,
+        "dropout": settings.dropout,
+    }
+    for name, value in settled.items():
+        if value is not None:
             raise UsageError(f"--{name}: what begins --from a bundle keeps the bundle's; leave one of them out")
-    bundle = load_bundle(options["start"])
+    bundle = load_bundle(settings.start)
     check_start(bundle, data.facts)
     return bundle
 
 
-def size_of(data: "KLive | VideoSet", options: dict[str, Any]) -> "NetworkSize | None":
+def size_of(data: "KLive | VideoSet", settings: TrainSettings) -> "NetworkSize | None":
     """The size asked for; on edge features one that suits the labels. None for the profile's own."""
     from kuaihl.models.data.klive import KLive
-    from kuaihl_cli.train import is_main_process
 
-    asked = options.get("size")
-    sized = options["arch"] == "kuaihl" and isinstance(data, KLive)
+    asked = settings.size
+    sized = settings.arch == "kuaihl" and isinstance(data, KLive)
     if asked not in (None, PROFILE) and not sized:
         raise UsageError(f"--size {asked} is for --arch kuaihl on data sets of live rooms; leave it out")
-    if not isinstance(data, KLive) or not sized or options.get("start") is not None:
+    if not isinstance(data, KLive) or not sized or settings.start is not None:
         return None
     name = asked or (AUTO if data.facts.profile == "edge" else PROFILE)
     size = size_named(name, labels_of(data) if name == AUTO else 0)
-    if name == AUTO and size and not options["quiet"] and is_main_process():
-        print(f"size {size.name}, for {labels_of(data):,} labels; --size chooses another", file=sys.stderr)
+    if name == AUTO and size and not settings.quiet and is_main_process():
+        say(f"size {size.name}, for {labels_of(data):,} labels; --size chooses another")
     return size
 
 
@@ -60,17 +66,16 @@ def labels_of(data: "KLive") -> int:
     return sum(int(data.labels(record)[1].sum()) for record in data.rooms_of("train"))
 
 
-def network_to_start_from(data: "KLive | VideoSet", plan: "TrainingPlan", options: dict[str, Any]) -> "KuaiHL | None":
+def network_to_start_from(data: "KLive | VideoSet", plan: "TrainingPlan", settings: TrainSettings) -> "KuaiHL | None":
     """The network of --from; says which of its parts begin afresh, for the bundle has none. Raises ModelError."""
     from kuaihl.models.network.kuaihl import KuaiHL
     from kuaihl.models.training.fine_tuning import begun
-    from kuaihl_cli.train import is_main_process
 
-    bundle = start_of(data, options)
+    bundle = start_of(data, settings)
     if bundle is None:
         return None
     network = bundle.network()
     assert isinstance(network, KuaiHL)
-    if (fresh := begun(network, plan.dims)[1]) and not options["quiet"] and is_main_process():
-        print(f"{bundle.path} has no {', '.join(sorted(fresh))}: trained from scratch", file=sys.stderr)
+    if (fresh := begun(network, plan.dims)[1]) and not settings.quiet and is_main_process():
+        say(f"{bundle.path} has no {', '.join(sorted(fresh))}: trained from scratch")
     return network

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import ScoredSegment
-from kuaihl_cli.sparkline import sparkline
+from kuaihl_cli.terminal.messages import LOG, say
+from kuaihl_cli.terminal.sparkline import sparkline
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Hears of the stream's name and length, then of every scored segment and message as they come."""
+    """Receives the stream's name, length and part, then every scored segment and message as they come."""
 
     def __enter__(self) -> Self: ...
 
@@ -23,7 +24,7 @@ class Progress(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def begin(self, name: str, duration: float | None) -> None: ...
+    def begin(self, name: str, duration: float | None, *, start: float = 0.0, end: float | None = None) -> None: ...
 
     def segment(self, scored: ScoredSegment) -> None: ...
 
@@ -31,14 +32,14 @@ class Progress(Protocol):
 
 
 def progress_for(*, quiet: bool) -> Progress:
-    """The progress that fits: silent if asked for, live in a terminal, else one line a segment."""
+    """The progress that fits: silent if asked for, live in a terminal, else one line per segment."""
     if quiet:
         return SilentProgress()
     return LiveProgress() if sys.stderr.isatty() else PlainProgress()
 
 
 class SilentProgress:
-    """`--quiet`: errors alone are said."""
+    """`--quiet`: nothing but errors reaches the terminal; the log has it all."""
 
     def __enter__(self) -> Self:
         return self
@@ -48,27 +49,24 @@ class SilentProgress:
     ) -> None:
         return None
 
-    def begin(self, name: str, duration: float | None) -> None:
-        return None
+    def begin(self, name: str, duration: float | None, *, start: float = 0.0, end: float | None = None) -> None:
+        LOG.info("scoring %s", name)
 
     def segment(self, scored: ScoredSegment) -> None:
-        return None
+        LOG.info(segment_line(scored))
 
     def message(self, text: str) -> None:
-        return None
+        LOG.info(text)
 
 
 class PlainProgress(SilentProgress):
-    """One line per segment, for logs and pipes: its span, its interest, the score of what comes next, the words."""
+    """One line per segment, for logs and pipes."""
 
     def segment(self, scored: ScoredSegment) -> None:
-        span = f"{format_timecode(scored.start)}–{format_timecode(scored.end)}"
-        gap = "  [gap]" if scored.gap else ""
-        line = f"{span}  {rates(scored)}{gap}  {excerpt(scored.text, 70)}"
-        print(line.rstrip(), file=sys.stderr, flush=True)
+        say(segment_line(scored))
 
     def message(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
 
 class LiveProgress:
@@ -76,7 +74,8 @@ class LiveProgress:
 
     def __init__(self) -> None:
         self.name = "loading"
-        self.duration: float | None = None
+        self.duration: float | None = None  # where the recording, or the part that is scored, ends
+        self.start = 0.0  # and where it begins
         self.scores: list[float] = []
         self.rates = ""
         self.position = 0.0
@@ -102,16 +101,19 @@ class LiveProgress:
         if self.live:
             self.live.stop()
 
-    def begin(self, name: str, duration: float | None) -> None:
-        self.name, self.duration, self.began = name, duration, time.monotonic()
+    def begin(self, name: str, duration: float | None, *, start: float = 0.0, end: float | None = None) -> None:
+        self.name, self.began, self.start = name, time.monotonic(), start
+        self.duration = min(duration, end or duration) if duration is not None else None
 
     def segment(self, scored: ScoredSegment) -> None:
         self.scores.append(scored.score)
         self.rates = rates(scored)
         self.position = scored.end
         self.last_text = scored.text or self.last_text
+        LOG.info(segment_line(scored))
 
     def message(self, text: str) -> None:
+        LOG.info(text)
         assert self.live is not None
         self.live.console.print(text, markup=False, highlight=False)
 
@@ -134,13 +136,20 @@ class LiveProgress:
         elapsed = time.monotonic() - self.began
         if not self.position:
             return f"first segment … {elapsed:.0f} s"
-        speed = self.position / elapsed
+        speed = (self.position - self.start) / elapsed
         where = format_timecode(self.position)
         if self.duration is None:
             return f"{where}  {speed:.1f}× real time"
         left = max(0.0, self.duration - self.position) / speed
-        share = min(1.0, self.position / self.duration)
+        share = min(1.0, (self.position - self.start) / max(self.duration - self.start, 1e-9))
         return f"{where} / {format_timecode(self.duration)}  {share:.0%}  {speed:.1f}× real time  ETA {left:.0f} s"
+
+
+def segment_line(scored: ScoredSegment) -> str:
+    """A segment's span, its interest, the score of what comes next, the words."""
+    span = f"{format_timecode(scored.start)}–{format_timecode(scored.end)}"
+    gap = "  [gap]" if scored.gap else ""
+    return f"{span}  {rates(scored)}{gap}  {excerpt(scored.text, 70)}".rstrip()
 
 
 def rates(scored: ScoredSegment) -> str:

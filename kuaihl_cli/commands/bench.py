@@ -1,76 +1,86 @@
-"""`kuaihl bench BUNDLE`: every engine and precision that is here, timed side by side and held against torch."""
+"""`kuaihl bench BUNDLE`: every installed engine and precision, timed side by side and compared with torch."""
 
 import json
 import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
 
-import click
+import typer
 
-from kuaihl_cli.options import debug_option, text_weights_option
+from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.options import (
+    BundleArgument,
+    DeviceOption,
+    JsonOption,
+    SegmentSecondsOption,
+    TextWeightsOption,
+    ThreadsOption,
+)
+from kuaihl_cli.terminal.messages import say
+from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
     from kuaihl.engines.export.bench import Parity, Timing
 
+app = application()
 
-@click.command()
-@click.argument("model", metavar="BUNDLE")
-@click.option(
-    "--sample", metavar="RECORDING", help="What the engines' scores are compared on; drawn scenes if not given."
-)
-@click.option(
-    "--segment-seconds", type=click.FloatRange(2.0, 300.0), metavar="S",
-    help="Length of the sample's segments; by default the one the bundle was trained on (30 s).",
-)  # fmt: skip
-@click.option("--device", default="auto", show_default=True, envvar="KUAIHL_DEVICE", help="auto, cpu, cuda or cuda:N.")
-@click.option(
-    "--seconds", type=click.FloatRange(0.01), default=1.0, show_default=True, metavar="S",
-    help="How long each engine is timed, for every network and batch size.",
-)  # fmt: skip
-@text_weights_option
-@click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@debug_option
-def bench(
-    model: str,
-    sample: str | None,
-    segment_seconds: float | None,
-    device: str,
-    seconds: float,
-    text_weights: str | None,
-    threads: int | None,
-    as_json: bool,
-) -> None:
-    """Time BUNDLE's networks in every engine and precision that is here, and compare their scores with torch's.
 
-    What `kuaihl export` has not compiled is not there. p50 and p99 are of a batch, cut as scoring cuts it; a step
-    takes one segment of each room, vision 3 frames a segment, text one text of 128 tokens a segment.
+@dataclass(frozen=True, kw_only=True)
+class BenchSettings:
+    """The options of `kuaihl bench`."""
+
+    model: BundleArgument
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            "--sample", metavar="RECORDING",
+            help="The recording that scores are compared on; drawn scenes if not given.",
+        ),
+    ] = None  # fmt: skip
+    seconds: Annotated[
+        float,
+        typer.Option(
+            "--seconds", parser=time_between(0.01), metavar="TIME",
+            help="How long each engine is timed for every network and batch size.",
+        ),
+    ] = 1.0  # fmt: skip
+    as_json: JsonOption = False
+    device: DeviceOption = "auto"
+    threads: ThreadsOption = None
+    text_weights: TextWeightsOption = None
+    segment_seconds: SegmentSecondsOption = None
+
+
+@app.command(epilog=RULE)
+@takes(BenchSettings)
+def bench(settings: BenchSettings) -> None:
+    """Time BUNDLE's networks in every installed engine and precision, and compare their scores with torch's.
+
+    Engines that `kuaihl export` has not compiled BUNDLE for are left out. p50 and p99 are per batch, cut as scoring
+    cuts it: a step takes one segment of each room, vision 3 frames per segment, text one text of 128 tokens.
     """
     from kuaihl.engines.export.bench import contenders, parities, real_sample, timings
     from kuaihl.engines.runtimes.device import choose_device, set_threads
     from kuaihl.engines.runtimes.processor import processor
     from kuaihl.models.bundle import load_bundle
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    bundle = load_bundle(model)
-    place, count = choose_device(device), set_threads(threads)
-    segments = real_sample(sample, bundle, segment_seconds=segment_seconds, threads=count)
-    found, graphs = contenders(bundle, device=place, threads=count, say=say, text_weights=text_weights)
+    bundle = load_bundle(settings.model)
+    place, count = choose_device(settings.device), set_threads(settings.threads)
+    segments = real_sample(settings.sample, bundle, segment_seconds=settings.segment_seconds, threads=count)
+    found, graphs = contenders(bundle, device=place, threads=count, say=say, text_weights=settings.text_weights)
     compared = parities(found, bundle, segments)
-    timed = list(timings(found, graphs, seconds=seconds, device=place))
-    if as_json:
+    timed = list(timings(found, graphs, seconds=settings.seconds, device=place))
+    if settings.as_json:
         document = {
             "bundle": bundle.name,
             "device": place,
             "threads": count,
             "processor": {"name": processor().name} | processor().instructions,
-            "sample": sample,
+            "sample": settings.sample,
             "timings": [asdict(each) for each in timed],
             "parity": [asdict(each) for each in compared],
         }
-        click.echo(json.dumps(document, indent=2))
+        typer.echo(json.dumps(document, indent=2))
         return
     print_rows(timed, compared, f"{bundle.name} on {place}, {count} CPU threads of {processor().said}")
 
@@ -79,7 +89,7 @@ HEADINGS = ("network", "batch", "engine", "p50 ms", "p99 ms", "a second", "max |
 
 
 def rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, ...]]:
-    """A row a timing; parity is of an engine as a whole, and stands in each of its rows."""
+    """One row per timing; parity is of an engine as a whole and stands in each of its rows."""
     from kuaihl.engines.runtimes.runtime import engine_label
 
     rows: list[tuple[str, ...]] = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kuaihl.models.errors import UsageError
 from kuaihl.models.training.report import TERMS, EpochReport, StepReport
+from kuaihl_cli.terminal.messages import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -121,14 +122,12 @@ class Lines:
 
     def __call__(self, report: Report) -> None:
         if isinstance(report, EpochReport):
-            print(epoch_line(report), file=sys.stderr, flush=True)
+            say(epoch_line(report))
             return
         rate = self.rate.of(report.step)
         if time.monotonic() - self.last >= SECONDS_A_LINE:
             self.last = time.monotonic()
-            print(
-                f"step {report.step}/{report.steps}  {terms(report)}  {rate:.0f} windows/s", file=sys.stderr, flush=True
-            )
+            say(f"step {report.step}/{report.steps}  {terms(report)}  {rate:.0f} windows/s")
 
 
 class Bar:

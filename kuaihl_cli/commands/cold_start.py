@@ -1,27 +1,37 @@
 """`kuaihl cold-start -o BUNDLE`: train the default bundle again, on simulated rooms in the real feature space."""
 
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import click
+import typer
 
-from kuaihl_cli.options import debug_option
+from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.options import SeedOption, ThreadsOption
+from kuaihl_cli.terminal.messages import say
+
+app = application()
 
 
-@click.command(name="cold-start")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Where the bundle goes."
-)
-@click.option("--rooms", type=click.IntRange(20), default=800, show_default=True, help="Simulated rooms to train on.")
-@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(1, 256), metavar="N", envvar="KUAIHL_THREADS", help="CPU threads.")
-@debug_option
-def cold_start(output: Path, rooms: int, epochs: int, seed: int, threads: int | None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ColdStartSettings:
+    """The options of `kuaihl cold-start`."""
+
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="BUNDLE", help="The folder that the bundle goes to.")
+    ]
+    rooms: Annotated[int, typer.Option("--rooms", min=20, metavar="N", help="Simulated rooms to train on.")] = 800
+    epochs: Annotated[int, typer.Option("--epochs", min=1, metavar="N", help="Passes over these rooms.")] = 8
+    seed: SeedOption = 0
+    threads: ThreadsOption = None
+
+
+@app.command("cold-start", epilog=RULE)
+@takes(ColdStartSettings)
+def cold_start(settings: ColdStartSettings) -> None:
     """Train the default bundle's head on simulated rooms, and measure it on held-out ones.
 
-    Needs the edge weights and Pillow (pip install 'kuaihl[edge,train]'); docs/cold-start.md says what it learns.
+    Needs the edge weights and Pillow (pip install 'kuaihl\\[edge,train]'). docs/cold-start.md describes what it learns.
     """
     from kuaihl.engines.cold_start.features import feature_bank
     from kuaihl.engines.encoders.profiles import EDGE, load_encoders, profile_record
@@ -29,14 +39,12 @@ def cold_start(output: Path, rooms: int, epochs: int, seed: int, threads: int | 
     from kuaihl.models.facts import LabelFacts
     from kuaihl.models.simulation.cold_start import train_cold_start
 
-    def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    encoders = load_encoders(EDGE, device="cpu", threads=threads, asr="none")
-    banks = [feature_bank(split, encoders, tell) for split in ("train", "held-out")]
-    trained = train_cold_start(*banks, rooms=rooms, epochs=epochs, seed=seed, tell=tell)
+    rooms, epochs, seed = settings.rooms, settings.epochs, settings.seed
+    encoders = load_encoders(EDGE, device="cpu", threads=settings.threads, asr="none")
+    banks = [feature_bank(split, encoders, say) for split in ("train", "held-out")]
+    trained = train_cold_start(*banks, rooms=rooms, epochs=epochs, seed=seed, tell=say)
     save_bundle(
-        output,
+        settings.output,
         trained.network,
         profile=EDGE.name,
         encoders=profile_record(EDGE),
@@ -59,6 +67,6 @@ def cold_start(output: Path, rooms: int, epochs: int, seed: int, threads: int | 
 
 
 def print_interval(name: str, found: dict[str, Any]) -> None:
-    """A line of a table."""
+    """Print one line of a table."""
     low, high = found["ci95"]
     print(f"  {name:<60} tau {found['tau']:6.3f}  [{low:.3f}, {high:.3f}]")

@@ -1,0 +1,105 @@
+"""`kuaihl batch DIR|MANIFEST|- -o OUT`: an archive of recordings, scored in worker processes."""
+
+import json
+import os
+import threading
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kuaihl.engines.archive.jobs import Room, RoomResult, ScoreRoom
+from kuaihl.engines.archive.manifest import read_rooms
+from kuaihl.engines.archive.pool import score_archive
+from kuaihl.models.errors import BatchError
+from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.options import JobsOption
+from kuaihl_cli.output_folder import is_finished
+from kuaihl_cli.run_options import RunOptions, run_settings
+from kuaihl_cli.settings import ScoreSettings
+from kuaihl_cli.terminal.messages import say, silent
+from kuaihl_cli.terminal.results import result_words, total_words
+
+SUMMARY_FILE = "batch.jsonl"
+
+app = application()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions(RunOptions):
+    """The options of `kuaihl batch`."""
+
+    archive: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR|MANIFEST|-",
+            help="A folder of recordings, a manifest of sources, or - for a manifest on standard input.",
+        ),
+    ]
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The folder in which every room gets its own.")
+    ]
+    jobs: JobsOption = 1
+    force: Annotated[bool, typer.Option("--force", help="Score finished rooms again.")] = False
+
+
+@app.command(epilog=RULE)
+@takes(BatchOptions)
+def batch(options: BatchOptions) -> int:
+    """Score every recording of a folder, or every source that a manifest lists, one per line.
+
+    Comments beside a recording (NAME.xml, NAME.live_chat.json, …) are read with it. Rooms that an earlier run finished
+    are skipped. If a room fails, its reason is listed, the others go on, and the exit code is 5.
+    """
+    rooms = read_rooms(options.archive, options.output)
+    if options.no_comments:
+        rooms = [replace(room, comments=None) for room in rooms]
+    threads = options.threads or max(1, (os.cpu_count() or 1) // options.jobs)
+    options.output.mkdir(parents=True, exist_ok=True)
+    report = silent if options.quiet else say
+    counts: Counter[str] = Counter()
+    results = score_archive(
+        rooms,
+        jobs=options.jobs,
+        prepare=partial(prepare, run_settings(options, threads=threads)),
+        finished=lambda room: not options.force and is_finished(room.output),
+    )
+    with (options.output / SUMMARY_FILE).open("a", encoding="utf-8") as summary:
+        for result in results:
+            counts[result.status] += 1
+            if result.status != "skipped":
+                summary.write(json.dumps(summary_entry(result), ensure_ascii=False) + "\n")
+                summary.flush()
+            tell = say if result.status == "failed" else report
+            tell(f"[{counts.total()}/{len(rooms)}] {result_words(result)}")
+    report(total_words(counts))
+    if counts["failed"]:
+        raise BatchError(f"{counts['failed']} of {len(rooms)} rooms failed; {options.output / SUMMARY_FILE} says why")
+    return 0
+
+
+def prepare(settings: ScoreSettings) -> ScoreRoom:
+    """In a worker: load the models, give what scores a room with them."""
+    from kuaihl_cli.room import load_tools, score_room
+    from kuaihl_cli.terminal.progress import SilentProgress
+
+    tools = load_tools(settings, say)
+
+    def score_one(room: Room) -> None:
+        score_room(room, tools, settings, SilentProgress(), threading.Event())
+
+    return score_one
+
+
+def summary_entry(result: RoomResult) -> dict[str, Any]:
+    """One line of batch.jsonl."""
+    return {
+        "source": result.room.source,
+        "output": str(result.room.output),
+        "status": result.status,
+        "reason": result.reason,
+        "seconds": round(result.seconds, 3),
+    }

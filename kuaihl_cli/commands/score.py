@@ -1,0 +1,258 @@
+"""`kuaihl score SOURCE...`: rolling highlight scores and highlights of recordings or of a live stream."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kuaihl.engines.archive.jobs import Room
+from kuaihl.engines.archive.manifest import comments_beside, distinct, source_stem
+from kuaihl.models.errors import BatchError, KuaihlError, UsageError
+from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
+from kuaihl_cli.output_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
+from kuaihl_cli.run_options import RunOptions, run_settings
+from kuaihl_cli.settings import ScoreSettings
+from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
+from kuaihl_cli.terminal.messages import LOG, say
+from kuaihl_cli.terminal.timecode import time_between
+
+if TYPE_CHECKING:
+    from kuaihl_cli.room import RoomOutcome, Tools
+    from kuaihl_cli.terminal.progress import Progress
+
+app = application()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions(RunOptions):
+    """The options of `kuaihl score`."""
+
+    sources: Annotated[
+        tuple[str, ...],
+        typer.Argument(
+            metavar="SOURCE",
+            help="Media files, rtmp, http(s), HLS or srt URLs, or - for standard input.",
+        ),
+    ]
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR",
+            help="The folder for the results, by default NAME.kuaihl; of several sources each gets DIR/NAME.kuaihl.",
+        ),
+    ] = None  # fmt: skip
+    streamer: Annotated[
+        str | None, typer.Option("--streamer", metavar="ID", help="Who streams, if the bundle was trained on them.")
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the outputs of an earlier run.")] = False
+    skip: Annotated[bool, typer.Option("--skip", help="Skip a source that an earlier run finished.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print highlights.json to standard output.")] = False
+    comments: Annotated[
+        Path | None,
+        typer.Option(
+            "--comments", metavar="FILE", rich_help_panel=COMMENTS,
+            help="Viewers' comments; by default those beside the recording (NAME.xml, NAME.live_chat.json, …).",
+        ),
+    ] = None  # fmt: skip
+    start: Annotated[
+        float,
+        typer.Option(
+            "--start", parser=time_between(0.0), metavar="TIME", rich_help_panel=SEGMENTS,
+            help="Begin here; 90, 1:30 or 00:01:30.5 from the recording's start.",
+        ),
+    ] = 0.0  # fmt: skip
+    end: Annotated[
+        float | None,
+        typer.Option(
+            "--end", parser=time_between(0.0), metavar="TIME", rich_help_panel=SEGMENTS,
+            help="End here; by default where the recording ends.",
+        ),
+    ] = None  # fmt: skip
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", rich_help_panel=LOGGING, help="Also report how the time was spent.")
+    ] = False
+
+
+@app.command(epilog=RULE)
+@takes(ScoreOptions)
+def score(options: ScoreOptions) -> int:
+    """Score SOURCE: a media file, an rtmp, http(s), HLS or srt URL, or - for standard input.
+
+    Writes scores.jsonl, one line per segment while it runs, and highlights.json. Ctrl-C ends a live stream cleanly,
+    with its highlights written; a second Ctrl-C ends it at once.
+
+    Several sources are scored one after another with models that are loaded once. If one fails, its reason is printed,
+    the others go on, and the exit code is 5.
+    """
+    settings = run_settings(options, threads=options.threads, start=options.start, end=options.end)
+    check_options(options)
+    rooms = rooms_of(options)
+    if options.skip:
+        rooms = [room for room in rooms if not is_finished(room.output)]
+    if not rooms:
+        return 0
+    if len(options.sources) > 1:
+        return run_each(rooms, settings, options)
+    check_before_loading(rooms[0], settings, options)
+    return run(rooms[0], settings, options)
+
+
+def check_options(options: ScoreOptions) -> None:
+    """Raise UsageError for what no source can make right."""
+    from kuaihl.engines.outputs.formats import parse_formats
+
+    parse_formats(options.formats)
+    if options.end is not None and options.end <= options.start:
+        raise UsageError(f"--end {options.end:g} s is not after --start {options.start:g} s; the part would be empty")
+    if options.comments is not None and options.no_comments:
+        raise UsageError("--comments FILE and --no-comments exclude each other: give one of them")
+    if len(options.sources) > 1 and options.comments is not None:
+        raise UsageError("--comments is of one recording; of several, those beside each recording are read")
+    if options.sources.count("-") > 1:
+        raise UsageError("standard input can be read once; give - once")
+
+
+def rooms_of(options: ScoreOptions) -> list[Room]:
+    """Every source with its own output folder and its comments."""
+    stems = distinct([source_stem(source) for source in options.sources])
+    if len(options.sources) == 1:
+        folders = [options.output or Path(f"{stems[0]}.kuaihl")]
+    else:
+        folders = [(options.output or Path()) / f"{stem}.kuaihl" for stem in stems]
+    return [
+        Room(source, folder, comments_of(source, options), options.streamer)
+        for source, folder in zip(options.sources, folders, strict=True)
+    ]
+
+
+def comments_of(source: str, options: ScoreOptions) -> Path | None:
+    """The file that was named, else the one beside a recording."""
+    if options.comments is not None or options.no_comments or is_stream(source):
+        return options.comments
+    return comments_beside(Path(source))
+
+
+def is_stream(source: str) -> bool:
+    return source == "-" or "://" in source
+
+
+def check_before_loading(room: Room, settings: ScoreSettings, options: ScoreOptions) -> None:
+    """Raise UsageError or SourceError for what is known to fail without a model."""
+    source, taken = (
+        room.source,
+        [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if holds_something(room.output / name)],
+    )
+    if taken and not (options.force or options.skip):
+        raise UsageError(
+            f"{room.output} already holds {taken[0]}; --force overwrites it, --output names another folder"
+        )
+    if is_stream(source):
+        if settings.clips:
+            raise UsageError(f"--clips needs a file, and {source} is a stream: record it, then score the recording")
+        if settings.frames == "exact":
+            raise UsageError(f"--frames exact needs a file, and {source} is a stream: leave it at keyframe")
+        for name, value in (("--start", settings.start), ("--end", settings.end)):
+            if value:
+                raise UsageError(f"{name} needs a file, and {source} is a stream: record it, then score the part")
+    else:
+        from kuaihl.engines.ingest.source import open_source
+
+        open_source(source).close()
+    if room.comments is not None and room.comments != Path("-") and not room.comments.is_file():
+        raise UsageError(f"{room.comments}: no such file of comments")
+
+
+def holds_something(file: Path) -> bool:
+    """Whether there is anything to lose: a run that failed at once leaves an empty file of scores."""
+    return file.exists() and (not file.is_file() or file.stat().st_size > 0)
+
+
+def run(room: Room, settings: ScoreSettings, options: ScoreOptions) -> int:
+    """Load, score, print; gives the exit code."""
+    from kuaihl_cli.room import load_tools
+    from kuaihl_cli.terminal.progress import progress_for
+
+    with stopped_by_signals() as stop, progress_for(quiet=options.quiet) as progress:
+        outcome = score_one(room, load_tools(settings, progress.message), settings, options, progress, stop)
+    print_outcome(outcome, room, options)
+    return 0 if outcome.complete else EXIT_INTERRUPTED
+
+
+def run_each(rooms: list[Room], settings: ScoreSettings, options: ScoreOptions) -> int:
+    """Load once, then score and print room after room; gives the exit code. Raises BatchError if some failed."""
+    from kuaihl_cli.room import load_tools
+    from kuaihl_cli.terminal.progress import progress_for
+
+    ready = [room for room in rooms if succeeds(room, lambda room: check_before_loading(room, settings, options))]
+    failed = len(rooms) - len(ready)
+    with stopped_by_signals() as stop:
+        if ready:
+            with progress_for(quiet=options.quiet) as progress:
+                tools = load_tools(settings, progress.message)
+        for room in ready:
+            outcomes: list[RoomOutcome] = []
+
+            def score_room(room: Room, outcomes: "list[RoomOutcome]" = outcomes) -> None:
+                with progress_for(quiet=options.quiet) as progress:
+                    outcomes.append(score_one(room, tools, settings, options, progress, stop))
+
+            if not succeeds(room, score_room):
+                failed += 1
+                continue
+            print_outcome(outcomes[0], room, options)
+            if not outcomes[0].complete:
+                return EXIT_INTERRUPTED
+    if failed:
+        raise BatchError(f"{failed} of {len(rooms)} sources failed; the lines above say why")
+    return 0
+
+
+def succeeds(room: Room, step: Callable[[Room], None]) -> bool:
+    """Whether a step of one room of several ended well; if not, its error is reported, and the others go on."""
+    try:
+        step(room)
+    except KuaihlError as error:
+        say(f"{room.source}: FAILED: {error}")
+        return False
+    except Exception as error:
+        LOG.debug("traceback", exc_info=True)
+        say(f"{room.source}: FAILED: unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        return False
+    return True
+
+
+def score_one(
+    room: Room,
+    tools: "Tools",
+    settings: ScoreSettings,
+    options: ScoreOptions,
+    progress: "Progress",
+    stop: threading.Event,
+) -> "RoomOutcome":
+    """Score a room while `progress` shows it."""
+    from kuaihl_cli.room import score_room
+
+    if room.comments is not None and options.comments is None:
+        progress.message(f"reading {room.comments.name}, which lies beside the recording (--no-comments leaves it)")
+    outcome = score_room(room, tools, settings, progress, stop)
+    if options.verbose:
+        for line in tools.encoders.times.report():
+            progress.message(line)
+    return outcome
+
+
+def print_outcome(outcome: "RoomOutcome", room: Room, options: ScoreOptions) -> None:
+    """The document or the table, on standard output."""
+    from kuaihl.engines.outputs.highlights_json import to_json
+    from kuaihl_cli.terminal.highlight_table import print_highlights
+
+    if options.as_json:
+        sys.stdout.write(to_json(outcome.document))
+    elif not options.quiet:
+        print_highlights(outcome.highlights)
+        say(f"wrote {room.output}/")

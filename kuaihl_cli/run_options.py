@@ -1,0 +1,81 @@
+"""What `kuaihl score` and `kuaihl batch` both take: the options of a run, and the settings that they make."""
+
+from dataclasses import dataclass
+
+from kuaihl_cli.options import (
+    AsrOption,
+    ClipsOption,
+    CommentsOffsetOption,
+    DeviceOption,
+    EngineOption,
+    FormatOption,
+    FramesOption,
+    LanguageOption,
+    MinScoreOption,
+    ModelOption,
+    NoCommentsOption,
+    PlotOption,
+    PrecisionOption,
+    QuietOption,
+    SegmentSecondsOption,
+    TextWeightsOption,
+    ThreadsOption,
+    TimeoutOption,
+    TopOption,
+    WhisperModelOption,
+)
+from kuaihl_cli.settings import ScoreSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options that `score` and `batch` share."""
+
+    comments_offset: CommentsOffsetOption = 0.0
+    no_comments: NoCommentsOption = False
+    top: TopOption = None
+    min_score: MinScoreOption = None
+    formats: FormatOption = ""
+    clips: ClipsOption = False
+    plot: PlotOption = False
+    model: ModelOption = "edge"
+    device: DeviceOption = "auto"
+    engine: EngineOption = "auto"
+    precision: PrecisionOption = "auto"
+    threads: ThreadsOption = None
+    asr: AsrOption = "auto"
+    whisper_model: WhisperModelOption = None
+    language: LanguageOption = None
+    text_weights: TextWeightsOption = None
+    segment_seconds: SegmentSecondsOption = None
+    frames: FramesOption = "keyframe"
+    timeout: TimeoutOption = 10.0
+    quiet: QuietOption = False
+
+
+def run_settings(
+    options: RunOptions, *, threads: int | None, start: float = 0.0, end: float | None = None
+) -> ScoreSettings:
+    """What the options ask of a run; `start` and `end` in seconds of the recording's clock."""
+    return ScoreSettings(
+        model=options.model,
+        device=options.device,
+        engine=options.engine,
+        precision=options.precision,
+        asr=options.asr,
+        whisper_model=options.whisper_model,
+        language=options.language,
+        segment_seconds=options.segment_seconds,
+        frames=options.frames,
+        threads=threads,
+        top=options.top,
+        min_score=options.min_score,
+        clips=options.clips,
+        plot=options.plot,
+        formats=options.formats,
+        comments_offset=options.comments_offset,
+        timeout=options.timeout,
+        text_weights=options.text_weights,
+        start=start,
+        end=end,
+    )

@@ -1,0 +1,25 @@
+"""`--log-file` and `--log-level`: what happened, with its time, in a file or on standard error."""
+
+import logging
+import sys
+from pathlib import Path
+
+from kuaihl.models.errors import UsageError
+
+LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def start_log(file: Path | None, level: str | None) -> None:
+    """Log to `file`, or to standard error if only a level is given; do nothing if neither is.
+
+    Raises UsageError if the file cannot be written.
+    """
+    if file is None and level is None:
+        return
+    try:
+        handler = logging.StreamHandler(sys.stderr) if file is None else logging.FileHandler(file, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written ({error.strerror}); choose another file for the log") from error
+    handler.setFormatter(logging.Formatter(LINE))
+    logging.basicConfig(level=(level or "info").upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)

@@ -1,0 +1,50 @@
+"""Times as people write them, to seconds: `90`, `1:30`, `00:01:30.5`; and the parsers that options use."""
+
+import re
+from collections.abc import Callable
+
+import typer
+
+from kuaihl.models.errors import UsageError
+
+# Hours, minutes and seconds; a decimal comma is what SubRip files and half the world's keyboards have.
+TIMECODE = re.compile(
+    r"(?:(?:(?P<hours>[0-9]{1,6}):)?(?P<minutes>[0-9]{1,6}):)?(?P<seconds>[0-9]{1,9}(?:[.,][0-9]{1,9})?)"
+)
+
+
+def parse_timecode(text: str) -> float:
+    """Seconds that a time code stands for. Raises UsageError if it is none, or if 60 is passed below the top."""
+    match = TIMECODE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a time; write 90, 1:30 or 00:01:30.5")
+    hours, minutes = match["hours"], match["minutes"]
+    seconds = float(match["seconds"].replace(",", "."))
+    if (minutes and seconds >= 60) or (hours and int(minutes) >= 60):
+        raise UsageError(f"{text!r} is not a time: minutes and seconds after a colon stay below 60")
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds
+
+
+def time_between(least: float, most: float = float("inf")) -> Callable[[str | float], float]:
+    """A parser for an option that takes a time from `least` to `most` seconds; negative times if `least` is."""
+
+    def time(value: str | float) -> float:
+        seconds = _seconds_of(value, negative=least < 0)
+        if not least <= seconds <= most:
+            limits = f"at least {least:g} s" if most == float("inf") else f"from {least:g} s to {most:g} s"
+            raise typer.BadParameter(f"{value} is not {limits}.")
+        return seconds
+
+    return time
+
+
+def _seconds_of(value: str | float, *, negative: bool) -> float:
+    """The seconds of a time code, or of a number in the configuration file. Raises BadParameter."""
+    if isinstance(value, int | float):
+        return float(value)
+    text = value.strip()
+    sign = -1.0 if negative and text.startswith("-") else 1.0
+    try:
+        return sign * parse_timecode(text[1:] if text[:1] in ("-", "+") and negative else text)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
