@@ -52,7 +52,7 @@ def defaults_of_group(ctx: Any, path: Path) -> Mapping[str, Any]:
     """The tables below a group of commands, `[dataset.build]` below `dataset`. Raises UsageError."""
     tables = read_config(path) if ctx.parent is None else defaults_of_group(ctx.parent, path)[ctx.info_name or ""]
     place = ".".join(ctx.command_path.split()[1:])
-    known = ctx.command.list_commands(ctx)  # type: ignore[attr-defined]  # it is a group
+    known = ctx.command.list_commands(ctx)  # it is a group
     for name, found in tables.items():
         full = f"{place}.{name}" if place else name
         if name not in known:

@@ -2,12 +2,12 @@
 
 import random
 
-import click
 import pytest
-from click.testing import CliRunner
+import typer
 
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.timecode import Timecode, format_timecode, parse_timecode
+from kuaihl_cli.terminal.timecode import parse_timecode, time_between
+from kuaihl_cli.timecode import format_timecode
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_what_is_written_reads_back() -> None:
             assert parse_timecode(format_timecode(seconds, decimals=3, full=full)) == pytest.approx(seconds, abs=5.1e-4)
 
 
-def test_a_command_takes_times_and_refuses_others_with_exit_code_2() -> None:
-    @click.command()
-    @click.option("--start", type=Timecode(), default=1.5)
-    def command(start: float) -> None:
-        click.echo(repr(start))
+def test_an_option_takes_times_within_its_limits_and_numbers_of_a_file() -> None:
+    length = time_between(2.0, 300.0)
+    assert length("1:30") == length(90) == length("90") == 90.0
+    for text in ("1.5", "5:01", "1:75", "-3"):
+        with pytest.raises(typer.BadParameter):
+            length(text)
 
-    assert CliRunner().invoke(command, ["--start", "1:30"]).output == "90.0\n"
-    assert CliRunner().invoke(command, []).output == "1.5\n"
-    refused = CliRunner().invoke(command, ["--start", "1:75"])
-    assert refused.exit_code == 2
-    assert "'1:75' is not a time" in refused.output
+
+def test_an_offset_may_be_negative() -> None:
+    offset = time_between(-1e9)
+    assert [offset(text) for text in ("-12", "-0:12.5", "+3", "1:00")] == [-12.0, -12.5, 3.0, 60.0]
