@@ -61,8 +61,9 @@ def as_stream(video: Path, folder: Path) -> Path:
 def run_ours(video: Path, folder: Path) -> dict[str, float]:
     """Wall seconds of the command, and of its stages as `--verbose` tells them."""
     began = time.perf_counter()
+    options = ["-o", str(folder / "out"), "--force", "--verbose", "--no-comments"]
     done = subprocess.run(
-        [sys.executable, "-m", "kuaihl_cli", "score", str(video), "-o", str(folder / "out"), "--force", "--verbose"],
+        [sys.executable, "-m", "kuaihl_cli", "score", str(video), *options],
         check=True,
         text=True,
         capture_output=True,

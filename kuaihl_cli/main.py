@@ -83,9 +83,8 @@ def print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(no_args_is_help=True)
 def kuaihl(
-    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version.")
     ] = False,
@@ -98,9 +97,6 @@ def kuaihl(
     kuaihl batch recordings/ -o scored --jobs 2
     kuaihl train my-dataset -o my-bundle
     """
-    if ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help(), nl=False)
-        raise typer.Exit(EXIT_USAGE)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -111,6 +107,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else EXIT_OK)
     except TyperException as error:
+        if not error.format_message():  # a group without a command: its help has been printed
+            sys.exit(EXIT_USAGE)
         fail(usage_words(error), EXIT_USAGE)
     except KuaihlError as error:
         if asked["debug"]:

@@ -1,23 +1,23 @@
 """Which device computes, and on how many CPU threads."""
 
 import os
-from typing import TYPE_CHECKING
 
 from kuaihl.models.errors import UsageError
 
-if TYPE_CHECKING:
-    pass
-
 
 def choose_device(device: str) -> str:
-    """cpu, cuda or cuda:N for what the user said. Raises UsageError for a device that is not here."""
+    """cpu, cuda, cuda:N or mps for what the user said. Raises UsageError for a device that is not here."""
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "mps":
+        if not torch.backends.mps.is_available():
+            raise UsageError("--device mps: this torch sees no Apple GPU; give auto or cpu")
+        return device
     kind, _, index = device.partition(":")
     if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
-        raise UsageError(f"--device {device}: give auto, cpu, cuda or cuda:N")
+        raise UsageError(f"--device {device}: give auto, cpu, cuda, cuda:N or mps")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UsageError(
             f"--device {device}: there are {torch.cuda.device_count()} CUDA devices here; give auto or cpu"

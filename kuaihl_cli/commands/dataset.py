@@ -17,7 +17,7 @@ from kuaihl_cli.terminal.messages import say
 app = application()
 
 
-@app.callback()
+@app.callback(no_args_is_help=True)
 def dataset() -> None:
     """Make data sets to train on, and report what is in them and what is wrong with them (docs/datasets.md).
 

@@ -182,9 +182,11 @@ def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
         from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
     except ImportError as error:
         raise UsageError("training needs Hugging Face Accelerate: pip install 'kuaihl[train]'") from error
-    known = ["auto", "cpu", "cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    known = ["auto", "cpu", "cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count())), "mps"]
     cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-    if not cpu and not torch.cuda.is_available():
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: this torch sees no Apple GPU; --device cpu trains without one")
+    if not cpu and device != "mps" and not torch.cuda.is_available():
         raise UsageError(f"--device {device}: this torch sees no CUDA device; --device cpu trains without one")
     if device not in known:
         raise UsageError(f"--device {device}: is not one of {', '.join(known)}")

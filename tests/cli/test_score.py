@@ -181,3 +181,46 @@ def test_ctrl_c_ends_a_run_cleanly_with_its_highlights_written(tmp_path: Path) -
     assert document["complete"] is False
     assert document["duration"] > 0
     assert b"Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_several_sources_each_have_a_folder_and_one_that_fails_stops_no_other(tmp_path: Path, tiny_flv: Path) -> None:
+    for name in ("one.flv", "two.flv"):
+        (tmp_path / name).write_bytes(tiny_flv.read_bytes())
+    (tmp_path / "one.xml").write_text('<i><d p="1.0,1,25,1,0,0,u,1">wow</d></i>', encoding="utf-8")
+    sources = [tmp_path / name for name in ("one.flv", "missing.flv", "two.flv")]
+    result = kuaihl("score", *sources, "-o", tmp_path / "out", "--asr", "none", "--threads", "1")
+    assert result.returncode == 5, result.stderr
+    assert f"{tmp_path / 'missing.flv'}: FAILED: " in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("kuaihl: error: 1 of 3 sources failed")
+    assert "reading one.xml, which lies beside the recording" in result.stderr
+    counts = [Run(tmp_path / "out" / f"{name}.kuaihl", result).scores[0]["comments"] for name in ("one", "two")]
+    assert counts == [1, 0]
+    assert not (tmp_path / "out" / "missing.kuaihl").exists()
+
+
+@pytest.mark.slow
+def test_a_part_is_scored_with_the_recordings_times_and_comments_beside_it_are_left_unread(
+    tmp_path: Path, tiny_flv: Path
+) -> None:
+    (tmp_path / "part.flv").write_bytes(tiny_flv.read_bytes())
+    (tmp_path / "part.xml").write_text('<i><d p="2.0,1,25,1,0,0,u,1">wow</d></i>', encoding="utf-8")
+    options = ["--asr", "none", "--segment-seconds", "0:02", "--start", "0:01", "--end", "4.5", "--json"]
+    result = kuaihl("score", tmp_path / "part.flv", "-o", tmp_path / "out", *options, "--no-comments")
+    assert result.returncode == 0, result.stderr
+    lines = Run(tmp_path / "out", result).scores
+    assert [(line["segment"], line["start"], line["end"]) for line in lines] == [(0, 1.0, 3.0), (1, 3.0, 4.5)]
+    assert [line["comments"] for line in lines] == [0, 0]
+    document = json.loads(result.stdout)
+    jsonschema.validate(document, schema("highlights.schema.json"))
+    assert (document["settings"]["start"], document["settings"]["end"], document["duration"]) == (1.0, 4.5, 4.5)
+
+
+@pytest.mark.slow
+def test_a_manifest_is_read_from_standard_input(tmp_path: Path, tiny_flv: Path) -> None:
+    command = [sys.executable, "-m", "kuaihl_cli", "batch", "-", "-o", str(tmp_path / "out"), "--asr", "none"]
+    manifest = f"# one recording\n{tiny_flv}\n"
+    result = subprocess.run(command, input=manifest, capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stderr
+    assert "1 done, 0 skipped, 0 failed" in result.stderr
+    assert (tmp_path / "out" / tiny_flv.stem / "highlights.json").is_file()

@@ -15,3 +15,13 @@ def kuaihl(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         timeout=120,
         env={**os.environ, **environment},
     )
+
+
+def assert_one_line(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert lines[-1].startswith("kuaihl: error: "), result.stderr
+    assert len(lines) == 1, result.stderr
+    for word in words:
+        assert word in lines[0]
