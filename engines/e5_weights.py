@@ -11,20 +11,16 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kuaihl.engines.unigram import Unigram
 from kuaihl.models.bert import MODULES_OF_LAYER, Bert, BertDims, from_state_dict
 from kuaihl.models.errors import ModelError
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 MAGIC, VERSION, BLOCK = b"E5S1", 1, 32
 FLOAT32, FOUR_BIT = 0, 1
@@ -51,11 +47,10 @@ class E5File:
     path: Path
     content: mmap.mmap
     dims: BertDims
-    pieces: list[tuple[str, float]]  # of the Unigram tokenizer, with log probabilities
+    pieces: Unigram
     start: int  # id of <s>
     end: int  # id of </s>
     padding: int
-    unknown: int
     characters: dict[int, str]  # what a character is replaced by before it is tokenized
     tensors: dict[str, TensorEntry]
 
@@ -80,9 +75,12 @@ class Reader:
         return found
 
     def blob(self, length: int) -> bytes:
+        return bytes(self.view(length))
+
+    def view(self, length: int) -> memoryview:
         if length > len(self.content) - self.place:
             raise ValueError("a length goes past the end")
-        found = self.content[self.place : self.place + length]
+        found = memoryview(self.content)[self.place : self.place + length]
         self.place += length
         return found
 
@@ -114,14 +112,12 @@ def parse(path: Path, read: Reader) -> E5File:
     count = read.count("i")
     start, end, padding, unknown = read.numbers("4i")
     length = read.number("Q")
-    bounds = read.array("<u4", count + 1).tolist()
-    scores = read.array("<f4", count).tolist()
-    blob = read.blob(length)
-    texts = (blob[a:b].decode("utf-8") for a, b in pairwise(bounds))
-    pieces = list(zip(texts, scores, strict=True))
+    bounds = read.array("<u4", count + 1)
+    scores = read.array("<f4", count)
+    pieces = Unigram(read.view(length), bounds, scores, unknown)
     characters = dict(read_characters(read))
     tensors = dict(read_directory(read))
-    return E5File(path, read.content, dims, pieces, start, end, padding, unknown, characters, tensors)
+    return E5File(path, read.content, dims, pieces, start, end, padding, characters, tensors)
 
 
 def read_characters(read: Reader) -> Iterator[tuple[int, str]]:
@@ -211,15 +207,7 @@ def read_state(file: E5File) -> Iterator[tuple[str, Tensor]]:
             yield f"encoder.layer.{index}.{published}.bias", read_tensor(file, f"{theirs}.b", shape[0])
 
 
-def e5_tokenizer(file: E5File) -> "tuple[Tokenizer, Callable[[str], str]]":
-    """The tokenizer, and what a text goes through before it: XLM-R's normalisation, a character at a time."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    tokenizer = Tokenizer(models.Unigram(file.pieces, unk_id=file.unknown))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    characters, spaces = file.characters, re.compile(" {2,}")
-
-    def normalise(text: str) -> str:
-        return spaces.sub(" ", text.translate(characters)).strip(" ")
-
-    return tokenizer, normalise
+def e5_ids(file: E5File) -> Callable[[str], list[int]]:
+    """Text to the ids of its pieces, without special ones; XLM-R's normalisation goes first, a character at a time."""
+    spaces = re.compile(" {2,}")
+    return lambda text: file.pieces.ids(spaces.sub(" ", text.translate(file.characters)).strip(" "))

@@ -140,16 +140,10 @@ def e5_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu"
         network, words, tokenizer = read_hub_folder(weights.folder)
         engine = open_engine("text", weights.sha256, lambda: text_graph(network, "mean"))
         return TextEncoder(engine, words, tokenizer, width=network.dims.width, prefix=E5_PREFIX, device=device)
-    from kuaihl.engines.e5_weights import e5_network, e5_tokenizer, e5_words, read_e5_file
+    from kuaihl.engines.e5_weights import e5_ids, e5_network, e5_words, read_e5_file
 
     file = read_e5_file(weights.file)
-    unigram, normalise = e5_tokenizer(file)
-    tokenizer = TextTokenizer(
-        ids=lambda text: unigram.encode(normalise(text), add_special_tokens=False).ids,
-        start=file.start,
-        end=file.end,
-        padding=file.padding,
-    )
+    tokenizer = TextTokenizer(e5_ids(file), file.start, file.end, file.padding)
     engine = open_engine("text", weights.sha256, lambda: text_graph(e5_network(file, nn.Identity()), "mean"))
     return TextEncoder(engine, e5_words(file), tokenizer, width=file.dims.width, prefix=E5_PREFIX, device=device)
 
