@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from kuaihl.engines.heap import give_back_freed_memory
 from kuaihl.engines.profiles import Encoders
 from kuaihl.engines.segment import EncodedSegment, Segment, Transcript
 from kuaihl.engines.signals.measure import SignalMeter
@@ -68,6 +69,7 @@ def encode_batch(
         for segment, transcript in zip(group, transcripts, strict=True)
     ]
     visual = seeing.result()
+    give_back_freed_memory()
     times.segments += len(group)
     times.media_seconds += sum(segment.end - segment.start for segment in group)
     return [

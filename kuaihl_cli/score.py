@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from kuaihl.engines.archive import Room
+from kuaihl.engines.heap import share_one_heap
 from kuaihl.engines.manifest import source_stem
 from kuaihl.models.errors import UsageError
 from kuaihl_cli.options import debug_option, highlight_options, model_options, text_weights_option
@@ -64,6 +65,7 @@ def score(
     Writes scores.jsonl, a line a segment while it runs, and highlights.json. Ctrl-C ends a live stream cleanly, with
     its highlights written; a second Ctrl-C ends it at once.
     """
+    share_one_heap()  # before any thread starts: reading a file's header starts the decoders' threads
     settings = ScoreSettings(**options)
     output = output or Path(f"{source_stem(source)}.kuaihl")
     if skip and is_finished(output):
