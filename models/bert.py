@@ -116,8 +116,7 @@ def from_state_dict(dims: BertDims, published: Mapping[str, Tensor], words: nn.M
     Raises ModelError where they do not fit.
     """
     state = {tidy_name(name): tensor for name, tensor in published.items()}
-    with torch.device("meta"):  # every tensor is assigned below: none is to be drawn first
-        network = Bert(dims, words)
+    network = Bert(dims, words)
     try:
         renamed = {
             ours: state[theirs].float()

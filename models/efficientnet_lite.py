@@ -6,7 +6,6 @@ Reads two layouts of the published weights: the one of the package `efficientnet
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -130,8 +129,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 def from_state_dict(published: Mapping[str, Tensor]) -> EfficientNetLite2:
     """The network with published weights, in either layout. Raises ModelError where they are of another network."""
-    with torch.device("meta"):  # every tensor is assigned below: none is to be drawn first
-        network = EfficientNetLite2()
+    network = EfficientNetLite2()
     names = package_names() if "_conv_stem.weight" in published else timm_names()
     try:
         state = {f"{ours}.{leaf}": published[f"{theirs}.{leaf}"] for ours, theirs, leaves in names for leaf in leaves}
