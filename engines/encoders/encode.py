@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kuaihl.engines.encoders.profiles import Encoders
 from kuaihl.engines.encoders.signals.measure import SignalMeter
 from kuaihl.engines.read_ahead import Stage
+from kuaihl.engines.runtimes.heap import give_back_freed_memory
 from kuaihl.engines.types import EncodedSegment, Segment, Transcript
 from kuaihl.models.features import Float16, SegmentFeatures
 
@@ -68,6 +69,7 @@ def encode_batch(
         for segment, transcript in zip(group, transcripts, strict=True)
     ]
     visual = seeing.result()
+    give_back_freed_memory()
     times.segments += len(group)
     times.media_seconds += sum(segment.end - segment.start for segment in group)
     return [

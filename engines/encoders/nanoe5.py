@@ -9,23 +9,22 @@ row by row as tokens ask for it, so that loading is quick and takes 54 MB of pag
 import mmap
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kuaihl.engines.encoders.unigram import Unigram
+from kuaihl.engines.weights.cache import build_once
 from kuaihl.models.backbones.bert import MODULES_OF_LAYER, Bert, BertDims, from_state_dict
 from kuaihl.models.errors import ModelError
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
+LAYERS_FILE = "layers.f32"  # in the cache
 MAGIC, VERSION, BLOCK = b"E5S1", 1, 32
 FLOAT32, FOUR_BIT = 0, 1
 BLOCK_TYPE = np.dtype([("scale", "<f2"), ("pairs", "u1", BLOCK // 2)])  # low halves first, then high halves
@@ -51,11 +50,10 @@ class E5File:
     path: Path
     content: mmap.mmap
     dims: BertDims
-    pieces: list[tuple[str, float]]  # of the Unigram tokenizer, with log probabilities
+    pieces: Unigram
     start: int  # id of <s>
     end: int  # id of </s>
     padding: int
-    unknown: int
     characters: dict[int, str]  # what a character is replaced by before it is tokenized
     tensors: dict[str, TensorEntry]
 
@@ -80,9 +78,12 @@ class Reader:
         return found
 
     def blob(self, length: int) -> bytes:
+        return bytes(self.view(length))
+
+    def view(self, length: int) -> memoryview:
         if length > len(self.content) - self.place:
             raise ValueError("a length goes past the end")
-        found = self.content[self.place : self.place + length]
+        found = memoryview(self.content)[self.place : self.place + length]
         self.place += length
         return found
 
@@ -114,14 +115,12 @@ def parse(path: Path, read: Reader) -> E5File:
     count = read.count("i")
     start, end, padding, unknown = read.numbers("4i")
     length = read.number("Q")
-    bounds = read.array("<u4", count + 1).tolist()
-    scores = read.array("<f4", count).tolist()
-    blob = read.blob(length)
-    texts = (blob[a:b].decode("utf-8") for a, b in pairwise(bounds))
-    pieces = list(zip(texts, scores, strict=True))
+    bounds = read.array("<u4", count + 1)
+    scores = read.array("<f4", count)
+    pieces = Unigram(read.view(length), bounds.astype(np.uint32), scores.astype(np.float32), unknown)
     characters = dict(read_characters(read))
     tensors = dict(read_directory(read))
-    return E5File(path, read.content, dims, pieces, start, end, padding, unknown, characters, tensors)
+    return E5File(path, read.content, dims, pieces, start, end, padding, characters, tensors)
 
 
 def read_characters(read: Reader) -> Iterator[tuple[int, str]]:
@@ -177,14 +176,57 @@ def read_tensor(file: E5File, name: str, *shape: int) -> Tensor:
     return torch.from_numpy(unpacked.reshape(-1)[: entry.values].reshape(shape))
 
 
-def e5_network(file: E5File, words: nn.Module | None = None) -> Bert:
-    """The 12-layer BERT, with `words` in place of its table of words if given.
+def release_pages(mapped: mmap.mmap) -> None:
+    """Let the pages that were read leave this process; they stay in the system's cache, and are back when asked for."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+@dataclass(frozen=True)
+class MappedState:
+    """Every tensor but the table of words, unpacked, out of a memory-mapped file that all processes share."""
+
+    tensors: Mapping[str, Tensor]
+    content: mmap.mmap
+
+
+def mapped_state(file: E5File, sha256: str) -> MappedState:
+    """The layers of a file with that SHA-256 in float32, 86 MB in the cache, unpacked there on first use.
+
+    Raises ModelError if the cache cannot be written, or tensors are missing.
+    """
+    folder = build_once(f"text-{sha256[:16]}", lambda target: write_layers(file, target / LAYERS_FILE))
+    shapes = {name: shape for name, _, shape in tensor_names(file.dims)}
+    path = folder / LAYERS_FILE
+    try:
+        with path.open("rb") as opened:
+            content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); delete {folder} and start again") from error
+    sizes = [prod(shape) for shape in shapes.values()]
+    if len(content) != 4 * sum(sizes):
+        raise ModelError(f"{path}: holds {len(content)} bytes, not {4 * sum(sizes)}; delete {folder} and start again")
+    parts = torch.split(torch.frombuffer(content, dtype=torch.float32), sizes)
+    return MappedState(
+        {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}, content
+    )
+
+
+def write_layers(file: E5File, target: Path) -> None:
+    """All tensors of `read_state` as float32, one after another, without a header."""
+    with target.open("wb") as opened:
+        for _, tensor in read_state(file):
+            opened.write(tensor.numpy().astype("<f4", copy=False).tobytes())
+
+
+def e5_network(file: E5File, words: nn.Module | None = None, state: Mapping[str, Tensor] | None = None) -> Bert:
+    """The 12-layer BERT, with `words` in place of its table of words if given, and `state` if it is unpacked already.
 
     Raises ModelError where tensors are missing or of other shapes.
     """
     dims = file.dims
     try:
-        return from_state_dict(dims, dict(read_state(file)), words or e5_words(file))
+        return from_state_dict(dims, state or dict(read_state(file)), words or e5_words(file))
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{file.path}: its tensors are not multilingual-e5-small's ({error})") from error
 
@@ -196,30 +238,27 @@ def e5_words(file: E5File) -> FourBitEmbedding:
 
 def read_state(file: E5File) -> Iterator[tuple[str, Tensor]]:
     """Every tensor but the table of words, under the names that the hub gives them."""
-    dims = file.dims
+    for published, theirs, shape in tensor_names(file.dims):
+        yield published, read_tensor(file, theirs, *shape)
+
+
+def tensor_names(dims: BertDims) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """The hub's names of all tensors but the table of words, the file's, and their shapes."""
     d, wide = dims.width, dims.feed_forward
-    yield "embeddings.position_embeddings.weight", read_tensor(file, "emb.pos", dims.positions, d)
-    yield "embeddings.token_type_embeddings.weight", read_tensor(file, "emb.type", dims.types, d)
-    yield "embeddings.LayerNorm.weight", read_tensor(file, "emb.ln.w", d)
-    yield "embeddings.LayerNorm.bias", read_tensor(file, "emb.ln.b", d)
+    yield "embeddings.position_embeddings.weight", "emb.pos", (dims.positions, d)
+    yield "embeddings.token_type_embeddings.weight", "emb.type", (dims.types, d)
+    yield "embeddings.LayerNorm.weight", "emb.ln.w", (d,)
+    yield "embeddings.LayerNorm.bias", "emb.ln.b", (d,)
     shapes = {"widen": (wide, d), "narrow": (d, wide), "attended_norm": (d,), "norm": (d,)}
     for index in range(dims.layers):
         for module, published in MODULES_OF_LAYER.items():
             shape = shapes.get(module, (d, d))
             theirs = f"l{index}.{LAYER_NAMES[module]}"
-            yield f"encoder.layer.{index}.{published}.weight", read_tensor(file, f"{theirs}.w", *shape)
-            yield f"encoder.layer.{index}.{published}.bias", read_tensor(file, f"{theirs}.b", shape[0])
+            yield f"encoder.layer.{index}.{published}.weight", f"{theirs}.w", shape
+            yield f"encoder.layer.{index}.{published}.bias", f"{theirs}.b", shape[:1]
 
 
-def e5_tokenizer(file: E5File) -> "tuple[Tokenizer, Callable[[str], str]]":
-    """The tokenizer, and what a text goes through before it: XLM-R's normalisation, a character at a time."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    tokenizer = Tokenizer(models.Unigram(file.pieces, unk_id=file.unknown))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    characters, spaces = file.characters, re.compile(" {2,}")
-
-    def normalise(text: str) -> str:
-        return spaces.sub(" ", text.translate(characters)).strip(" ")
-
-    return tokenizer, normalise
+def e5_ids(file: E5File) -> Callable[[str], list[int]]:
+    """Text to the ids of its pieces, without special ones; XLM-R's normalisation goes first, a character at a time."""
+    spaces = re.compile(" {2,}")
+    return lambda text: file.pieces.ids(spaces.sub(" ", text.translate(file.characters)).strip(" "))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kuaihl.engines.encoders.timing import StageTimes
 from kuaihl.engines.runtimes.device import choose_device, set_threads
+from kuaihl.engines.runtimes.heap import give_back_freed_memory, share_one_heap
 from kuaihl.engines.runtimes.runtime import OpenEngine
 from kuaihl.engines.weights.catalog import (
     SPEECH_EDGE,
@@ -147,6 +148,7 @@ def load_encoders(
     """
     from kuaihl.engines.speech.load import load_transcriber
 
+    share_one_heap()
     place = choose_device(device)
     count = set_threads(threads)
     whisper = whisper_model or profile.whisper
@@ -160,6 +162,7 @@ def load_encoders(
         text, text_facts = load_one(profile.text, text_weights, profile.load_text, open_engine, place)
         vision, vision_facts = seeing.result()
         transcriber = speaking.result()
+    give_back_freed_memory()
     return Encoders(profile, vision, text, transcriber, (vision_facts, text_facts), place)
 
 

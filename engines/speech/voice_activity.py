@@ -97,6 +97,7 @@ def network() -> "onnxruntime.InferenceSession":
     options: Any = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they would keep what one long run needed
     file = network_file()
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     names = [port.name for port in session.get_inputs()]
