@@ -32,11 +32,14 @@ class KuaihlError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *, setting: str = "", value: object = None, remedy: Remedy | None = None) -> None:
+    def __init__(
+        self, message: str, *, setting: str = "", value: str | float | None = None, remedy: Remedy | None = None
+    ) -> None:
         super().__init__(message)
         self.setting = setting
         self.value = value
         self.remedy = remedy
+        self.place = ""  # where it came up, before all else in the line
 
     def __str__(self) -> str:
         return self.line(self.subject, self.remedy.words if self.remedy else "")
@@ -48,12 +51,13 @@ class KuaihlError(Exception):
 
     def line(self, subject: str, remedy: str) -> str:
         """The whole line, with what is wrong and what mends it put as the caller has worded them."""
-        return (f"{subject}: " if subject else "") + str(self.args[0]) + (f"; {remedy}" if remedy else "")
+        message = ": ".join(part for part in (self.place, subject, str(self.args[0])) if part)
+        return f"{message}; {remedy}" if remedy else message
 
     def within(self, place: str) -> Self:
         """The same error, told of `place`: a file, or what was being done."""
         told = copy(self)
-        told.args = (f"{place}: {self.args[0]}",)
+        told.place = f"{place}: {self.place}" if self.place else place
         return told
 
 

@@ -10,8 +10,10 @@ from kuaihl.models.errors import KuaihlError, Remedy
 OPTIONS: ContextVar[frozenset[str]] = ContextVar("options", default=frozenset())
 
 
-def error_words(error: KuaihlError) -> str:
+def error_words(error: KuaihlError | str) -> str:
     """One line: `--device cuda:9: give auto, cpu, cuda or cuda:N`. What is no option here keeps its plain words."""
+    if isinstance(error, str):
+        return error
     option = option_of(error.setting)
     if option not in OPTIONS.get():
         return error.line(error.subject, remedy_words(error.remedy))

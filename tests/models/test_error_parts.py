@@ -20,10 +20,12 @@ def test_an_error_told_of_a_place_keeps_all_else() -> None:
     told = error.within("step.onnx")
     assert (type(told), str(told)) == (ModelError, "step.onnx: never compiled; compile it")
     assert told.remedy is COMPILE
+    twice = UsageError("no such one", setting="engine", value="x").within("line 4").within("a.edl")
+    assert str(twice) == "a.edl: line 4: engine 'x': no such one"
     assert str(error) == "never compiled; compile it"
 
 
 def test_an_error_crosses_to_another_process_whole() -> None:
-    error = UsageError("give one", setting="batch", value=25, remedy=COMPILE)
+    error = UsageError("give one", setting="batch", value=25, remedy=COMPILE).within("a room")
     came = pickle.loads(pickle.dumps(error))
     assert (type(came), str(came), came.remedy) == (UsageError, str(error), COMPILE)
