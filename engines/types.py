@@ -157,7 +157,7 @@ class CommentFeed(Protocol):
 
 
 class FrameFinder(Protocol):
-    """Random access to a finished file: `--frames exact`."""
+    """Random access to a finished file: exact frames."""
 
     def frames_at(self, instants: Sequence[float]) -> Sequence[Frame]:
         """The frame shown at each instant, in seconds of the stream's clock. Raises SourceError."""

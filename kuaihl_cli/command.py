@@ -4,7 +4,7 @@ Every option may also be given as a variable, `KUAIHL_<OPTION>`, and in the conf
 wins over the variable, the variable over the file, the file over the default.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import MISSING, Field, fields
 from enum import Enum
@@ -17,6 +17,7 @@ from typer.models import OptionInfo
 
 from kuaihl_cli.config import use_config
 from kuaihl_cli.options import LOGGING
+from kuaihl_cli.terminal.errors import OPTIONS
 from kuaihl_cli.terminal.log import start_log
 
 Settings = TypeVar("Settings")
@@ -73,10 +74,12 @@ def takes(settings: type[Settings]) -> Callable[[Callable[[Settings], int | None
 
     def decorate(run: Callable[[Settings], int | None]) -> Callable[..., int | None]:
         def command(**values: Any) -> int | None:
+            OPTIONS.set(options)
             start_log(values["log_file"], values["log_level"])
             return run(settings_from(settings, values))
 
         parameters = list(_parameters(settings))
+        options = frozenset(_names(parameters))
         command.__name__, command.__doc__, command.__module__ = run.__name__, help_of(run), run.__module__
         command.__annotations__ = {one.name: one.annotation for one in parameters}
         command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
@@ -144,7 +147,18 @@ def _choices(kind: Any) -> tuple[str, ...]:
 
 def variable_of(option: OptionInfo) -> str:
     """`KUAIHL_LOG_FILE` for `--log-file`."""
+    return "KUAIHL_" + long_name(option).removeprefix("--").replace("-", "_").upper()
+
+
+def long_name(option: OptionInfo) -> str:
+    """The option as it is typed in full: `--log-file`."""
     # In an Annotated option Typer keeps the first of the declared names as its default.
     names = (str(option.default), *(option.param_decls or ()))
-    long = next(name for name in names if name.startswith("--"))
-    return "KUAIHL_" + long.removeprefix("--").replace("-", "_").upper()
+    return next(name for name in names if name.startswith("--"))
+
+
+def _names(parameters: Iterable[Parameter]) -> Iterator[str]:
+    for one in parameters:
+        declared = get_args(one.annotation)[1]
+        if isinstance(declared, OptionInfo):
+            yield long_name(declared)

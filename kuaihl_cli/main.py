@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from kuaihl.models.errors import KuaihlError
+from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.messages import LOG
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KuaihlError as error:
         if asked["debug"]:
             raise
-        fail(str(error), error.exit_code)
+        fail(error_words(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted", EXIT_INTERRUPTED)
     except Exception as error:

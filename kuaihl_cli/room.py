@@ -15,6 +15,7 @@ from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl_cli.output_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
 from kuaihl_cli.settings import ScoreSettings
+from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.progress import Progress
 
 if TYPE_CHECKING:
@@ -59,7 +60,14 @@ def load_tools(settings: ScoreSettings, say: Callable[[str], None]) -> Tools:
     parse_formats(settings.formats)
     bundle = load_bundle(settings.model)
     device, threads = choose_device(settings.device), set_threads(settings.threads)
-    open_engine = choose_engine(settings.engine, settings.precision, bundle, device=device, threads=threads, say=say)
+    open_engine = choose_engine(
+        settings.engine,
+        settings.precision,
+        bundle,
+        device=device,
+        threads=threads,
+        say=lambda error: say(error_words(error)),
+    )
     encoders = load_encoders(
         profile_named(bundle.profile),
         device=device,

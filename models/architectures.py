@@ -28,7 +28,7 @@ class Architecture:
     module: str  # imported when it is built: it needs torch
     class_name: str
     causal: bool  # no score depends on a later segment, where `NetworkDims.causal` says so
-    streams: bool = False  # has `start` and `step`, so `kuaihl score` can run it
+    streams: bool = False  # has `start` and `step`, so that scoring can run it
     reads_signals: bool = False  # `forward` takes signals too, if its dims say so
     reads_counts: bool = False  # `forward` takes sparse rows of IDs and counts too, and no stream carries those
     closed_form: bool = False  # fitted at once by `linear_training`: no `training_losses`

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kuaihl.models.architectures import ARCHITECTURES, build_network
 from kuaihl.models.dims import UNKNOWN_STREAMER, NetworkDims
-from kuaihl.models.errors import ModelError
+from kuaihl.models.errors import ModelError, Remedy
 from kuaihl.models.facts import EncoderFacts, LabelFacts
 from kuaihl.models.signals import SIGNALS_VERSION, SignalsFacts, parse_signals
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from kuaihl.models.network.kuaihl import KuaiHL
     from kuaihl.models.network.linear import LaggedLinear
 
+A_BUNDLE = Remedy("give a bundle's directory", {"model": "DIR"})
+ONE_THAT_STREAMS = Remedy("give a bundle of architecture kuaihl or linear", {"model": "DIR"})
 BUNDLE_FORMAT = 1
 FACTS_FILE, HEAD_FILE = "bundle.json", "head.safetensors"
 HeadDtype = Literal["float32", "float16"]
@@ -73,13 +75,14 @@ class Bundle:
         """Raise ModelError where the network cannot follow a stream: a baseline's."""
         if ARCHITECTURES[self.architecture].reads_counts:
             raise ModelError(
-                f"{self.path}: {self.architecture} is a baseline for `kuaihl eval` and cannot follow a stream, "
-                "which carries no counts per segment; give --model a bundle of architecture kuaihl or linear"
+                f"{self.path}: {self.architecture} is a baseline to compare with and cannot follow a stream, "
+                "which carries no counts per segment",
+                remedy=ONE_THAT_STREAMS,
             )
         if not ARCHITECTURES[self.architecture].streams:
             raise ModelError(
-                f"{self.path}: {self.architecture} is a baseline for `kuaihl eval` and cannot follow a stream; "
-                "give --model a bundle of architecture kuaihl or linear"
+                f"{self.path}: {self.architecture} is a baseline to compare with and cannot follow a stream",
+                remedy=ONE_THAT_STREAMS,
             )
 
     def streaming_network(self, device: "str | device" = "cpu") -> "KuaiHL | LaggedLinear":
@@ -181,11 +184,11 @@ def load_bundle(source: str | Path) -> Bundle:
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"{file}: cannot be read ({error.strerror}); give --model a bundle's directory") from error
+        raise ModelError(f"{file}: cannot be read ({error.strerror})", remedy=A_BUNDLE) from error
     except ValueError as error:
         raise ModelError(f"{file}: is not JSON ({error}); get the bundle again") from error
     if not isinstance(facts, dict) or "format" not in facts:
-        raise ModelError(f"{file}: says no format version, so it is not a bundle's; give --model a bundle's directory")
+        raise ModelError(f"{file}: says no format version, so it is not a bundle's", remedy=A_BUNDLE)
     if facts["format"] != BUNDLE_FORMAT:
         raise ModelError(
             f"{file}: bundle format {facts['format']}, this kuaihl reads {BUNDLE_FORMAT}; "

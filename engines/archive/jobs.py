@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kuaihl.models.errors import KuaihlError
+
 # fmt: on
 
 
@@ -25,7 +27,7 @@ class RoomResult:
 
     room: Room
     status: Literal["done", "skipped", "failed"]
-    reason: str | None = None
+    reason: KuaihlError | str | None = None
     seconds: float = 0.0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuaihl.engines.archive.jobs import Room
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import Remedy, SourceError
 
 # What recorders and downloaders call the comments of NAME.flv: NAME.xml, NAME.live_chat.json, …
 COMMENT_SUFFIXES = (".xml", ".live_chat.json", ".comments.xml", ".comments.jsonl", ".chat.json", ".chat.json.gz")
@@ -92,7 +92,8 @@ def manifest_entries(manifest: Path) -> Iterator[Entry]:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"{manifest}: not a manifest (text, one source a line); to score one recording: kuaihl score"
+            f"{manifest}: not a manifest (text, one source per line)",
+            remedy=Remedy("score a recording by itself", command="score", arguments=(str(manifest),)),
         ) from error
     except OSError as error:
         raise SourceError(f"{manifest}: cannot be read ({error.strerror})") from error

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from kuaihl.engines.archive.jobs import Room, RoomResult, ScoreRoom
-from kuaihl.models.errors import KuaihlError, ModelError
+from kuaihl.models.errors import KuaihlError
 
 
 @dataclass
@@ -32,7 +32,7 @@ def score_archive(
     """Score every room in `jobs` worker processes and yield results as they come.
 
     `prepare` is called once in each worker (it must be picklable) and returns what scores a room there. Rooms for
-    which `finished` is true are skipped. Raises ModelError as soon as a worker cannot load its models.
+    which `finished` is true are skipped. Raises what a worker raises that cannot load its models.
     """
     pending: list[Room] = []
     for room in rooms:
@@ -89,7 +89,7 @@ def ready(workers: list[Worker]) -> list[Worker]:
 
 
 def collect(worker: Worker) -> RoomResult:
-    """The result of the room that a worker was at; raises ModelError where its models did not load."""
+    """The result of the room that a worker was at; raises what kept its models from loading."""
     room, seconds = worker.room, time.monotonic() - worker.since
     assert room is not None
     worker.room = None
@@ -99,7 +99,7 @@ def collect(worker: Worker) -> RoomResult:
         worker.process.join(5.0)
         return RoomResult(room, "failed", f"its process died ({exit_words(worker.process.exitcode)})", seconds)
     if kind == "fatal":
-        raise ModelError(reason)
+        raise reason
     return RoomResult(room, "done" if kind == "done" else "failed", reason, seconds)
 
 
@@ -126,7 +126,7 @@ def serve(connection: Connection, prepare: Callable[[], ScoreRoom]) -> None:
     try:
         score_room = prepare()
     except KuaihlError as error:
-        with_broken_pipe_ignored(connection, ("fatal", str(error)))
+        with_broken_pipe_ignored(connection, ("fatal", error))
         return
     while True:
         try:
@@ -136,12 +136,12 @@ def serve(connection: Connection, prepare: Callable[[], ScoreRoom]) -> None:
         with_broken_pipe_ignored(connection, outcome(score_room, room))
 
 
-def outcome(score_room: ScoreRoom, room: Room) -> tuple[str, str | None]:
+def outcome(score_room: ScoreRoom, room: Room) -> tuple[str, KuaihlError | str | None]:
     """Score one room; whatever goes wrong with it stays with it."""
     try:
         score_room(room)
     except KuaihlError as error:
-        return "failed", str(error)
+        return "failed", error
     except Exception as error:
         return "failed", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
     return "done", None

@@ -44,7 +44,9 @@ def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
     Raises SourceError where the file cannot be read or is of no known format, UsageError for an offset beyond bounds.
     """
     if not abs(offset) <= MAX_OFFSET:  # NaN too
-        raise UsageError(f"--comments-offset {offset}: give seconds between -{MAX_OFFSET:.0f} and {MAX_OFFSET:.0f}")
+        raise UsageError(
+            f"give seconds between -{MAX_OFFSET:.0f} and {MAX_OFFSET:.0f}", setting="comments_offset", value=offset
+        )
     path = Path(path)
     try:
         return _read(path, format_of(head_of(path), path), offset)

@@ -166,7 +166,7 @@ def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, Ro
 
 
 def encoded_segments(room: Room, encoders: "Encoders", settings: BuildSettings) -> "Iterator[EncodedSegment]":
-    """The segments of a recording with its comments, as `kuaihl score` makes them. Raises SourceError."""
+    """The segments of a recording with its comments, as scoring makes them. Raises SourceError."""
     from kuaihl.engines.comments.feed import CommentTrack
     from kuaihl.engines.comments.reader import read_comments
     from kuaihl.engines.segmenter.exact_frames import ExactFrames

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from kuaihl.engines.datasets.view_log import LONGEST_ROOM
-from kuaihl.models.errors import DataError, UsageError, reason_of
+from kuaihl.models.errors import DataError, Remedy, UsageError, reason_of
 
 MAX_BYTES = 16 << 20
 MAX_SPANS = 100_000
@@ -55,11 +55,12 @@ def read_spans(file: Path, clock: MediaClock) -> list[Span]:
     for span in spans:
         end = span.start if span.end is None else span.end
         if not (math.isfinite(span.start) and 0 <= span.start <= end <= LONGEST_ROOM):
-            raise DataError(f"{place(file, span.line)}: a cut from {span.start:g} to {end:g} s; {AN_HOUR_OFF}")
+            raise DataError(
+                f"{place(file, span.line)}: a cut from {span.start:g} to {end:g} s; "
+                "it starts at 0 or later and ends after that",
+                remedy=Remedy("give the time code of the recording's first frame", {"cuts_start": None}),
+            )
     return spans
-
-
-AN_HOUR_OFF = "it starts at 0 or later and ends after that; --cuts-start gives the time code of the first frame"
 
 
 def read_text(file: Path) -> str:
@@ -83,22 +84,23 @@ def place(file: Path, line: int) -> str:
 TIME_CODE = re.compile(r"(\d{1,3}):(\d{1,2}):(\d{1,2})([:;])(\d{1,3})")
 CLOCK_TIME = re.compile(r"(?:(\d{1,4}):)?(\d{1,5}):(\d{1,2}(?:[.,]\d{1,9})?)")
 NTSC = 1000 / 1001
+GIVE_RATE = Remedy("give the frames per second", {"cuts_rate": None})
 
 
 def time_code_seconds(text: str, rate: float) -> float:
-    """Seconds of `hh:mm:ss:ff`, with `;` before the frames in drop-frame code. Raises ValueError saying what is wrong.
+    """Seconds of `hh:mm:ss:ff`, with `;` before the frames in drop-frame code. Raises DataError.
 
     Frames are counted by the whole rate next above, 30 for 29.97: without drop-frame the code is slower than the clock.
     """
     match = TIME_CODE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a time code, hh:mm:ss:ff")
+        raise DataError(f"{text!r} is not a time code, hh:mm:ss:ff")
     if not 1 <= rate <= 1000:
-        raise ValueError(f"{text} counts frames; --cuts-rate gives how many a second has")
+        raise DataError(f"{text} counts frames", remedy=GIVE_RATE)
     hours, minutes, seconds, frames = (int(match[part]) for part in (1, 2, 3, 5))
     whole = math.ceil(rate - 0.01)
     if frames >= whole or seconds >= 60 or minutes >= 60:
-        raise ValueError(f"{text} is no time code at {rate:.4g} frames a second; --cuts-rate gives another rate")
+        raise DataError(f"{text} is no time code at {rate:.4g} frames per second", remedy=GIVE_RATE)
     count = ((hours * 60 + minutes) * 60 + seconds) * whole + frames
     if match[4] == ";":
         passed = hours * 60 + minutes  # two numbers of 30 are left out a minute, but in every tenth
@@ -108,7 +110,7 @@ def time_code_seconds(text: str, rate: float) -> float:
 
 
 def clock_seconds(text: str, rate: float) -> float:
-    """Seconds of `90`, `1:30`, `00:01:30.5` or a time code with frames. Raises ValueError saying what is wrong."""
+    """Seconds of `90`, `1:30`, `00:01:30.5` or a time code with frames. Raises DataError."""
     text = text.strip()
     if TIME_CODE.fullmatch(text):
         return time_code_seconds(text, rate)
@@ -117,7 +119,7 @@ def clock_seconds(text: str, rate: float) -> float:
         try:
             return float(text)
         except ValueError:
-            raise ValueError(f"{text!r} is not a time; write 90, 1:30 or 00:01:30.5") from None
+            raise DataError(f"{text!r} is not a time; write 90, 1:30 or 00:01:30.5") from None
     return int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3].replace(",", "."))
 
 
@@ -145,8 +147,8 @@ def edl_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
                 continue
             try:
                 start, end = (time_code_seconds(match[part], clock.rate) - first for part in (5, 6))
-            except ValueError as error:
-                raise DataError(f"{place(file, number)}: {error}") from error
+            except DataError as error:
+                raise error.within(place(file, number)) from error
             event = Span(start, end, line=number)
         elif event and (match := CLIP_NAME.match(line)):
             event = Span(event.start, event.end, match[1], match[1], event.line)
@@ -164,8 +166,8 @@ def source_start(clock: MediaClock) -> float:
     """The time code of the recording's first frame, in seconds. Raises DataError."""
     try:
         return time_code_seconds(clock.start, clock.rate) if clock.start else 0.0
-    except ValueError as error:
-        raise DataError(f"the recording's start: {error}") from error
+    except DataError as error:
+        raise error.within("the recording's start") from error
 
 
 def llc_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
@@ -238,8 +240,8 @@ def csv_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
             start = clock_seconds(said.get("start") or "0", clock.rate)
             if said.get("end"):
                 yield Span(start, clock_seconds(said["end"], clock.rate), said.get("name", ""), line=number)
-        except ValueError as error:
-            raise DataError(f"{place(file, number)}: {error}") from error
+        except DataError as error:
+            raise error.within(place(file, number)) from error
 
 
 def ffmetadata_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
@@ -274,8 +276,8 @@ def chapter_line_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Spa
         time, _, title = line.strip().partition(" ")
         try:
             yield Span(clock_seconds(time, clock.rate), None, title.strip(), line=number)
-        except ValueError as error:
-            raise DataError(f"{place(file, number)}: {error}") from error
+        except DataError as error:
+            raise error.within(place(file, number)) from error
 
 
 READERS: dict[str, Callable[[Path, str, MediaClock], Iterator[Span]]] = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kuaihl.engines.datasets.cut_files import READERS, MediaClock, Span, file_name, read_spans
 from kuaihl.engines.ingest.source import open_source
-from kuaihl.models.errors import DataError
+from kuaihl.models.errors import DataError, Remedy
 
 # NAME-proj.llc is what LosslessCut calls the project of NAME.mp4.
 CUT_SUFFIXES = ("-proj.llc", *READERS)
@@ -122,7 +122,8 @@ def shares(
         raise DataError(f"{where}: most of its cuts are after the recording's end; are their times from its start?")
     if float((rates * (ends - starts)).sum()) > ALL * float((ends - starts).sum()):
         raise DataError(
-            f"{where}: its cuts are the whole recording, which labels nothing; --cuts-named picks some of them"
+            f"{where}: its cuts are the whole recording, which labels nothing",
+            remedy=Remedy("pick some of them by name", {"cuts_named": None}),
         )
     shared: NDArray[np.float32] = np.clip(rates, 0.0, 1.0).astype(np.float32)
     return shared

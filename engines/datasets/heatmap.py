@@ -55,7 +55,7 @@ def read_heatmap(recording: Path) -> HeatMap:
             raise DataError(f"{file}: more than {MAX_INFO_BYTES >> 20} MB, which is no info file of yt-dlp")
         info = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); download with --write-info-json") from error
+        raise DataError(f"{file}: cannot be read ({error.strerror}); download with yt-dlp --write-info-json") from error
     except ValueError as error:
         raise DataError(f"{file}: is not JSON ({error})") from error
     spans = info.get("heatmap") if isinstance(info, dict) else None

@@ -88,12 +88,12 @@ def contenders(
     *,
     device: str,
     threads: int | None,
-    say: Callable[[str], None],
+    say: Callable[[KuaihlError], None],
     text_weights: str | None = None,
 ) -> tuple[list[Contender], dict[GraphName, Graph]]:
     """Every engine and precision that this machine and the bundle have, torch in fp32 first, and the graphs.
 
-    `say` hears, in a line each, of those that are there and cannot run.
+    `say` hears of each of those that are there and cannot run.
     """
     graphs: dict[GraphName, Graph] = {}
     found = []
@@ -107,7 +107,7 @@ def contenders(
                 except KuaihlError as error:
                     if kind == "torch":
                         raise
-                    say(f"{engine_label(kind, precision, target)}: {error}")
+                    say(error.within(engine_label(kind, precision, target)))
     return found, graphs
 
 

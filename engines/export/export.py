@@ -209,5 +209,5 @@ def wanted_graphs(names: Sequence[str]) -> tuple[GraphName, ...]:
     """Graphs by their names, all of them where none is named. Raises UsageError for a name that is none."""
     for name in names:
         if name not in GRAPH_NAMES:
-            raise UsageError(f"--graphs {name}: there are {', '.join(GRAPH_NAMES)}")
+            raise UsageError(f"there are {', '.join(GRAPH_NAMES)}", setting="graphs", value=name)
     return tuple(name for name in GRAPH_NAMES if not names or name in names)

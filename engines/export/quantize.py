@@ -19,7 +19,7 @@ from kuaihl.engines.export.onnx_export import quiet
 from kuaihl.engines.export.saturation import without_saturation
 from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
 from kuaihl.engines.runtimes.runtime import Target
-from kuaihl.models.errors import UsageError
+from kuaihl.models.errors import Remedy, UsageError
 
 if TYPE_CHECKING:
     import onnx
@@ -135,7 +135,8 @@ def static(
     seen = sum(len(inputs[0]) for inputs in real)
     if seen < LEAST_CALIBRATION:
         raise UsageError(
-            f"int8 is calibrated on the frames of a real recording, and there are {seen}; give --sample a longer one"
+            f"int8 is calibrated on the frames of a real recording, and there are {seen}",
+            remedy=Remedy("give a longer one", {"sample": None}),
         )
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     with tempfile.TemporaryDirectory() as folder, quiet():

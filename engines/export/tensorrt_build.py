@@ -12,11 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kuaihl.engines.runtimes.compiled import CompiledFacts, engine_file, read_compiled, read_facts, write_compiled
+from kuaihl.engines.runtimes.compiled import (
+    CompiledFacts,
+    compile_remedy,
+    engine_file,
+    read_compiled,
+    read_facts,
+    write_compiled,
+)
 from kuaihl.engines.runtimes.graphs import Graph
 from kuaihl.engines.runtimes.runtime import Precision
 from kuaihl.engines.runtimes.tensorrt_package import Gpu, TensorRt, TensorRtKind, gpu_of, load_tensorrt, one_line
-from kuaihl.models.errors import ModelError, UsageError
+from kuaihl.models.errors import ModelError, Remedy, UsageError
 
 Shape = tuple[int, ...]
 Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # of every input: least, usual, most
@@ -129,6 +136,9 @@ def sm_name(capability: str) -> str:
     return "SM" + capability.replace(".", "")
 
 
+NAME_A_CARD = Remedy("name one's compute capability", {"compute_capability": "8.9"})
+
+
 def cards_to_build_for(kind: TensorRtKind, capabilities: Sequence[str]) -> list[str]:
     """The compute capabilities asked for, or this machine's. Raises UsageError for what cannot be built here."""
     check_capabilities(load_tensorrt(kind), capabilities)
@@ -142,8 +152,10 @@ def capability_to_build(kind: TensorRtKind, capability: str | None, gpu: Gpu | N
     if gpu is not None:
         return gpu.capability
     raise UsageError(
-        f"--to {kind}: there is no NVIDIA GPU here to build for; "
-        + ("name one's compute capability: --compute-capability 8.9" if kind == "tensorrt-rtx" else "it takes one")
+        "there is no NVIDIA GPU here to build for" + (", and it takes one" if kind == "tensorrt" else ""),
+        setting="to",
+        value=kind,
+        remedy=NAME_A_CARD if kind == "tensorrt-rtx" else None,
     )
 
 
@@ -171,12 +183,12 @@ def compile_graph(
     """
     tensorrt, gpu = load_tensorrt(kind), gpu_of("cuda")
     target = capability_to_build(kind, capability, gpu)
-    rebuild = f"kuaihl export {bundle} --to onnx --precision {precision}"
+    rebuild = compile_remedy(str(bundle), "onnx", precision)
     onnx, origin = read_compiled(onnx_file, read_facts(onnx_file, rebuild).source_sha256, rebuild)
     try:
         engine = build_engine(kind, onnx, profile_of(graph), (target,))
     except ModelError as error:
-        raise ModelError(f"{onnx_file}: {error}") from error
+        raise error.within(str(onnx_file)) from error
     facts = CompiledFacts(
         graph=graph.name,
         kind=kind,

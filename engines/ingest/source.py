@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from kuaihl.engines.ingest.timeouts import ReadAhead, watched
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import Remedy, SourceError
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -241,7 +241,8 @@ def from_path(name: str, path: Path, timeout: float) -> Source:
     except ValueError as error:  # a NUL in the name
         raise SourceError(f"{name!r}: not a file name") from error
     if stat.S_ISDIR(status.st_mode):
-        raise SourceError(f"{name}: a directory; name a file in it, or score all of it with `kuaihl batch`")
+        score_all = Remedy("name a file in it, or score all of it", {"output": "OUT"}, "batch", (name,))
+        raise SourceError(f"{name}: a directory", remedy=score_all)
     if stat.S_ISFIFO(status.st_mode):
         descriptor = within(name, PIPE_SECONDS, lambda: os.open(path, os.O_RDONLY))
         return from_descriptor(name, descriptor, timeout)
@@ -321,7 +322,14 @@ def opened(name: str, file: Any, **options: Any) -> "InputContainer":
         container: InputContainer = av.open(file, metadata_errors="replace", **options)
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        raise SourceError(f"{name}: {open_advice(error)}") from error
+        raise SourceError(f"{name}: {open_advice(error)}", remedy=more_time(error)) from error
+
+
+def more_time(error: Exception) -> Remedy | None:
+    """What may mend it if nothing came in time."""
+    from av.error import ExitError
+
+    return Remedy("if it is, wait longer", {"timeout": None}) if isinstance(error, (ExitError, TimeoutError)) else None
 
 
 def open_advice(error: Exception) -> str:
@@ -336,7 +344,7 @@ def open_advice(error: Exception) -> str:
         case ffmpeg.HTTPError():
             return f"the server refuses it ({error.strerror}); check the address, and that the stream is on air"
         case ffmpeg.ExitError() | TimeoutError():
-            return "no data came in time; check that the stream is on air, or raise --timeout"
+            return "no data came in time; check that the stream is on air"
         case ConnectionError():
             return f"no connection ({error.strerror}); check the address, and that the stream is on air"
         case ffmpeg.ProtocolNotFoundError():

@@ -17,11 +17,11 @@ FORMATS: dict[str, Callable[[HighlightsDocument], str]] = {
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
-    """The formats that `--format csv,srt` names, each once, in order. Raises UsageError for one that is unknown."""
+    """The formats in a text such as `csv,srt`, each once, in order. Raises UsageError for one that is unknown."""
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
     for name in names:
         if name not in FORMATS:
-            raise UsageError(f"--format {name}: unknown; choose from {', '.join(FORMATS)}")
+            raise UsageError(f"unknown; choose from {', '.join(FORMATS)}", setting="format", value=name)
     return names
 
 

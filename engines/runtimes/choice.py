@@ -20,27 +20,27 @@ from kuaihl.engines.runtimes.runtime import (
     engine_label,
     kind_named,
 )
-from kuaihl.models.errors import ModelError, UsageError
+from kuaihl.models.errors import KuaihlError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from kuaihl.engines.runtimes.graphs import Graph
     from kuaihl.models.bundle import Bundle
 
 AUTO = "auto"
-Say = Callable[[str], None]
+Say = Callable[[KuaihlError], None]
 
 
 def choose_engine(
     engine: str, precision: str, bundle: "Bundle", *, device: str, threads: int | None, say: Say
 ) -> OpenEngine:
-    """What opens a bundle's graphs on `device` (cpu, cuda or cuda:N) as the user asked; `say` hears of a fallback.
+    """What opens a bundle's graphs on `device` (cpu, cuda or cuda:N) as the user asked; `say` hears why of a fallback.
 
     Raises UsageError for names that are none. What it returns raises ModelError or UsageError where a graph cannot run.
     """
     if engine not in (AUTO, *ENGINE_KINDS):
-        raise UsageError(f"--engine {engine}: give {AUTO} or one of {', '.join(ENGINE_KINDS)}")
+        raise UsageError(f"give {AUTO} or one of {', '.join(ENGINE_KINDS)}", setting="engine", value=engine)
     if precision not in (AUTO, *PRECISIONS):
-        raise UsageError(f"--precision {precision}: give {AUTO} or one of {', '.join(PRECISIONS)}")
+        raise UsageError(f"give {AUTO} or one of {', '.join(PRECISIONS)}", setting="precision", value=precision)
     if engine != AUTO:
         return first_of(candidates(kind_named(engine), precision, bundle, device, threads), say)
     kinds: Sequence[EngineKind] = ("onnx", "torch") if device == "cpu" else ("tensorrt", "tensorrt-rtx", "torch")
@@ -105,7 +105,7 @@ def first_of(openers: Sequence[tuple[str, OpenEngine]], say: Say) -> OpenEngine:
                 refused.append((name, error))
             else:
                 for other, reason in refused:
-                    say(f"{other} cannot run {graph}, {name} does: {reason}")
+                    say(reason.within(f"{other} cannot run {graph}, {name} does"))
                 return opened
         if refused:
             raise refused[-1][1]

@@ -15,7 +15,7 @@ from kuaihl.engines.runtimes.graphs import GraphName
 from kuaihl.engines.runtimes.runtime import EngineKind, Precision, Target
 from kuaihl.engines.weights.cache import cache_folder
 from kuaihl.models.bundle import Bundle, is_built_in
-from kuaihl.models.errors import ModelError
+from kuaihl.models.errors import ModelError, Remedy
 
 FACTS_FORMAT = 2  # one more where a graph takes or gives something else than before
 ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
@@ -93,18 +93,22 @@ def write_compiled(file: Path, content: bytes, facts: CompiledFacts) -> None:
             scratch.replace(target)
     except OSError as error:
         raise ModelError(
-            f"{file}: cannot be written ({error.strerror}); --output DIR writes a copy of the bundle elsewhere"
+            f"{file}: cannot be written ({error.strerror})",
+            remedy=Remedy("compile a copy of the bundle elsewhere", {"output": "DIR"}),
         ) from error
 
 
-def read_facts(file: Path, rebuild: str = "kuaihl export BUNDLE") -> CompiledFacts:
-    """The facts beside a compiled file. Raises ModelError with the command `rebuild` where there are none to read."""
+COMPILE_AGAIN = Remedy("compile it again", command="export", arguments=("BUNDLE",))
+
+
+def read_facts(file: Path, rebuild: Remedy = COMPILE_AGAIN) -> CompiledFacts:
+    """The facts beside a compiled file. Raises ModelError with the remedy `rebuild` if there are none to read."""
     beside = facts_file(file)
     try:
         found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
         if (written := found.pop("format")) != FACTS_FORMAT:
             raise ModelError(
-                f"{file}: exported in format {written}, this version of kuaihl reads {FACTS_FORMAT}; rebuild: {rebuild}"
+                f"{file}: exported in format {written}, this version of kuaihl reads {FACTS_FORMAT}", remedy=rebuild
             )
         # int8 of before targets were told apart is wrong on processors without VNNI.
         found.setdefault("target", "vnni" if found["precision"] == "int8" else "portable")
@@ -115,40 +119,44 @@ def read_facts(file: Path, rebuild: str = "kuaihl export BUNDLE") -> CompiledFac
             raise ValueError("hashes are texts")
         return facts
     except OSError as error:
-        raise ModelError(f"{beside}: cannot be read ({error.strerror}); rebuild: {rebuild}") from error
+        raise ModelError(f"{beside}: cannot be read ({error.strerror})", remedy=rebuild) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(f"{beside}: does not hold a compiled file's facts; rebuild: {rebuild}") from error
+        raise ModelError(f"{beside}: does not hold a compiled file's facts", remedy=rebuild) from error
 
 
-def read_compiled(file: Path, source: str, rebuild: str) -> tuple[bytes, CompiledFacts]:
+def read_compiled(file: Path, source: str, rebuild: Remedy) -> tuple[bytes, CompiledFacts]:
     """A compiled file's content, held to its facts and to the weights with SHA-256 `source`.
 
-    Raises ModelError that names the file, both sides of what does not fit, and `rebuild`, the command that mends it.
+    Raises ModelError that names the file, both sides of what does not fit, and carries the remedy `rebuild`.
     """
     facts = read_facts(file, rebuild)
     if facts.source_sha256 != source:
         raise ModelError(
-            f"{file}: made from weights {facts.source_sha256[:12]}, the bundle's are {source[:12]}; rebuild: {rebuild}"
+            f"{file}: made from weights {facts.source_sha256[:12]}, the bundle's are {source[:12]}", remedy=rebuild
         )
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise ModelError(f"{file}: cannot be read ({error.strerror}); rebuild: {rebuild}") from error
+        raise ModelError(f"{file}: cannot be read ({error.strerror})", remedy=rebuild) from error
     found = hashlib.sha256(content).hexdigest()
     if found != facts.sha256:
         raise ModelError(
-            f"{file}: damaged (SHA-256 is {found[:12]}, was {facts.sha256[:12]} when written); rebuild: {rebuild}"
+            f"{file}: damaged (SHA-256 is {found[:12]}, was {facts.sha256[:12]} when written)", remedy=rebuild
         )
     return content, facts
 
 
 def bundle_argument(bundle: Bundle) -> str:
-    """A bundle as the command line takes it."""
+    """What finds a bundle: the name of one that ships with kuaihl, the folder of another."""
     return bundle.name if is_built_in(bundle.path) else str(bundle.path)
 
 
-def export_command(bundle: str, kind: EngineKind, precision: Precision, target: Target = "portable") -> str:
-    """The command that makes the compiled files of a bundle, by its name."""
-    command = f"kuaihl export {bundle} --to {kind}" + ("" if precision == "fp32" else f" --precision {precision}")
-    command += "" if target == "portable" else f" --target {target}"
-    return f"{command} --sample RECORDING" if precision == "int8" else command
+def compile_remedy(
+    bundle: str, kind: EngineKind, precision: Precision, target: Target = "portable", *, words: str = "compile it again"
+) -> Remedy:
+    """What makes the compiled files of a bundle, by what finds it; only what is not the default is said."""
+    settings: dict[str, str | bool | None] = {"to": kind}
+    settings |= {} if precision == "fp32" else {"precision": precision}
+    settings |= {} if target == "portable" else {"target": target}
+    settings |= {"sample": "RECORDING"} if precision == "int8" else {}
+    return Remedy(words, settings, "export", (bundle,))

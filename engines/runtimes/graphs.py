@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 GraphName = Literal["step", "window", "vision", "text"]
 GRAPH_NAMES: tuple[GraphName, ...] = get_args(GraphName)
-SCORING_GRAPHS: tuple[GraphName, ...] = ("vision", "text", "step")  # all that `kuaihl score` runs
+SCORING_GRAPHS: tuple[GraphName, ...] = ("vision", "text", "step")  # all that scoring runs
 Pooling = Literal["mean", "first"]
 
 

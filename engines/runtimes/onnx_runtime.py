@@ -1,6 +1,7 @@
 """ONNX Runtime as an engine: an exported graph's bytes in, a session out, on a CPU or CUDA device."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor
 from kuaihl.engines.runtimes.compiled import (
     NotBuiltError,
     bundle_argument,
+    compile_remedy,
     compiled_folder,
-    export_command,
     onnx_file,
     read_compiled,
 )
@@ -96,7 +97,11 @@ def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     if kind == "cpu":
         return ["CPUExecutionProvider"]
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise UsageError(f"--engine onnx --device {device}: this ONNX Runtime is built for CPUs; see docs/engines.md")
+        raise UsageError(
+            "this ONNX Runtime is built for CPUs; choose engine torch, or see docs/engines.md",
+            setting="device",
+            value=device,
+        )
     return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
 
 
@@ -116,15 +121,15 @@ def open_onnx(
     def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
         own = precision_of(graph, "onnx", precision)
         file = onnx_file(compiled_folder(bundle), graph, own, target)
-        rebuild = export_command(bundle_argument(bundle), "onnx", precision, target)
+        rebuild = compile_remedy(bundle_argument(bundle), "onnx", precision, target)
         if not file.is_file():
-            raise NotBuiltError(f"{file}: not exported yet; run: {rebuild}")
+            raise NotBuiltError(f"{file}: not exported yet", remedy=replace(rebuild, words="compile it"))
         content, facts = read_compiled(file, source, rebuild)
         if facts.graph != graph or facts.precision != own:
-            raise ModelError(f"{file}: its facts say {facts.graph} in {facts.precision}; rebuild: {rebuild}")
+            raise ModelError(f"{file}: its facts say {facts.graph} in {facts.precision}", remedy=rebuild)
         if own == "int8" and facts.target == "vnni" and device == "cpu" and not processor().vnni:
-            portable = export_command(bundle_argument(bundle), "onnx", precision)
-            raise ModelError(f"{file}: made for processors with VNNI, and {processor().name} lacks it; run: {portable}")
+            portable = compile_remedy(bundle_argument(bundle), "onnx", precision, words="compile it without VNNI")
+            raise ModelError(f"{file}: made for processors with VNNI, and {processor().name} lacks it", remedy=portable)
         beside = device == "cpu" and graph in SIDE_BY_SIDE
         lanes = (threads or torch.get_num_threads()) if beside else 1
         return OnnxEngine(content, str(file), own, device=device, threads=threads, lanes=lanes)

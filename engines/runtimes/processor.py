@@ -30,9 +30,9 @@ class Processor:
     def gain_by_int8(self) -> str:
         """What int8 takes of fp32's time in ONNX Runtime, as docs/benchmarks.md has it."""
         if self.vnni:
-            return "about 2/5 of fp32's time for texts, 2/3 for pictures (3/5 with --target vnni)"
+            return "about 2/5 of fp32's time for texts, 2/3 for pictures (3/5 if compiled for VNNI)"
         if self.avx2:
-            return "about 3/5 of fp32's time for texts, 4/5 for pictures; --target vnni does not run here"
+            return "about 3/5 of fp32's time for texts, 4/5 for pictures"
         return "not measured on such a processor"
 
     @property

@@ -28,7 +28,7 @@ class Engine(Protocol):
 
     @property
     def kind(self) -> EngineKind:
-        """What executes it, as `--engine` names it."""
+        """What executes it."""
 
     @property
     def precision(self) -> Precision:

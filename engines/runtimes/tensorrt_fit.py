@@ -1,15 +1,15 @@
 """Which of a bundle's TensorRT engines runs on this machine, and if none does, why and what mends it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kuaihl.engines.runtimes.compiled import CompiledFacts, NotBuiltError, engine_files, export_command, read_facts
+from kuaihl.engines.runtimes.compiled import CompiledFacts, NotBuiltError, compile_remedy, engine_files, read_facts
 from kuaihl.engines.runtimes.graphs import GraphName
 from kuaihl.engines.runtimes.runtime import Precision, precision_of
 from kuaihl.engines.runtimes.tensorrt_package import Gpu, TensorRtKind, gpu_of, load_tensorrt
-from kuaihl.models.errors import ModelError, UsageError
+from kuaihl.models.errors import ModelError, Remedy, UsageError
 
 
 @dataclass(frozen=True)
@@ -25,35 +25,37 @@ def this_machine(kind: TensorRtKind, device: Any = "cuda") -> Machine:
     """Raises UsageError where `device` is no NVIDIA GPU, or the package is missing."""
     gpu = gpu_of(device)
     if gpu is None:
-        there = "there is none here" if str(device).startswith("cuda") else f"--device {device} is none"
-        raise UsageError(f"--engine {kind}: needs an NVIDIA GPU, and {there}; give --engine onnx or torch")
+        there = "there is none here" if str(device).startswith("cuda") else f"the device {device} is none"
+        raise UsageError(f"needs an NVIDIA GPU, and {there}; choose engine onnx or torch", setting="engine", value=kind)
     return Machine(kind, load_tensorrt(kind).version, gpu)
 
 
-def rebuild_command(bundle: str, kind: TensorRtKind, precision: Precision, gpu: Gpu | None = None) -> str:
-    """What builds the engines of a bundle, by its name, for `gpu`, on any machine where the kind allows that."""
-    command = export_command(bundle, kind, precision)
-    return f"{command} --compute-capability {gpu.capability}" if gpu and kind == "tensorrt-rtx" else command
+def rebuild_remedy(bundle: str, kind: TensorRtKind, precision: Precision, gpu: Gpu | None = None) -> Remedy:
+    """What builds the engines of a bundle, by what finds it, for `gpu`, on any machine where the kind allows that."""
+    remedy = compile_remedy(bundle, kind, precision)
+    if gpu is None or kind != "tensorrt-rtx":
+        return remedy
+    return replace(remedy, settings={**remedy.settings, "compute_capability": gpu.capability})
 
 
 def built_engines(folder: Path, graph: GraphName, precision: Precision, kind: TensorRtKind, bundle: str) -> list[Path]:
     """A bundle's engines of a graph in its compiled `folder`, for whatever machine.
 
-    `precision` is that of the bundle as a whole. Raises NotBuiltError, with the command that builds them, for none.
+    `precision` is that of the bundle as a whole. Raises NotBuiltError with what builds them, if there is none.
     """
     files = engine_files(folder, graph, precision_of(graph, kind, precision), kind)
     if not files:
-        command = rebuild_command(bundle, kind, precision)
-        raise NotBuiltError(f"{folder}: holds no {kind} engine of the {graph} graph; build it: {command}")
+        remedy = replace(rebuild_remedy(bundle, kind, precision), words="compile it")
+        raise NotBuiltError(f"{folder}: holds no {kind} engine of the {graph} graph", remedy=remedy)
     return files
 
 
 def fitting_engine(files: Sequence[Path], precision: Precision, machine: Machine, bundle: str) -> Path:
     """The one among a graph's engines that runs on this machine.
 
-    Raises ModelError that names both sides and the command that rebuilds, where none fits.
+    Raises ModelError that names both sides and carries what rebuilds it, if none fits.
     """
-    rebuild = rebuild_command(bundle, machine.kind, precision, machine.gpu)
+    rebuild = rebuild_remedy(bundle, machine.kind, precision, machine.gpu)
     built = [(file, read_facts(file, rebuild)) for file in files]
     for file, facts in built:
         if (facts.compute_capability, facts.tensorrt) == (machine.gpu.capability, machine.version):
@@ -62,7 +64,8 @@ def fitting_engine(files: Sequence[Path], precision: Precision, machine: Machine
     file, facts = min(built, key=lambda each: each[1].compute_capability != machine.gpu.capability)
     raise ModelError(
         f"{file}: built for {target_of(facts)} by {facts.kind} {facts.tensorrt}; this machine has {machine.gpu.name} "
-        f"(compute capability {machine.gpu.capability}) and {machine.kind} {machine.version}; rebuild: {rebuild}"
+        f"(compute capability {machine.gpu.capability}) and {machine.kind} {machine.version}",
+        remedy=rebuild,
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from kuaihl.engines.runtimes.compiled import read_compiled
 from kuaihl.engines.runtimes.graphs import Graph, GraphName
 from kuaihl.engines.runtimes.runtime import Engine, EngineKind, OpenEngine, Precision
-from kuaihl.engines.runtimes.tensorrt_fit import built_engines, fitting_engine, rebuild_command, this_machine
+from kuaihl.engines.runtimes.tensorrt_fit import built_engines, fitting_engine, rebuild_remedy, this_machine
 from kuaihl.engines.runtimes.tensorrt_package import TensorRt, TensorRtKind, load_tensorrt
 from kuaihl.models.errors import ModelError
 
@@ -243,17 +243,17 @@ def open_tensorrt(
     *,
     bundle: str = "BUNDLE",
 ) -> OpenEngine:
-    """What opens a bundle's engines, in its compiled `folder`, on this machine's card; `bundle` names it in commands.
+    """What opens a bundle's engines, in its compiled `folder`, on this machine's card; remedies name it `bundle`.
 
     What it gives raises NotBuiltError where an engine was never built, UsageError where there is no NVIDIA GPU or no
-    package, and ModelError where an engine is damaged or not for this machine, with the command that rebuilds it.
+    package, and ModelError where an engine is damaged or not for this machine, with what rebuilds it.
     """
 
     def open_engine(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
         files = built_engines(folder, graph, precision, kind, bundle)
         machine = this_machine(kind, device)
         file = fitting_engine(files, precision, machine, bundle)
-        content, facts = read_compiled(file, source, rebuild_command(bundle, kind, precision, machine.gpu))
+        content, facts = read_compiled(file, source, rebuild_remedy(bundle, kind, precision, machine.gpu))
         return TensorRtEngine(content, (facts.inputs, facts.outputs), kind, facts.precision, device, str(file))
 
     return open_engine

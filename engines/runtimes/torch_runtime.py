@@ -20,7 +20,9 @@ class TorchEngine:
     def __init__(self, graph: Graph, device: str | torch.device = "cpu", precision: Precision = "fp32") -> None:
         """Raises UsageError for int8, which torch does not execute here."""
         if precision == "int8":
-            raise UsageError("--precision int8: torch does not run it here; give --engine onnx, or another precision")
+            raise UsageError(
+                "torch does not run it; choose engine onnx, or another precision", setting="precision", value=precision
+            )
         self.precision: Precision = precision
         self.device = torch.device(device)
         self.module = InPrecision(graph.module, precision).to(self.device)

@@ -1,4 +1,4 @@
-"""The frames shown at the very instants, by random access to a finished file: `--frames exact`.
+"""The frames shown at the very instants, by random access to a finished file.
 
 decord does it, in a process of its own: it is another build of FFmpeg than ours, and on damaged files it is known to
 spin or hang, so it must be possible to kill it. Frame times are time stamps, never index ÷ rate. Files whose time
@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from kuaihl.engines.ingest.source import open_source, scheme_of
 from kuaihl.engines.segmenter.frame_decoder import bounded, upright
 from kuaihl.engines.types import Frame
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import Remedy, SourceError
 
 OPEN_SECONDS = 30.0  # to index a file, and this much …
 BYTES_A_SECOND = 10e6  # … more for its size, for that is done by reading all of it
 FRAMES_SECONDS = 30.0  # to decode a segment's frames
 SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 END_TOLERANCE = 2.0  # seconds by which decord's end may differ from the container's
+KEYFRAMES = Remedy("take keyframes", {"frames": "keyframe"})
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,14 @@ class ExactFrames:
         """Whether decord's timeline is the file's."""
         seconds = self.probe.seconds
         if not opened["clean"]:
-            raise SourceError(f"{self.name}: its time stamps repeat or restart, which rules out --frames exact")
+            raise SourceError(
+                f"{self.name}: its time stamps repeat or restart, which rules out exact frames", remedy=KEYFRAMES
+            )
         end = self.probe.first + opened["seconds"]
         if seconds is not None and min(abs(end - seconds), abs(end + self.probe.origin - seconds)) > END_TOLERANCE:
-            raise SourceError(f"{self.name}: cut off, damaged or changed midway, which rules out --frames exact")
+            raise SourceError(
+                f"{self.name}: cut off, damaged or changed midway, which rules out exact frames", remedy=KEYFRAMES
+            )
 
     def frames_at(self, instants: Sequence[float]) -> list[Frame]:
         """The frame shown at each instant, in seconds of the stream's clock, first or last beyond the ends."""
@@ -102,7 +107,7 @@ class ExactFrames:
         answer: dict[str, Any] = json.loads(self.received(length, seconds))
         if "error" in answer:
             self.close()
-            raise SourceError(f"{self.name}: exact frames cannot be had ({answer['error']})")
+            raise SourceError(f"{self.name}: exact frames cannot be had ({answer['error']})", remedy=KEYFRAMES)
         return answer
 
     def received(self, count: int, seconds: float) -> bytes:
@@ -209,7 +214,7 @@ def reply(replies: Any, answer: dict[str, Any]) -> None:
 def first_line(error: Exception) -> str:
     """In words for people: decord's own lines begin with its clock and the places in its source."""
     if isinstance(error, ImportError):
-        return "decord is not installed; install it, or leave --frames at keyframe"
+        return "decord is not installed: pip install decord"
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return re.sub(r"\[[\d:]+\] \S+:\d+: ", "", line)[:200]
 

@@ -66,7 +66,9 @@ def language_code(language: str, decoder: WindowDecoder) -> str:
     """`language` as Whisper writes it: zh-CN and ZH are zh. Raises UsageError for one that `decoder` lacks."""
     code = re.split("[-_]", language.strip().lower())[0]
     if not decoder.knows(code):
-        raise UsageError(f"--language {language}: this Whisper does not know it; give a code such as en, zh or ja")
+        raise UsageError(
+            "this Whisper does not know it; give a code such as en, zh or ja", setting="language", value=language
+        )
     return code
 
 

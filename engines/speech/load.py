@@ -43,9 +43,9 @@ def load_transcriber(name: str, *, model: str, device: str, threads: int) -> Tra
     if name == "auto":
         name = next((each for each in DECODERS if find_spec(PACKAGE[each])), next(iter(DECODERS)))
     if name not in DECODERS:
-        raise UsageError(f"--asr {name}: there is auto, {', '.join(DECODERS)} and none")
+        raise UsageError(f"there is auto, {', '.join(DECODERS)} and none", setting="asr", value=name)
     if find_spec(PACKAGE[name]) is None:
-        raise UsageError(f"--asr {name} needs a package that is not here: pip install 'kuaihl[{name}]'")
+        raise UsageError(f"needs a package that is not here: pip install 'kuaihl[{name}]'", setting="asr", value=name)
     from kuaihl.engines.speech.gated import GatedTranscriber
 
     return GatedTranscriber(DECODERS[name](resolve_whisper(model), device, threads), threads)

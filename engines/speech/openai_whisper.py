@@ -32,7 +32,7 @@ class OpenAiWhisperDecoder:
             from whisper.tokenizer import LANGUAGES, get_tokenizer  # type: ignore[import-untyped]
         except ImportError as error:
             raise UsageError(
-                "--asr openai-whisper needs a package that is not here: pip install 'kuaihl[openai-whisper]'"
+                "needs a package that is not here: pip install 'kuaihl[openai-whisper]'", setting="asr", value=self.name
             ) from error
         converted = openai_whisper_weights(weights.file)
         model = Whisper(ModelDimensions(**converted.dimensions))

@@ -26,7 +26,7 @@ class Transcriber(Protocol):
 
     @property
     def name(self) -> str:
-        """The back-end, as `--asr` names it."""
+        """The back-end, by the name that `load_transcriber` takes."""
 
     def transcribe(
         self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None
@@ -55,7 +55,7 @@ class WindowDecoder(Protocol):
 
     @property
     def name(self) -> str:
-        """The back-end, as `--asr` names it."""
+        """The back-end, by the name that `load_transcriber` takes."""
 
     def decode(self, windows: Sequence[Audio], language: str) -> list[Decoded]:
         """Decode windows of at most 30 s, as a batch."""

@@ -36,7 +36,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class FoundWeights:
-    """A line of `kuaihl doctor`; `status` is ok, missing or damaged."""
+    """What was found of one role; `status` is ok, missing or damaged."""
 
     role: str
     what: str
@@ -215,7 +215,7 @@ def digest(files: list[Path]) -> str:
 
 
 def found_weights() -> list[FoundWeights]:
-    """What of both profiles is on this machine, for `kuaihl doctor`; asks no network, raises nothing."""
+    """What of both profiles is on this machine; asks no network, raises nothing."""
     found = []
     for profile, all_weights in (("edge", EDGE_WEIGHTS), ("paper", PAPER_WEIGHTS)):
         for weights in all_weights:

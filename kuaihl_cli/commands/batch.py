@@ -100,6 +100,6 @@ def summary_entry(result: RoomResult) -> dict[str, Any]:
         "source": result.room.source,
         "output": str(result.room.output),
         "status": result.status,
-        "reason": result.reason,
+        "reason": None if result.reason is None else str(result.reason),
         "seconds": round(result.seconds, 3),
     }

@@ -16,6 +16,7 @@ from kuaihl_cli.options import (
     TextWeightsOption,
     ThreadsOption,
 )
+from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.messages import say
 from kuaihl_cli.terminal.timecode import time_between
 
@@ -67,7 +68,13 @@ def bench(settings: BenchSettings) -> None:
     bundle = load_bundle(settings.model)
     place, count = choose_device(settings.device), set_threads(settings.threads)
     segments = real_sample(settings.sample, bundle, segment_seconds=settings.segment_seconds, threads=count)
-    found, graphs = contenders(bundle, device=place, threads=count, say=say, text_weights=settings.text_weights)
+    found, graphs = contenders(
+        bundle,
+        device=place,
+        threads=count,
+        say=lambda error: say(error_words(error)),
+        text_weights=settings.text_weights,
+    )
     compared = parities(found, bundle, segments)
     timed = list(timings(found, graphs, seconds=settings.seconds, device=place))
     if settings.as_json:

@@ -12,6 +12,7 @@ import typer
 
 from kuaihl_cli.command import RULE, application, takes
 from kuaihl_cli.options import JsonOption
+from kuaihl_cli.terminal.errors import error_words
 
 PACKAGES = ("kuaihl", "av", "decord", "torch", "transformers", "faster-whisper", "ctranslate2", "openai-whisper")
 PACKAGES_OF_ENGINES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
@@ -88,7 +89,10 @@ def processor_facts() -> dict[str, str]:
     found = processor()
     facts = {"name": found.name}
     facts |= {name: "yes" if has else "no" for name, has in found.instructions.items()}
-    return facts | {"int8": found.gain_by_int8}
+    return facts | {
+        "int8": found.gain_by_int8,
+        "int8, --target vnni": "runs here" if found.vnni else "does not run here",
+    }
 
 
 def compiled_files() -> dict[str, str]:
@@ -100,7 +104,7 @@ def compiled_files() -> dict[str, str]:
     try:
         folder = compiled_folder(load_bundle("edge"))
     except KuaihlError as error:
-        return {"none": str(error)}
+        return {"none": error_words(error)}
     found = sorted(file for file in folder.glob("*/*") if file.suffix in (".onnx", ".engine"))
     named = {file.stem: f"{file.stat().st_size / 1e6:.1f} MB in {file.parent}" for file in found}
     return named or {"none": "kuaihl export edge --to onnx makes scoring quicker on a CPU"}
@@ -116,5 +120,5 @@ def weights() -> dict[str, str]:
         bundle = load_bundle("edge")
         found["bundle edge"] = f"ok: {bundle.path}"
     except KuaihlError as error:
-        found["bundle edge"] = f"missing: {error}"
+        found["bundle edge"] = f"missing: {error_words(error)}"
     return found

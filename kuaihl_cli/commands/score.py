@@ -17,6 +17,7 @@ from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
 from kuaihl_cli.output_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.settings import ScoreSettings
+from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
 from kuaihl_cli.terminal.messages import LOG, say
 from kuaihl_cli.terminal.timecode import time_between
@@ -217,7 +218,7 @@ def succeeds(room: Room, step: Callable[[Room], None]) -> bool:
     try:
         step(room)
     except KuaihlError as error:
-        say(f"{room.source}: FAILED: {error}")
+        say(f"{room.source}: FAILED: {error_words(error)}")
         return False
     except Exception as error:
         LOG.debug("traceback", exc_info=True)

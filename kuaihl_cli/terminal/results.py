@@ -3,6 +3,7 @@
 from collections import Counter
 
 from kuaihl.engines.archive.jobs import RoomResult
+from kuaihl_cli.terminal.errors import error_words
 
 
 def result_words(result: RoomResult) -> str:
@@ -13,7 +14,7 @@ def result_words(result: RoomResult) -> str:
         case "skipped":
             return f"{result.room.source}: finished before, skipped"
         case _:
-            return f"{result.room.source}: FAILED: {result.reason}"
+            return f"{result.room.source}: FAILED: {error_words(result.reason or '')}"
 
 
 def total_words(counts: Counter[str]) -> str:

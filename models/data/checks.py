@@ -1,7 +1,7 @@
 """What can be wrong with a data set: its table or a room's arrays in, a line for every fault out, naming the row.
 
-A room's rows are its segments, counted from 0. The reader stops at the first fault, `kuaihl dataset validate` tells
-them all.
+A room's rows are its segments, counted from 0. The reader stops at the first fault,
+`dataset_problems` tells them all.
 """
 
 import re
@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.models.data.segment_counts import NOT_COUNTED, SEGMENT_COUNTS
+from kuaihl.models.errors import Remedy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kuaihl.models.facts import DataSetFacts, RoomRecord
 
 SPLITS = ("train", "validation", "test")
@@ -24,6 +27,16 @@ COUNTS = ("views", "long_views")
 RATES = ("rate", "true_rate")
 EXPONENT = np.uint16(0x7C00)  # of a float16: all ones in infinity and NaN, and in nothing else
 BLOCK = 16  # rows looked at together, so that a check holds little memory
+
+
+def see_all_faults(data_set: "Path") -> Remedy:
+    """What tells more of a fault."""
+    return Remedy("check the whole data set", command="dataset validate", arguments=(str(data_set),))
+
+
+def see_contents(data_set: "Path") -> Remedy:
+    """What tells why a data set is too small for what was asked of it."""
+    return Remedy("look at what it holds", command="dataset info", arguments=(str(data_set),))
 
 
 def record_problems(records: "Sequence[RoomRecord]") -> Iterator[str]:

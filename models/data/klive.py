@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.models.data.checks import label_problems, record_problems, room_problems
+from kuaihl.models.data.checks import label_problems, record_problems, room_problems, see_all_faults
 from kuaihl.models.data.room_file import Layout, RoomFile, map_room
 from kuaihl.models.data.sample_rule import SampleRule, recent_samples
 from kuaihl.models.data.segment_counts import NOT_COUNTED, SEGMENT_COUNTS, SPARSE, sparse_rows
@@ -157,7 +157,7 @@ class KLive:
             file = RoomFile(f"{self._folder}{record.id}.safetensors", known)
             if known is None:
                 for problem in room_problems(file.mapped(), record.segments, self.facts):
-                    raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
+                    raise DataError(f"{self.path}: room {record.id}, {problem}", remedy=see_all_faults(self.path))
             with self._lock:
                 self._open[record.id] = file
                 if len(self._open) > OPEN_ROOMS:
@@ -182,7 +182,7 @@ class KLive:
         """A room, mapped, of which all but the features has been looked at. Raises DataError."""
         arrays = map_room(room_path(self.path, record.id))
         for problem in label_problems(arrays, record.segments, self.facts):
-            raise DataError(f"{self.path}: room {record.id}, {problem}; see `kuaihl dataset validate`")
+            raise DataError(f"{self.path}: room {record.id}, {problem}", remedy=see_all_faults(self.path))
         return room_data(arrays, self.facts, "both")
 
 
@@ -292,7 +292,7 @@ def open_klive(path: str | Path) -> KLive:
     folder = Path(path)
     facts, rooms = read_facts(folder), read_rooms(folder)
     for problem in record_problems(rooms):
-        raise DataError(f"{folder / ROOMS_FILE}: {problem}; see `kuaihl dataset validate`")
+        raise DataError(f"{folder / ROOMS_FILE}: {problem}", remedy=see_all_faults(folder))
     return KLive(folder, facts, rooms)
 
 

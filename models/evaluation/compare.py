@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from kuaihl.models.architectures import ARCHITECTURES
 from kuaihl.models.bundle import Bundle
-from kuaihl.models.errors import DataError, UsageError
+from kuaihl.models.data.checks import see_contents
+from kuaihl.models.errors import DataError, Remedy, UsageError
 from kuaihl.models.evaluation.average_precision import average_precision
 from kuaihl.models.evaluation.bootstrap import (
     DRAWS,
@@ -98,7 +99,7 @@ def klive_contest(
     def measure(system: str, role: Role, rooms: "Sequence[Any]", facts: Mapping[str, Any]) -> None:
         found = evaluate(rooms, draws=draws, seed=seed)
         if not found.labels:
-            raise DataError(f"{data.path}: the {split} split has no label that counts; see `kuaihl dataset info`")
+            raise DataError(f"{data.path}: the {split} split has no label that counts", remedy=see_contents(data.path))
         counted.update(
             rooms=found.rooms,
             labels=found.labels,
@@ -174,7 +175,10 @@ def summary_contest(
     from kuaihl.models.evaluation.video_scores import score_videos
 
     if len(folds) not in (1, len(bundles)):
-        raise UsageError(f"{len(folds)} splits need as many bundles, each trained on its own, or --split N to choose")
+        raise UsageError(
+            f"{len(folds)} splits need as many bundles, each trained on its own",
+            remedy=Remedy("choose one", {"split": "N"}),
+        )
     rows, systems = [], [[bundle] for bundle in bundles] if len(folds) == 1 else [list(bundles)]
     videos = [video for fold in folds for video in fold]
     drawn = draw_rooms(len(videos), draws, seed)

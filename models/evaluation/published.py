@@ -32,7 +32,7 @@ class PaperRow:
     name: str  # Table II: its letter
     group: str  # Table I: VHD or LSHD; Table III: KLive or PHD
     venue: str  # Table I; "Ours" is KuaiHL's
-    ticks: tuple[str, ...]  # Table II: losses, as `kuaihl train` calls them; Table III: inputs, v a x u c
+    ticks: tuple[str, ...]  # Table II: losses, as training calls them; Table III: inputs, v a x u c
     tau: Mapping[float, float]  # by Δ, on KLive; Tables II and III print Δ = 0 alone
     mean_average_precision: float | None  # per cent, on PHD
     change: float | None  # Tables II and III: points against the full model or row a, positive for ↑
@@ -41,7 +41,7 @@ class PaperRow:
 def paper_table(table: PaperTable) -> dict[str, PaperRow]:
     """The rows of a table in their order.
 
-    Their keys: the names of `kuaihl train --arch` (Table I), a to g (Table II), and klive, klive-without-id, -text and
+    Their keys: the architectures (Table I), a to g (Table II), and klive, klive-without-id, -text and
     -visual, phd, phd-without-visual and -caption (Table III). Two printed changes do not fit the figures beside them:
     e has 0.66 for 0.63, phd-without-caption −1.11 for −1.83.
     """

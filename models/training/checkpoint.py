@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from kuaihl.models.errors import ModelError, UsageError
+from kuaihl.models.errors import ModelError, Remedy, UsageError
 from kuaihl.models.training.plan import TrainingPlan
 from kuaihl.models.training.report import EpochReport
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_FORMAT = 2
 CHECKPOINT_FILE = "checkpoint.safetensors"
+START_OVER = Remedy("start over instead of resuming", {"force": True})
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
             raise ModelError(f"{file}: checkpoint format {header.get('format')}, this kuaihl reads {CHECKPOINT_FORMAT}")
         return Checkpoint(file, tensors, json.loads(header["facts"]))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(f"{file}: no usable checkpoint ({error}); start over without --resume") from error
+        raise ModelError(f"{file}: no usable checkpoint ({error})", remedy=START_OVER) from error
 
 
 def adam_tensors(network: "Module", adam: "Optimizer") -> "dict[str, Tensor]":
@@ -89,7 +90,7 @@ def restore(network: "Module", adam: "Optimizer", checkpoint: Checkpoint) -> Non
     }
     expected = network.state_dict()
     if weights.keys() != expected.keys() or any(weights[name].shape != expected[name].shape for name in weights):
-        raise ModelError(f"{checkpoint.file}: its weights are of another network; start over without --resume")
+        raise ModelError(f"{checkpoint.file}: its weights are of another network", remedy=START_OVER)
     network.load_state_dict(weights)
     for name, parameter in network.named_parameters():
         moments = {kind: checkpoint.tensors.get(f"adam.{kind}.{name}") for kind in ("step", "exp_avg", "exp_avg_sq")}
@@ -156,12 +157,10 @@ def load_state(
                 if isinstance(value, dict)
                 else name
             )
-            raise UsageError(
-                f"{file}: was made with another {what}; resume with the options of before, or start over with --force"
-            )
+            raise UsageError(f"{file}: was made with another {what}; resume with the one of before", remedy=START_OVER)
     if facts["windows"] != windows:
         raise UsageError(
-            f"{file}: was made on {facts['windows']} windows, the data set now has {windows}; start over with --force"
+            f"{file}: was made on {facts['windows']} windows, the data set now has {windows}", remedy=START_OVER
         )
     restore(network, adam, checkpoint)
     if scaler is not None:

@@ -12,15 +12,20 @@ from torch import Tensor, nn
 
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.dims import UNKNOWN_STREAMER, NetworkDims
-from kuaihl.models.errors import ModelError
+from kuaihl.models.errors import ModelError, Remedy
 from kuaihl.models.facts import DataSetFacts
 from kuaihl.models.network.kuaihl import KuaiHL
+
+WITHOUT = Remedy("give another bundle to begin with, or none", {"from": None})
 
 
 def check_start(bundle: Bundle, facts: DataSetFacts) -> None:
     """Raise ModelError if a bundle is no start for a network on that data set."""
     if bundle.architecture != "kuaihl":
-        raise ModelError(f"{bundle.path}: is of architecture {bundle.architecture}; --from takes one of kuaihl")
+        raise ModelError(
+            f"{bundle.path}: is of architecture {bundle.architecture}, and a training begins with one of kuaihl",
+            remedy=WITHOUT,
+        )
     for role in ("vision", "text"):
         theirs, ours = (
             {(one.name, one.sha256) for one in encoders if one.role == role}
@@ -30,12 +35,13 @@ def check_start(bundle: Bundle, facts: DataSetFacts) -> None:
             names = [", ".join(sorted(name for name, _ in each)) or "none" for each in (theirs, ours)]
             raise ModelError(
                 f"{bundle.path}: reads {role} of {names[0]}, the data set has it of {names[1]}; "
-                "build the data set with the bundle's encoders, or train without --from"
+                "build the data set with the bundle's encoders",
+                remedy=WITHOUT,
             )
     widths = (bundle.dims.visual_width, bundle.dims.text_width), (facts.visual_width, facts.text_width)
     if widths[0] != widths[1]:
         raise ModelError(
-            f"{bundle.path}: reads features {widths[0]} wide, the data set's are {widths[1]}; train without --from"
+            f"{bundle.path}: reads features {widths[0]} wide, the data set's are {widths[1]}", remedy=WITHOUT
         )
 
 

@@ -1,10 +1,11 @@
-"""`kuaihl train --arch linear`: a data set of live rooms and a plan in, the fitted linear model out, in seconds."""
+"""Training of the architecture linear: a data set of live rooms and a plan in, the fitted model out, in seconds."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from kuaihl.models.data.checks import see_contents
 from kuaihl.models.data.klive import KLive
 from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.training.linear_fit import LabelledRoom, fit_linear
@@ -43,9 +44,9 @@ def train_linear(
     Raises DataError for data that cannot be learned from, UsageError for what is no data set of live rooms.
     """
     if isinstance(data, VideoSet):
-        raise UsageError(f"{data.path}: is no data set of live rooms, and --arch linear reads nothing else")
+        raise UsageError(f"reads data sets of live rooms, and {data.path} is none", setting="arch", value="linear")
     if not data.rooms_of("train") or not data.rooms_of("validation"):
-        raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
+        raise DataError(f"{data.path}: has no rooms to train on or none to validate on", remedy=see_contents(data.path))
     try:
         network, fits = fit_linear(TrainingRooms(data, plan), plan.dims)
     except ValueError as error:

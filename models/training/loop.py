@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from kuaihl.models.architectures import ARCHITECTURES, build_network
 from kuaihl.models.batch import Batch
+from kuaihl.models.data.checks import see_contents
 from kuaihl.models.data.klive import KLive, WindowIndex, streamer_index
-from kuaihl.models.errors import DataError, ModelError, UsageError
+from kuaihl.models.errors import DataError, ModelError, Remedy, UsageError
 from kuaihl.models.losses.objective import Objective
 from kuaihl.models.network.kuaihl import KuaiHL
 from kuaihl.models.network.standardize import read_standardised
@@ -166,7 +167,7 @@ def material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, i
         "train", plan.dims.window, plan.text, plan.samples, counts=counts, signals=plan.dims.signals > 0
     )
     if not data.rooms_of("train") or not data.rooms_of("validation"):
-        raise DataError(f"{data.path}: has no rooms to train on or none to validate on; see `kuaihl dataset info`")
+        raise DataError(f"{data.path}: has no rooms to train on or none to validate on", remedy=see_contents(data.path))
     if not len(windows):
         raise DataError(
             f"{data.path}: has no sample of {plan.dims.window} segments, {data.facts.label.min_views} viewers in the "
@@ -191,14 +192,16 @@ def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
     if device not in known:
         raise UsageError(f"--device {device}: is not one of {', '.join(known)}")
     if cpu and plan.precision == "fp16":
-        raise UsageError("--precision fp16 needs a GPU; on CPU there are no and bf16")
+        raise UsageError("needs a GPU; on CPU there are no and bf16", setting="precision", value="fp16")
     if ":" in device:
         torch.cuda.set_device(torch.device(device))
     AcceleratorState._reset_state()  # another plan of this process may have had another precision
     accelerator = Accelerator(cpu=cpu, mixed_precision=plan.precision)
     if plan.batch % accelerator.num_processes:
         raise UsageError(
-            f"--batch {plan.batch} cannot be shared out evenly among {accelerator.num_processes} processes"
+            f"cannot be shared out evenly among {accelerator.num_processes} processes",
+            setting="batch",
+            value=plan.batch,
         )
     return accelerator
 
@@ -226,7 +229,8 @@ def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, ep
         accelerator.reduce(state.unreported, "mean") / state.unreported_steps
     ).tolist()
     if not np.isfinite(total):
-        raise ModelError(f"the loss is {total} after step {state.step}: the training has diverged; lower --lr")
+        slower = Remedy("lower the learning rate", {"lr": None})
+        raise ModelError(f"the loss is {total} after step {state.step}: the training has diverged", remedy=slower)
     state.total += total * state.unreported_steps
     state.unreported = torch.zeros_like(state.unreported)
     state.unreported_steps = 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from kuaihl.models.dims import EDGE_DIMS, PAPER_DIMS, NetworkDims
-from kuaihl.models.errors import UsageError
+from kuaihl.models.errors import Remedy, UsageError
 
 if TYPE_CHECKING:
     from kuaihl.models.data.sample_rule import SampleRule
@@ -67,7 +67,10 @@ def epochs_for(profile: str) -> int:
 def text_without(without: Sequence[Ablation]) -> "TextSource":
     """Which text vectors tell neither the audio nor the comments, as asked (Table III)."""
     if "audio" in without and "comments" in without:
-        raise UsageError("without audio and without comments no text is left: ask for --without text")
+        raise UsageError(
+            "without audio and without comments no text is left",
+            remedy=Remedy("leave out the text", {"without": "text"}),
+        )
     return "comments" if "audio" in without else "speech" if "comments" in without else "both"
 
 

@@ -20,7 +20,7 @@ from kuaihl.models.data.phd_counts import found_counts
 from kuaihl.models.data.room_file import map_room
 from kuaihl.models.data.summary_h5 import SummaryVideo, read_splits, read_summaries, summary_keys
 from kuaihl.models.dims import UNKNOWN_STREAMER, NetworkDims
-from kuaihl.models.errors import DataError
+from kuaihl.models.errors import DataError, Remedy
 from kuaihl.models.evaluation.video_scores import score_targets, score_videos
 from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts
 from kuaihl.models.training.validation import Validation, validation_of
@@ -103,7 +103,8 @@ def open_phd(path: Path, features: Path, frames_per_second: float) -> VideoSet:
     stretches = train.with_highlights()
     if not len(stretches):
         raise DataError(
-            f"{features}: no frame of the videos to train on lies in a highlight; is --fps the features' own?"
+            f"{features}: no frame of the videos to train on lies in a highlight",
+            remedy=Remedy("give the features' own frames per second", {"fps": None}),
         )
     about = found_counts(path, targets, features)
     return VideoSet(path, facts, PhdBatches(train, stretches), validate, counts, has_text, history_width, about)

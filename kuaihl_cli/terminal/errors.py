@@ -1,0 +1,44 @@
+"""An error in the words of the command line: a setting becomes an option, a remedy an option or a command to type."""
+
+import shlex
+from collections.abc import Mapping
+from contextvars import ContextVar
+
+from kuaihl.models.errors import KuaihlError, Remedy
+
+# The options of the command that runs, with their dashes: only those are spoken of.
+OPTIONS: ContextVar[frozenset[str]] = ContextVar("options", default=frozenset())
+
+
+def error_words(error: KuaihlError | str) -> str:
+    """One line: `--device cuda:9: give auto, cpu, cuda or cuda:N`. What is no option here keeps its plain words."""
+    if isinstance(error, str):
+        return error
+    option = option_of(error.setting)
+    if option not in OPTIONS.get():
+        return error.line(error.subject, remedy_words(error.remedy))
+    return error.line(option if error.value is None else f"{option} {error.value}", remedy_words(error.remedy))
+
+
+def remedy_words(remedy: Remedy | None) -> str:
+    """`compile it: kuaihl export BUNDLE --to onnx`, or `give a longer recording (--sample)`."""
+    if remedy is None:
+        return ""
+    typed = " ".join(option_words(remedy.settings))
+    if remedy.command:
+        arguments = " ".join(map(shlex.quote, remedy.arguments))
+        return " ".join(part for part in (f"{remedy.words}: kuaihl {remedy.command}", arguments, typed) if part)
+    known = all(option_of(name) in OPTIONS.get() for name in remedy.settings)
+    return f"{remedy.words} ({typed})" if typed and known else remedy.words
+
+
+def option_words(settings: Mapping[str, str | bool | None]) -> list[str]:
+    """Settings as options: a switch alone, as is one whose value only the reader knows."""
+    return [
+        option_of(name) if value in (True, None) else f"{option_of(name)} {value}" for name, value in settings.items()
+    ]
+
+
+def option_of(setting: str) -> str:
+    """`--comments-offset` for comments_offset."""
+    return "--" + setting.replace("_", "-")
