@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from kuaihl.models.architectures import ARCHITECTURES, build_network
 from kuaihl.models.atomic import fill_folder, write_atomic
 from kuaihl.models.dims import UNKNOWN_STREAMER, NetworkDims
-from kuaihl.models.errors import ModelError
+from kuaihl.models.errors import ModelError, reason_of
 from kuaihl.models.facts import EncoderFacts, LabelFacts
 from kuaihl.models.signals import SIGNALS_VERSION, SignalsFacts, parse_signals
 
@@ -198,8 +198,10 @@ def load_bundle(source: str | Path) -> Bundle:
         raise ModelError(f"{file}: architecture {facts.get('architecture')!r} is not known; update kuaihl")
     try:
         bundle = _parse(path, facts)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{file}: {_first_line(error)}; get the bundle again") from error
+    except KeyError as error:
+        raise ModelError(f"{file}: {error.args[0]} is missing; get the bundle again") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{file}: {reason_of(error)}; get the bundle again") from error
     _check_streamers(bundle)
     if not (path / HEAD_FILE).is_file():
         raise ModelError(f"{path / HEAD_FILE}: missing; get the bundle again")
@@ -283,9 +285,4 @@ def _read_head(bundle: Bundle) -> "dict[str, Tensor]":
     try:
         return load(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise ModelError(f"{file}: is no safetensors file ({_first_line(error)}); get the bundle again") from error
-
-
-def _first_line(error: Exception) -> str:
-    text = f"{error.args[0]} is missing" if isinstance(error, KeyError) and error.args else str(error)
-    return text.splitlines()[0] if text else type(error).__name__
+        raise ModelError(f"{file}: is no safetensors file ({reason_of(error)}); get the bundle again") from error
