@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from kuaihl.models.errors import KuaihlError
+from kuaihl.models.errors import KuaihlError, reason_of
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.messages import LOG
 
@@ -27,6 +27,8 @@ class Entry:
     panel: str
     help: str
 
+
+LONGEST_REASON = 300  # characters of what an unexpected error or the command line's parser says
 
 COMMANDS = {
     "score": Entry("score", SCORING, "Score recordings or a live stream, and find their highlights."),
@@ -122,12 +124,15 @@ def main(arguments: list[str] | None = None) -> None:
         if asked["debug"]:
             raise
         name = type(error).__name__
-        fail(f"unexpected {name}: {one_line(str(error))}; run again with --debug for the traceback", EXIT_UNEXPECTED)
+        fail(
+            f"unexpected {name}: {reason_of(error, LONGEST_REASON)}; run again with --debug for the traceback",
+            EXIT_UNEXPECTED,
+        )
 
 
 def usage_words(error: TyperException) -> str:
     """What is wrong with a command line, or with the variable or the file that an option came from."""
-    ctx, words = getattr(error, "ctx", None), one_line(error.format_message()).rstrip(".")
+    ctx, words = getattr(error, "ctx", None), reason_of(error.format_message(), LONGEST_REASON).rstrip(".")
     if close := getattr(error, "possibilities", None):
         words = f"{words.partition(' (')[0]}; did you mean {' or '.join(close)}?"
     if ctx is None:
@@ -143,12 +148,6 @@ def origin_words(ctx: typer.Context, error: TyperException) -> str:
         return ""
     origins = {"ENVIRONMENT": f", in the variable {option.envvar}", "DEFAULT_MAP": ", in the configuration file"}
     return origins.get(source.name, "")
-
-
-def one_line(text: str) -> str:
-    """The text on one line, shortened to what a terminal shows."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 300 else flat[:299] + "…"
 
 
 def fail(message: str, code: int) -> None:

@@ -7,9 +7,6 @@ cannot be mixed up. No pickle, ever.
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
@@ -17,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kuaihl.models.architectures import ARCHITECTURES, build_network
+from kuaihl.models.atomic import fill_folder, write_atomic
 from kuaihl.models.dims import UNKNOWN_STREAMER, NetworkDims
-from kuaihl.models.errors import ModelError, Remedy
+from kuaihl.models.errors import ModelError, Remedy, reason_of
 from kuaihl.models.facts import EncoderFacts, LabelFacts
 from kuaihl.models.signals import SIGNALS_VERSION, SignalsFacts, parse_signals
 
@@ -167,8 +165,13 @@ def save_bundle(
     facts = {"format": BUNDLE_FORMAT, "architecture": architecture} | asdict(bundle)
     del facts["path"]
     text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+    def fill(folder: Path) -> None:
+        write_atomic(folder / HEAD_FILE, head)
+        write_atomic(folder / FACTS_FILE, text)
+
     try:
-        _write_directory(path, {HEAD_FILE: head, FACTS_FILE: text.encode()})
+        fill_folder(path, fill, replace=True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
     return bundle
@@ -198,8 +201,10 @@ def load_bundle(source: str | Path) -> Bundle:
         raise ModelError(f"{file}: architecture {facts.get('architecture')!r} is not known; update kuaihl")
     try:
         bundle = _parse(path, facts)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{file}: {_first_line(error)}; get the bundle again") from error
+    except KeyError as error:
+        raise ModelError(f"{file}: {error.args[0]} is missing; get the bundle again") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{file}: {reason_of(error)}; get the bundle again") from error
     _check_streamers(bundle)
     if not (path / HEAD_FILE).is_file():
         raise ModelError(f"{path / HEAD_FILE}: missing; get the bundle again")
@@ -283,30 +288,4 @@ def _read_head(bundle: Bundle) -> "dict[str, Tensor]":
     try:
         return load(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise ModelError(f"{file}: is no safetensors file ({_first_line(error)}); get the bundle again") from error
-
-
-def _write_directory(path: Path, contents: Mapping[str, bytes]) -> None:
-    """Write all files beside `path` first, then put them in its place, so that no reader meets half a bundle."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        fresh = workshop / "new"
-        fresh.mkdir()
-        for name, data in contents.items():
-            with (fresh / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        if path.exists():
-            path.rename(workshop / "old")
-        fresh.rename(path)
-    finally:
-        if not path.exists() and (workshop / "old").exists():
-            (workshop / "old").rename(path)
-        shutil.rmtree(workshop, ignore_errors=True)
-
-
-def _first_line(error: Exception) -> str:
-    text = f"{error.args[0]} is missing" if isinstance(error, KeyError) and error.args else str(error)
-    return text.splitlines()[0] if text else type(error).__name__
+        raise ModelError(f"{file}: is no safetensors file ({reason_of(error)}); get the bundle again") from error

@@ -91,6 +91,7 @@ class BatchError(KuaihlError):
     exit_code = 5
 
 
-def reason_of(error: Exception, longest: int = 120) -> str:
-    """What an error of a library says, on one line and cut to `longest` characters, for a message of ours."""
-    return " ".join(str(error).split())[:longest]
+def reason_of(error: BaseException | str, longest: int = 200) -> str:
+    """What an error of a library says, on one line of at most `longest` characters, for a message of ours."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= longest else line[: longest - 1] + "…"

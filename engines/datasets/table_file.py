@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kuaihl.models.errors import SourceError, UsageError
+from kuaihl.models.errors import SourceError, UsageError, reason_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,7 @@ def table_batches(path: Path, wanted: dict[str, Kind], optional: Sequence[str] =
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        reason = ("" if is_parquet else line_that_fails(path, types, wanted)) or str(error).splitlines()[0]
+        reason = ("" if is_parquet else line_that_fails(path, types, wanted)) or reason_of(error)
         raise SourceError(f"{path}: cannot be read as csv or parquet ({reason})") from error
 
 

@@ -22,8 +22,8 @@ from kuaihl.engines.runtimes.compiled import (
 )
 from kuaihl.engines.runtimes.graphs import Graph
 from kuaihl.engines.runtimes.runtime import Precision
-from kuaihl.engines.runtimes.tensorrt_package import Gpu, TensorRt, TensorRtKind, gpu_of, load_tensorrt, one_line
-from kuaihl.models.errors import ModelError, Remedy, UsageError
+from kuaihl.engines.runtimes.tensorrt_package import Gpu, TensorRt, TensorRtKind, gpu_of, load_tensorrt
+from kuaihl.models.errors import ModelError, Remedy, UsageError, reason_of
 
 Shape = tuple[int, ...]
 Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # of every input: least, usual, most
@@ -70,7 +70,7 @@ def read_onnx(tensorrt: TensorRt, network: Any, onnx: bytes) -> None:
     parser = tensorrt.api.OnnxParser(network, tensorrt.logger)
     if parser.parse(onnx):
         return
-    said = one_line(parser.get_error(0).desc()) if parser.num_errors else tensorrt.complaints.first()
+    said = reason_of(parser.get_error(0).desc()) if parser.num_errors else tensorrt.complaints.first()
     raise ModelError(f"{tensorrt.kind} {tensorrt.version} cannot read the ONNX graph: {said}")
 
 
@@ -97,9 +97,7 @@ def optimisation_profile(builder: Any, network: Any, profile: Profile) -> Any:
         try:
             found.set_shape(name, *shapes)
         except ValueError as error:
-            raise ModelError(
-                f"the ONNX graph's {name} cannot have the sizes {shapes}: {one_line(str(error))}"
-            ) from error
+            raise ModelError(f"the ONNX graph's {name} cannot have the sizes {shapes}: {reason_of(error)}") from error
     return found
 
 

@@ -1,25 +1,19 @@
-"""A file that is there whole or not at all: written beside its place, then renamed over it."""
+"""Output files, each there whole or not at all, and the one line for a place that cannot be written."""
 
-import os
 from pathlib import Path
 
+from kuaihl.models.atomic import write_atomic
 from kuaihl.models.errors import UsageError
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
+def write_output(path: Path, content: str | bytes) -> None:
     """Write bytes, or text as UTF-8: a reader, or a crash, sees the old file or the new one.
 
     Raises UsageError where it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
-            file.write(content.encode("utf-8", "replace") if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_atomic(path, content)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kuaihl.engines.outputs import csv, srt, vtt
-from kuaihl.engines.outputs.atomic import write_atomic
+from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument
 from kuaihl.models.errors import UsageError
 
@@ -30,5 +30,5 @@ def write_formats(document: HighlightsDocument, names: Iterable[str], folder: Pa
     paths = []
     for name in names:
         paths.append(folder / f"highlights.{name}")
-        write_atomic(paths[-1], FORMATS[name](document))
+        write_output(paths[-1], FORMATS[name](document))
     return paths

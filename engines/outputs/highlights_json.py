@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from kuaihl.engines.highlights.clips import Clip
 from kuaihl.engines.highlights.offline import ranks
-from kuaihl.engines.outputs.atomic import write_atomic
+from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.types import Event, Highlight
 
 FORMAT_VERSION = 1
@@ -132,4 +132,4 @@ def to_json(document: HighlightsDocument) -> str:
 
 def write_highlights(path: Path, document: HighlightsDocument) -> None:
     """Write the document; a reader sees all of it or what was there before. Raises UsageError where it cannot."""
-    write_atomic(path, to_json(document))
+    write_output(path, to_json(document))

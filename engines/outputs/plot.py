@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kuaihl.engines.highlights.curve import Stretch, gap_times, own_curve, predicted_curve
 from kuaihl.engines.highlights.hindsight import interests_of
 from kuaihl.engines.highlights.offline import ranks
-from kuaihl.engines.outputs.atomic import write_atomic
+from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import Highlight, ScoredSegment
 
@@ -44,7 +44,7 @@ def plot_scores(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # of a title in a script that the font lacks: boxes will do
         FigureCanvasAgg(figure).print_figure(picture, dpi=DPI)
-    write_atomic(path, picture.getvalue())
+    write_output(path, picture.getvalue())
 
 
 def draw_curves(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:

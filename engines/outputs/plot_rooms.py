@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.outputs.atomic import write_atomic
+from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.plot import CURVE, DPI, FAINT, HEIGHT, INK, SHADE, WIDTH
 from kuaihl.models.data.klive_figures import LONG_MINUTES, LONG_SHARE, MANY_SHARE, MANY_VIEWERS
 
@@ -56,7 +56,7 @@ def plot_rooms(hours: Floats, viewers: Floats, path: Path, *, title: str = "") -
         figure.suptitle(title, x=0.02, ha="left", fontsize=12, color=INK, parse_math=False)
     picture = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(picture, dpi=DPI)
-    write_atomic(path, picture.getvalue())
+    write_output(path, picture.getvalue())
 
 
 def bar_edges(values: Floats, threshold: float) -> Floats:

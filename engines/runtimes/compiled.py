@@ -14,6 +14,7 @@ from typing import Any
 from kuaihl.engines.runtimes.graphs import GraphName
 from kuaihl.engines.runtimes.runtime import EngineKind, Precision, Target
 from kuaihl.engines.weights.cache import cache_folder
+from kuaihl.models.atomic import write_atomic
 from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError, Remedy
 
@@ -87,10 +88,8 @@ def write_compiled(file: Path, content: bytes, facts: CompiledFacts) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         facts_file(file).unlink(missing_ok=True)
-        for target, data in ((file, content), (facts_file(file), text.encode())):
-            scratch = target.with_name(f".{target.name}.part")
-            scratch.write_bytes(data)
-            scratch.replace(target)
+        write_atomic(file, content)
+        write_atomic(facts_file(file), text)
     except OSError as error:
         raise ModelError(
             f"{file}: cannot be written ({error.strerror})",

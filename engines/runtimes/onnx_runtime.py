@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from kuaihl.engines.runtimes.graphs import Graph
 
 
-LONGEST_REASON = 160  # characters of what ONNX Runtime says
 # A sum and a layer norm in one take longer on a CPU than one after the other: a BERT 29% in int8, 11% in fp32.
 SLOW_ON_CPU = ("SkipLayerNormFusion",)
 # Runs on a thread each, rather than one after another on all threads; a step has all rooms in one call.
@@ -72,9 +71,7 @@ class OnnxEngine:
         except UsageError:
             raise
         except Exception as error:  # ONNX Runtime has an exception a status, and no base of its own
-            raise ModelError(
-                f"{name}: ONNX Runtime cannot run it on {device} ({reason_of(error, LONGEST_REASON)})"
-            ) from error
+            raise ModelError(f"{name}: ONNX Runtime cannot run it on {device} ({reason_of(error)})") from error
         self.precision: Precision = precision
         self.lanes = lanes
         self.name = name
@@ -85,7 +82,7 @@ class OnnxEngine:
         try:
             found = self.session.run(None, given)
         except Exception as error:
-            raise ModelError(f"{self.name}: ONNX Runtime failed ({reason_of(error, LONGEST_REASON)})") from error
+            raise ModelError(f"{self.name}: ONNX Runtime failed ({reason_of(error)})") from error
         return tuple(torch.from_numpy(array) for array in found)
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from kuaihl.models.errors import UsageError
+from kuaihl.models.errors import UsageError, reason_of
 
 TensorRtKind = Literal["tensorrt", "tensorrt-rtx"]
 
@@ -16,7 +16,6 @@ INSTALL: dict[TensorRtKind, str] = {
     "tensorrt-rtx": "pip install 'kuaihl[tensorrt-rtx]'",
 }
 KEPT_COMPLAINTS = 20  # one fault can make TensorRT talk without end
-LONGEST = 300  # characters of a message that are worth a line
 
 
 @dataclass
@@ -34,7 +33,7 @@ class Complaints:
 
     def first(self) -> str:
         """The first complaint as one line."""
-        return one_line(self.said[0]) if self.said else "it gave no reason"
+        return reason_of(self.said[0]) if self.said else "it gave no reason"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def load_tensorrt(kind: TensorRtKind) -> TensorRt:
         logger = make_logger(api, complaints)
     except (ImportError, OSError, AttributeError) as error:
         raise UsageError(
-            f"{kind} is installed without libraries that fit ({one_line(str(error))}); {INSTALL[kind]}"
+            f"{kind} is installed without libraries that fit ({reason_of(error)}); {INSTALL[kind]}"
         ) from error
     return TensorRt(kind, api, version, logger, complaints)
 
@@ -97,9 +96,3 @@ def gpu_of(device: Any) -> Gpu | None:
         return None
     properties = torch.cuda.get_device_properties(found)
     return Gpu(properties.name, f"{properties.major}.{properties.minor}")
-
-
-def one_line(message: str) -> str:
-    """A message of somebody else's in one line of bearable length."""
-    line = " ".join(message.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from kuaihl.engines.ingest.source import open_source, scheme_of
 from kuaihl.engines.segmenter.frame_decoder import bounded, upright
 from kuaihl.engines.types import Frame
-from kuaihl.models.errors import Remedy, SourceError
+from kuaihl.models.errors import Remedy, SourceError, reason_of
 
 OPEN_SECONDS = 30.0  # to index a file, and this much …
 BYTES_A_SECOND = 10e6  # … more for its size, for that is done by reading all of it
@@ -132,7 +132,7 @@ class ExactFrames:
         self.complaints.seek(0)
         lines = self.complaints.read().decode(errors="replace").strip().splitlines()
         self.complaints.close()
-        return f"decord gave up ({lines[-1][:200] if lines else 'without a word'})"
+        return f"decord gave up ({reason_of(lines[-1]) if lines else 'without a word'})"
 
     def close(self, *, keep_complaints: bool = False) -> None:
         """Idempotent; the worker is gone afterwards, whatever it was doing."""
@@ -187,7 +187,7 @@ def work(path: str, width: int, height: int) -> None:
         reader = decord.VideoReader(path, ctx=decord.cpu(0), width=width, height=height, num_threads=1)
         spans = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)  # [frames, 2] seconds
     except Exception as error:
-        reply(replies, {"error": first_line(error)})
+        reply(replies, {"error": decord_reason(error)})
         return
     starts: NDArray[np.float64] = spans[:, 0] - spans[0, 0]
     clean = bool((np.diff(starts) > 0).all())
@@ -198,7 +198,7 @@ def work(path: str, width: int, height: int) -> None:
         try:
             images = reader.get_batch(indices.tolist()).asnumpy()
         except Exception as error:
-            reply(replies, {"error": first_line(error)})
+            reply(replies, {"error": decord_reason(error)})
             return
         reply(replies, {"times": starts[indices].tolist(), "shape": images.shape})
         replies.write(np.ascontiguousarray(images, np.uint8).tobytes())
@@ -211,12 +211,12 @@ def reply(replies: Any, answer: dict[str, Any]) -> None:
     replies.flush()
 
 
-def first_line(error: Exception) -> str:
+def decord_reason(error: Exception) -> str:
     """In words for people: decord's own lines begin with its clock and the places in its source."""
     if isinstance(error, ImportError):
         return "decord is not installed: pip install decord"
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r"\[[\d:]+\] \S+:\d+: ", "", line)[:200]
+    said, _, _ = str(error).strip().partition("\n")  # a stack trace follows
+    return reason_of(re.sub(r"\[[\d:]+\] \S+:\d+: ", "", said) or error)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The cache folder: where kuaihl keeps what it derives, each entry whole or absent."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from kuaihl.models.atomic import fill_folder
 from kuaihl.models.errors import ModelError
 
 
@@ -27,16 +27,7 @@ def build_once(name: str, build: Callable[[Path], None]) -> Path:
     if folder.is_dir():
         return folder
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-", ignore_cleanup_errors=True) as scratch:
-            made = Path(scratch) / "made"
-            made.mkdir()
-            build(made)
-            try:
-                made.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # otherwise another process was first, with the same content
-                    raise
+        fill_folder(folder, build, replace=False)
     except OSError as error:
         raise ModelError(
             f"{folder.parent}: weights cannot be prepared there ({error.strerror or error}); "

@@ -3,11 +3,10 @@
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from kuaihl.models.atomic import write_atomic
 from kuaihl.models.errors import ModelError
 
 READ_BYTES = 1 << 20
@@ -64,7 +63,4 @@ def write_memory(memory: Path, remembered: dict[str, str]) -> None:
     """Replace the memory as a whole, so that a reader never sees half of it."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=memory.parent, prefix=".sha256-")
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            json.dump(remembered, opened, indent=1)
-        Path(scratch).replace(memory)
+        write_atomic(memory, json.dumps(remembered, indent=1))

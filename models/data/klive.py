@@ -21,7 +21,7 @@ from kuaihl.models.data.checks import label_problems, record_problems, room_prob
 from kuaihl.models.data.room_file import Layout, RoomFile, map_room
 from kuaihl.models.data.sample_rule import SampleRule, recent_samples
 from kuaihl.models.data.segment_counts import NOT_COUNTED, SEGMENT_COUNTS, SPARSE, sparse_rows
-from kuaihl.models.errors import DataError, UsageError
+from kuaihl.models.errors import DataError, UsageError, reason_of
 from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
 from kuaihl.models.features import UNREAD, Float16, TextSource
 from kuaihl.models.signals import SIGNALS_WIDTH, SignalsFacts, columns_of, parse_signals
@@ -365,8 +365,9 @@ def read_rooms(folder: Path) -> tuple[RoomRecord, ...]:
                     for room, streamer, segments, split, start in zip(*columns, strict=True)
                 )
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{file}: cannot be read as a table of rooms ({reason}); build the data set again") from error
+        raise DataError(
+            f"{file}: cannot be read as a table of rooms ({reason_of(error)}); build the data set again"
+        ) from error
     return tuple(rooms)
 
 

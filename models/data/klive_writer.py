@@ -5,7 +5,6 @@ interrupted goes on where it stopped; the table of rooms is written last.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kuaihl.models.atomic import write_atomic
 from kuaihl.models.data.checks import record_problems, room_problems
 from kuaihl.models.data.klive import DATASET_FORMAT, FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER, read_facts, room_path
 from kuaihl.models.errors import DataError, UsageError
@@ -74,7 +74,7 @@ class DataSetWriter:
             raise DataError(f"{self.path}: room {record.id}, {problem}")
         said = asdict(record) | {"start_time": record.start_time and record.start_time.isoformat()}
         data = save(contiguous, {METADATA_KEY: json.dumps(said, ensure_ascii=False)})
-        write_whole(room_path(self.path, record.id), data)
+        write_file(room_path(self.path, record.id), data)
         self.records[record.id] = record
 
     def finish(self, ceiling: Mapping[str, Any] | None = None) -> None:
@@ -97,7 +97,7 @@ class DataSetWriter:
         table = pa.table({name: [getattr(room, name) for room in rooms] for name in schema.names}, schema=schema)
         buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer, row_group_size=ROOMS_A_GROUP)
-        write_whole(self.path / ROOMS_FILE, buffer.getvalue().to_pybytes())
+        write_file(self.path / ROOMS_FILE, buffer.getvalue().to_pybytes())
         if ceiling is not None:
             self._write_facts(ceiling)
 
@@ -105,7 +105,7 @@ class DataSetWriter:
         facts = {"format": DATASET_FORMAT} | asdict(self.facts)
         facts["ceiling"] = ceiling if ceiling is not None else facts["ceiling"]
         text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-        write_whole(self.path / FACTS_FILE, text.encode())
+        write_file(self.path / FACTS_FILE, text.encode())
 
 
 def described(facts: DataSetFacts) -> dict[str, Any]:
@@ -127,15 +127,9 @@ def parse_record(said: Mapping[str, Any]) -> RoomRecord:
     )
 
 
-def write_whole(file: Path, data: bytes) -> None:
-    """Write a file beside its place and move it there, so that nobody meets half of it. Raises DataError."""
-    unfinished = file.with_name(f".{os.getpid()}.part")  # short: an id may be as long as a file's name can be
+def write_file(file: Path, data: bytes) -> None:
+    """Write a file of the data set, whole or not at all. Raises DataError."""
     try:
-        with unfinished.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(file)
+        write_atomic(file, data)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise DataError(f"{file}: cannot be written ({error.strerror})") from error

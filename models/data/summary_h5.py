@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.models.errors import DataError, UsageError
+from kuaihl.models.errors import DataError, UsageError, reason_of
 
 if TYPE_CHECKING:
     import h5py
@@ -98,7 +98,7 @@ def open_h5(path: Path) -> "h5py.File":
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise DataError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{path}: cannot be read as HDF5 ({reason_of(error)})") from error
 
 
 def read_video(path: Path, file: "h5py.File", key: str) -> SummaryVideo:

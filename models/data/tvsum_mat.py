@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.models.errors import DataError, UsageError
+from kuaihl.models.errors import DataError, UsageError, reason_of
 
 TABLE = "tvsum50"
 
@@ -33,8 +33,9 @@ def read_tvsum_mat(path: str | Path) -> tuple[RatedVideo, ...]:
             count = len(videos["video"])
             return tuple(_read(file, videos, number) for number in range(count))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: is not TVSum's ydata-tvsum50.mat ({reason}); get it from yalesong/tvsum") from error
+        raise DataError(
+            f"{path}: is not TVSum's ydata-tvsum50.mat ({reason_of(error)}); get it from yalesong/tvsum"
+        ) from error
 
 
 def _read(file: Any, videos: Any, number: int) -> RatedVideo:

@@ -5,7 +5,6 @@ header. The position tells the order of the data and every random draw too: each
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from kuaihl.models.atomic import write_atomic
 from kuaihl.models.errors import ModelError, Remedy, UsageError
 from kuaihl.models.training.plan import TrainingPlan
 from kuaihl.models.training.report import EpochReport
@@ -45,14 +45,9 @@ def save_checkpoint(file: Path, tensors: Mapping[str, "Tensor"], facts: Mapping[
 
     header = {"format": str(CHECKPOINT_FORMAT), "facts": json.dumps(facts, ensure_ascii=False)}
     data = save({name: part.detach().cpu().contiguous() for name, part in tensors.items()}, metadata=header)
-    fresh = file.with_suffix(".new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(file)
+        write_atomic(file, data)
     except OSError as error:
         raise ModelError(
             f"{file}: cannot be written ({error.strerror}); free some space or choose another place"

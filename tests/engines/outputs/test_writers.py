@@ -18,7 +18,7 @@ import pytest
 from support.paths import DOCS, REPOSITORY
 
 from kuaihl.engines.highlights.clips import Clip
-from kuaihl.engines.outputs.atomic import write_atomic
+from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.formats import FORMATS, parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, to_json, write_highlights
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, score_line
@@ -277,9 +277,9 @@ def test_a_reader_never_sees_half_a_document(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     with pytest.raises(UsageError, match="taken: cannot be written"):
-        write_atomic(tmp_path / "taken", "text")
+        write_output(tmp_path / "taken", "text")
     with pytest.raises(UsageError, match="cannot be written"):
-        write_atomic(tmp_path / "nowhere" / "file", "text")
+        write_output(tmp_path / "nowhere" / "file", "text")
     with pytest.raises(UsageError, match="cannot be written"):
         ScoresWriter(tmp_path / "nowhere" / "scores.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
@@ -288,7 +288,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path) ->
 def test_output_files_have_the_permissions_that_the_user_chose(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        write_atomic(tmp_path / "file", "text")
+        write_output(tmp_path / "file", "text")
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
