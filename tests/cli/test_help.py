@@ -78,3 +78,10 @@ def test_a_shell_is_given_its_completion_script(shell: str) -> None:
 def test_bash_completes_commands_options_and_values(typed: str, word: str, expected: list[str]) -> None:
     asked = {"_KUAIHL_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": word}
     assert kuaihl(**asked).stdout.split() == expected
+
+
+@pytest.mark.parametrize("words", [[], ["dataset"]])
+def test_a_group_without_a_command_shows_its_help_and_ends_with_2(words: list[str]) -> None:
+    result = kuaihl(*words)
+    assert (result.returncode, result.stderr) == (2, "")
+    assert "Usage: kuaihl" in result.stdout
