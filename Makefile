@@ -59,7 +59,7 @@ test-fast: install-test
 lint: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict -p kuaihl.models -p kuaihl.engines -p kuaihl_cli
+	$(BIN)/mypy --strict -p kuaihl -p kuaihl_cli
 
 format: install-test
 	$(BIN)/ruff check --fix .

@@ -1,20 +1,16 @@
 """Options that several commands share, each declared once as an `Annotated` alias, and the panels of the help."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from kuaihl.engines.scoring.settings import AsrName, EngineName, FramesName, PrecisionName
 from kuaihl_cli.terminal.timecode import time_between
 
 # Panels of the commands' help; what stands in none is in the first one, "Options".
 MODEL, SPEECH, SEGMENTS, HIGHLIGHTS = "Model and engine", "Speech and text", "Segments", "Highlights and outputs"
 COMMENTS, SOURCES, LOGGING = "Comments", "Sources", "Configuration and log"
-
-Engine = Literal["auto", "torch", "onnx", "tensorrt", "tensorrt-rtx"]
-Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
-Asr = Literal["auto", "ctranslate2", "openai-whisper", "none"]
-Frames = Literal["keyframe", "exact"]
 
 
 def above_zero(value: str | float) -> float:
@@ -56,14 +52,14 @@ DeviceOption = Annotated[
     typer.Option("--device", metavar="DEVICE", rich_help_panel=MODEL, help="auto, cpu, cuda, cuda:N or mps."),
 ]
 EngineOption = Annotated[
-    Engine,
+    EngineName,
     typer.Option(
         "--engine", rich_help_panel=MODEL,
         help="What executes the networks; auto takes what `kuaihl export` compiled, else torch.",
     ),
 ]  # fmt: skip
 PrecisionOption = Annotated[
-    Precision,
+    PrecisionName,
     typer.Option("--precision", rich_help_panel=MODEL, help="The number format that the networks compute in."),
 ]
 ThreadsOption = Annotated[
@@ -73,7 +69,7 @@ ThreadsOption = Annotated[
     ),
 ]
 AsrOption = Annotated[
-    Asr,
+    AsrName,
     typer.Option("--asr", rich_help_panel=SPEECH, help="What transcribes speech."),
 ]
 WhisperModelOption = Annotated[
@@ -105,7 +101,7 @@ SegmentSecondsOption = Annotated[
     ),
 ]  # fmt: skip
 FramesOption = Annotated[
-    Frames,
+    FramesName,
     typer.Option(
         "--frames", rich_help_panel=SEGMENTS,
         help="Which frames are read: keyframes as they pass, or the exact instants (local files only, slower).",

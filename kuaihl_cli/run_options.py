@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl_cli.options import (
     AsrOption,
     ClipsOption,
@@ -24,7 +25,6 @@ from kuaihl_cli.options import (
     TopOption,
     WhisperModelOption,
 )
-from kuaihl_cli.settings import ScoreSettings
 
 
 @dataclass(frozen=True, kw_only=True)

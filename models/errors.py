@@ -73,6 +73,10 @@ class SourceError(KuaihlError):
     exit_code = 3
 
 
+class SourceUnavailable(SourceError):
+    """A source does not answer, or is not live yet: the same call may succeed later."""
+
+
 class DataError(KuaihlError):
     """A data set cannot be used: a room missing, features that are not finite, labels outside [0, 1]."""
 

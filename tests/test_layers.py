@@ -20,10 +20,9 @@ ENGINES = {
     "segmenter": {"", "ingest"},
     "encoders": {"", "comments", "runtimes", "speech", "weights"},
     "cold_start": {"", "encoders", "weights"},
-    "outputs": {"", "archive", "highlights", "weights"},
+    "outputs": {"", "highlights"},
     "scoring": {
-        "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter", "speech",
-        "weights",
+        "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter",
     },
     "datasets": {"", "archive", "comments", "encoders", "ingest", "segmenter", "weights"},
     "export": {
@@ -103,7 +102,22 @@ def test_models_know_neither_media_nor_engines_nor_the_terminal() -> None:
             assert module.split(".")[0] not in MEDIA_AND_TERMINAL, f"{file} imports {module}"
 
 
-def test_engines_know_nothing_of_the_terminal() -> None:
-    for file in files_of("engines"):
+@pytest.mark.parametrize("package", ["engines", "api"])
+def test_engines_and_the_face_know_nothing_of_the_terminal(package: str) -> None:
+    for file in files_of(package):
         for module in imports_of(file):
             assert module.split(".")[0] not in TERMINAL, f"{file} imports {module}"
+
+
+def test_the_face_is_one_page_of_names_that_imports_the_errors_alone() -> None:
+    (page,) = files_of("api")
+    body = ast.parse(page.read_text(encoding="utf-8")).body
+    imported = {node.module for node in body if isinstance(node, ast.ImportFrom)}
+    assert imported == {"typing", "kuaihl.models.errors"}
+    assert not any(isinstance(node, ast.Import) for node in body)
+
+
+@pytest.mark.parametrize("package", ["models", "engines", "kuaihl_cli"])
+def test_what_the_face_shows_never_imports_the_face(package: str) -> None:
+    for file in files_of(package):
+        assert "kuaihl" not in imports_of(file), file

@@ -7,13 +7,14 @@ import gzip
 import io
 import stat
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 from kuaihl.engines.comments.formats import FORMATS
 from kuaihl.engines.comments.formats.bilibili import RefusedXml
-from kuaihl.engines.comments.formats.comment_format import CommentFormat
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, seconds, usable
 from kuaihl.engines.types import Comment
 from kuaihl.models.errors import SourceError, UsageError
 
@@ -43,10 +44,7 @@ def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
 
     Raises SourceError where the file cannot be read or is of no known format, UsageError for an offset beyond bounds.
     """
-    if not abs(offset) <= MAX_OFFSET:  # NaN too
-        raise UsageError(
-            f"give seconds between -{MAX_OFFSET:.0f} and {MAX_OFFSET:.0f}", setting="comments_offset", value=offset
-        )
+    _check_offset(offset)
     path = Path(path)
     try:
         return _read(path, format_of(head_of(path), path), offset)
@@ -54,6 +52,13 @@ def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
         raise SourceError(f"{path}: {error}") from error
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
+
+
+def _check_offset(offset: float) -> None:
+    if not abs(offset) <= MAX_OFFSET:  # NaN too
+        raise UsageError(
+            f"give seconds between -{MAX_OFFSET:.0f} and {MAX_OFFSET:.0f}", setting="comments_offset", value=offset
+        )
 
 
 def head_of(path: Path) -> str:
@@ -72,23 +77,38 @@ def format_of(head: str, path: Path) -> CommentFormat:
     return format
 
 
+def collect_comments(comments: Iterable[Comment], *, offset: float = 0.0) -> CommentFile:
+    """Comments that a program hands over, under the rules of files: bounded texts, usable times, in order of time.
+
+    Raises SourceError for too many, UsageError for an offset beyond bounds.
+    """
+    _check_offset(offset)
+    entries = (usable(seconds(one.time), one.text, one.author, one.kind, one.value) for one in comments)
+    return _collect(entries, "comments", "Comment objects", offset)
+
+
 def _read(path: Path, format: CommentFormat, offset: float) -> CommentFile:
+    with open_text(path) as stream:
+        found = _collect(format.read(stream), str(path), format.name, offset)
+    if not found.comments and not found.before_start and found.skipped:
+        raise SourceError(f"{path}: {format.name}, but none of its {found.skipped} entries has both a time and words")
+    return found
+
+
+def _collect(entries: Iterable[Comment | None], source: str, format: str, offset: float) -> CommentFile:
     comments: list[Comment] = []
     skipped = before_start = 0
-    with open_text(path) as stream:
-        for comment in format.read(stream):
-            if comment is None:
-                skipped += 1
-            elif comment.time + offset < 0:
-                before_start += 1
-            elif len(comments) == MAX_COMMENTS:
-                raise SourceError(f"{path}: more than {MAX_COMMENTS:,} comments; split the file")
-            else:
-                comments.append(moved(comment, offset))
-    if not comments and not before_start and skipped:
-        raise SourceError(f"{path}: {format.name}, but none of its {skipped} entries has both a time and words")
+    for comment in entries:
+        if comment is None:
+            skipped += 1
+        elif comment.time + offset < 0:
+            before_start += 1
+        elif len(comments) == MAX_COMMENTS:
+            raise SourceError(f"{source}: more than {MAX_COMMENTS:,} comments; split the file")
+        else:
+            comments.append(moved(comment, offset))
     comments.sort(key=lambda comment: comment.time)
-    return CommentFile(format.name, tuple(comments), skipped, before_start)
+    return CommentFile(format, tuple(comments), skipped, before_start)
 
 
 def moved(comment: Comment, offset: float) -> Comment:

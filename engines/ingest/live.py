@@ -17,7 +17,7 @@ from kuaihl.engines.ingest.packets import TimedPacket, packets
 from kuaihl.engines.ingest.source import ALWAYS_LIVE, OPEN_SECONDS, Source, open_source, scheme_of
 from kuaihl.engines.read_ahead import Stage, run_stage
 from kuaihl.engines.types import Event
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import SourceError, SourceUnavailable
 
 POLL_SECONDS = 0.2  # how often a wait looks at `stop`
 AHEAD = 512  # packets that a connection may be ahead of its reader: some 5 s
@@ -89,11 +89,12 @@ def live_packets(
 
     `source` is a URL, or a source just opened, which is closed in the end. `timeout`: seconds without data after which
     a connection counts as lost. `stop` may be set by any thread. A source that is not live ends at its first end.
-    Raises SourceError where the first connection cannot be made or brings nothing.
+    Raises SourceUnavailable if the first connection cannot be made or brings nothing, SourceError if it is not live.
     """
     policy, stop = policy or ReconnectPolicy(), stop or threading.Event()
     source = source if isinstance(source, Source) else open_source(source, timeout=timeout)
     name, is_live, timeout = source.name, source.is_live, source.timeout
+    silence = SourceUnavailable if is_live else SourceError  # a pipe and a recording will bring no more
     may_be_file = scheme_of(name) not in ALWAYS_LIVE  # perhaps: a file may be served without its length
     clock, link = LiveClock(), connect(source, timeout)
     pending: deque[Arrived] = deque()
@@ -107,7 +108,7 @@ def live_packets(
                 reason = str(lost)
             link.close(CLOSE_SECONDS)
             if not clock.decoded:
-                raise SourceError(f"{name}: neither picture nor sound came ({reason}); check that it plays elsewhere")
+                raise silence(f"{name}: neither picture nor sound came ({reason}); check that it plays elsewhere")
             if not is_live:
                 yield Event("eof", clock.end, reason)
                 return

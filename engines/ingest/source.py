@@ -4,6 +4,7 @@ A name is a path, a named pipe, `-` for standard input, or an http(s), HLS, rtmp
 is a SourceError in one line, and no wait is without an end (DESIGN, section 3).
 """
 
+import errno
 import os
 import stat
 import threading
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from kuaihl.engines.ingest.timeouts import ReadAhead, watched
-from kuaihl.models.errors import Remedy, SourceError
+from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -49,6 +50,9 @@ ALWAYS_LIVE = frozenset({"rtmp", "rtmps", "rtmpt", "srt"})
 NO_STREAMS = frozenset({"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"})  # FFmpeg "plays" pictures and text, too
 
 GUESSED_DURATION = frozenset({"mpegts", "mpeg", "aac", "mp3"})  # from the bit rate or the last bytes, not from a header
+
+# What the system says of a network that is down; EIO is what FFmpeg says if a name is not found or a server hangs up.
+PASSING = frozenset({errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
 
 T = TypeVar("T")
 
@@ -203,7 +207,8 @@ class Source:
 def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
     """Open a path, `-` or a URL; `timeout` is the longest wait in seconds for a network source's answer.
 
-    Raises SourceError, in one line, for whatever cannot be read or holds neither video nor audio.
+    Raises SourceError, in one line, for whatever cannot be read or holds neither video nor audio, and SourceUnavailable
+    for a URL that does not answer or is not on air yet.
     """
     scheme = scheme_of(name)
     if name == "-":
@@ -307,11 +312,13 @@ def from_url(name: str, scheme: str, timeout: float) -> Source:
 
 
 def within(name: str, seconds: float, call: Callable[[], T]) -> T:
-    """The call's result; SourceError where it takes longer than `seconds`."""
+    """The call's result. Raises SourceUnavailable if it takes longer than `seconds`."""
     try:
         return watched(call, seconds)
     except TimeoutError as error:
-        raise SourceError(f"{name}: no answer within {seconds:.0f} s; check that it is there and on air") from error
+        raise SourceUnavailable(
+            f"{name}: no answer within {seconds:.0f} s; check that it is there and on air"
+        ) from error
 
 
 def opened(name: str, file: Any, **options: Any) -> "InputContainer":
@@ -322,7 +329,25 @@ def opened(name: str, file: Any, **options: Any) -> "InputContainer":
         container: InputContainer = av.open(file, metadata_errors="replace", **options)
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        raise SourceError(f"{name}: {open_advice(error)}", remedy=more_time(error)) from error
+        kind = SourceUnavailable if scheme_of(name) in PROTOCOLS and may_pass(error) else SourceError
+        raise kind(f"{name}: {open_advice(error)}", remedy=more_time(error)) from error
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a URL that cannot be opened now may open later: it is silent, not on air, or its server is in trouble."""
+    from av import error as ffmpeg
+
+    passing = (
+        ConnectionError,
+        TimeoutError,
+        EOFError,
+        ffmpeg.ExitError,
+        ffmpeg.HTTPNotFoundError,
+        ffmpeg.HTTPTooManyRequestsError,
+        ffmpeg.HTTPOtherClientError,
+        ffmpeg.HTTPServerError,
+    )
+    return isinstance(error, passing) or getattr(error, "errno", None) in PASSING
 
 
 def more_time(error: Exception) -> Remedy | None:

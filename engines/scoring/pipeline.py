@@ -5,7 +5,7 @@ of their own behind a bounded queue, so that they overlap with the encoders and 
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ def score_source(
     start: float = 0.0,
     end: float | None = None,
     stop: threading.Event,
-) -> Iterator[ScoredSegment]:
+) -> Generator[ScoredSegment]:
     """Score an open source segment by segment, until it ends or `stop` is set, and close it.
 
     What was read before `stop` is still scored. `language` is what is spoken, None to detect it; `exact` finds frames

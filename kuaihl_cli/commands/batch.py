@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,12 +13,13 @@ import typer
 from kuaihl.engines.archive.jobs import Room, RoomResult, ScoreRoom
 from kuaihl.engines.archive.manifest import read_rooms
 from kuaihl.engines.archive.pool import score_archive
+from kuaihl.engines.outputs.run_folder import is_finished
+from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.errors import BatchError
 from kuaihl_cli.command import RULE, application, takes
 from kuaihl_cli.options import JobsOption
-from kuaihl_cli.output_folder import is_finished
 from kuaihl_cli.run_options import RunOptions, run_settings
-from kuaihl_cli.settings import ScoreSettings
+from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.messages import say, silent
 from kuaihl_cli.terminal.results import result_words, total_words
 
@@ -83,13 +83,13 @@ def batch(options: BatchOptions) -> int:
 
 def prepare(settings: ScoreSettings) -> ScoreRoom:
     """In a worker: load the models, give what scores a room with them."""
-    from kuaihl_cli.room import load_tools, score_room
-    from kuaihl_cli.terminal.progress import SilentProgress
+    from kuaihl.engines.scoring.model import load_model
+    from kuaihl.engines.scoring.run import Run
 
-    tools = load_tools(settings, say)
+    model = load_model(settings, lambda line: say(error_words(line)))
 
     def score_one(room: Room) -> None:
-        score_room(room, tools, settings, SilentProgress(), threading.Event())
+        Run(model, room.source, settings, output=room.output, comments=room.comments, streamer=room.streamer).finish()
 
     return score_one
 

@@ -11,19 +11,20 @@ import typer
 
 from kuaihl.engines.archive.jobs import Room
 from kuaihl.engines.archive.manifest import comments_beside, distinct, source_stem
+from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
+from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.errors import BatchError, KuaihlError, UsageError
 from kuaihl_cli.command import RULE, application, takes
 from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
-from kuaihl_cli.output_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl_cli.run_options import RunOptions, run_settings
-from kuaihl_cli.settings import ScoreSettings
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
 from kuaihl_cli.terminal.messages import LOG, say
 from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
-    from kuaihl_cli.room import RoomOutcome, Tools
+    from kuaihl.engines.scoring.model import Model
+    from kuaihl.engines.scoring.run import ScoreResult
     from kuaihl_cli.terminal.progress import Progress
 
 app = application()
@@ -175,18 +176,25 @@ def holds_something(file: Path) -> bool:
 
 def run(room: Room, settings: ScoreSettings, options: ScoreOptions) -> int:
     """Load, score, print; gives the exit code."""
-    from kuaihl_cli.room import load_tools
+    from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.progress import progress_for
 
     with stopped_by_signals() as stop, progress_for(quiet=options.quiet) as progress:
-        outcome = score_one(room, load_tools(settings, progress.message), settings, options, progress, stop)
+        outcome = score_one(
+            room,
+            load_model(settings, lambda line: progress.message(error_words(line))),
+            settings,
+            options,
+            progress,
+            stop,
+        )
     print_outcome(outcome, room, options)
     return 0 if outcome.complete else EXIT_INTERRUPTED
 
 
 def run_each(rooms: list[Room], settings: ScoreSettings, options: ScoreOptions) -> int:
     """Load once, then score and print room after room; gives the exit code. Raises BatchError if some failed."""
-    from kuaihl_cli.room import load_tools
+    from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.progress import progress_for
 
     ready = [room for room in rooms if succeeds(room, lambda room: check_before_loading(room, settings, options))]
@@ -194,13 +202,13 @@ def run_each(rooms: list[Room], settings: ScoreSettings, options: ScoreOptions) 
     with stopped_by_signals() as stop:
         if ready:
             with progress_for(quiet=options.quiet) as progress:
-                tools = load_tools(settings, progress.message)
+                model = load_model(settings, lambda line: progress.message(error_words(line)))
         for room in ready:
-            outcomes: list[RoomOutcome] = []
+            outcomes: list[ScoreResult] = []
 
-            def score_room(room: Room, outcomes: "list[RoomOutcome]" = outcomes) -> None:
+            def score_room(room: Room, outcomes: "list[ScoreResult]" = outcomes) -> None:
                 with progress_for(quiet=options.quiet) as progress:
-                    outcomes.append(score_one(room, tools, settings, options, progress, stop))
+                    outcomes.append(score_one(room, model, settings, options, progress, stop))
 
             if not succeeds(room, score_room):
                 failed += 1
@@ -229,25 +237,36 @@ def succeeds(room: Room, step: Callable[[Room], None]) -> bool:
 
 def score_one(
     room: Room,
-    tools: "Tools",
+    model: "Model",
     settings: ScoreSettings,
     options: ScoreOptions,
     progress: "Progress",
     stop: threading.Event,
-) -> "RoomOutcome":
+) -> "ScoreResult":
     """Score a room while `progress` shows it."""
-    from kuaihl_cli.room import score_room
+    from kuaihl.engines.scoring.run import Run
+    from kuaihl_cli.terminal.run_lines import show_run
 
     if room.comments is not None and options.comments is None:
         progress.message(f"reading {room.comments.name}, which lies beside the recording (--no-comments leaves it)")
-    outcome = score_room(room, tools, settings, progress, stop)
+    run = Run(
+        model,
+        room.source,
+        settings,
+        output=room.output,
+        comments=room.comments,
+        streamer=room.streamer,
+        stop=stop,
+        report=progress.message,
+    )
+    outcome = show_run(run, progress, start=settings.start, end=settings.end)
     if options.verbose:
-        for line in tools.encoders.times.report():
+        for line in model.encoders.times.report():
             progress.message(line)
     return outcome
 
 
-def print_outcome(outcome: "RoomOutcome", room: Room, options: ScoreOptions) -> None:
+def print_outcome(outcome: "ScoreResult", room: Room, options: ScoreOptions) -> None:
     """The document or the table, on standard output."""
     from kuaihl.engines.outputs.highlights_json import to_json
     from kuaihl_cli.terminal.highlight_table import print_highlights

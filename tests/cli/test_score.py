@@ -15,18 +15,8 @@ import jsonschema
 import pytest
 from support.paths import REPOSITORY
 
-from kuaihl.engines.archive.jobs import Room
-from kuaihl.engines.types import ScoredSegment
-from kuaihl_cli.room import finish_room, load_tools
-from kuaihl_cli.settings import ScoreSettings
-
 DEMO = REPOSITORY / "examples" / "demo.flv"
 COMMENTS = REPOSITORY / "examples" / "demo.comments.xml"
-SETTINGS = ScoreSettings(
-    model="edge", device="cpu", engine="torch", precision="auto", asr="none", whisper_model=None, language=None,
-    segment_seconds=None, frames="keyframe", threads=1, top=None, min_score=None, clips=False, plot=True,
-    formats="csv,srt,vtt", comments_offset=0.0,
-)  # fmt: skip
 
 
 def kuaihl(*arguments: str | Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
@@ -116,26 +106,6 @@ def test_every_output_that_was_asked_for_is_there(demo: Run) -> None:
     assert found, "the demo has two highlights that nobody should miss"
     for highlight in found:
         assert (demo.output / highlight["clip"]["file"]).stat().st_size > 10_000
-
-
-@pytest.mark.slow
-def test_a_room_with_interest_has_highlights_that_both_outputs_chose(tmp_path: Path) -> None:
-    tools = load_tools(SETTINGS, print)
-    scored = [
-        ScoredSegment(
-            index, index * 30.0, index * 30.0 + 30, index * 30.0 + 30, index * 30.0 + 60,
-            0.4, f"words of {index}", 0, False, 0.0, interest=0.8 if index == 6 else 0.4,
-        )
-        for index in range(9)
-    ]  # fmt: skip
-    finish_room(Room(str(DEMO), tmp_path), tools, SETTINGS, scored, complete=True)
-    document = json.loads((tmp_path / "highlights.json").read_text(encoding="utf-8"))
-    jsonschema.validate(document, schema("highlights.schema.json"))
-    assert document["chosen_from"] == ["score", "interest"]
-    (highlight,) = document["highlights"]
-    assert (highlight["start"], highlight["end"], highlight["segments"]) == (180.0, 210.0, [6])
-    assert highlight["score"] == 0.8
-    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow

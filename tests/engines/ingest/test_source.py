@@ -23,7 +23,7 @@ from kuaihl.engines.ingest.source import Source, open_source
 from kuaihl.engines.ingest.timeouts import PipeReader, watched
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Event
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import SourceError, SourceUnavailable
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -240,6 +240,40 @@ def test_a_port_where_nobody_listens_is_one_clear_line(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     refusal(f"{scheme}://127.0.0.1:{port}/live", timeout=1)
+
+
+def answer_with(status: str) -> Callable[[socket.socket, threading.Event], None]:
+    def answer(connection: socket.socket, _: threading.Event) -> None:
+        connection.recv(4096)
+        connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        connection.close()
+
+    return answer
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "429 Too Many Requests", "503 Service Unavailable"])
+def test_a_room_that_is_not_on_air_may_be_asked_again(status: str) -> None:
+    with tcp_server(answer_with(status)) as port, pytest.raises(SourceUnavailable):
+        open_source(f"http://127.0.0.1:{port}/live.flv", timeout=2)
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtmp"])
+def test_a_server_that_is_silent_or_gone_may_be_asked_again(scheme: str) -> None:
+    with tcp_server(say_nothing) as port, pytest.raises(SourceUnavailable):
+        open_source(f"{scheme}://127.0.0.1:{port}/live", timeout=1)
+    with pytest.raises(SourceUnavailable):
+        open_source(f"{scheme}://127.0.0.1:{port}/live", timeout=1)
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "403 Forbidden"])
+def test_what_will_not_change_by_waiting_is_a_plain_source_error(status: str, made: Path) -> None:
+    for name in ("missing.flv", "ftp://host/a.flv"):
+        with pytest.raises(SourceError) as caught:
+            open_source(name)
+        assert caught.type is SourceError
+    with tcp_server(answer_with(status)) as port, pytest.raises(SourceError) as caught:
+        open_source(f"http://127.0.0.1:{port}/live.flv", timeout=2)
+    assert caught.type is SourceError
 
 
 def test_a_stream_that_stalls_ends_in_time_and_says_why(flv: Path, made: Path) -> None:

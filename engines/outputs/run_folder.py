@@ -1,4 +1,4 @@
-"""A room's output folder: what its files are called, and whether an earlier run finished it."""
+"""A run folder: what the files of a scored source are called, and whether an earlier run finished it."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,15 @@ SCORES_FILE, HIGHLIGHTS_FILE, PLOT_FILE, CLIPS_FOLDER = "scores.jsonl", "highlig
 
 
 def make_folder(folder: Path) -> None:
+    """Make a folder and those above it. Raises UsageError if it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be made ({error.strerror}); choose another with --output") from error
+        raise UsageError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
 
 
 def is_finished(output: Path) -> bool:
-    """Whether an earlier run scored this room to its end: highlights.json is written last, and says so."""
+    """Whether an earlier run scored this source to its end: highlights.json is written last, and says so."""
     try:
         document = json.loads((output / HIGHLIGHTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

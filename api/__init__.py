@@ -1,0 +1,191 @@
+"""Predict the highlights of recordings and live streams.
+
+    import kuaihl
+
+    result = kuaihl.score("stream.flv")  # .segments, .highlights
+    for segment in kuaihl.load("edge").stream("rtmp://server/live/room"):
+        print(segment.start, segment.score)
+
+Importing this package imports neither torch nor any other heavy package; the first call does.
+"""
+
+from typing import TYPE_CHECKING
+
+from kuaihl.models.errors import (
+    BatchError,
+    DataError,
+    KuaihlError,
+    ModelError,
+    SourceError,
+    SourceUnavailable,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from kuaihl.engines.highlights.clips import Clip
+    from kuaihl.engines.highlights.online import HighlightClosed, HighlightDropped, HighlightOpened
+    from kuaihl.engines.scoring.model import Model
+    from kuaihl.engines.scoring.run import Run, ScoreResult
+    from kuaihl.engines.scoring.settings import AsrName, EngineName, FramesName, PrecisionName
+    from kuaihl.engines.types import Comment, Event, Highlight, ScoredSegment, Sentence
+
+    __version__: str
+
+__all__ = [
+    "BatchError",
+    "Clip",
+    "Comment",
+    "DataError",
+    "Event",
+    "Highlight",
+    "HighlightClosed",
+    "HighlightDropped",
+    "HighlightOpened",
+    "KuaihlError",
+    "Model",
+    "ModelError",
+    "Run",
+    "ScoreResult",
+    "ScoredSegment",
+    "Sentence",
+    "SourceError",
+    "SourceUnavailable",
+    "UsageError",
+    "__version__",
+    "load",
+    "score",
+]
+
+# Where the names are that are imported only when they are used.
+_LAZY = {
+    "Clip": "kuaihl.engines.highlights.clips",
+    "Comment": "kuaihl.engines.types",
+    "Event": "kuaihl.engines.types",
+    "Highlight": "kuaihl.engines.types",
+    "HighlightClosed": "kuaihl.engines.highlights.online",
+    "HighlightDropped": "kuaihl.engines.highlights.online",
+    "HighlightOpened": "kuaihl.engines.highlights.online",
+    "Model": "kuaihl.engines.scoring.model",
+    "Run": "kuaihl.engines.scoring.run",
+    "ScoreResult": "kuaihl.engines.scoring.run",
+    "ScoredSegment": "kuaihl.engines.types",
+    "Sentence": "kuaihl.engines.types",
+}
+
+
+def load(
+    model: "str | Path" = "edge",
+    *,
+    device: str = "auto",
+    engine: "EngineName" = "auto",
+    precision: "PrecisionName" = "auto",
+    threads: int | None = None,
+    asr: "AsrName" = "auto",
+    whisper_model: "str | Path | None" = None,
+    text_weights: "str | Path | None" = None,
+) -> "Model":
+    """Load a bundle, a folder or the name of one that ships, with its encoders: a model for any number of sources.
+
+    `device` is auto, cpu, cuda or cuda:N. `engine` executes the networks and `precision` is its number format; auto
+    takes the fastest that was compiled, with the scores of fp32. `threads` are those of the CPU, None for all. `asr`
+    transcribes speech, "none" leaves it out. `whisper_model` and `text_weights` name other weights than the bundle's.
+
+    Raises UsageError for options that cannot be, ModelError for a bundle or weights that cannot be used.
+    """
+    from kuaihl.engines.scoring.model import load_model
+    from kuaihl.engines.scoring.settings import ScoreSettings
+
+    settings = ScoreSettings(
+        model=str(model),
+        device=device,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        asr=asr,
+        whisper_model=None if whisper_model is None else str(whisper_model),
+        text_weights=None if text_weights is None else str(text_weights),
+    )
+    return load_model(settings)
+
+
+def score(
+    source: "str | Path",
+    *,
+    model: "str | Path" = "edge",
+    device: str = "auto",
+    engine: "EngineName" = "auto",
+    precision: "PrecisionName" = "auto",
+    threads: int | None = None,
+    asr: "AsrName" = "auto",
+    whisper_model: "str | Path | None" = None,
+    text_weights: "str | Path | None" = None,
+    comments: "str | Path | Iterable[Comment] | None" = "auto",
+    comments_offset: float = 0.0,
+    streamer: str | None = None,
+    language: str | None = None,
+    segment_seconds: float | None = None,
+    frames: "FramesName" = "keyframe",
+    timeout: float = 10.0,
+    start: float = 0.0,
+    end: float | None = None,
+    top: int | None = None,
+    min_score: float | None = None,
+    output: "str | Path | None" = None,
+    clips: bool = False,
+    plot: bool = False,
+    formats: "str | Iterable[str]" = (),
+) -> "ScoreResult":
+    """Load a model, score one source to its end, and give its segments and highlights.
+
+    The options are those of `load` and of `Model.stream`, and the errors too. For several sources, load once and call
+    the model's `score`.
+    """
+    loaded = load(
+        model,
+        device=device,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        asr=asr,
+        whisper_model=whisper_model,
+        text_weights=text_weights,
+    )
+    return loaded.score(
+        source,
+        comments=comments,
+        comments_offset=comments_offset,
+        streamer=streamer,
+        language=language,
+        segment_seconds=segment_seconds,
+        frames=frames,
+        timeout=timeout,
+        start=start,
+        end=end,
+        top=top,
+        min_score=min_score,
+        output=output,
+        clips=clips,
+        plot=plot,
+        formats=formats,
+    )
+
+
+if not TYPE_CHECKING:  # a type checker sees the names above, and so reports one that is none
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("kuaihl")
+        if name not in _LAZY:
+            raise AttributeError(f"module 'kuaihl' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

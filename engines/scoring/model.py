@@ -1,0 +1,159 @@
+"""A model that is ready to score: a bundle, its encoders and the engine that runs them, loaded once for any source."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kuaihl.engines.encoders.profiles import Encoders, check_text_width, load_encoders, other_text, profile_named
+from kuaihl.engines.outputs.formats import parse_formats
+from kuaihl.engines.runtimes.choice import choose_engine
+from kuaihl.engines.runtimes.device import choose_device, set_threads
+from kuaihl.engines.runtimes.runtime import Engine
+from kuaihl.engines.scoring.run import LOG, Comments, Run, ScoreResult
+from kuaihl.engines.scoring.scorer import open_step
+from kuaihl.engines.scoring.settings import FramesName, ScoreSettings
+from kuaihl.models.bundle import Bundle, load_bundle
+from kuaihl.models.errors import KuaihlError
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A loaded model; get one from `load`. It scores any number of sources, one after another."""
+
+    bundle: Bundle
+    encoders: Encoders
+    step: Engine  # the head's
+    settings: ScoreSettings  # that it was loaded with
+
+    @property
+    def name(self) -> str:
+        """The bundle's name."""
+        return self.bundle.name
+
+    @property
+    def device(self) -> str:
+        """Where it computes: cpu, cuda or cuda:N."""
+        return self.encoders.device
+
+    @property
+    def engine(self) -> str:
+        """What executes the network: torch, onnx, tensorrt or tensorrt-rtx."""
+        return self.step.kind
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name!r} in {self.engine} on {self.device}>"
+
+    def stream(
+        self,
+        source: str | Path,
+        *,
+        comments: Comments = "auto",
+        comments_offset: float = 0.0,
+        streamer: str | None = None,
+        language: str | None = None,
+        segment_seconds: float | None = None,
+        frames: FramesName = "keyframe",
+        timeout: float = 10.0,
+        start: float = 0.0,
+        end: float | None = None,
+        top: int | None = None,
+        min_score: float | None = None,
+        output: str | Path | None = None,
+        clips: bool = False,
+        plot: bool = False,
+        formats: str | Iterable[str] = (),
+    ) -> Run:
+        """Open a source and give its run: iterate over it for scored segments as they come.
+
+        `source` is a media file, an rtmp, http(s), HLS or srt URL, or "-" for standard input. `comments` is a file,
+        or Comment objects; "auto" takes the file beside a recording, None reads none. `comments_offset` seconds are
+        added to their times. `streamer` is a name that the bundle may know, `language` the one that is spoken.
+        `start` and `end` (seconds) score a part of a file. `top` and `min_score` leave out highlights. With `output`,
+        the run writes the same folder as the command, and overwrites what is in it; `clips`, `plot` and `formats`
+        ("csv", "srt", "vtt") add files to it.
+
+        Raises UsageError for options that exclude each other, SourceUnavailable for a network source that does not
+        answer yet, and SourceError for a source or comments that cannot be read.
+        """
+        settings = replace(
+            self.settings,
+            language=language,
+            segment_seconds=segment_seconds,
+            frames=frames,
+            comments_offset=comments_offset,
+            timeout=timeout,
+            start=start,
+            end=end,
+            top=top,
+            min_score=min_score,
+            clips=clips,
+            plot=plot,
+            formats=formats if isinstance(formats, str) else ",".join(formats),
+        )
+        folder = None if output is None else Path(output)
+        return Run(self, str(source), settings, output=folder, comments=comments, streamer=streamer)
+
+    def score(
+        self,
+        source: str | Path,
+        *,
+        comments: Comments = "auto",
+        comments_offset: float = 0.0,
+        streamer: str | None = None,
+        language: str | None = None,
+        segment_seconds: float | None = None,
+        frames: FramesName = "keyframe",
+        timeout: float = 10.0,
+        start: float = 0.0,
+        end: float | None = None,
+        top: int | None = None,
+        min_score: float | None = None,
+        output: str | Path | None = None,
+        clips: bool = False,
+        plot: bool = False,
+        formats: str | Iterable[str] = (),
+    ) -> ScoreResult:
+        """Score a source to its end and give its segments and highlights; options and errors as in `stream`."""
+        return self.stream(
+            source,
+            comments=comments,
+            comments_offset=comments_offset,
+            streamer=streamer,
+            language=language,
+            segment_seconds=segment_seconds,
+            frames=frames,
+            timeout=timeout,
+            start=start,
+            end=end,
+            top=top,
+            min_score=min_score,
+            output=output,
+            clips=clips,
+            plot=plot,
+            formats=formats,
+        ).finish()
+
+
+def load_model(settings: ScoreSettings, report: Callable[[KuaihlError | str], None] = LOG.warning) -> Model:
+    """Load a bundle and the encoders that it was trained on, in the engine that was asked for.
+
+    `report` receives a line, or an error that was got over, if another engine or other text weights are used.
+    Raises UsageError for a setting that cannot be, ModelError for weights or compiled files that cannot be used.
+    """
+    parse_formats(settings.formats)
+    bundle = load_bundle(settings.model)
+    device, threads = choose_device(settings.device), set_threads(settings.threads)
+    open_engine = choose_engine(settings.engine, settings.precision, bundle, device=device, threads=threads, say=report)
+    encoders = load_encoders(
+        profile_named(bundle.profile),
+        device=device,
+        threads=threads,
+        asr=settings.asr,
+        whisper_model=settings.whisper_model,
+        text_weights=settings.text_weights,
+        open_engine=open_engine,
+    )
+    check_text_width(bundle, encoders.text)
+    if settings.text_weights and (line := other_text(bundle, encoders.facts)):
+        report(line)
+    return Model(bundle, encoders, open_step(bundle, open_engine), settings)

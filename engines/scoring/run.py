@@ -1,0 +1,288 @@
+"""One source from its opening to its run folder: scored segments come out, files are written as they are asked for.
+
+`kuaihl score`, every worker of `kuaihl batch` and the Python face are thin callers of `Run`.
+"""
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from inspect import GEN_RUNNING, getgeneratorstate
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from kuaihl.engines.archive.manifest import comments_beside, source_stem
+from kuaihl.engines.comments.feed import CommentTrack, FollowedComments
+from kuaihl.engines.comments.reader import collect_comments, read_comment_file
+from kuaihl.engines.highlights.clips import Clip, cut_clips
+from kuaihl.engines.highlights.offline import chosen_from, find_highlights
+from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
+from kuaihl.engines.highlights.snapping import snap_highlights
+from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.outputs.formats import parse_formats, write_formats
+from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, write_highlights
+from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
+from kuaihl.engines.outputs.scores_jsonl import ScoresWriter
+from kuaihl.engines.scoring.pipeline import STDIN, score_source
+from kuaihl.engines.scoring.scorer import StreamingScorer
+from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.segmenter.exact_frames import ExactFrames
+from kuaihl.engines.types import Comment, CommentFeed, Highlight, ScoredSegment
+from kuaihl.models.errors import UsageError
+
+if TYPE_CHECKING:
+    from kuaihl.engines.scoring.model import Model
+
+AUTO = "auto"
+LOG = logging.getLogger("kuaihl")
+
+Comments = str | Path | Iterable[Comment] | None
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """A scored source: all segments, and the highlights in order of time."""
+
+    segments: tuple[ScoredSegment, ...]
+    highlights: tuple[Highlight, ...]
+    complete: bool  # false if the run was stopped before the source ended
+    document: HighlightsDocument  # what highlights.json holds
+    output: Path | None = None  # the run folder, if one was written
+    clips: tuple[Clip | None, ...] = ()  # one per highlight if clips were cut; None for one without media
+
+
+class Run:
+    """A source that is open and being scored: iterate over it for scored segments as they come.
+
+    It ends with the source, or early: leave the loop, call `close`, or leave its `with` block. Either way its files
+    are written, and `segments` and `highlights` hold what there is so far.
+    """
+
+    def __init__(
+        self,
+        model: "Model",
+        source: str,
+        settings: ScoreSettings,
+        *,
+        output: Path | None = None,
+        comments: Comments = None,
+        streamer: str | None = None,
+        stop: threading.Event | None = None,
+        report: Callable[[str], None] = LOG.info,
+    ) -> None:
+        """Open the source; `stop`, once set, ends it after what was read, and `report` receives lines for people.
+
+        Raises UsageError for settings that cannot be, SourceError for a source or comments that cannot be read.
+        """
+        check_settings(source, settings, output)
+        self.source, self.name, self.output = source, source_stem(source), output
+        self.changes: tuple[HighlightEvent, ...] = ()  # what the last segment opened, closed or dropped
+        self._model, self._settings, self._streamer = model, settings, streamer
+        self._stop = stop or threading.Event()
+        self._detector = OnlineDetector()
+        self._scored: list[ScoredSegment] = []
+        self._generator: weakref.ref[Generator[ScoredSegment]] | None = None
+        self._result: ScoreResult | None = None
+        self._opened = open_source(source, timeout=settings.timeout)
+        try:
+            self._comments = comments_of(source, comments, is_live=self._opened.is_live)
+            self._feed = open_comments(self._comments, settings, report, is_live=self._opened.is_live)
+            if output is not None:
+                make_folder(output)
+        except BaseException:
+            self._opened.close()
+            raise
+        self.duration, self.is_live = self._opened.duration, self._opened.is_live  # duration in seconds, None: unknown
+
+    @property
+    def segments(self) -> tuple[ScoredSegment, ...]:
+        """The segments scored so far."""
+        return tuple(self._scored)
+
+    @property
+    def highlights(self) -> tuple[Highlight, ...]:
+        """The highlights of the segments scored so far, in order of time: later segments may still change them."""
+        if self._result is not None:
+            return self._result.highlights
+        found = find_highlights(self._scored, top=self._settings.top, min_score=self._settings.min_score)
+        return tuple(snap_highlights(found, self._scored))
+
+    def __iter__(self) -> Iterator[ScoredSegment]:
+        """The scored segments that are still to come; a loop that is left early ends the run."""
+        if self._generator is None:
+            generator = self._score()
+            # Held by its loop alone, so that it ends with the loop.
+            self._generator = weakref.ref(generator)
+            return generator
+        return self._generator() or iter(())
+
+    def finish(self) -> ScoreResult:
+        """Score what is left, and give the result; of a run that ended early, what there is."""
+        for _ in self:
+            pass
+        return self._result or self._conclude(complete=False)
+
+    def close(self) -> None:
+        """End the run now. From another thread: a loop over it ends once it has scored what was read."""
+        generator = self._generator() if self._generator is not None else None
+        if generator is not None and getgeneratorstate(generator) == GEN_RUNNING:
+            self._stop.set()
+        elif generator is not None:
+            generator.close()
+        elif self._generator is None:
+            self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _score(self) -> Generator[ScoredSegment]:
+        settings, model = self._settings, self._model
+        segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
+        with ExitStack() as stack:
+            stack.enter_context(self._opened)
+            writer = None if self.output is None else stack.enter_context(ScoresWriter(self.output / SCORES_FILE))
+            exact = stack.enter_context(ExactFrames(self.source)) if settings.frames == "exact" else None
+            scorer = StreamingScorer(
+                model.bundle,
+                model.step,
+                device=model.encoders.device,
+                streamer=self._streamer,
+                segment_seconds=segment_seconds,
+            )
+            scoring = score_source(
+                self._opened,
+                model.encoders,
+                scorer,
+                segment_seconds=segment_seconds,
+                language=settings.language,
+                comments=self._feed,
+                exact=exact,
+                start=settings.start,
+                end=settings.end,
+                stop=self._stop,
+            )
+            stack.enter_context(closing(scoring))
+            try:
+                for scored in scoring:
+                    if writer is not None:
+                        writer.write(scored)
+                    self._scored.append(scored)
+                    self.changes = tuple(self._detector.push(scored))
+                    yield scored
+            except GeneratorExit:
+                if self._stop.is_set():  # asked to end, and now left as well: a second Ctrl-C ends at once
+                    raise
+                self._stop.set()
+        self.changes = tuple(self._detector.finish())
+        self._conclude(complete=not self._stop.is_set())
+
+    def _conclude(self, *, complete: bool) -> ScoreResult:
+        """Find the highlights of what was scored, and write every file that was asked for; highlights.json is last."""
+        highlights, settings = self.highlights, self._settings
+        clips = self._cut_clips(highlights)
+        document = build_document(
+            Report(
+                source=self.source,
+                duration=self._scored[-1].end if self._scored else 0.0,
+                complete=complete,
+                model=self._model.bundle.name,
+                model_sha256=self._model.bundle.head_sha256,
+                highlights=highlights,
+                chosen_from=chosen_from(self._scored),
+                clips=clips,
+                folder=self.output or Path(),
+                settings={
+                    "segment_seconds": settings.segment_seconds or self._model.bundle.segment_seconds,
+                    "engine": self._model.step.kind,
+                    "precision": self._model.encoders.vision.engine.precision,
+                    "asr": self._model.encoders.transcriber_name,
+                    "language": settings.language,
+                    "frames": settings.frames,
+                    "top": settings.top,
+                    "min_score": settings.min_score,
+                    "comments": words_for(self._comments),
+                    "comments_offset": settings.comments_offset,
+                    "streamer": self._streamer,
+                    "start": settings.start,
+                    "end": settings.end,
+                },
+                events=[event for scored in self._scored for event in scored.events],
+            )
+        )
+        if self.output is not None:
+            if settings.plot:
+                from kuaihl.engines.outputs.plot import plot_scores
+
+                plot_scores(self._scored, highlights, self.output / PLOT_FILE, title=self.name)
+            write_formats(document, parse_formats(settings.formats), self.output)
+            write_highlights(self.output / HIGHLIGHTS_FILE, document)
+        self._result = ScoreResult(self.segments, highlights, complete, document, self.output, clips)
+        return self._result
+
+    def _cut_clips(self, highlights: Sequence[Highlight]) -> tuple[Clip | None, ...]:
+        if not (self._settings.clips and self.output is not None and highlights):
+            return ()
+        make_folder(self.output / CLIPS_FOLDER)
+        return tuple(cut_clips(self.source, highlights, self.output / CLIPS_FOLDER, self.name))
+
+
+def check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:
+    """Raise UsageError for what is known to fail before anything is read."""
+    formats = parse_formats(settings.formats)
+    if output is None and (settings.clips or settings.plot or formats):
+        raise UsageError("clips, plots and formats are files in a run folder; name the output folder")
+    if settings.end is not None and settings.end <= settings.start:
+        raise UsageError(f"the end at {settings.end:g} s is not after the start at {settings.start:g} s")
+    if is_stream(source):
+        wanted = {
+            "clips": settings.clips,
+            "exact frames": settings.frames == "exact",
+            "a part from start to end": settings.start or settings.end,
+        }
+        for name, value in wanted.items():
+            if value:
+                raise UsageError(f"{source}: a stream, and {name} need a file; record it, then score the recording")
+
+
+def is_stream(source: str) -> bool:
+    """Whether a source can be read but once: a URL, or standard input."""
+    return source == STDIN or "://" in source
+
+
+def comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
+    """The comments that are meant; of "auto", the file beside a recording, if there is one."""
+    if comments != AUTO:
+        return Path(comments) if isinstance(comments, str) else comments
+    return None if is_live or is_stream(source) else comments_beside(Path(source))
+
+
+def open_comments(
+    comments: Comments, settings: ScoreSettings, report: Callable[[str], None], *, is_live: bool
+) -> CommentFeed | None:
+    """The comments by time: a file is read whole, and followed beside a live stream. Raises SourceError."""
+    if comments is None:
+        return None
+    if isinstance(comments, str | Path):
+        if is_live:
+            return FollowedComments(comments, offset=settings.comments_offset)
+        name, found = Path(comments).name, read_comment_file(comments, offset=settings.comments_offset)
+    else:
+        name, found = "the caller", collect_comments(comments, offset=settings.comments_offset)
+    asides = [f"{found.skipped} entries left out"] if found.skipped else []
+    asides += [f"{found.before_start} from before the stream's start"] if found.before_start else []
+    aside = f" ({', '.join(asides)})" if asides else ""
+    report(f"{len(found.comments)} comments from {name}, {found.format}{aside}")
+    return CommentTrack(found.comments)
+
+
+def words_for(comments: Comments) -> str | None:
+    """What highlights.json says of the comments: their file, or that they were handed over."""
+    return None if comments is None else str(comments) if isinstance(comments, str | Path) else "in memory"
