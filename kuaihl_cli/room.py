@@ -15,7 +15,7 @@ from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl_cli.output_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
 from kuaihl_cli.settings import ScoreSettings
-from kuaihl_cli.terminal.errors import error_words
+from kuaihl_cli.terminal.errors import worded
 from kuaihl_cli.terminal.progress import Progress
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def load_tools(settings: ScoreSettings, say: Callable[[str], None]) -> Tools:
         bundle,
         device=device,
         threads=threads,
-        say=lambda error: say(error_words(error)),
+        say=worded(say),
     )
     encoders = load_encoders(
         profile_named(bundle.profile),
