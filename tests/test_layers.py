@@ -1,11 +1,14 @@
 """Imports run one way: down the floors of docs/architecture.md, and from the command to engines to models."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.paths import REPOSITORY
+
+from kuaihl_cli.main import COMMANDS
 
 # Each folder, and the folders that its files may import; imports inside functions and for typing count too.
 ENGINES = {
@@ -44,6 +47,9 @@ MODELS = {
 NAMES_NETWORKS = {"bundle", "architectures"}
 MEDIA_AND_TERMINAL = {"av", "decord", "faster_whisper", "ctranslate2", "rich", "typer", "click", "kuaihl_cli"}
 TERMINAL = {"typer", "click", "rich", "kuaihl_cli"}
+# An option, one whose name is put in by an f-string, or one of our commands.
+SPOKEN_TO_A_SHELL = re.compile(rf"(?<![\w-])--(?=[a-z]|$)|\bkuaihl (?:{'|'.join(COMMANDS)})\b")
+OF_ANOTHER_TOOL = re.compile(r"\b(?:pip install|yt-dlp) [^;`]*")  # whose options are not ours
 
 
 def imports_of(file: Path) -> Iterator[str]:
@@ -121,3 +127,37 @@ def test_the_face_is_one_page_of_names_that_imports_the_errors_alone() -> None:
 def test_what_the_face_shows_never_imports_the_face(package: str) -> None:
     for file in files_of(package):
         assert "kuaihl" not in imports_of(file), file
+
+
+def texts_of(file: Path) -> Iterator[tuple[int, str]]:
+    """Every string literal of a file with its line, docstrings and the parts of f-strings among them."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+@pytest.mark.parametrize("package", ["engines", "models"])
+def test_no_text_names_an_option_or_a_command(package: str) -> None:
+    """An error names a setting and carries a remedy (models/errors.py); only the command knows what to type."""
+    wrong = [
+        f"{file.relative_to(REPOSITORY)}:{line}: {text.strip()[:100]}"
+        for file in files_of(package)
+        for line, text in texts_of(file)
+        if SPOKEN_TO_A_SHELL.search(OF_ANOTHER_TOOL.sub("", text))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "names_one"),
+    [
+        ("--device cuda: give auto", True),
+        ("start over without --", True),
+        ("see `kuaihl dataset validate`", True),
+        ("SHA-256 is wrong: pip install --force-reinstall --no-deps x", False),
+        ("download with yt-dlp --write-info-json; then score --device cpu", True),
+        ("a bundle of architecture kuaihl or linear -- or none", False),
+    ],
+)
+def test_what_counts_as_an_option_or_a_command(text: str, names_one: bool) -> None:
+    assert bool(SPOKEN_TO_A_SHELL.search(OF_ANOTHER_TOOL.sub("", text))) == names_one

@@ -1,6 +1,6 @@
 """One source from its opening to its run folder: scored segments come out, files are written as they are asked for.
 
-`kuaihl score`, every worker of `kuaihl batch` and the Python face are thin callers of `Run`.
+The command, every worker of a batch and the Python face are thin callers of `Run`.
 """
 
 import logging

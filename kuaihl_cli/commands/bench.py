@@ -16,7 +16,7 @@ from kuaihl_cli.options import (
     TextWeightsOption,
     ThreadsOption,
 )
-from kuaihl_cli.terminal.errors import error_words
+from kuaihl_cli.terminal.errors import worded
 from kuaihl_cli.terminal.messages import say
 from kuaihl_cli.terminal.timecode import time_between
 
@@ -72,7 +72,7 @@ def bench(settings: BenchSettings) -> None:
         bundle,
         device=place,
         threads=count,
-        say=lambda error: say(error_words(error)),
+        say=worded(say),
         text_weights=settings.text_weights,
     )
     compared = parities(found, bundle, segments)

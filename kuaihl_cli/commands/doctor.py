@@ -91,7 +91,7 @@ def processor_facts() -> dict[str, str]:
     facts |= {name: "yes" if has else "no" for name, has in found.instructions.items()}
     return facts | {
         "int8": found.gain_by_int8,
-        "int8, --target vnni": "runs here" if found.vnni else "does not run here",
+        "int8 --target vnni": "runs here" if found.vnni else "does not run here",
     }
 
 

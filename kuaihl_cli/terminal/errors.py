@@ -1,7 +1,7 @@
 """An error in the words of the command line: a setting becomes an option, a remedy an option or a command to type."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 
 from kuaihl.models.errors import KuaihlError, Remedy
@@ -18,6 +18,11 @@ def error_words(error: KuaihlError | str) -> str:
     if option not in OPTIONS.get():
         return error.line(error.subject, remedy_words(error.remedy))
     return error.line(option if error.value is None else f"{option} {error.value}", remedy_words(error.remedy))
+
+
+def worded(say: Callable[[str], None]) -> Callable[[KuaihlError | str], None]:
+    """`say`, for engines that tell of errors which they got over."""
+    return lambda notice: say(error_words(notice))
 
 
 def remedy_words(remedy: Remedy | None) -> str:

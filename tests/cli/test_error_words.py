@@ -1,12 +1,15 @@
 """The command's words for an error: options and commands that exist, and plain words for all else."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from kuaihl.engines.archive.jobs import Room, RoomResult
 from kuaihl.models.errors import ModelError, Remedy, SourceError, UsageError
 from kuaihl_cli.main import main
 from kuaihl_cli.terminal.errors import OPTIONS, error_words
+from kuaihl_cli.terminal.results import result_words
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,12 @@ def test_a_remedy_that_is_a_command_can_be_pasted() -> None:
     remedy = Remedy("compile it", {"to": "onnx", "portable": True}, "export", ("my bundle",))
     words = error_words(ModelError("never compiled", remedy=remedy))
     assert words == "never compiled; compile it: kuaihl export 'my bundle' --to onnx --portable"
+
+
+def test_a_room_of_a_batch_failed_in_the_same_words() -> None:
+    error = SourceError("cut off", remedy=Remedy("take keyframes", {"frames": "keyframe"}))
+    for reason, said in ((error, "cut off; take keyframes (--frames keyframe)"), ("its process died",) * 2):
+        assert result_words(RoomResult(Room("a.flv", Path("a")), "failed", reason)) == f"a.flv: FAILED: {said}"
 
 
 def test_the_options_are_those_of_the_command_that_ran(

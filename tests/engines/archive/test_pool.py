@@ -8,7 +8,9 @@ import pytest
 
 from kuaihl.engines.archive.jobs import Room, RoomResult, ScoreRoom
 from kuaihl.engines.archive.pool import score_archive
-from kuaihl.models.errors import ModelError, SourceError
+from kuaihl.models.errors import ModelError, Remedy, SourceError, UsageError
+
+LOOK = Remedy("look at it", {"frames": "exact"})
 
 
 def touch_output(room: Room) -> None:
@@ -17,7 +19,7 @@ def touch_output(room: Room) -> None:
     if "killed" in room.source:
         os.kill(os.getpid(), 9)
     if "unreadable" in room.source:
-        raise SourceError(f"{room.source}: not media")
+        raise SourceError(f"{room.source}: not media", remedy=LOOK)
     if "bug" in room.source:
         raise ZeroDivisionError("a bug")
     room.output.mkdir(parents=True)
@@ -30,6 +32,10 @@ def prepare_well() -> ScoreRoom:
 
 def prepare_without_weights() -> ScoreRoom:
     raise ModelError("edge.safetensors is missing")
+
+
+def prepare_for_no_such_device() -> ScoreRoom:
+    raise UsageError("give auto", setting="device", value="cuda:9")
 
 
 def prepare_once(marker: Path) -> ScoreRoom:
@@ -60,7 +66,7 @@ def test_a_second_run_skips_what_is_finished(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ("unreadable", "unreadable: not media"),
+        ("unreadable", "unreadable: not media; look at it"),
         ("bug", "unexpected ZeroDivisionError: a bug"),
         ("crash", "its process died (exit code 7)"),
         ("killed", "its process died (signal SIGKILL)"),
@@ -68,7 +74,7 @@ def test_a_second_run_skips_what_is_finished(tmp_path: Path) -> None:
 )
 def test_a_bad_room_is_reported_with_its_reason_and_the_rest_go_on(tmp_path: Path, bad: str, reason: str) -> None:
     results = run(["a", bad, "b"], tmp_path)
-    assert (results[bad].status, results[bad].reason) == ("failed", reason)
+    assert (results[bad].status, str(results[bad].reason)) == ("failed", reason)
     assert results["a"].status == results["b"].status == "done"
 
 
@@ -84,3 +90,16 @@ def test_missing_weights_end_the_batch_at_once(tmp_path: Path) -> None:
     rooms = [Room(name, tmp_path / name) for name in "abc"]
     with pytest.raises(ModelError, match=r"edge\.safetensors is missing"):
         list(score_archive(rooms, jobs=2, prepare=prepare_without_weights, finished=lambda _: False))
+
+
+def test_an_error_leaves_its_worker_whole(tmp_path: Path) -> None:
+    reason = run(["unreadable"], tmp_path)["unreadable"].reason
+    assert isinstance(reason, SourceError)
+    assert reason.remedy == LOOK
+    with pytest.raises(UsageError, match=r"^device 'cuda:9': give auto$") as caught:
+        list(
+            score_archive(
+                [Room("a", tmp_path / "a")], jobs=1, prepare=prepare_for_no_such_device, finished=lambda _: False
+            )
+        )
+    assert (caught.value.setting, caught.value.value) == ("device", "cuda:9")

@@ -171,8 +171,10 @@ def test_what_is_no_span_is_told_with_its_line(tmp_path: Path, name: str, text: 
 
 
 def test_time_codes_without_a_rate_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"line 4: 00:00:30:00 counts frames; --cuts-rate"):
+    with pytest.raises(DataError, match=r"line 4: 00:00:30:00 counts frames; give the frames per second$") as caught:
         spans(tmp_path, "a.edl", EDL, MediaClock())
+    assert caught.value.remedy is not None
+    assert set(caught.value.remedy.settings) == {"cuts_rate"}
 
 
 def test_bytes_are_no_cuts(tmp_path: Path) -> None:

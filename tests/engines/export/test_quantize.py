@@ -128,5 +128,5 @@ def test_too_few_frames_to_calibrate_on_name_the_option(
     vision: tuple[Graph, bytes, list[Inputs], list[Inputs]],
 ) -> None:
     _, content, seen, _ = vision
-    with pytest.raises(UsageError, match="there are 9; give --sample a longer one"):
+    with pytest.raises(UsageError, match="there are 9; give a longer one"):
         quantise(onnx.load_from_string(content), seen[:3])

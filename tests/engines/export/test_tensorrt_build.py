@@ -10,7 +10,7 @@ import torch
 from support.small_graphs import SOURCES, small_graph, write_onnx
 
 from kuaihl.engines.export.tensorrt_build import build_engine, builder_capabilities, compile_graph, profile_of
-from kuaihl.engines.runtimes.compiled import facts_file, read_facts
+from kuaihl.engines.runtimes.compiled import compile_remedy, facts_file, read_facts
 from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, GraphName, Range
 from kuaihl.engines.runtimes.runtime import Precision
 from kuaihl.engines.runtimes.tensorrt_package import load_tensorrt
@@ -138,8 +138,9 @@ def test_an_engine_lies_in_the_bundle_with_its_facts(bundle: Path) -> None:
 def test_an_onnx_file_that_is_not_what_its_facts_say_is_not_compiled(tmp_path: Path) -> None:
     onnx = write_onnx(tmp_path, small_graph("vision"))
     onnx.write_bytes(onnx.read_bytes()[:-1] + b"\0")
-    with pytest.raises(ModelError, match=r"vision-fp32\.onnx: damaged .*rebuild: kuaihl export .* --to onnx"):
+    with pytest.raises(ModelError, match=r"vision-fp32\.onnx: damaged .*; compile it again$") as caught:
         compile_graph(tmp_path, small_graph("vision"), onnx, "tensorrt-rtx", "fp32", ADA)
+    assert caught.value.remedy == compile_remedy(str(tmp_path), "onnx", "fp32")
     facts_file(onnx).unlink()
     with pytest.raises(ModelError, match="cannot be read"):
         compile_graph(tmp_path, small_graph("vision"), onnx, "tensorrt-rtx", "fp32", ADA)
@@ -147,8 +148,12 @@ def test_an_onnx_file_that_is_not_what_its_facts_say_is_not_compiled(tmp_path: P
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_without_a_gpu_a_capability_must_be_named(bundle: Path) -> None:
-    with pytest.raises(UsageError, match=r"no NVIDIA GPU here .*--compute-capability 8\.9"):
+    with pytest.raises(
+        UsageError, match=r"^to 'tensorrt-rtx': there is no NVIDIA GPU here .*compute capability"
+    ) as caught:
         compile_graph(bundle, small_graph("step"), onnx_of(bundle, "step"), "tensorrt-rtx", "fp32")
+    assert caught.value.remedy is not None
+    assert caught.value.remedy.settings == {"compute_capability": "8.9"}
 
 
 def test_a_damaged_engine_is_an_error_of_one_line(bundle: Path) -> None:

@@ -17,8 +17,8 @@ from kuaihl.engines.runtimes.compiled import (
     CompiledFacts,
     NotBuiltError,
     bundle_argument,
+    compile_remedy,
     compiled_folder,
-    export_command,
     facts_file,
     onnx_file,
     write_compiled,
@@ -30,7 +30,8 @@ from kuaihl.engines.runtimes.runtime import Engine, Precision, Target, precision
 from kuaihl.engines.runtimes.torch_runtime import TorchEngine
 from kuaihl.engines.scoring.scorer import StreamingScorer, open_step
 from kuaihl.models.bundle import Bundle, load_bundle
-from kuaihl.models.errors import ModelError, UsageError
+from kuaihl.models.errors import KuaihlError, ModelError, Remedy, UsageError
+from kuaihl_cli.terminal.errors import remedy_words
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -83,11 +84,13 @@ def refused(bundle: Bundle, precision: Precision = "fp32") -> str:
     with pytest.raises(ModelError) as caught:
         open_step(bundle, open_onnx(bundle, precision))
     assert "\n" not in str(caught.value)
+    if str(caught.value).endswith("; compile it again"):
+        assert caught.value.remedy == rebuild(bundle)
     return str(caught.value)
 
 
-def rebuild(bundle: Bundle) -> str:
-    return f"kuaihl export {bundle.path} --to onnx"
+def rebuild(bundle: Bundle) -> Remedy:
+    return Remedy("compile it again", {"to": "onnx"}, "export", (str(bundle.path),))
 
 
 def test_an_exported_step_scores_as_torch_does(bundle: Bundle, file: Path) -> None:
@@ -108,15 +111,16 @@ def test_a_graph_that_was_not_exported_says_what_exports_it(bundle: Bundle) -> N
     with pytest.raises(NotBuiltError) as caught:
         open_step(bundle, open_onnx(bundle))
     missing = onnx_file(bundle.path, "step", "fp32")
-    assert str(caught.value) == f"{missing}: not exported yet; run: {rebuild(bundle)}"
+    assert str(caught.value) == f"{missing}: not exported yet; compile it"
+    assert caught.value.remedy == replace(rebuild(bundle), words="compile it")
 
 
-def test_a_damaged_byte_is_told_by_both_hashes_and_the_command_that_mends_it(bundle: Bundle, file: Path) -> None:
+def test_a_damaged_byte_is_told_by_both_hashes_and_what_mends_it(bundle: Bundle, file: Path) -> None:
     was = hashlib.sha256(file.read_bytes()).hexdigest()
     damage(file)
     now = hashlib.sha256(file.read_bytes()).hexdigest()
     assert refused(bundle) == (
-        f"{file}: damaged (SHA-256 is {now[:12]}, was {was[:12]} when written); rebuild: {rebuild(bundle)}"
+        f"{file}: damaged (SHA-256 is {now[:12]}, was {was[:12]} when written); compile it again"
     )
 
 
@@ -133,7 +137,7 @@ def test_a_graph_of_other_weights_names_both(bundle: Bundle, file: Path, tmp_pat
         (target.parent / each.name).write_bytes(each.read_bytes())
     assert refused(trained_again) == (
         f"{target}: made from weights {bundle.head_sha256[:12]}, the bundle's are {trained_again.head_sha256[:12]}; "
-        f"rebuild: {rebuild(trained_again)}"
+        "compile it again"
     )
 
 
@@ -152,15 +156,13 @@ def test_a_graph_of_other_weights_names_both(bundle: Bundle, file: Path, tmp_pat
 def test_facts_that_are_none_are_refused_in_one_line(bundle: Bundle, file: Path, spoil: Callable[[str], str]) -> None:
     beside = facts_file(file)
     beside.write_text(spoil(beside.read_text()))
-    assert refused(bundle) == f"{beside}: does not hold a compiled file's facts; rebuild: {rebuild(bundle)}"
+    assert refused(bundle) == f"{beside}: does not hold a compiled file's facts; compile it again"
 
 
 def test_facts_of_another_format_are_refused(bundle: Bundle, file: Path) -> None:
     beside = facts_file(file)
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {"format": 1}))
-    assert refused(bundle) == (
-        f"{file}: exported in format 1, this version of kuaihl reads 2; rebuild: {rebuild(bundle)}"
-    )
+    assert refused(bundle) == (f"{file}: exported in format 1, this version of kuaihl reads 2; compile it again")
 
 
 def test_a_file_without_facts_is_not_finished(bundle: Bundle, file: Path) -> None:
@@ -171,7 +173,7 @@ def test_a_file_without_facts_is_not_finished(bundle: Bundle, file: Path) -> Non
 def test_a_file_of_another_graph_is_refused_by_its_facts(bundle: Bundle, file: Path) -> None:
     beside = facts_file(file)
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {"graph": "window"}))
-    assert refused(bundle) == f"{file}: its facts say window in fp32; rebuild: {rebuild(bundle)}"
+    assert refused(bundle) == f"{file}: its facts say window in fp32; compile it again"
 
 
 def test_what_is_no_onnx_is_refused_by_onnx_runtime(bundle: Bundle) -> None:
@@ -193,14 +195,14 @@ def test_a_device_that_onnx_runtime_was_not_built_for_is_refused(bundle: Bundle,
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime is built for CUDA")
     for device in ("cuda", "cuda:1"):
-        with pytest.raises(UsageError, match=rf"^--engine onnx --device {device}: this ONNX Runtime is built for CPUs"):
+        with pytest.raises(UsageError, match=rf"^device '{device}': this ONNX Runtime is built for CPUs"):
             open_step(bundle, open_onnx(bundle, device=device))
     assert providers("cpu") == ["CPUExecutionProvider"]
 
 
-def opened(bundle: Bundle, engine: str, precision: str = "auto") -> tuple[Engine, list[str]]:
-    """The bundle's step as `--engine` and `--precision` choose it on a CPU, and what was said."""
-    said: list[str] = []
+def opened(bundle: Bundle, engine: str, precision: str = "auto") -> tuple[Engine, list[KuaihlError]]:
+    """The bundle's step as `engine` and `precision` choose it on a CPU, and what was said."""
+    said: list[KuaihlError] = []
     choice = choose_engine(engine, precision, bundle, device="cpu", threads=1, say=said.append)
     return open_step(bundle, choice), said
 
@@ -219,8 +221,8 @@ def test_auto_goes_on_with_torch_and_says_so_where_a_file_is_damaged(bundle: Bun
     damage(file)
     engine, (said,) = opened(bundle, "auto")
     assert engine.kind == "torch"
-    assert said.startswith(f"onnx fp32 cannot run step, torch fp32 does: {file}: damaged")
-    assert said.endswith(f"rebuild: {rebuild(bundle)}")
+    assert str(said).startswith(f"onnx fp32 cannot run step, torch fp32 does: {file}: damaged")
+    assert said.remedy == rebuild(bundle)
 
 
 def test_an_engine_that_was_asked_for_is_never_replaced(bundle: Bundle, file: Path) -> None:
@@ -228,14 +230,18 @@ def test_an_engine_that_was_asked_for_is_never_replaced(bundle: Bundle, file: Pa
     damage(file)
     with pytest.raises(ModelError, match="damaged"):
         opened(bundle, "onnx")
-    with pytest.raises(NotBuiltError, match=r"--to onnx --precision fp16$"):
+    with pytest.raises(NotBuiltError, match=r"compile it$") as caught:
         opened(bundle, "onnx", "fp16")
+    assert caught.value.remedy is not None
+    assert caught.value.remedy.settings == {"to": "onnx", "precision": "fp16"}
 
 
 def test_auto_never_takes_torch_for_int8(bundle: Bundle) -> None:
-    with pytest.raises(NotBuiltError, match=r"--precision int8 --sample RECORDING$"):
+    with pytest.raises(NotBuiltError, match=r"compile it$") as caught:
         opened(bundle, "auto", "int8")
-    with pytest.raises(UsageError, match="torch does not run it here; give --engine onnx"):
+    assert caught.value.remedy is not None
+    assert caught.value.remedy.settings == {"to": "onnx", "precision": "int8", "sample": "RECORDING"}
+    with pytest.raises(UsageError, match=r"^precision 'int8': torch does not run it; choose engine onnx"):
         opened(bundle, "torch", "int8")
 
 
@@ -274,9 +280,9 @@ def write_text(bundle: Bundle, target: Target, *, named: bool = True) -> Path:
     return file
 
 
-def open_text(bundle: Bundle, engine: str) -> tuple[Engine, list[str]]:
+def open_text(bundle: Bundle, engine: str) -> tuple[Engine, list[KuaihlError]]:
     """The text graph in int8, and what was said of a fallback."""
-    said: list[str] = []
+    said: list[KuaihlError] = []
     chosen = choose_engine(engine, "int8", bundle, device="cpu", threads=1, say=said.append)
     return chosen("text", SOURCES["text"], lambda: small_graph("text")), said
 
@@ -288,8 +294,11 @@ def test_a_file_for_vnni_is_refused_by_name_without_it(bundle: Bundle, engine: s
     with pytest.raises(ModelError) as raised:
         open_text(bundle, engine)
     assert str(raised.value) == (
-        f"{file}: made for processors with VNNI, and Core i7-4770 lacks it; "
-        f"run: kuaihl export {bundle.path} --to onnx --precision int8 --sample RECORDING"
+        f"{file}: made for processors with VNNI, and Core i7-4770 lacks it; compile it without VNNI"
+    )
+    assert raised.value.remedy is not None
+    assert remedy_words(raised.value.remedy).endswith(
+        f": kuaihl export {bundle.path} --to onnx --precision int8 --sample RECORDING"
     )
 
 
@@ -300,7 +309,9 @@ def test_a_file_for_vnni_is_passed_over_with_a_line(bundle: Bundle) -> None:
     assert isinstance(opened, OnnxEngine)
     assert opened.name == str(portable)
     assert len(said) == 1
-    assert said[0].startswith(f"onnx int8 for VNNI cannot run text, onnx int8 does: {vnni}: made for processors with")
+    assert str(said[0]).startswith(
+        f"onnx int8 for VNNI cannot run text, onnx int8 does: {vnni}: made for processors with"
+    )
 
 
 @pytest.mark.usefixtures("without_vnni")
@@ -336,9 +347,9 @@ def test_int8_leaves_the_head_in_floats(bundle: Bundle, file: Path) -> None:
 @pytest.mark.parametrize(
     ("engine", "precision", "words"),
     [
-        ("openvino", "auto", r"^--engine openvino: give auto or one of torch, onnx, tensorrt, tensorrt-rtx$"),
-        ("auto", "fp8", r"^--precision fp8: give auto or one of fp32, fp16, bf16, int8$"),
-        ("onnx", "FP16", r"^--precision FP16: give auto or one of"),
+        ("openvino", "auto", r"^engine 'openvino': give auto or one of torch, onnx, tensorrt, tensorrt-rtx$"),
+        ("auto", "fp8", r"^precision 'fp8': give auto or one of fp32, fp16, bf16, int8$"),
+        ("onnx", "FP16", r"^precision 'FP16': give auto or one of"),
     ],
 )
 def test_names_that_are_none_are_refused_with_those_there_are(
@@ -363,17 +374,20 @@ def test_files_of_a_built_in_bundle_are_compiled_into_the_cache(
     assert compiled_folder(replace(edge, path=tmp_path / "copy")) == tmp_path / "copy"
 
 
-def test_the_command_that_exports_says_what_is_not_the_default() -> None:
-    assert export_command("mine", "onnx", "fp32") == "kuaihl export mine --to onnx"
-    assert export_command("mine", "tensorrt", "bf16") == "kuaihl export mine --to tensorrt --precision bf16"
-    assert export_command("mine", "onnx", "int8").endswith("--precision int8 --sample RECORDING")
-    assert export_command("mine", "onnx", "int8", "vnni").endswith("--precision int8 --target vnni --sample RECORDING")
+def test_what_compiles_a_bundle_says_what_is_not_the_default() -> None:
+    assert remedy_words(compile_remedy("mine", "onnx", "fp32")) == "compile it again: kuaihl export mine --to onnx"
+    assert remedy_words(compile_remedy("mine", "tensorrt", "bf16")).endswith("mine --to tensorrt --precision bf16")
+    assert remedy_words(compile_remedy("mine", "onnx", "int8")).endswith("--precision int8 --sample RECORDING")
+    said = remedy_words(compile_remedy("mine", "onnx", "int8", "vnni"))
+    assert said.endswith("--precision int8 --target vnni --sample RECORDING")
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(bundle: Bundle, exported: bytes) -> None:
     (bundle.path / "onnx").write_text("in the way")
-    with pytest.raises(ModelError, match=r"step-fp32\.onnx: cannot be written \(.*--output DIR"):
+    with pytest.raises(ModelError, match=r"step-fp32\.onnx: cannot be written \(.*elsewhere$") as caught:
         write_step(bundle, exported)
+    assert caught.value.remedy is not None
+    assert caught.value.remedy.settings == {"output": "DIR"}
 
 
 def test_encoders_run_side_by_side_and_a_step_on_all_threads(bundle: Bundle, file: Path) -> None:

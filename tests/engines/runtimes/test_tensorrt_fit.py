@@ -7,13 +7,21 @@ import pytest
 import torch
 from support.small_graphs import SOURCES, small_graph
 
-from kuaihl.engines.runtimes.compiled import CompiledFacts, NotBuiltError, engine_file, facts_file, write_compiled
+from kuaihl.engines.runtimes.compiled import (
+    CompiledFacts,
+    NotBuiltError,
+    compile_remedy,
+    engine_file,
+    facts_file,
+    write_compiled,
+)
 from kuaihl.engines.runtimes.graphs import GraphName
 from kuaihl.engines.runtimes.runtime import Precision
 from kuaihl.engines.runtimes.tensorrt_fit import Machine, built_engines, fitting_engine, this_machine
 from kuaihl.engines.runtimes.tensorrt_package import Gpu, TensorRtKind
 from kuaihl.engines.runtimes.tensorrt_runtime import open_tensorrt
 from kuaihl.models.errors import ModelError, UsageError
+from kuaihl_cli.terminal.errors import remedy_words
 
 RTX = Machine("tensorrt-rtx", "1.7.1.116", Gpu("NVIDIA GeForce RTX 4090", "8.9"))
 HOPPER = Machine("tensorrt", "10.13.3.9", Gpu("NVIDIA H100 80GB HBM3", "9.0"))
@@ -76,8 +84,9 @@ def test_an_engine_of_another_card_names_both_sides(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{file}: built for NVIDIA A10 (compute capability 8.6) by tensorrt 10.13.3.9; this machine has "
         "NVIDIA H100 80GB HBM3 (compute capability 9.0) and tensorrt 10.13.3.9; "
-        f"rebuild: kuaihl export mine --to tensorrt --precision fp16"
+        "compile it again"
     )
+    assert caught.value.remedy == compile_remedy("mine", "tensorrt", "fp16")
 
 
 def test_an_engine_of_another_version_names_both_and_what_builds_it_on_any_machine(tmp_path: Path) -> None:
@@ -88,7 +97,11 @@ def test_an_engine_of_another_version_names_both_and_what_builds_it_on_any_machi
     assert str(caught.value) == (
         f"{file}: built for compute capability 8.9 by tensorrt-rtx 1.6.0.9; this machine has "
         "NVIDIA GeForce RTX 4090 (compute capability 8.9) and tensorrt-rtx 1.7.1.116; "
-        f"rebuild: kuaihl export mine --to tensorrt-rtx --precision fp16 --compute-capability 8.9"
+        "compile it again"
+    )
+    assert caught.value.remedy is not None
+    assert remedy_words(caught.value.remedy).endswith(
+        ": kuaihl export mine --to tensorrt-rtx --precision fp16 --compute-capability 8.9"
     )
 
 
@@ -98,10 +111,8 @@ def test_a_bundle_without_engines_says_what_builds_them(tmp_path: Path) -> None:
     facts_file(unfinished).unlink()
     with pytest.raises(NotBuiltError) as caught:
         fitting(tmp_path, "step", "fp16", RTX)
-    assert str(caught.value) == (
-        f"{tmp_path}: holds no tensorrt-rtx engine of the step graph; "
-        "build it: kuaihl export mine --to tensorrt-rtx --precision fp16"
-    )
+    assert str(caught.value) == (f"{tmp_path}: holds no tensorrt-rtx engine of the step graph; compile it")
+    assert remedy_words(caught.value.remedy) == ("compile it: kuaihl export mine --to tensorrt-rtx --precision fp16")
 
 
 def test_damaged_facts_are_an_error_that_names_them(tmp_path: Path) -> None:
@@ -120,5 +131,5 @@ def test_opening_without_a_gpu_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_cpu_asked_for_is_named() -> None:
-    with pytest.raises(UsageError, match="needs an NVIDIA GPU, and --device cpu is none"):
+    with pytest.raises(UsageError, match=r"^engine 'tensorrt-rtx': needs an NVIDIA GPU, and the device cpu is none"):
         this_machine("tensorrt-rtx", "cpu")

@@ -269,7 +269,7 @@ def test_ablations_leave_parts_out(data: KLive) -> None:
     assert not hasattr(network, "visual")
     assert network.streamer.weight.shape[0] == 1
     assert (text_without([]), text_without(["audio"]), text_without(["comments"])) == ("both", "comments", "speech")
-    with pytest.raises(UsageError, match="--without text"):
+    with pytest.raises(UsageError, match="leave out the text"):
         text_without(["audio", "comments"])
 
 

@@ -107,7 +107,7 @@ def test_summaries_keep_all_stretches(summe: tuple[Path, Path]) -> None:
 
 
 def test_highlights_beyond_the_features_are_told(phd: tuple[Path, Path]) -> None:
-    with pytest.raises(DataError, match="is --fps the features' own"):
+    with pytest.raises(DataError, match="give the features' own frames per second"):
         open_phd(*phd, 50.0)  # 230 frames are 4.6 s then, and no highlight begins before 5 s
 
 
