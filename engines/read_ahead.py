@@ -4,7 +4,9 @@ A full queue makes the thread wait (back-pressure), an error upstream is raised 
 leaves early ends the thread: nothing grows and nothing is left behind.
 """
 
+import math
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -14,6 +16,11 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 JOIN_SECONDS = 2.0  # how long a stage that is closed waits for its thread
+POLL_SECONDS = 0.2  # how often a wait looks at its `stop`
+
+
+class Stopped(Exception):
+    """Somebody set `stop` while an item was waited for."""
 
 
 class Channel(Generic[T]):
@@ -36,11 +43,22 @@ class Channel(Generic[T]):
                 self.changed.notify_all()
             return not self.abandoned
 
-    def take(self, timeout: float | None = None) -> T:
-        """The next item, or what ended the producer. Raises StopIteration at the end, TimeoutError after `timeout`."""
+    def take(self, timeout: float | None = None, stop: threading.Event | None = None) -> T:
+        """The next item, or what ended the producer.
+
+        Raises StopIteration at the end, TimeoutError after `timeout` seconds, Stopped once `stop` is set.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        longest = threading.TIMEOUT_MAX if stop is None else POLL_SECONDS
         with self.changed:
-            if not self.changed.wait_for(lambda: self.items or self.finished or self.abandoned, timeout):
-                raise TimeoutError
+            while True:
+                if stop is not None and stop.is_set():
+                    raise Stopped
+                left = max(deadline - time.monotonic(), 0.0)
+                if self.changed.wait_for(lambda: self.items or self.finished or self.abandoned, min(left, longest)):
+                    break
+                if left <= longest:
+                    raise TimeoutError(f"no data for {timeout:.0f} s")
             if self.items:
                 self.changed.notify_all()
                 return self.items.popleft()
@@ -94,9 +112,12 @@ class Stage(Iterator[T]):
         """How many items are made and not yet taken."""
         return len(self.channel.items)
 
-    def take(self, timeout: float) -> T:
-        """The next item within `timeout` seconds. Raises TimeoutError, StopIteration, or what upstream raised."""
-        return self.channel.take(timeout)
+    def take(self, timeout: float, stop: threading.Event | None = None) -> T:
+        """The next item within `timeout` seconds.
+
+        Raises TimeoutError, StopIteration, Stopped once `stop` is set, or what upstream raised.
+        """
+        return self.channel.take(timeout, stop)
 
     def __next__(self) -> T:
         return self.channel.take()

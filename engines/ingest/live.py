@@ -13,14 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kuaihl.engines.ingest.live_clock import Arrived, LiveClock
-from kuaihl.engines.ingest.packets import TimedPacket, packets
-from kuaihl.engines.ingest.source import ALWAYS_LIVE, OPEN_SECONDS, Source, open_source, scheme_of
-from kuaihl.engines.read_ahead import Stage, run_stage
+from kuaihl.engines.ingest.packets import SILENT, TimedPacket, packets
+from kuaihl.engines.ingest.source import ALWAYS_LIVE, OPEN_SECONDS, PACKETS_AHEAD, Source, open_source, scheme_of
+from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError, SourceUnavailable
 
-POLL_SECONDS = 0.2  # how often a wait looks at `stop`
-AHEAD = 512  # packets that a connection may be ahead of its reader: some 5 s
 HELD_PACKETS = 96  # what is looked at after a reconnect to find a repeated tail, …
 HELD_SECONDS = 1.0  # … at most for so long
 NEWS_SECONDS = 1.0  # a connection that brings less than this was none
@@ -65,10 +63,6 @@ class ConnectionLost(Exception):
     """A connection is over; the message says why."""
 
 
-class Stopped(Exception):
-    """Somebody set `stop`."""
-
-
 @dataclass(frozen=True)
 class Returned:
     """A connection that was made again: its reader, its first items, and the number of tries it took."""
@@ -103,7 +97,7 @@ def live_packets(
         while True:
             began = clock.end
             try:
-                yield from relay(link, pending, clock, stop, last_resort(timeout))
+                yield from relay(link, pending, clock, stop, source.longest_silence)
             except ConnectionLost as lost:
                 reason = str(lost)
             link.close(CLOSE_SECONDS)
@@ -151,19 +145,14 @@ def relay(
 def connect(source: Source | str, timeout: float) -> Stage[Arrived]:
     """Read a source on a thread of its own, which alone touches it, for a read may block."""
     left = threading.Event()  # set when the link is closed early
-    return run_stage(connection(source, timeout, left), AHEAD, stop=left)
+    return run_stage(connection(source, timeout, left), PACKETS_AHEAD, stop=left)
 
 
 def connection(source: Source | str, timeout: float, left: threading.Event) -> Iterator[Arrived]:
     """One connection from its opening to its end, every item stamped with its arrival."""
     with source if isinstance(source, Source) else open_source(source, timeout=timeout) as opened:
-        for item in packets(opened, stop=left):
+        for item in packets(opened, stop=left, on_own_thread=True):
             yield Arrived(item, time.monotonic())
-
-
-def last_resort(timeout: float) -> float:
-    """Seconds after which a connection is given up from outside, should its own time-outs all have failed."""
-    return 2 * timeout + 3
 
 
 def reconnect(name: str, timeout: float, hope: Hope, stop: threading.Event) -> Returned | None:
@@ -200,15 +189,9 @@ def first_items(link: Stage[Arrived], stop: threading.Event, limit: float) -> li
 
 def take(link: Stage[Arrived], stop: threading.Event, limit: float) -> Arrived:
     """The next item. Raises Stopped, or ConnectionLost where nothing comes within `limit` seconds."""
-    deadline = time.monotonic() + limit
-    while not stop.is_set():
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise ConnectionLost(f"no data for {limit:.0f} s")
-        try:
-            return link.take(min(POLL_SECONDS, remaining))
-        except TimeoutError:
-            continue
-        except StopIteration:
-            raise ConnectionLost("the connection was closed") from None
-    raise Stopped
+    try:
+        return link.take(limit, stop)
+    except TimeoutError:
+        raise ConnectionLost(f"reading failed: {SILENT}") from None
+    except StopIteration:
+        raise ConnectionLost("the connection was closed") from None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     AnyPacket = Packet[Any]
 
 CUT_OFF = 2.0  # seconds that may lack at the end before a file counts as cut off
+SILENT = "no more data came in time"
 DAMAGE_SECONDS = 1.0  # of media for which one event tells of the damage, however many packets are damaged
 
 
@@ -89,17 +90,18 @@ class Damage:
 
 
 def packets(
-    source: Source, *, start: float = 0.0, stop: threading.Event | None = None
+    source: Source, *, start: float = 0.0, stop: threading.Event | None = None, on_own_thread: bool = False
 ) -> Iterator[TimedPacket | Event]:
     """Every packet of the chosen streams; the last item is always the event `eof`, and `source.failure` tells why.
 
     `start`: where the clock begins, for a source that continues another. `stop`: set by another thread, ends the
-    stream at the next packet. Read errors are the stream's end. Raises SourceError where a file holds no packet at all.
+    stream at the next packet. `on_own_thread`: the caller watches the thread that this runs on; else a network
+    source is read ahead on another. Read errors are the stream's end. Raises SourceError if a file holds no packet.
     """
     lanes: dict[Stream, Lane] = {stream: Lane(stream) for stream in source.streams}
     clock = Clock([lane.track for lane in lanes.values()], source.origin, start)
     damage = Damage()
-    for packet in received(source, stop):
+    for packet in received(source, stop, on_own_thread):
         if packet is None:
             yield from damage.event(clock.front(), "damaged data were skipped")
             continue
@@ -187,19 +189,20 @@ def decode_time(packet: "AnyPacket", lane: Lane, clock: Clock) -> float:
     return dts * lane.tick
 
 
-def received(source: Source, stop: threading.Event | None) -> Iterator["AnyPacket | None"]:
+def received(source: Source, stop: threading.Event | None, on_own_thread: bool) -> Iterator["AnyPacket | None"]:
     """The packets as they come, None where data were damaged; ends with the stream, and with `source.failure` set."""
     import av
 
     try:
-        for packet in source.read(stop):
+        watched = source.is_network and not on_own_thread
+        for packet in source.read_ahead(stop) if watched else source.read():
             if stop is not None and stop.is_set():
                 return
             yield packet
     except av.InvalidDataError:
         source.failure = "damaged beyond reading"
     except (av.ExitError, TimeoutError):
-        source.failure = "no more data came in time"
+        source.failure = SILENT
     except (av.FFmpegError, OSError) as error:
         source.failure = str(getattr(error, "strerror", None) or error)
 

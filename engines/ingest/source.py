@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from kuaihl.engines.ingest.timeouts import ReadAhead, watched
+from kuaihl.engines.ingest.timeouts import watched
+from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from kuaihl.engines.ingest.flv import FlvChanges
 
+PACKETS_AHEAD = 512  # that a connection may be ahead of its reader: some 5 s
 OPEN_SECONDS = 10.0  # the longest wait for a network source's answer, unless the caller says otherwise
 DAMAGES = 16  # failed reads in a row after which there is nothing left to read
 PATIENCE = 2.0  # seconds by which the watch from outside is later than FFmpeg's time-out
@@ -69,22 +71,15 @@ class Source:
     container: "InputContainer"
     video: "VideoStream | None"
     audio: "AudioStream | None"
-    is_network: bool  # read through a watched thread, for its reads may hang
+    is_network: bool  # read on a thread that is watched, for its reads may hang
     is_live: bool  # a URL without an end: a disconnect may be followed by more
     timeout: float  # seconds without data after which a network source counts as lost
     failure: str | None = None
     changes: "FlvChanges | None" = None  # for an FLV file, whose streams may come late or change
-    ahead: "ReadAhead[Packet[Any] | None] | None" = None
     used: list[Closable] = field(default_factory=list)  # what goes with the container when the source is closed
     closed: bool = False
-
-    @property
-    def has_video(self) -> bool:
-        return self.video is not None
-
-    @property
-    def has_audio(self) -> bool:
-        return self.audio is not None
+    busy: bool = False  # a thread is inside FFmpeg and may be blocked there
+    guard: threading.Lock = field(default_factory=threading.Lock)  # of `closed` and `busy`
 
     @property
     def duration(self) -> float | None:
@@ -111,16 +106,51 @@ class Source:
             return max(known)
         return self.duration if len(self.streams) == len(self.container.streams) else None
 
-    def read(self, stop: threading.Event | None = None) -> "Iterator[Packet[Any] | None]":
+    @property
+    def longest_silence(self) -> float:
+        """Seconds without data after which reading is given up from outside, should FFmpeg not have done so."""
+        if not self.is_network:
+            return PIPE_SECONDS + PATIENCE
+        return self.timeout * (PLAYLIST_SHARE if self.container.format.name == "hls" else 1.0) + PATIENCE
+
+    def read(self) -> "Iterator[Packet[Any] | None]":
         """The chosen streams' packets as they come, None where data were damaged; to be called once.
 
-        Raises FFmpeg's errors, and TimeoutError where the network is silent.
+        It may block for as long as FFmpeg does. It ends when another thread closes the source. Raises FFmpeg's errors.
         """
-        if not self.is_network:
-            return self.demuxed()
-        self.ahead = ReadAhead(self.demuxed(), self.release)
-        share = PLAYLIST_SHARE if self.container.format.name == "hls" else 1.0
-        return self.ahead.take(self.timeout * share + PATIENCE, stop)
+        items = self.demuxed()
+        while True:
+            with self.guard:
+                if self.closed:
+                    return
+                self.busy = True
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                with self.guard:
+                    self.busy = False
+                    left_to_us = self.closed
+                if left_to_us:
+                    self.release()
+            if left_to_us:
+                return
+            yield item
+
+    def read_ahead(self, stop: threading.Event | None = None) -> "Iterator[Packet[Any] | None]":
+        """The same for a network source, read on a thread of its own, so that no wait is longer than it should be.
+
+        It ends when `stop` is set. Raises FFmpeg's errors, and TimeoutError after `longest_silence`.
+        """
+        stage = run_stage(self.read(), PACKETS_AHEAD)
+        try:
+            while True:
+                yield stage.take(self.longest_silence, stop)
+        except (StopIteration, Stopped):
+            return
+        finally:
+            stage.close(0.0)  # a thread that is blocked in FFmpeg is not waited for
 
     def demuxed(self) -> "Iterator[Packet[Any] | None]":
         import av
@@ -183,14 +213,14 @@ class Source:
         self.video, self.audio = best(self.container, "video"), best(self.container, "audio")  # type: ignore[assignment]
 
     def close(self) -> None:
-        """Idempotent; never blocks on the network."""
-        if self.closed:
-            return
-        self.closed = True
-        if self.ahead is None:
-            self.release()
-        else:
-            self.ahead.stop()  # the reading thread releases: nothing is closed under its feet
+        """Idempotent; never waits for a thread that is reading: that one releases, nothing is closed under its feet."""
+        with self.guard:
+            if self.closed:
+                return
+            self.closed = True
+            if self.busy:
+                return
+        self.release()
 
     def release(self) -> None:
         self.container.close()

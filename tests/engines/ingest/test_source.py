@@ -1,5 +1,6 @@
 """What can be read is opened, what cannot is one clear line with the name in it, and nothing waits for ever."""
 
+import itertools
 import os
 import socket
 import subprocess
@@ -12,18 +13,24 @@ from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 import pytest
 from support.media import make, media_tags, picture, with_legacy_hevc, write_flv
 
-from kuaihl.engines.ingest.packets import packets
+from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
+from kuaihl.engines.ingest.packets import TimedPacket, packets
 from kuaihl.engines.ingest.source import Source, open_source
 from kuaihl.engines.ingest.timeouts import PipeReader, watched
+from kuaihl.engines.read_ahead import Channel
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError, SourceUnavailable
+
+if TYPE_CHECKING:
+    from av.packet import Packet
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -54,7 +61,7 @@ def flv(made: Path) -> Path:
 
 def test_a_file_tells_its_streams_and_length(flv: Path) -> None:
     with open_source(str(flv)) as source:
-        assert source.has_video and source.has_audio
+        assert source.video is not None and source.audio is not None
         assert source.duration == pytest.approx(8.0, abs=0.2)
         assert not source.is_live and not source.is_network
         assert source.name == str(flv)
@@ -124,7 +131,7 @@ def test_a_cover_picture_is_no_video(made: Path) -> None:
             container.mux(sound.encode(noise))
         container.mux(sound.encode(None))
     with open_source(str(song)) as source:
-        assert source.has_audio and not source.has_video
+        assert source.audio is not None and source.video is None
 
 
 def test_of_several_streams_the_best_are_taken(shared_media: Path) -> None:
@@ -313,6 +320,85 @@ def test_a_stalled_stream_stops_when_it_is_told_to(flv: Path) -> None:
     assert isinstance(items[-1], Event) and items[-1].detail == "stopped"
 
 
+class Blocked:
+    """A source's packets that hang once `count` have come, as FFmpeg does now and then, until they are let go."""
+
+    def __init__(self, source: Source, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.here, self.go, self.released = threading.Event(), threading.Event(), threading.Event()
+        demuxed, release = source.demuxed, source.release
+
+        def hang() -> "Iterator[Packet[Any] | None]":
+            yield from itertools.islice(demuxed(), count)
+            self.here.set()
+            self.go.wait(30)
+
+        def note() -> None:
+            self.released.set()
+            release()
+
+        monkeypatch.setattr(source, "demuxed", hang)
+        monkeypatch.setattr(source, "release", note)
+
+
+def test_what_is_read_is_never_closed_under_its_feet(flv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(str(flv))
+    blocked = Blocked(source, 10, monkeypatch)
+    came: list[object] = []
+    reader = threading.Thread(target=lambda: came.extend(source.read()))
+    reader.start()
+    assert blocked.here.wait(5)
+    source.close()
+    source.close()
+    assert source.closed and not blocked.released.is_set()
+    blocked.go.set()
+    reader.join(5)
+    assert not reader.is_alive() and blocked.released.is_set() and len(came) == 10
+
+
+def test_a_closed_source_gives_no_more_packets(flv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(str(flv))
+    blocked = Blocked(source, 10, monkeypatch)
+    items = source.read()
+    next(items)
+    source.close()
+    assert blocked.released.is_set(), "nobody reads at this moment"
+    assert list(items) == []
+
+
+@pytest.mark.parametrize("read", [packets, partial(live_packets, policy=ReconnectPolicy(tries=0))])
+def test_a_read_that_hangs_in_ffmpeg_is_given_up_in_time(
+    read: Callable[[Source], Iterator[TimedPacket | Event]], flv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web_server(flv.parent) as web, open_source(f"{web}/{flv.name}", timeout=0.5) as source:
+        assert source.is_network
+        blocked = Blocked(source, 20, monkeypatch)
+        begin = time.monotonic()
+        items = list(read(source))
+        assert 2 < time.monotonic() - begin < 5
+        assert len(items) == 21
+        assert isinstance(items[-1], Event) and "no more data came in time" in items[-1].detail
+        assert not blocked.released.is_set()
+        blocked.go.set()
+    assert blocked.released.wait(5)
+
+
+@pytest.mark.parametrize("read", [packets, live_packets])
+def test_a_packet_from_the_network_crosses_one_queue(
+    read: Callable[[Source], Iterator[TimedPacket | Event]], flv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[object] = []
+    put = Channel.put
+
+    def note(channel: Channel[object], item: object) -> bool:
+        queued.append(item)
+        return put(channel, item)
+
+    monkeypatch.setattr(Channel, "put", note)
+    with web_server(flv.parent) as web, open_source(f"{web}/{flv.name}", timeout=5) as source:
+        items = list(read(source))
+    assert 100 < len(queued) <= len(items)
+
+
 def test_a_playlist_from_the_network_reads_no_local_file(flv: Path, made: Path) -> None:
     local = make(made / "local.ts", seconds=4.0)
     lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:4", "#EXTINF:4,", f"file://{local}", "#EXT-X-ENDLIST", ""]
@@ -328,7 +414,7 @@ def test_hevc_under_the_old_codec_id_comes_over_the_network_too(made: Path) -> N
     path = write_flv(made / "legacy_source.flv", map(with_legacy_hevc, media_tags(hevc)))
     with web_server(made) as web:
         source = open_source(f"{web}/{path.name}", timeout=5)
-        assert source.has_video
+        assert source.video is not None
         assert seconds_of(source) == pytest.approx(4.0, abs=0.2)
 
 
