@@ -16,9 +16,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuaihl.engines.highlights.clip_writer import INTERLEAVING, SAME_TIME, ClipWriter, Header
+from kuaihl.engines.highlights.clip_writer import INTERLEAVING, ClipWriter, Header
 from kuaihl.engines.highlights.offline import ranks
-from kuaihl.engines.types import Highlight
+from kuaihl.engines.types import SAME_TIME, Highlight
 from kuaihl.models.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
