@@ -56,14 +56,6 @@ def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: 
     return copy_spans(source, highlights, paths)
 
 
-def cut_clip(source: str, highlight: Highlight, path: Path) -> Clip:
-    """Cut one highlight to a file whose suffix is what `clip_suffix` says. Raises as `cut_clips`, and where empty."""
-    clip = copy_spans(source, [highlight], [path])[0]
-    if clip is None:
-        raise SourceError(f"{source}: no media between {highlight.start:.1f} and {highlight.end:.1f} s")
-    return clip
-
-
 def clip_name(stem: str, rank: int, start: float, suffix: str) -> str:
     """`STEM_01_00-12-30.mp4`: sorts by rank, tells the time, and is a safe name on any file system."""
     kept = re.sub(r"[^\w.\-]+", "_", stem).strip("._-")[:120] or "clip"
