@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 
 from kuaihl.models.bundle import load_bundle
 from kuaihl.models.data.klive import KLive, open_klive
-from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
+from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
 from kuaihl.models.evaluation.room_scores import score_rooms
 from kuaihl.models.network.kuaihl import KuaiHL
 from kuaihl.models.training.fine_tuning import begun
-from kuaihl.models.training.validation import FEWEST_LABELS
 
 SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "linear": ("--arch", "linear"),

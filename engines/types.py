@@ -12,6 +12,7 @@ from kuaihl.models.features import SegmentFeatures
 SAMPLE_RATE = 16_000  # Hz, mono, what Whisper and the voice-activity detector read
 FRAMES_PER_SEGMENT = 3
 SEGMENT_SECONDS = 30.0
+SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 
 RgbImage = NDArray[np.uint8]  # [H, W, 3]
 Audio = NDArray[np.float32]  # [samples] at SAMPLE_RATE, in [-1, 1]

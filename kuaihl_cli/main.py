@@ -12,9 +12,10 @@ from typer.exceptions import TyperException
 
 from kuaihl.models.errors import KuaihlError, reason_of
 from kuaihl_cli.terminal.errors import error_words
+from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED
 from kuaihl_cli.terminal.messages import LOG
 
-EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE = 0, 1, 2
 
 SCORING, LEARNING, DEPLOYING = "Find highlights", "Train and measure", "Deploy"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kuaihl.models.errors import ModelError
 
 UNKNOWN_STREAMER = 0
+WINDOW = 20  # n, segments of a sample; each of two attentions sees n, so a score depends on the last 2n - 1
 HISTORY_ITEMS = 20  # highlights of a user's history at most (paper, supplement, section I-B)
 
 
@@ -19,7 +20,7 @@ class NetworkDims:
     heads: int = 8
     layers: int = 3  # L
     text_layers: int = 2  # of the perceptron W_z
-    window: int = 20  # n segments, all that one attention sees; a score depends on the last 2n - 1
+    window: int = WINDOW  # n segments, all that one attention sees
     feed_forward: int = 4  # hidden width of a feed-forward, in multiples of d
     streamers: int = 0  # known ones, index 1 …; index 0 is the unknown streamer
     dropout: float = 0.1

@@ -7,6 +7,8 @@ from typing import Any
 
 from kuaihl.models.signals import SignalsFacts
 
+MIN_VIEWS = 60  # labels of fewer impressions are masked
+
 
 @dataclass(frozen=True)
 class EncoderFacts:
@@ -24,7 +26,7 @@ class LabelFacts:
 
     name: str = "LVTR"
     definition: str = "impressions of the next segment watched for more than 60 s / all its impressions"
-    min_views: int = 60  # labels from fewer impressions were masked
+    min_views: int = MIN_VIEWS  # labels from fewer impressions were masked
     source: str = ""  # where the labels came from, e.g. "simulated"
 
 

@@ -13,6 +13,7 @@ from kuaihl.engines.encoders.timing import StageTimes
 from kuaihl.engines.runtimes.device import choose_device, set_threads
 from kuaihl.engines.runtimes.heap import give_back_freed_memory, share_one_heap
 from kuaihl.engines.runtimes.runtime import OpenEngine
+from kuaihl.engines.types import FRAMES_PER_SEGMENT
 from kuaihl.engines.weights.catalog import (
     SPEECH_EDGE,
     SPEECH_PAPER,
@@ -87,7 +88,7 @@ EDGE = Profile(
     load_text=load_e5,
     d_v=1280,
     d_t=384,
-    patches=3 * 2 * 2,
+    patches=FRAMES_PER_SEGMENT * 2 * 2,
 )
 PAPER = Profile(
     name="paper",
@@ -99,7 +100,7 @@ PAPER = Profile(
     load_text=load_bert,
     d_v=1024,
     d_t=768,
-    patches=3 * 7 * 7,
+    patches=FRAMES_PER_SEGMENT * 7 * 7,
 )
 PROFILES = {profile.name: profile for profile in (EDGE, PAPER)}
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kuaihl.engines.encoders.text_cleaning import COMMENT_TOKENS, clean, join_texts
 from kuaihl.engines.runtimes.graphs import Graph, text_graph
 from kuaihl.engines.runtimes.parallel import batches, even_size, run_each
 from kuaihl.engines.runtimes.runtime import Engine, OpenEngine
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.weights.resolve import Resolved
     from kuaihl.models.backbones.bert import Bert
 
-SPEECH_TOKENS = 100  # with the prefix, where there is one
-COMMENT_TOKENS = 97
-PAIR_TOKENS = SPEECH_TOKENS + COMMENT_TOKENS + 3  # 200, with the one at the start and one after each sentence
+SPEECH_TOKENS = 100  # with the prefix, where there is one; with COMMENT_TOKENS and three marks a pair has 200
 MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
 TEXTS_AT_ONCE, TEXTS_AT_ONCE_IN_A_LANE = 8, 4  # what these read and write is to stay in a core's cache
 TEXTS_AHEAD = 64  # whose words are looked up before they are read: 20 MB, where all of a data set's would be gigabytes
@@ -83,8 +82,6 @@ class TextEncoder:
 
     def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
         """What was said and the comments, in order of time, of each segment -> [B, d_t]."""
-        from kuaihl.engines.encoders.text_cleaning import clean, join_texts
-
         pairs = [
             (
                 clean(said, self.spell_out),

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kuaihl.engines.types import SAME_TIME
+
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.packet import Packet
     from av.stream import Stream
 
-SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 INTERLEAVING = 10.0  # seconds by which one stream may lag behind the other in the file
 
 MUXERS = {".mp4": "mp4", ".m4a": "mp4", ".webm": "webm", ".mkv": "matroska", ".mka": "matroska"}

@@ -16,9 +16,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kuaihl.engines.highlights.clip_writer import INTERLEAVING, SAME_TIME, ClipWriter, Header
+from kuaihl.engines.highlights.clip_writer import INTERLEAVING, ClipWriter, Header
 from kuaihl.engines.highlights.offline import ranks
-from kuaihl.engines.types import Highlight
+from kuaihl.engines.types import SAME_TIME, Highlight
 from kuaihl.models.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -54,14 +54,6 @@ def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: 
         for rank, highlight in zip(ranks(highlights), highlights, strict=True)
     ]
     return copy_spans(source, highlights, paths)
-
-
-def cut_clip(source: str, highlight: Highlight, path: Path) -> Clip:
-    """Cut one highlight to a file whose suffix is what `clip_suffix` says. Raises as `cut_clips`, and where empty."""
-    clip = copy_spans(source, [highlight], [path])[0]
-    if clip is None:
-        raise SourceError(f"{source}: no media between {highlight.start:.1f} and {highlight.end:.1f} s")
-    return clip
 
 
 def clip_name(stem: str, rank: int, start: float, suffix: str) -> str:

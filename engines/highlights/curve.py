@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kuaihl.engines.highlights.hindsight import hindsight_rates
-from kuaihl.engines.types import ScoredSegment
-
-SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
+from kuaihl.engines.types import SAME_TIME, ScoredSegment
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from itertools import pairwise
 from statistics import median, quantiles
 
 from kuaihl.engines.highlights.curve import (
-    SAME_TIME,
     Stretch,
     gap_times,
     hindsight_curve,
@@ -26,7 +25,7 @@ from kuaihl.engines.highlights.curve import (
     words_in,
 )
 from kuaihl.engines.highlights.hindsight import interests_of
-from kuaihl.engines.types import Highlight, ScoredSegment
+from kuaihl.engines.types import SAME_TIME, Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError
 
 MIN_PROMINENCE = 0.02  # of predicted LVTR: less than two points above its surroundings, or above the median, is none …

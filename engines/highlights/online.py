@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 from kuaihl.engines.highlights.curve import segments_in, words_in
-from kuaihl.engines.types import Highlight, ScoredSegment
+from kuaihl.engines.types import SAME_TIME, Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError
 
 Reason = Literal["gap", "end", "short"]
 Output = Literal["score", "interest"]
-SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,14 @@ def choose_device(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "mps":
         if not torch.backends.mps.is_available():
-            raise UsageError("--device mps: this torch sees no Apple GPU; give auto or cpu")
+            raise UsageError("this torch sees no Apple GPU; give auto or cpu", setting="device", value=device)
         return device
     kind, _, index = device.partition(":")
     if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
-        raise UsageError(f"--device {device}: give auto, cpu, cuda, cuda:N or mps")
+        raise UsageError("give auto, cpu, cuda, cuda:N or mps", setting="device", value=device)
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"--device {device}: there are {torch.cuda.device_count()} CUDA devices here; give auto or cpu"
-        )
+        count = torch.cuda.device_count()
+        raise UsageError(f"there are {count} CUDA devices here; give auto or cpu", setting="device", value=device)
     return device
 
 

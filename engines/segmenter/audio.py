@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.engines.ingest.packets import TimedPacket
-from kuaihl.engines.types import SAMPLE_RATE, Audio, Event
+from kuaihl.engines.types import SAME_TIME, SAMPLE_RATE, Audio, Event
 
 if TYPE_CHECKING:
     from av.audio.fifo import AudioFifo
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.packet import Packet
 
-SAME_TIME = 1e-3
 DRIFT = 0.1  # seconds by which sound may part from its time stamps before it is put back in its place
 BATCH_SECONDS = 1.0  # of sound through the resampler at once
 TELLING_SECONDS = 1.0  # for which one event tells of the damage, however many packets are damaged

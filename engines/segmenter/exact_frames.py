@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 
 from kuaihl.engines.ingest.source import open_source, scheme_of
 from kuaihl.engines.segmenter.frame_decoder import bounded, upright
-from kuaihl.engines.types import Frame
+from kuaihl.engines.types import SAME_TIME, Frame
 from kuaihl.models.errors import Remedy, SourceError, reason_of
 
 OPEN_SECONDS = 30.0  # to index a file, and this much …
 BYTES_A_SECOND = 10e6  # … more for its size, for that is done by reading all of it
 FRAMES_SECONDS = 30.0  # to decode a segment's frames
-SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 END_TOLERANCE = 2.0  # seconds by which decord's end may differ from the container's
 KEYFRAMES = Remedy("take keyframes", {"frames": "keyframe"})
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kuaihl.engines.ingest.packets import TimedPacket
-from kuaihl.engines.segmenter.keyframes import SAME_TIME, Gop, Wanted
-from kuaihl.engines.types import Event, Frame, RgbImage
+from kuaihl.engines.segmenter.keyframes import Gop, Wanted
+from kuaihl.engines.types import SAME_TIME, Event, Frame, RgbImage
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

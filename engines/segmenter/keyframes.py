@@ -9,8 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from kuaihl.engines.ingest.packets import TimedPacket
+from kuaihl.engines.types import SAME_TIME
 
-SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 MAX_HELD_BYTES = 48 << 20  # of packets: beyond it they are decoded early or dropped
 FALLBACKS = 3  # keyframes to try where one is damaged
 SETTLED = 2.0  # seconds: no later packet is shown so long before the latest one

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 
 from kuaihl.engines.ingest.packets import TimedPacket
 from kuaihl.engines.segmenter.keyframes import MAX_HELD_BYTES
+from kuaihl.engines.segmenter.segmenter import LAG
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError
 
 SOUND_BEFORE = 0.5  # seconds that a decoder of sound may need to find its way
-LAG = 5.0  # seconds by which one stream may trail the other
 
 
 def part_of(

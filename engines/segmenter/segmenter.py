@@ -25,7 +25,7 @@ from kuaihl.engines.types import (
 from kuaihl.models.errors import SourceError
 
 MIN_SECONDS = 1.0  # of the stream's last segment; less than that is left out, unless it is all there is
-LAG = 5.0  # seconds by which one stream may trail the other before a segment no longer waits for it
+LAG = 5.0  # seconds by which one stream may trail the other before nobody waits for it
 
 
 def segments(

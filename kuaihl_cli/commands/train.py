@@ -137,14 +137,14 @@ def refuse_schedule(settings: TrainSettings) -> None:
 
 def run(data: "KLive | VideoSet", plan: TrainingPlan, folder: Path, settings: TrainSettings) -> int:
     """Train, show it, write the bundle; gives the exit code."""
-    import torch
-
+    from kuaihl.engines.runtimes.device import choose_device, set_threads
     from kuaihl.models.training.loop import train as train_network
     from kuaihl_cli.commands.training_log import hearers
     from kuaihl_cli.commands.training_start import network_to_start_from
 
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    device = choose_device(settings.device)
+    if settings.threads:  # else as many as torch or the launcher of the processes chooses
+        set_threads(settings.threads)
     with (
         stopped_by_signals() as stop,
         hearers(folder, plan.batch, settings.tensorboard, quiet=settings.quiet) as tell,
@@ -155,7 +155,7 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, folder: Path, settings: Tr
             start=network_to_start_from(data, plan, settings),
             folder=folder,
             resume=settings.resume,
-            device=settings.device,
+            device=device,
             checkpoint_seconds=60 * settings.checkpoint_minutes,
             tell=tell,
             keep=lambda best: write_bundle(best, data, settings),

@@ -21,6 +21,8 @@ from kuaihl.models.data.checks import label_problems, record_problems, room_prob
 from kuaihl.models.data.room_file import Layout, RoomFile, map_room
 from kuaihl.models.data.sample_rule import SampleRule, recent_samples
 from kuaihl.models.data.segment_counts import NOT_COUNTED, SEGMENT_COUNTS, SPARSE, sparse_rows
+from kuaihl.models.data.shift import next_of
+from kuaihl.models.dims import WINDOW
 from kuaihl.models.errors import DataError, UsageError, reason_of
 from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
 from kuaihl.models.features import UNREAD, Float16, TextSource
@@ -28,7 +30,6 @@ from kuaihl.models.signals import SIGNALS_WIDTH, SignalsFacts, columns_of, parse
 
 DATASET_FORMAT = 1
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
-WINDOW = 20  # n, segments of a sample; each of two attentions sees n, so a score depends on the last 2n - 1
 COLUMNS = ("id", "streamer", "segments", "split", "start_time")  # of rooms.parquet
 ROOMS_AT_ONCE = 512  # rows of the table turned into records, so that what lies between takes no memory
 OPEN_ROOMS = 64  # mapped at a time; each holds a file open
@@ -57,7 +58,7 @@ class RoomData:
         The last segment has no next, and labels of fewer than `min_views` impressions are masked (eq. 1).
         """
         present, counted = self.present_labels()
-        return np.append(present[1:], np.float32(0.0)), np.append(counted[1:], False)
+        return next_of(present), next_of(counted)
 
     def present_labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The LVTR of each segment itself [S], what `interest` answers, and whether it counts [S]."""

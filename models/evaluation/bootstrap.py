@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS
 from kuaihl.models.evaluation.room_pairs import room_pairs
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 THRESHOLDS = (0.0, 0.2, 0.4, 0.6)  # Δ of the paper's Table I
 DRAWS = 1000  # of the bootstrap
 CONFIDENCE = 0.95
-FEWEST_LABELS = 10  # of a room above Δ, for its own tau to count
 
 Floats = NDArray[np.float64]
 

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+FEWEST_LABELS = 10  # of a room, for its own tau to count
+
 Integers = NDArray[np.int64]
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from kuaihl.models.data.klive import KLive
 from kuaihl.models.data.segment_counts import UNKNOWN_ROOM, sparse_rows
+from kuaihl.models.data.shift import next_of
 from kuaihl.models.dims import UNKNOWN_STREAMER, NetworkDims
 from kuaihl.models.facts import RoomRecord
 from kuaihl.models.features import TextSource
@@ -95,7 +96,6 @@ def ceiling_rooms(data: KLive, records: Iterable[RoomRecord]) -> list[ScoredRoom
         if room.true_rate is None:
             return None
         labels, valid = room.labels()
-        truth = np.zeros(record.segments)
-        truth[:-1] = room.true_rate[1:]  # the last segment has no next, and no label that counts
+        truth = next_of(room.true_rate).astype(np.float64)
         scored.append(ScoredRoom(record, truth, labels.astype(np.float64), valid))
     return scored

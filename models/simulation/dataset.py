@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from kuaihl.models.data.klive_writer import DataSetWriter
 from kuaihl.models.data.segment_counts import NOT_COUNTED, segment_counts
-from kuaihl.models.evaluation.bootstrap import FEWEST_LABELS, THRESHOLDS, above
-from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
-from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
+from kuaihl.models.data.shift import next_of
+from kuaihl.models.evaluation.bootstrap import THRESHOLDS, above
+from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
+from kuaihl.models.facts import MIN_VIEWS, DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
 from kuaihl.models.features import Float16
 from kuaihl.models.signals import SignalsFacts, with_standard_scores
 from kuaihl.models.simulation.feature_bank import FeatureBank, codes_of, features_of, keys_of
 from kuaihl.models.simulation.proportions import Proportions, draw_hosts, draw_segments, with_audiences
 from kuaihl.models.simulation.rooms import draw_room, draw_rooms
 from kuaihl.models.simulation.streamers import draw_streamers
-from kuaihl.models.simulation.terms import EVERYTHING, MIN_VIEWS, NOTHING, Integers, Room, labels_of
+from kuaihl.models.simulation.terms import EVERYTHING, NOTHING, Integers, Room, labels_of
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the rooms
 FRAMES = 3  # a segment's patches are those of its frames, one after another
@@ -234,7 +235,7 @@ def noise_ceiling(rooms: list[Room]) -> dict[str, Any]:
     the present segment's true rate: what knowing how the viewers are now, but not what comes, would reach.
     """
     contenders = {
-        "next segment's true rate": [np.append(room.rate[1:], 0.0) for room in rooms],
+        "next segment's true rate": [next_of(room.rate) for room in rooms],
         "this segment's true rate": [room.rate for room in rooms],
     }
     labels = [labels_of(room) for room in rooms]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
+from kuaihl.models.data.shift import next_of
+from kuaihl.models.evaluation.bootstrap import DRAWS, draw_rooms, mean_estimate
+from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
 from kuaihl.models.signals import GROUPS
 from kuaihl.models.simulation.cold_start import RoomAnswers, SimulatedSet, score_rooms
 from kuaihl.models.simulation.rules import RULES, measured
@@ -18,8 +20,6 @@ from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, Room, labels
 if TYPE_CHECKING:
     from kuaihl.models.network.kuaihl import KuaiHL
 
-FEWEST_LABELS = 10  # of a room, for its tau to count
-BOOTSTRAPS = 1000
 INPUTS = ("pictures", "words", "signals")
 
 Floats = NDArray[np.float64]
@@ -63,10 +63,10 @@ def table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels,
     "best known rule" takes in every room, of the rules whose input it knows, the one that is best over all rooms that
     know it: as good as choosing a rule by its results.
     """
-    random = np.random.default_rng(seed)
     rooms = data.rooms
+    drawn = draw_rooms(len(rooms), DRAWS, seed)
     bounds = {
-        "the next segment's true rate": [np.append(room.rate[1:], 0.0) for room in rooms],
+        "the next segment's true rate": [next_of(room.rate) for room in rooms],
         "this segment's true rate": [room.rate for room in rooms],
     }
     taus = {name: room_taus(each, rooms, labels) for name, each in (heads | bounds).items()}
@@ -74,10 +74,10 @@ def table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels,
     order = sorted(rules, key=lambda rule: -float(np.nanmean(rules[rule])))
     first_known = np.array([next((rule for rule in order if measured(rule, room)), order[0]) for room in rooms])
     taus["best known rule"] = np.array([rules[rule][place] for place, rule in enumerate(first_known)])
-    table = {name: interval(each, random) for name, each in taus.items()}
+    table = {name: interval(each, drawn) for name, each in taus.items()}
     for name, each in heads.items():
         table[name]["tau_overall"] = round(overall_tau(each, rooms, labels), 3)
-    table |= {f"rule: {rule}": interval(rules[rule], random) for rule in order[:8]}
+    table |= {f"rule: {rule}": interval(rules[rule], drawn) for rule in order[:8]}
     margin = taus["head"] - taus["best known rule"]
     new = np.array([GENRES[room.genre] in HELD_OUT_GENRES for room in rooms])
     parts = {"genres of training": ~new, "other genres": new} | {
@@ -86,10 +86,10 @@ def table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels,
     }
     return {
         "kendall_tau_a_room": table,
-        "margin_over_best_known_rule": interval(margin, random),
+        "margin_over_best_known_rule": interval(margin, drawn),
         "parts": {
-            name: {"rooms": int(which.sum()), "head": interval(taus["head"][which], random)}
-            | {"margin": interval(margin[which], random)}
+            name: {"rooms": int(which.sum()), "head": interval(np.where(which, taus["head"], np.nan), drawn)}
+            | {"margin": interval(np.where(which, margin, np.nan), drawn)}
             for name, which in parts.items()
             if np.isfinite(margin[which]).any()
         },
@@ -106,9 +106,7 @@ def rule_taus(data: SimulatedSet, labels: Labels) -> dict[str, Floats]:
     return found
 
 
-def interval(values: Floats, random: np.random.Generator) -> dict[str, Any]:
-    """The mean of one value a room, NaN for none, with its 95% bootstrap interval over rooms."""
-    values = values[np.isfinite(values)]
-    means = values[random.integers(len(values), size=(BOOTSTRAPS, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return {"tau": round(float(values.mean()), 3), "ci95": [round(float(low), 3), round(float(high), 3)]}
+def interval(values: Floats, drawn: Floats) -> dict[str, Any]:  # [R], [1 + B, R]
+    """The mean of one value per room, NaN for none, with its 95% bootstrap interval over rooms."""
+    mean = mean_estimate(values, drawn)
+    return {"tau": round(mean.value, 3), "ci95": [round(mean.low, 3), round(mean.high, 3)]}

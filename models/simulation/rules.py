@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
+from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
 from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, with_standard_scores
 from kuaihl.models.simulation.terms import GENRES, Floats, Room, labels_of, present_labels_of
 
 RULES = COLUMNS[len(GROUPS) :]
 MARKED = 0.15  # of a room's segments are its highlights; 8 to 20% of the segments of real sets are
-FEWEST = 10  # labels of a room, for its tau to count
 
 
 def measured(rule: str, room: Room) -> bool:
@@ -55,15 +54,8 @@ def taus_of(scores: Floats, room: Room) -> dict[str, float]:
     highest = float(np.sqrt(2 * marks.mean() * (1 - marks.mean()) * len(marks) / (len(marks) - 1)))
     taus = {}
     for name, (labels, usable) in {"present": present_labels_of(room), "next": labels_of(room)}.items():
-        enough = usable.sum() >= FEWEST
+        enough = usable.sum() >= FEWEST_LABELS
         taus[name] = float(np.nan_to_num(kendall_tau_b(scores[usable], labels[usable]))) if enough else np.nan
     taus["marked"] = float(np.nan_to_num(kendall_tau_b(scores, marks))) / highest
     taus["marked next"] = float(np.nan_to_num(kendall_tau_b(scores[:-1], marks[1:]))) / highest
     return taus
-
-
-def lag_1_autocorrelation(values: Floats) -> float:
-    """Of a sequence [S] about its own mean; NaN if it is constant."""
-    apart = values - values.mean()
-    square = float((apart**2).mean())
-    return float((apart[1:] * apart[:-1]).mean()) / square if square else float("nan")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kuaihl.models.data.shift import next_of
+from kuaihl.models.facts import MIN_VIEWS
 from kuaihl.models.signals import GROUPS, SignalGroup
 
 Floats = NDArray[np.float64]
@@ -20,7 +22,6 @@ NOTHING = -1  # no speech, or no comments, in a segment
 TRAINING_GENRES = ("esports", "sport", "talk", "music", "selling", "games", "outdoor", "dance", "news")
 HELD_OUT_GENRES = ("cooking", "beauty", "fitness")  # met in test rooms alone
 GENRES = TRAINING_GENRES + HELD_OUT_GENRES
-MIN_VIEWS = 60  # labels of fewer impressions are masked (DESIGN, section 1)
 ENGLISH, CHINESE = 0, 1
 
 
@@ -102,4 +103,4 @@ def present_labels_of(room: Room) -> tuple[Floats, NDArray[np.bool_]]:
 def labels_of(room: Room) -> tuple[Floats, NDArray[np.bool_]]:
     """The LVTR of the next segment at each segment [S], and where it may be used; the last has none (eq. 1)."""
     rate, usable = present_labels_of(room)
-    return np.append(rate[1:], 0.0), np.append(usable[1:], False)
+    return next_of(rate), next_of(usable)

@@ -25,8 +25,6 @@ PHD_BATCH, PHD_EPOCHS = 8, 20
 
 Ablation = Literal["id", "text", "audio", "comments", "visual", "signals"]
 Extra = Literal["signals"]
-ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
-EXTRAS: tuple[Extra, ...] = get_args(Extra)  # what is not in the paper
 Precision = Literal["no", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 

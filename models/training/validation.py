@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kuaihl.models.data.klive import KLive
-from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
+from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
 from kuaihl.models.evaluation.room_scores import score_rooms
 from kuaihl.models.features import TextSource
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-FEWEST_LABELS = 10  # of a room, for its own tau to count
 
 Floats = NDArray[np.floating[Any]]
 

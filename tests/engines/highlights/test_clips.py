@@ -8,7 +8,7 @@ import pytest
 from support.clip_media import FPS, beep_onsets, frame_numbers, join_flv, make_recording
 from support.paths import SHARED
 
-from kuaihl.engines.highlights.clips import clip_name, clip_suffix, cut_clip, cut_clips
+from kuaihl.engines.highlights.clips import clip_name, clip_suffix, cut_clips
 from kuaihl.engines.types import Highlight
 from kuaihl.models.errors import SourceError, UsageError
 
@@ -117,8 +117,6 @@ def test_clips_that_share_packets_are_each_whole(recordings: dict[str, Path], tm
 def test_a_highlight_without_media_gives_no_clip_and_no_file(recordings: dict[str, Path], tmp_path: Path) -> None:
     source = str(recordings["plain.flv"])
     assert cut_clips(source, [span(500.0, 530.0)], tmp_path, "room") == [None]
-    with pytest.raises(SourceError, match="no media between"):
-        cut_clip(source, span(500.0, 530.0), tmp_path / "x.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,7 +154,8 @@ def test_a_truncated_recording_still_gives_what_it_holds(recordings: dict[str, P
     whole = recordings["plain.flv"].read_bytes()
     torn = tmp_path / "torn.flv"
     torn.write_bytes(whole[: len(whole) * 6 // 10])
-    clip = cut_clip(str(torn), span(8.1, 19.0), tmp_path / "clip.mp4")
+    (clip,) = cut_clips(str(torn), [span(8.1, 19.0)], tmp_path, "room")
+    assert clip is not None
     numbers = [number for _, number in frame_numbers(clip.path)]
     assert numbers == list(range(200, 200 + len(numbers)))
     assert 10.5 < clip.end < 13.5

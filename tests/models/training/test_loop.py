@@ -257,12 +257,6 @@ def test_half_precision_comes_close_on_cpu_by_bf16_and_fp16_asks_for_a_gpu(data:
         train(data, plan_for(data, precision="fp16"), device="cpu")
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "tpu"])
-def test_a_device_that_is_not_there_is_refused(data: KLive, device: str) -> None:
-    with pytest.raises(UsageError, match=device):
-        train(data, plan_for(data), device=device)
-
-
 def test_ablations_leave_parts_out(data: KLive) -> None:
     dims = dims_for(data.facts, 3, ["id", "visual"], **SHAPE)
     network = KuaiHL(dims)
