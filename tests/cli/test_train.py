@@ -276,7 +276,7 @@ def test_a_rule_of_samples_is_for_live_rooms(tmp_path: Path, capsys: pytest.Capt
 def test_a_batch_that_processes_cannot_share_is_refused(dataset: Path, tmp_path: Path) -> None:
     result = run(dataset, "-o", tmp_path / "bundle", "--batch", 25, launcher=TWO)
     assert result.returncode != 0
-    assert "--batch 25 cannot be shared out evenly among 2 processes" in result.stderr
+    assert "--batch 25: cannot be shared out evenly among 2 processes" in result.stderr
 
 
 @pytest.mark.slow
