@@ -46,7 +46,7 @@ def source_stem(source: str) -> str:
 def comments_beside(recording: Path) -> Path | None:
     """The file of comments that a recorder left beside a recording, if any."""
     for suffix in COMMENT_SUFFIXES:
-        candidate = recording.with_name(recording.stem + suffix)
+        candidate = recording.parent / (recording.stem + suffix)  # with_name takes no "."
         if candidate.is_file():
             return candidate
     return None

@@ -46,6 +46,11 @@ def test_a_text_file_named_flv_ends_with_3(tmp_path: Path) -> None:
     assert_one_line(kuaihl("score", str(fake), "-o", str(tmp_path / "out")), 3, "notes.flv")
 
 
+def test_a_folder_is_left_to_batch(tmp_path: Path) -> None:
+    said = "name a file in it, or score all of it: kuaihl batch . --output OUT"
+    assert_one_line(kuaihl("score", ".", "-o", str(tmp_path / "out")), 3, ".: a directory; ", said)
+
+
 def test_a_missing_bundle_ends_with_4(tmp_path: Path, tiny_flv: Path) -> None:
     result = kuaihl("score", str(tiny_flv), "-o", str(tmp_path / "out"), "--model", "nowhere")
     assert_one_line(result, 4, "nowhere", "bundle")
@@ -54,7 +59,7 @@ def test_a_missing_bundle_ends_with_4(tmp_path: Path, tiny_flv: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "docx"], "docx"),
+        (["--format", "docx"], "--format docx: unknown; choose from csv, srt, vtt"),
         (["--comments", "missing.xml"], "missing.xml"),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_damaged_step_ends_with_4_where_onnx_was_asked_for(
 ) -> None:
     options: list[str | Path] = ["--model", damaged, "--engine", "onnx", "--asr", "none"]
     result = kuaihl("score", tiny_flv, "-o", tmp_path / "out", *options, cache=cache)
-    assert_one_line(result, 4, "step-fp32.onnx: damaged", f"rebuild: kuaihl export {damaged} --to onnx")
+    assert_one_line(result, 4, "step-fp32.onnx: damaged", f"; compile it again: kuaihl export {damaged} --to onnx")
 
 
 @pytest.mark.slow
