@@ -53,8 +53,10 @@ NO_STREAMS = frozenset({"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"}) 
 
 GUESSED_DURATION = frozenset({"mpegts", "mpeg", "aac", "mp3"})  # from the bit rate or the last bytes, not from a header
 
-# What the system says of a network that is down; EIO is what FFmpeg says if a name is not found or a server hangs up.
-PASSING = frozenset({errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
+# What the system says of a network that is down. FFmpeg says EIO if a name is not found or a server hangs up, and EPERM
+# (its bare -1) for whatever an RTMP server refuses: a room that is not on air.
+PASSING = frozenset({errno.EIO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
+REFUSED = "the server refuses it; check the address, and that the stream is on air"
 
 T = TypeVar("T")
 
@@ -359,8 +361,10 @@ def opened(name: str, file: Any, **options: Any) -> "InputContainer":
         container: InputContainer = av.open(file, metadata_errors="replace", **options)
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        kind = SourceUnavailable if scheme_of(name) in PROTOCOLS and may_pass(error) else SourceError
-        raise kind(f"{name}: {open_advice(error)}", remedy=more_time(error)) from error
+        passes = scheme_of(name) in PROTOCOLS and may_pass(error)
+        advice = REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
+        kind = SourceUnavailable if passes else SourceError
+        raise kind(f"{name}: {advice}", remedy=more_time(error)) from error
 
 
 def may_pass(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
 from kuaihl.engines.ingest.packets import TimedPacket
 from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.types import Event
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import SourceError, SourceUnavailable
 
 BRIEF = ReconnectPolicy(tries=4, patience=3.0, first_delay=0.2)
 
@@ -294,6 +294,13 @@ def test_a_publisher_who_goes_silent_and_comes_back_leaves_a_gap_as_long_as_he_w
     assert "gap" in seen.kinds and seen.kinds[-1] == "eof"
     seen.assert_time_never_runs_back()
     assert seen.largest_hole() == pytest.approx(5.5, abs=2.0)
+
+
+@pytest.mark.parametrize("application", ["live", "strict"])
+def test_a_room_that_nobody_publishes_may_be_asked_again(rtmp: RtmpServer, application: str) -> None:
+    """One server keeps the viewer waiting, the strict one refuses."""
+    with pytest.raises(SourceUnavailable):
+        next(live_packets(rtmp.url("nobody", application), timeout=1, policy=BRIEF))
 
 
 @pytest.mark.slow
