@@ -89,9 +89,10 @@ def load(
 ) -> "Model":
     """Load a bundle, a folder or the name of one that ships, with its encoders: a model for any number of sources.
 
-    `device` is auto, cpu, cuda or cuda:N. `engine` executes the networks and `precision` is its number format; auto
-    takes the fastest that was compiled, with the scores of fp32. `threads` are those of the CPU, None for all. `asr`
-    transcribes speech, "none" leaves it out. `whisper_model` and `text_weights` name other weights than the bundle's.
+    `device` is auto, cpu, cuda, cuda:N or mps. `engine` executes the networks and `precision` is its number format;
+    auto takes the fastest that was compiled, with the scores of fp32. `threads` are those of the CPU, None for all.
+    `asr` transcribes speech, "none" leaves it out. `whisper_model` and `text_weights` name other weights than the
+    bundle's.
 
     Raises UsageError for options that cannot be, ModelError for a bundle or weights that cannot be used.
     """

@@ -361,10 +361,10 @@ def opened(name: str, file: Any, **options: Any) -> "InputContainer":
         container: InputContainer = av.open(file, metadata_errors="replace", **options)
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        if scheme_of(name) in PROTOCOLS and may_pass(error):
-            advice = REFUSED if isinstance(error, PermissionError) else open_advice(error)
-            raise SourceUnavailable(f"{name}: {advice}", remedy=more_time(error)) from error
-        raise SourceError(f"{name}: {open_advice(error)}", remedy=more_time(error)) from error
+        passes = scheme_of(name) in PROTOCOLS and may_pass(error)
+        advice = REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
+        kind = SourceUnavailable if passes else SourceError
+        raise kind(f"{name}: {advice}", remedy=more_time(error)) from error
 
 
 def may_pass(error: Exception) -> bool:

@@ -32,7 +32,7 @@ class Model:
 
     @property
     def device(self) -> str:
-        """Where it computes: cpu, cuda or cuda:N."""
+        """Where it computes: cpu, cuda, cuda:N or mps."""
         return self.encoders.device
 
     @property

@@ -14,7 +14,7 @@ class ScoreSettings:
     """How to score: the first eight fields load a model, the others are of one run."""
 
     model: str = "edge"  # a bundle's folder, or the name of one that ships
-    device: str = "auto"  # or cpu, cuda, cuda:N
+    device: str = "auto"  # or cpu, cuda, cuda:N, mps
     engine: EngineName = "auto"
     precision: PrecisionName = "auto"
     threads: int | None = None  # of the CPU; None: all
