@@ -8,8 +8,10 @@ import torch
 from small_bank import all_keys
 
 from kuaihl.models.cold_start import (
+    BLUR,
     SEQUENCE,
     read_standardised,
+    said,
     score_rooms,
     simulate,
     simulate_held_out,
@@ -19,7 +21,7 @@ from kuaihl.models.cold_start import (
     without_group,
     without_streamers,
 )
-from kuaihl.models.feature_bank import FeatureBank
+from kuaihl.models.feature_bank import NO_WORDS, FeatureBank
 from kuaihl.models.network import KuaiHL
 from kuaihl.models.network_dims import EDGE_DIMS
 from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, SIGNALS_WIDTH
@@ -100,6 +102,16 @@ def test_signals_that_a_platform_does_not_tell_are_zero_in_value_and_standard_sc
         np.testing.assert_array_equal(values, scores)
         assert each[:, : len(GROUPS)].all()
         assert (each == each[0]).all()  # throughout the stretch
+
+
+def test_words_are_blurred_by_the_banks_own_spread_and_silence_stays_silence() -> None:
+    bank = made_up_bank(1)
+    rows = np.where(np.arange(4000) % 2 == 0, 0, NO_WORDS)
+    found = said(bank, rows, np.random.default_rng(0))
+    assert not found[1::2].any()
+    kind = bank.text[(bank.keys == bank.keys[0]).all(axis=1)].astype(np.float32)
+    noise = (found[::2] - kind.mean(axis=0)).std(axis=0)
+    assert (noise > 0.95 * BLUR * bank.spread).all()
 
 
 def test_without_a_group_none_of_its_columns_is_left() -> None:
