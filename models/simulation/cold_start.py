@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from kuaihl.models.dims import EDGE_DIMS
 from kuaihl.models.network.standardize import read_standardised
 from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, SIGNALS_WIDTH, with_standard_scores
-from kuaihl.models.simulation.feature_bank import FeatureBank, RoomFeatures, features_of
+from kuaihl.models.simulation.feature_bank import NO_WORDS, FeatureBank, RoomFeatures, features_of
 from kuaihl.models.simulation.rooms import draw_rooms
 from kuaihl.models.simulation.streamers import draw_streamers
 from kuaihl.models.simulation.terms import HELD_OUT_GENRES, TRAINING_GENRES, Room, labels_of, present_labels_of
+from kuaihl.models.simulation.topic_directions import reading_whole_vectors, seen_along, topic_directions
 
 if TYPE_CHECKING:
     from kuaihl.models.batch import Batch
@@ -33,6 +34,7 @@ BATCH = 24
 BEGINNING = 0.3  # of the stretches begin with their room, as every stream does
 BLANK = 0.1  # of the training stretches show no pictures, as sound alone does; so the ablation is no surprise either
 ELSEWHERE = 0.8  # at most so much of a training picture is of a world not drawn, or the head trusts 32 drawings
+BLUR = 1.0  # deviations of the training texts along each direction: no text is read the same twice
 UNTOLD = 0.5  # of the stretches lack some signals of the groups that they know: platforms do not tell all
 MOST_UNTOLD = 0.6  # of the signals of such a stretch
 LEARNING_RATE = 1e-3
@@ -105,10 +107,19 @@ def train_cold_start(
     from kuaihl.models.simulation.report import measure, room_taus
 
     torch.manual_seed(seed)
+    directions = topic_directions(train_bank)
+    train_bank = seen_along(train_bank, directions)
     validation = simulate(max(20, rooms // 10), train_bank, seed + 1)
     held_out = simulate_held_out(max(20, rooms // 4), held_out_bank, seed + 2)
     network = KuaiHL(
-        replace(EDGE_DIMS, streamers=STREAMERS, id_dropout=ID_DROPOUT, signals=SIGNALS_WIDTH, interest=True)
+        replace(
+            EDGE_DIMS,
+            text_width=directions.shape[1],
+            streamers=STREAMERS,
+            id_dropout=ID_DROPOUT,
+            signals=SIGNALS_WIDTH,
+            interest=True,
+        )
     )
     read_standardised(network.text, train_bank.text)
     read_standardised(network.visual, train_bank.visual)
@@ -145,6 +156,7 @@ def train_cold_start(
             best = {name: part.clone() for name, part in network.state_dict().items()}
             best_tau = (score + interest) / 2
     network.load_state_dict(best)
+    network = reading_whole_vectors(network, directions)
     answers = score_rooms(network, held_out)
     report = measure(network, answers, held_out, seed=seed) | {"validation_tau": round(best_tau, 3)}
     values = np.quantile(np.concatenate([each.score for each in answers]), QUANTILES)
@@ -241,10 +253,15 @@ def shown(bank: FeatureBank, features: RoomFeatures, part: slice, random: np.ran
 
 
 def said(bank: FeatureBank, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
-    """Words [S, d_t] of a training stretch, each part way to another text of its kind: the bank has few of each."""
+    """Words [S, d_t] of a training stretch, each part way to another text of its kind, and blurred.
+
+    The bank has few texts of each kind, and what others say of a topic lies elsewhere.
+    """
     share = random.uniform(0.0, 0.5, size=(len(rows), 1)).astype(np.float32)
-    mixed: NDArray[np.float32] = (1 - share) * bank.words(rows) + share * bank.words(bank.alike(rows, random))
-    return mixed
+    mixed = (1 - share) * bank.words(rows) + share * bank.words(bank.alike(rows, random))
+    blur = BLUR * bank.spread * random.standard_normal(mixed.shape, np.float32)
+    blurred: NDArray[np.float32] = np.where((rows == NO_WORDS)[:, None], np.float32(0.0), mixed + blur)
+    return blurred
 
 
 def score_rooms(network: "KuaiHL", data: SimulatedSet, *, without: Sequence[str] = ()) -> list[RoomAnswers]:

@@ -34,6 +34,12 @@ class FeatureBank:
         return int(self.visual.shape[2])
 
     @cached_property
+    def spread(self) -> NDArray[np.float32]:
+        """Each number's deviation over the texts [d_t]."""
+        spread: NDArray[np.float32] = self.text.astype(np.float32).std(axis=0)
+        return spread
+
+    @cached_property
     def order(self) -> Integers:
         """Rows [N], sorted by key."""
         return np.argsort(codes_of(self.keys), kind="stable")

@@ -12,7 +12,9 @@ from kuaihl.models.network.kuaihl import KuaiHL, text_projection
 from kuaihl.models.network.standardize import read_standardised
 from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, SIGNALS_WIDTH
 from kuaihl.models.simulation.cold_start import (
+    BLUR,
     SEQUENCE,
+    said,
     score_rooms,
     simulate,
     simulate_held_out,
@@ -22,7 +24,7 @@ from kuaihl.models.simulation.cold_start import (
     without_group,
     without_streamers,
 )
-from kuaihl.models.simulation.feature_bank import FeatureBank
+from kuaihl.models.simulation.feature_bank import NO_WORDS, FeatureBank
 from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, TOPICS, TRAINING_GENRES
 
 
@@ -99,6 +101,16 @@ def test_signals_that_a_platform_does_not_tell_are_zero_in_value_and_standard_sc
         np.testing.assert_array_equal(values, scores)
         assert each[:, : len(GROUPS)].all()
         assert (each == each[0]).all()  # throughout the stretch
+
+
+def test_words_are_blurred_by_the_banks_own_spread_and_silence_stays_silence() -> None:
+    bank = made_up_bank(1)
+    rows = np.where(np.arange(4000) % 2 == 0, 0, NO_WORDS)
+    found = said(bank, rows, np.random.default_rng(0))
+    assert not found[1::2].any()
+    kind = bank.text[(bank.keys == bank.keys[0]).all(axis=1)].astype(np.float32)
+    noise = (found[::2] - kind.mean(axis=0)).std(axis=0)
+    assert (noise > 0.95 * BLUR * bank.spread).all()
 
 
 def test_without_a_group_none_of_its_columns_is_left() -> None:
