@@ -7,11 +7,9 @@ from typing import Literal
 
 from kuaihl.models.errors import KuaihlError
 
-# fmt: on
-
 
 @dataclass(frozen=True)
-class Room:
+class Job:
     """One item of an archive: where it is, where its outputs go, and what is known of it."""
 
     source: str
@@ -22,14 +20,14 @@ class Room:
 
 
 @dataclass(frozen=True)
-class RoomResult:
-    """What became of a room; `reason` says in one line why it failed, `seconds` is what it took."""
+class JobResult:
+    """What became of a job; `reason` says in one line why it failed, `seconds` is what it took."""
 
-    room: Room
+    job: Job
     status: Literal["done", "skipped", "failed"]
     reason: KuaihlError | str | None = None
     seconds: float = 0.0
 
 
-# Scores one room; raises a KuaihlError with one line for people where it cannot.
-ScoreRoom = Callable[[Room], None]
+# Does one job; raises a KuaihlError with one line for people where it cannot.
+ScoreJob = Callable[[Job], None]

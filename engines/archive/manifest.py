@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuaihl.engines.archive.jobs import Room
+from kuaihl.engines.archive.jobs import Job
 from kuaihl.models.errors import Remedy, SourceError
 
 # What recorders and downloaders call the comments of NAME.flv: NAME.xml, NAME.live_chat.json, …
@@ -52,7 +52,7 @@ def comments_beside(recording: Path) -> Path | None:
     return None
 
 
-def read_rooms(archive: Path, output: Path) -> list[Room]:
+def read_rooms(archive: Path, output: Path) -> list[Job]:
     """The rooms of a folder (searched to its depths) or of a manifest, each with an output folder of its own.
 
     A manifest has one source a line: a path (relative to the manifest) or URL, or a JSON object with `source` and
@@ -77,7 +77,7 @@ def read_rooms(archive: Path, output: Path) -> list[Room]:
             raise SourceError(f"{archive}: the manifest names no source; write one path or URL a line")
     names = distinct([entry.name for entry in entries])
     return [
-        Room(entry.source, output / name, entry.comments, entry.streamer, entry.cuts)
+        Job(entry.source, output / name, entry.comments, entry.streamer, entry.cuts)
         for entry, name in zip(entries, names, strict=True)
     ]
 

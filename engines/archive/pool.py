@@ -1,6 +1,6 @@
-"""An archive at scale: rooms go out to worker processes, results come back one by one.
+"""An archive at scale: jobs go out to worker processes, results come back one by one.
 
-Each worker loads its models once and then scores room after room. A room that fails, or whose process dies in a
+Each worker loads its models once and then scores job after job. A job that fails, or whose process dies in a
 decoder, is reported with its reason; the worker is started anew and the rest go on.
 """
 
@@ -12,41 +12,41 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from kuaihl.engines.archive.jobs import Room, RoomResult, ScoreRoom
+from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
 from kuaihl.models.errors import KuaihlError
 
 
 @dataclass
 class Worker:
-    """A live worker process and the room it is at."""
+    """A live worker process and the job it is at."""
 
     process: BaseProcess
     connection: Connection
-    room: Room | None = None
+    job: Job | None = None
     since: float = 0.0
 
 
 def score_archive(
-    rooms: Iterable[Room], *, jobs: int, prepare: Callable[[], ScoreRoom], finished: Callable[[Room], bool]
-) -> Iterator[RoomResult]:
-    """Score every room in `jobs` worker processes and yield results as they come.
+    jobs: Iterable[Job], *, processes: int, prepare: Callable[[], ScoreJob], finished: Callable[[Job], bool]
+) -> Iterator[JobResult]:
+    """Score every job in `processes` workers and yield results as they come.
 
-    `prepare` is called once in each worker (it must be picklable) and returns what scores a room there. Rooms for
+    `prepare` is called once in each worker (it must be picklable) and returns what scores a job there. Jobs for
     which `finished` is true are skipped. Raises what a worker raises that cannot load its models.
     """
-    pending: list[Room] = []
-    for room in rooms:
-        if finished(room):
-            yield RoomResult(room, "skipped")
+    pending: list[Job] = []
+    for job in jobs:
+        if finished(job):
+            yield JobResult(job, "skipped")
         else:
-            pending.append(room)
+            pending.append(job)
     pending.reverse()
     workers: list[Worker] = []
     try:
-        for _ in range(min(jobs, len(pending))):
+        for _ in range(min(processes, len(pending))):
             workers.append(start_worker(prepare))
             hand_over(workers[-1], pending.pop())
-        while any(worker.room for worker in workers):
+        while any(worker.job for worker in workers):
             for worker in ready(workers):
                 yield collect(worker)
                 if not worker.process.is_alive() and pending:
@@ -58,7 +58,7 @@ def score_archive(
             stop_worker(worker)
 
 
-def start_worker(prepare: Callable[[], ScoreRoom]) -> Worker:
+def start_worker(prepare: Callable[[], ScoreJob]) -> Worker:
     # Spawned, not forked: a fork after torch has started its threads may hang.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -68,10 +68,10 @@ def start_worker(prepare: Callable[[], ScoreRoom]) -> Worker:
     return Worker(process, ours)
 
 
-def hand_over(worker: Worker, room: Room) -> None:
-    worker.room, worker.since = room, time.monotonic()
+def hand_over(worker: Worker, job: Job) -> None:
+    worker.job, worker.since = job, time.monotonic()
     # A worker that died while loading its models cannot take it; `collect` then says so.
-    with_broken_pipe_ignored(worker.connection, room)
+    with_broken_pipe_ignored(worker.connection, job)
 
 
 def with_broken_pipe_ignored(connection: Connection, message: object) -> None:
@@ -83,24 +83,24 @@ def with_broken_pipe_ignored(connection: Connection, message: object) -> None:
 
 def ready(workers: list[Worker]) -> list[Worker]:
     """The workers that have said something, or died, since last asked; waits for at least one."""
-    busy = [worker for worker in workers if worker.room]
+    busy = [worker for worker in workers if worker.job]
     heard = wait([worker.connection for worker in busy])
     return [worker for worker in busy if worker.connection in heard]
 
 
-def collect(worker: Worker) -> RoomResult:
-    """The result of the room that a worker was at; raises what kept its models from loading."""
-    room, seconds = worker.room, time.monotonic() - worker.since
-    assert room is not None
-    worker.room = None
+def collect(worker: Worker) -> JobResult:
+    """The result of the job that a worker was at; raises what kept its models from loading."""
+    job, seconds = worker.job, time.monotonic() - worker.since
+    assert job is not None
+    worker.job = None
     try:
         kind, reason = worker.connection.recv()
     except (EOFError, ConnectionResetError):
         worker.process.join(5.0)
-        return RoomResult(room, "failed", f"its process died ({exit_words(worker.process.exitcode)})", seconds)
+        return JobResult(job, "failed", f"its process died ({exit_words(worker.process.exitcode)})", seconds)
     if kind == "fatal":
         raise reason
-    return RoomResult(room, "done" if kind == "done" else "failed", reason, seconds)
+    return JobResult(job, "done" if kind == "done" else "failed", reason, seconds)
 
 
 def exit_words(code: int | None) -> str:
@@ -119,27 +119,27 @@ def stop_worker(worker: Worker) -> None:
         worker.process.join()
 
 
-def serve(connection: Connection, prepare: Callable[[], ScoreRoom]) -> None:
+def serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
     """A worker's life: load the models, then score what comes until the pipe closes."""
     # Ctrl-C reaches the whole process group; the parent alone decides, and terminates its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        score_room = prepare()
+        score_job = prepare()
     except KuaihlError as error:
         with_broken_pipe_ignored(connection, ("fatal", error))
         return
     while True:
         try:
-            room = connection.recv()
+            job = connection.recv()
         except EOFError:
             return
-        with_broken_pipe_ignored(connection, outcome(score_room, room))
+        with_broken_pipe_ignored(connection, outcome(score_job, job))
 
 
-def outcome(score_room: ScoreRoom, room: Room) -> tuple[str, KuaihlError | str | None]:
-    """Score one room; whatever goes wrong with it stays with it."""
+def outcome(score_job: ScoreJob, job: Job) -> tuple[str, KuaihlError | str | None]:
+    """Score one job; whatever goes wrong with it stays with it."""
     try:
-        score_room(room)
+        score_job(job)
     except KuaihlError as error:
         return "failed", error
     except Exception as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.archive.jobs import Room, RoomResult
+from kuaihl.engines.archive.jobs import Job, JobResult
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.datasets.label_sources import LabelSource
 from kuaihl.engines.datasets.room_table import RoomFacts, share_out
@@ -88,14 +88,14 @@ def dataset_facts(
 
 
 def build_dataset(
-    rooms: Sequence[Room],
+    rooms: Sequence[Job],
     settings: BuildSettings,
     *,
     source: LabelSource,
     known: Mapping[str, RoomFacts],
     jobs: int = 1,
     again: bool = False,
-) -> Iterator[RoomResult]:
+) -> Iterator[JobResult]:
     """Build every room, labelled by `source`, and yield what became of it.
 
     A room is called as its `output` is. Rooms that are there already are skipped, or built `again`; those of other
@@ -114,22 +114,22 @@ def build_dataset(
     try:
         for result in score_archive(
             rooms,
-            jobs=jobs,
+            processes=jobs,
             prepare=partial(prepare, settings, source, todo),
             finished=lambda room: before.get(room.output.name) is not None,
         ):
             if result.status == "done":
-                writer.written(result.room.output.name)
+                writer.written(result.job.output.name)
             yield result
     finally:
         writer.finish()
 
 
-def names_of(rooms: Sequence[Room]) -> list[str]:
+def names_of(rooms: Sequence[Job]) -> list[str]:
     return [room.output.name for room in rooms]
 
 
-def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Room], None]:
+def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Job], None]:
     """In a worker: load the encoders, give what builds a room with them."""
     from kuaihl.engines.encoders.profiles import check_trained_with, load_encoders, profile_named
 
@@ -144,7 +144,7 @@ def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, Ro
     check_trained_with(settings.trained_with, encoders)
     writer = DataSetWriter(settings.folder, settings.facts)
 
-    def build_one(room: Room) -> None:
+    def build_one(room: Job) -> None:
         facts = known[room.output.name]
         found = source.find(room, settings.facts.segment_seconds)  # first: without labels it is not worth its encoding
         encoded = list(encoded_segments(room, encoders, settings))
@@ -165,7 +165,7 @@ def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, Ro
     return build_one
 
 
-def encoded_segments(room: Room, encoders: "Encoders", settings: BuildSettings) -> "Iterator[EncodedSegment]":
+def encoded_segments(room: Job, encoders: "Encoders", settings: BuildSettings) -> "Iterator[EncodedSegment]":
     """The segments of a recording with its comments, as scoring makes them. Raises SourceError."""
     from kuaihl.engines.comments.feed import CommentTrack
     from kuaihl.engines.comments.reader import read_comments

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.archive.jobs import Room
+from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.comments.reader import read_comments
 from kuaihl.engines.datasets.chat_labels import DELAY, chat_rates
 from kuaihl.engines.datasets.cuts import CutSettings, read_cuts, shares
@@ -42,7 +42,7 @@ class LabelSource(Protocol):
     @property
     def facts(self) -> LabelFacts: ...
 
-    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+    def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         """Raises SourceError, DataError where the room has no labels here; so does what labels it."""
         ...
 
@@ -57,7 +57,7 @@ class ViewLabels:
     def facts(self) -> LabelFacts:
         return LabelFacts(definition=LONG_VIEWS, source="view log")
 
-    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+    def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         name = room.output.name
         self.views.find(name)
 
@@ -78,7 +78,7 @@ class HeatmapLabels:
         definition = "how often the next segment was replayed, relative to the video's most replayed part"
         return LabelFacts("heat map", definition, 0, "yt-dlp heatmap (.info.json)")
 
-    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+    def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         heat = read_heatmap(Path(room.source))
         return RoomLabels(lambda starts, ends: {"rate": heat.rates(starts, ends)}, heat.channel, heat.start_time)
 
@@ -98,7 +98,7 @@ class ChatLabels:
         )
         return LabelFacts("chat reaction", definition, 0, "chat: the comment files beside the recordings")
 
-    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+    def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         if room.comments is None:
             raise DataError(f"{room.source}: no file of comments beside it, so there is nothing to label it by")
         written: Sequence[Any] = read_comments(room.comments, offset=self.comments_offset)
@@ -117,6 +117,6 @@ class CutLabels:
         named = f" as {self.settings.named!r}" if self.settings.named else ""
         return LabelFacts("cut", f"share of the next segment that an editor kept{named}", 0, "cuts of an editor")
 
-    def find(self, room: Room, segment_seconds: float) -> RoomLabels:
+    def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         spans = read_cuts(room.source, room.cuts, self.settings)
         return RoomLabels(lambda starts, ends: {"rate": shares(spans, starts, ends, room.source)})

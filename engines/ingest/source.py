@@ -4,7 +4,6 @@ A name is a path, a named pipe, `-` for standard input, or an http(s), HLS, rtmp
 is a SourceError in one line, and no wait is without an end (DESIGN, section 3).
 """
 
-import errno
 import os
 import stat
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from kuaihl.engines.ingest.refusal import open_advice, refusal
 from kuaihl.engines.ingest.timeouts import watched
 from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
@@ -52,11 +52,6 @@ ALWAYS_LIVE = frozenset({"rtmp", "rtmps", "rtmpt", "srt"})
 NO_STREAMS = frozenset({"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"})  # FFmpeg "plays" pictures and text, too
 
 GUESSED_DURATION = frozenset({"mpegts", "mpeg", "aac", "mp3"})  # from the bit rate or the last bytes, not from a header
-
-# What the system says of a network that is down. FFmpeg says EIO if a name is not found or a server hangs up, and EPERM
-# (its bare -1) for whatever an RTMP server refuses: a room that is not on air.
-PASSING = frozenset({errno.EIO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
-REFUSED = "the server refuses it; check the address, and that the stream is on air"
 
 T = TypeVar("T")
 
@@ -361,57 +356,7 @@ def opened(name: str, file: Any, **options: Any) -> "InputContainer":
         container: InputContainer = av.open(file, metadata_errors="replace", **options)
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        passes = scheme_of(name) in PROTOCOLS and may_pass(error)
-        advice = REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
-        kind = SourceUnavailable if passes else SourceError
-        raise kind(f"{name}: {advice}", remedy=more_time(error)) from error
-
-
-def may_pass(error: Exception) -> bool:
-    """Whether a URL that cannot be opened now may open later: it is silent, not on air, or its server is in trouble."""
-    from av import error as ffmpeg
-
-    passing = (
-        ConnectionError,
-        TimeoutError,
-        EOFError,
-        ffmpeg.ExitError,
-        ffmpeg.HTTPNotFoundError,
-        ffmpeg.HTTPTooManyRequestsError,
-        ffmpeg.HTTPOtherClientError,
-        ffmpeg.HTTPServerError,
-    )
-    return isinstance(error, passing) or getattr(error, "errno", None) in PASSING
-
-
-def more_time(error: Exception) -> Remedy | None:
-    """What may mend it if nothing came in time."""
-    from av.error import ExitError
-
-    return Remedy("if it is, wait longer", {"timeout": None}) if isinstance(error, (ExitError, TimeoutError)) else None
-
-
-def open_advice(error: Exception) -> str:
-    """What went wrong and what to do, for what FFmpeg and the system say when something cannot be opened."""
-    from av import error as ffmpeg
-
-    match error:
-        case FileNotFoundError():
-            return "no such file; check the name"
-        case PermissionError():
-            return "no permission to read it; check its owner and mode"
-        case ffmpeg.HTTPError():
-            return f"the server refuses it ({error.strerror}); check the address, and that the stream is on air"
-        case ffmpeg.ExitError() | TimeoutError():
-            return "no data came in time; check that the stream is on air"
-        case ConnectionError():
-            return f"no connection ({error.strerror}); check the address, and that the stream is on air"
-        case ffmpeg.ProtocolNotFoundError():
-            return "this build of FFmpeg lacks that protocol; record the stream with another tool and pipe it in"
-        case ffmpeg.InvalidDataError() | EOFError() | ffmpeg.EOFError():
-            return "not media that FFmpeg can read: damaged from the start, cut off, or no audio or video at all"
-        case _:
-            return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        raise refusal(name, error, is_url=scheme_of(name) in PROTOCOLS) from error
 
 
 def chosen(name: str, container: "InputContainer", timeout: float) -> Source:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kuaihl.engines.archive.jobs import Room, RoomResult, ScoreRoom
+from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
 from kuaihl.engines.archive.manifest import read_rooms
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.outputs.run_folder import is_finished
@@ -63,7 +63,7 @@ def batch(options: BatchOptions) -> int:
     counts: Counter[str] = Counter()
     results = score_archive(
         rooms,
-        jobs=options.jobs,
+        processes=options.jobs,
         prepare=partial(prepare, run_settings(options, threads=threads)),
         finished=lambda room: not options.force and is_finished(room.output),
     )
@@ -81,24 +81,24 @@ def batch(options: BatchOptions) -> int:
     return 0
 
 
-def prepare(settings: ScoreSettings) -> ScoreRoom:
+def prepare(settings: ScoreSettings) -> ScoreJob:
     """In a worker: load the models, give what scores a room with them."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl.engines.scoring.run import Run
 
     model = load_model(settings, lambda line: say(error_words(line)))
 
-    def score_one(room: Room) -> None:
+    def score_one(room: Job) -> None:
         Run(model, room.source, settings, output=room.output, comments=room.comments, streamer=room.streamer).finish()
 
     return score_one
 
 
-def summary_entry(result: RoomResult) -> dict[str, Any]:
+def summary_entry(result: JobResult) -> dict[str, Any]:
     """One line of batch.jsonl."""
     return {
-        "source": result.room.source,
-        "output": str(result.room.output),
+        "source": result.job.source,
+        "output": str(result.job.output),
         "status": result.status,
         "reason": None if result.reason is None else str(result.reason),
         "seconds": round(result.seconds, 3),

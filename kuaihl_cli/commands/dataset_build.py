@@ -30,7 +30,7 @@ from kuaihl_cli.terminal.results import result_words, total_words
 from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
-    from kuaihl.engines.archive.jobs import RoomResult
+    from kuaihl.engines.archive.jobs import JobResult
     from kuaihl.engines.datasets.label_sources import LabelSource
 
 LABELS = "Labels"
@@ -187,7 +187,7 @@ def check_one_recording(cuts: Path | None, rooms: int) -> None:
         raise UsageError(f"--cuts {cuts} is of one recording and there are {rooms}; give a folder of files instead")
 
 
-def build_results(options: BuildOptions, labels: Labels) -> "Iterator[RoomResult]":
+def build_results(options: BuildOptions, labels: Labels) -> "Iterator[JobResult]":
     """Read what the labels come from, then build room after room."""
     from kuaihl.engines.archive.manifest import read_rooms
     from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kuaihl.engines.archive.jobs import Room
+from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.archive.manifest import comments_beside, distinct, source_stem
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
@@ -119,7 +119,7 @@ def check_options(options: ScoreOptions) -> None:
         raise UsageError("standard input can be read once; give - once")
 
 
-def rooms_of(options: ScoreOptions) -> list[Room]:
+def rooms_of(options: ScoreOptions) -> list[Job]:
     """Every source with its own output folder and its comments."""
     stems = distinct([source_stem(source) for source in options.sources])
     if len(options.sources) == 1:
@@ -127,7 +127,7 @@ def rooms_of(options: ScoreOptions) -> list[Room]:
     else:
         folders = [(options.output or Path()) / f"{stem}.kuaihl" for stem in stems]
     return [
-        Room(source, folder, comments_of(source, options), options.streamer)
+        Job(source, folder, comments_of(source, options), options.streamer)
         for source, folder in zip(options.sources, folders, strict=True)
     ]
 
@@ -143,7 +143,7 @@ def is_stream(source: str) -> bool:
     return source == "-" or "://" in source
 
 
-def check_before_loading(room: Room, settings: ScoreSettings, options: ScoreOptions) -> None:
+def check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
     """Raise UsageError or SourceError for what is known to fail without a model."""
     source, taken = (
         room.source,
@@ -174,7 +174,7 @@ def holds_something(file: Path) -> bool:
     return file.exists() and (not file.is_file() or file.stat().st_size > 0)
 
 
-def run(room: Room, settings: ScoreSettings, options: ScoreOptions) -> int:
+def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
     """Load, score, print; gives the exit code."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.progress import progress_for
@@ -192,7 +192,7 @@ def run(room: Room, settings: ScoreSettings, options: ScoreOptions) -> int:
     return 0 if outcome.complete else EXIT_INTERRUPTED
 
 
-def run_each(rooms: list[Room], settings: ScoreSettings, options: ScoreOptions) -> int:
+def run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
     """Load once, then score and print room after room; gives the exit code. Raises BatchError if some failed."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.progress import progress_for
@@ -206,7 +206,7 @@ def run_each(rooms: list[Room], settings: ScoreSettings, options: ScoreOptions) 
         for room in ready:
             outcomes: list[ScoreResult] = []
 
-            def score_room(room: Room, outcomes: "list[ScoreResult]" = outcomes) -> None:
+            def score_room(room: Job, outcomes: "list[ScoreResult]" = outcomes) -> None:
                 with progress_for(quiet=options.quiet) as progress:
                     outcomes.append(score_one(room, model, settings, options, progress, stop))
 
@@ -221,7 +221,7 @@ def run_each(rooms: list[Room], settings: ScoreSettings, options: ScoreOptions) 
     return 0
 
 
-def succeeds(room: Room, step: Callable[[Room], None]) -> bool:
+def succeeds(room: Job, step: Callable[[Job], None]) -> bool:
     """Whether a step of one room of several ended well; if not, its error is reported, and the others go on."""
     try:
         step(room)
@@ -236,7 +236,7 @@ def succeeds(room: Room, step: Callable[[Room], None]) -> bool:
 
 
 def score_one(
-    room: Room,
+    room: Job,
     model: "Model",
     settings: ScoreSettings,
     options: ScoreOptions,
@@ -266,7 +266,7 @@ def score_one(
     return outcome
 
 
-def print_outcome(outcome: "ScoreResult", room: Room, options: ScoreOptions) -> None:
+def print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> None:
     """The document or the table, on standard output."""
     from kuaihl.engines.outputs.highlights_json import to_json
     from kuaihl_cli.terminal.highlight_table import print_highlights

@@ -2,19 +2,19 @@
 
 from collections import Counter
 
-from kuaihl.engines.archive.jobs import RoomResult
+from kuaihl.engines.archive.jobs import JobResult
 from kuaihl_cli.terminal.errors import error_words
 
 
-def result_words(result: RoomResult) -> str:
+def result_words(result: JobResult) -> str:
     """What became of a recording, on one line."""
     match result.status:
         case "done":
-            return f"{result.room.source}: done in {result.seconds:.1f} s"
+            return f"{result.job.source}: done in {result.seconds:.1f} s"
         case "skipped":
-            return f"{result.room.source}: finished before, skipped"
+            return f"{result.job.source}: finished before, skipped"
         case _:
-            return f"{result.room.source}: FAILED: {error_words(result.reason or '')}"
+            return f"{result.job.source}: FAILED: {error_words(result.reason or '')}"
 
 
 def total_words(counts: Counter[str]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kuaihl.engines.archive.jobs import Room, RoomResult
+from kuaihl.engines.archive.jobs import Job, JobResult
 from kuaihl.models.errors import ModelError, Remedy, SourceError, UsageError
 from kuaihl_cli.main import main
 from kuaihl_cli.terminal.errors import OPTIONS, error_words
@@ -49,7 +49,7 @@ def test_a_remedy_that_is_a_command_can_be_pasted() -> None:
 def test_a_room_of_a_batch_failed_in_the_same_words() -> None:
     error = SourceError("cut off", remedy=Remedy("take keyframes", {"frames": "keyframe"}))
     for reason, said in ((error, "cut off; take keyframes (--frames keyframe)"), ("its process died",) * 2):
-        assert result_words(RoomResult(Room("a.flv", Path("a")), "failed", reason)) == f"a.flv: FAILED: {said}"
+        assert result_words(JobResult(Job("a.flv", Path("a")), "failed", reason)) == f"a.flv: FAILED: {said}"
 
 
 def test_the_options_are_those_of_the_command_that_ran(

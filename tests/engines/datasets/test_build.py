@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.paths import EXAMPLES
 
-from kuaihl.engines.archive.jobs import RoomResult
+from kuaihl.engines.archive.jobs import JobResult
 from kuaihl.engines.archive.manifest import read_rooms
 from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
 from kuaihl.engines.datasets.label_sources import ChatLabels, CutLabels, HeatmapLabels, ViewLabels
@@ -59,7 +59,7 @@ def settings(output: Path, **changes: object) -> BuildSettings:
     return replace(BuildSettings(output, facts, device="cpu", asr="none", threads=1), **changes)  # type: ignore[arg-type]
 
 
-def build(source: Path, output: Path, **options: object) -> Iterator[RoomResult]:
+def build(source: Path, output: Path, **options: object) -> Iterator[JobResult]:
     known = {"demo": RoomFacts("ada", "test"), "silent": RoomFacts("ada", "train")}
     return build_dataset(
         read_rooms(source, output),
@@ -69,15 +69,15 @@ def build(source: Path, output: Path, **options: object) -> Iterator[RoomResult]
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[KLive, dict[str, RoomResult], Path]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[KLive, dict[str, JobResult], Path]:
     folder = tmp_path_factory.mktemp("build")
     source = archive(folder / "recordings")
-    results = {Path(result.room.source).stem: result for result in build(source, folder / "set")}
+    results = {Path(result.job.source).stem: result for result in build(source, folder / "set")}
     return open_klive(folder / "set"), results, source
 
 
 def test_good_rooms_are_built_and_bad_ones_listed_with_their_reason(
-    built: tuple[KLive, dict[str, RoomResult], Path],
+    built: tuple[KLive, dict[str, JobResult], Path],
 ) -> None:
     data, results, _ = built
     assert {name: result.status for name, result in results.items()} == {
@@ -96,7 +96,7 @@ def test_good_rooms_are_built_and_bad_ones_listed_with_their_reason(
     assert not list(dataset_problems(data.path))
 
 
-def test_labels_are_those_of_the_log_and_the_facts_say_so(built: tuple[KLive, dict[str, RoomResult], Path]) -> None:
+def test_labels_are_those_of_the_log_and_the_facts_say_so(built: tuple[KLive, dict[str, JobResult], Path]) -> None:
     data, _, _ = built
     labels, valid = data.labels(data.rooms[0])
     np.testing.assert_array_equal(valid, [True, True, False, True, True, True, True, True, False])
@@ -108,7 +108,7 @@ def test_labels_are_those_of_the_log_and_the_facts_say_so(built: tuple[KLive, di
 
 
 def test_features_are_those_that_scoring_reads(
-    built: tuple[KLive, dict[str, RoomResult], Path], encoders: Encoders
+    built: tuple[KLive, dict[str, JobResult], Path], encoders: Encoders
 ) -> None:
     from kuaihl.engines.comments.feed import CommentTrack
     from kuaihl.engines.comments.reader import read_comments
@@ -127,7 +127,7 @@ def test_features_are_those_that_scoring_reads(
 
 
 def test_signals_are_measured_in_order_however_segments_are_batched(
-    built: tuple[KLive, dict[str, RoomResult], Path], encoders: Encoders
+    built: tuple[KLive, dict[str, JobResult], Path], encoders: Encoders
 ) -> None:
     from kuaihl.engines.datasets.build import encoded_segments
     from kuaihl.engines.encoders.encode import encode
@@ -154,7 +154,7 @@ def test_signals_are_measured_in_order_however_segments_are_batched(
 
 
 def test_the_text_of_speech_alone_holds_no_comments_and_the_other_way_round(
-    built: tuple[KLive, dict[str, RoomResult], Path],
+    built: tuple[KLive, dict[str, JobResult], Path],
 ) -> None:
     data, _, _ = built
     with_comments, without = data.rooms
@@ -167,7 +167,7 @@ def test_the_text_of_speech_alone_holds_no_comments_and_the_other_way_round(
 
 
 def test_a_second_run_builds_what_is_missing_and_nothing_else(
-    built: tuple[KLive, dict[str, RoomResult], Path], tmp_path: Path
+    built: tuple[KLive, dict[str, JobResult], Path], tmp_path: Path
 ) -> None:
     data, _, source = built
     folder = tmp_path / "set"
@@ -179,7 +179,7 @@ def test_a_second_run_builds_what_is_missing_and_nothing_else(
     for name in ("demo.flv", "demo.comments.xml", "silent.flv"):
         (tmp_path / "two" / name).symlink_to(source / name)
     known = {"demo": RoomFacts("ada", "train"), "silent": RoomFacts("ada", "train")}
-    results = {Path(one.room.source).stem: one.status for one in build(tmp_path / "two", folder, known=known)}
+    results = {Path(one.job.source).stem: one.status for one in build(tmp_path / "two", folder, known=known)}
     assert results == {"demo": "skipped", "silent": "done"}
     assert (folder / "rooms" / "demo.safetensors").stat().st_mtime_ns == kept
     again = open_klive(folder)
@@ -188,7 +188,7 @@ def test_a_second_run_builds_what_is_missing_and_nothing_else(
 
 
 def test_a_data_set_grows_by_rooms_of_another_folder(
-    built: tuple[KLive, dict[str, RoomResult], Path], tmp_path: Path
+    built: tuple[KLive, dict[str, JobResult], Path], tmp_path: Path
 ) -> None:
     data, _, source = built
     shutil.copytree(data.path, tmp_path / "set")
@@ -203,7 +203,7 @@ def test_a_data_set_grows_by_rooms_of_another_folder(
 
 
 def test_features_of_another_kind_are_not_mixed_in(
-    built: tuple[KLive, dict[str, RoomResult], Path], tmp_path: Path
+    built: tuple[KLive, dict[str, JobResult], Path], tmp_path: Path
 ) -> None:
     data, _, source = built
     shutil.copytree(data.path, tmp_path / "set")
@@ -240,14 +240,14 @@ def test_heat_maps_beside_the_recordings_serve_as_labels(tmp_path: Path) -> None
 
 
 def test_the_rooms_own_comments_serve_as_labels(
-    tmp_path: Path, built: tuple[KLive, dict[str, RoomResult], Path]
+    tmp_path: Path, built: tuple[KLive, dict[str, JobResult], Path]
 ) -> None:
     _, _, source = built
     output, chat = tmp_path / "set", ChatLabels(delay=5.0)
     facts = replace(settings(output).facts, label=chat.facts)
     rooms = [room for room in read_rooms(source, output) if room.output.name in ("demo", "silent")]
     results = {
-        one.room.output.name: one for one in build_dataset(rooms, settings(output, facts=facts), source=chat, known={})
+        one.job.output.name: one for one in build_dataset(rooms, settings(output, facts=facts), source=chat, known={})
     }
     assert results["demo"].status == "done", results["demo"].reason
     assert results["silent"].status == "failed"
@@ -273,7 +273,7 @@ def test_what_an_editor_cut_serves_as_labels(tmp_path: Path) -> None:
     cuts = CutLabels()
     facts = replace(settings(output).facts, label=cuts.facts)
     results = build_dataset(read_rooms(manifest, output), settings(output, facts=facts), source=cuts, known={})
-    reasons = {one.room.output.name: one.reason for one in results}
+    reasons = {one.job.output.name: one.reason for one in results}
     assert reasons["demo"] is None
     assert "torn.edl, line 1: a cut from 40 to 20 s" in str(reasons["torn"])
     data = open_klive(output)

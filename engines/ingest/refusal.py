@@ -1,0 +1,65 @@
+"""Why a source cannot be opened: in words for people, with what mends it, and whether waiting may help."""
+
+import errno
+
+from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
+
+# What the system says of a network that is down. FFmpeg says EIO if a name is not found or a server hangs up, and EPERM
+# (its bare -1) for whatever an RTMP server refuses: a room that is not on air.
+PASSING = frozenset({errno.EIO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
+REFUSED = "the server refuses it; check the address, and that the stream is on air"
+
+
+def refusal(name: str, error: Exception, *, is_url: bool) -> SourceError:
+    """The error for people of what FFmpeg or the system said; SourceUnavailable if a URL may open later."""
+    passes = is_url and may_pass(error)
+    advice = REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
+    kind = SourceUnavailable if passes else SourceError
+    return kind(f"{name}: {advice}", remedy=more_time(error))
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a URL that cannot be opened now may open later: it is silent, not on air, or its server is in trouble."""
+    from av import error as ffmpeg
+
+    passing = (
+        ConnectionError,
+        TimeoutError,
+        EOFError,
+        ffmpeg.ExitError,
+        ffmpeg.HTTPNotFoundError,
+        ffmpeg.HTTPTooManyRequestsError,
+        ffmpeg.HTTPOtherClientError,
+        ffmpeg.HTTPServerError,
+    )
+    return isinstance(error, passing) or getattr(error, "errno", None) in PASSING
+
+
+def more_time(error: Exception) -> Remedy | None:
+    """What may mend it if nothing came in time."""
+    from av.error import ExitError
+
+    return Remedy("if it is, wait longer", {"timeout": None}) if isinstance(error, (ExitError, TimeoutError)) else None
+
+
+def open_advice(error: Exception) -> str:
+    """What went wrong and what to do, for what FFmpeg and the system say when something cannot be opened."""
+    from av import error as ffmpeg
+
+    match error:
+        case FileNotFoundError():
+            return "no such file; check the name"
+        case PermissionError():
+            return "no permission to read it; check its owner and mode"
+        case ffmpeg.HTTPError() | ffmpeg.HTTPClientError():
+            return f"the server refuses it ({error.strerror}); check the address, and that the stream is on air"
+        case ffmpeg.ExitError() | TimeoutError():
+            return "no data came in time; check that the stream is on air"
+        case ConnectionError():
+            return f"no connection ({error.strerror}); check the address, and that the stream is on air"
+        case ffmpeg.ProtocolNotFoundError():
+            return "this build of FFmpeg lacks that protocol; record the stream with another tool and pipe it in"
+        case ffmpeg.InvalidDataError() | EOFError() | ffmpeg.EOFError():
+            return "not media that FFmpeg can read: damaged from the start, cut off, or no audio or video at all"
+        case _:
+            return f"cannot be read ({getattr(error, 'strerror', None) or error})"
