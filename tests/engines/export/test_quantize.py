@@ -124,7 +124,7 @@ def test_tensorrt_compiles_the_symmetric_form(
     assert build_engine("tensorrt-rtx", symmetric.SerializeToString(), profile_of(vision[0]), ["8.9"])
 
 
-def test_too_few_frames_to_calibrate_on_name_the_option(
+def test_too_few_frames_to_calibrate_on_are_told(
     vision: tuple[Graph, bytes, list[Inputs], list[Inputs]],
 ) -> None:
     _, content, seen, _ = vision
