@@ -287,7 +287,7 @@ def test_a_publisher_who_goes_silent_and_comes_back_leaves_a_gap_as_long_as_he_w
         if left_at and packet.time > left_at[0] - began + 12:
             stop.set()
 
-    time.sleep(0.5)
+    time.sleep(1.5)  # until ffmpeg publishes, on a busy machine too
     began = time.monotonic()
     policy = ReconnectPolicy(patience=20.0)
     seen = Watched(live_packets(rtmp.url("room"), timeout=2, policy=policy, stop=stop), each)
@@ -309,7 +309,7 @@ def test_a_publisher_who_leaves_and_does_not_come_back_ends_the_stream_in_time(
 ) -> None:
     for application in ("live", "strict"):
         publisher = rtmp.publish(broadcast, "room", application)
-        time.sleep(0.5)
+        time.sleep(1.5)  # until ffmpeg publishes, on a busy machine too
 
         def each(packet: TimedPacket, publisher: "subprocess.Popen[bytes]" = publisher) -> None:
             if packet.time > 3:
@@ -339,7 +339,7 @@ def test_a_server_that_dies_and_is_started_again_is_found_again(
         if events[0] and packet.time > 9:
             stop.set()
 
-    time.sleep(0.5)
+    time.sleep(1.5)  # until ffmpeg publishes, on a busy machine too
     policy = ReconnectPolicy(patience=20.0)
     seen = Watched(live_packets(rtmp.url("room"), timeout=2, policy=policy, stop=stop), each)
     assert seen.kinds == ["reconnect", "gap", "eof"]
@@ -351,7 +351,7 @@ def test_a_server_that_dies_and_is_started_again_is_found_again(
 @pytest.mark.slow
 def test_a_server_that_dies_for_good_ends_the_stream(rtmp: RtmpServer, broadcast: Path) -> None:
     rtmp.publish(broadcast, "room")
-    time.sleep(0.5)
+    time.sleep(1.5)  # until ffmpeg publishes, on a busy machine too
 
     def each(packet: TimedPacket) -> None:
         if packet.time > 3:
