@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from kuaihl.engines.encoders.profiles import EDGE
-from kuaihl.engines.export.bench import Contender, contenders, parities
-from kuaihl.engines.export.calibration import SampleSegment, encoded, recorded_sample
+from kuaihl.engines.export.bench import Contender, compare_scores, open_contenders
+from kuaihl.engines.export.calibration import SampleSegment, encode_sample, recorded_sample
 from kuaihl.engines.export.export import export_graphs
 from kuaihl.engines.export.onnx_export import random_inputs
 from kuaihl.engines.runtimes.device import set_threads
 from kuaihl.engines.runtimes.graphs import Graph, GraphName
-from kuaihl.engines.runtimes.processor import processor
-from kuaihl.engines.runtimes.runtime import Precision, Target, engine_label
+from kuaihl.engines.runtimes.processor import read_processor
+from kuaihl.engines.runtimes.runtime import Precision, Target, runtime_label
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.speech.load import load_transcriber
 from kuaihl.models.bundle import Bundle, load_bundle
@@ -55,8 +55,8 @@ def run_stages(sample: Sequence[SampleSegment], bundle: Bundle, one: Contender) 
     seen = time.perf_counter()
     one.encoders.text.encode([segment.speech for segment in sample], [segment.comments for segment in sample])
     read = time.perf_counter()
-    segments = list(encoded(sample, one.encoders))
-    scorer = StreamingScorer(bundle, one.engines["step"])
+    segments = list(encode_sample(sample, one.encoders))
+    scorer = StreamingScorer(bundle, one.runtimes["step"])
     again = time.perf_counter()
     for segment in segments:
         scorer.score(segment)
@@ -72,7 +72,7 @@ def show_pipeline(sample: Sequence[SampleSegment], bundle: Bundle, found: Sequen
             stages = run_stages(sample, bundle, one)
             if turn > 0:  # the first is the warm-up
                 spent.append(stages)
-    compared = parities(found, bundle, sample)
+    compared = compare_scores(found, bundle, sample)
     print("| engine | vision, ms | text, ms | head, ms | all, ms a segment | times torch eager | max diff | tau |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     reference = 0.0
@@ -81,7 +81,7 @@ def show_pipeline(sample: Sequence[SampleSegment], bundle: Bundle, found: Sequen
         whole = sum(medians.values())
         reference = reference or whole
         stages = " | ".join(f"{value:.1f}" for value in medians.values())
-        name = engine_label(one.kind, one.precision, one.target)
+        name = runtime_label(one.kind, one.precision, one.target)
         print(
             f"| {name} | {stages} | {whole:.1f} | {reference / whole:.2f} | "
             f"{parity.max_abs_difference:.1e} | {parity.tau:.4f} |"
@@ -105,7 +105,7 @@ def show_rooms(found: Sequence[Contender], graphs: dict[GraphName, Graph]) -> No
     print("|---|---:|---:|---:|---:|")
     for one in found[:2]:
         calls = [random_inputs(graphs["step"], {"rooms": rooms}, seed=0) for rooms in ROOMS]
-        step = one.engines["step"]
+        step = one.runtimes["step"]
         taken = [milliseconds(lambda inputs=inputs, step=step: step.run(*inputs)) for inputs in calls]
         cells = " | ".join(f"{value:.2f}" for value in taken)
         print(f"| {one.kind} {one.precision} | {cells} | {taken[-1] / taken[0]:.1f} |")
@@ -164,11 +164,11 @@ def main() -> None:
     sample = (few * (1 + SEGMENTS // len(few)))[:SEGMENTS] if len(few) < SEGMENTS else few
     with tempfile.TemporaryDirectory() as name:
         bundle = exported_bundle(Path(name), options.calibrate or [options.recording])
-        found, graphs = contenders(bundle, device="cpu", threads=threads, say=print)
+        found, graphs = open_contenders(bundle, device="cpu", threads=threads, on_message=print)
         print(
             f"{len(few)} segments of {Path(options.recording).name}, run as {len(sample)}; {threads} threads, ", end=""
         )
-        print(f"medians of {options.runs}; torch {torch.__version__}; {processor().said}\n")
+        print(f"medians of {options.runs}; torch {torch.__version__}; {read_processor().description}\n")
         show_pipeline(sample, bundle, found, options.runs)
         show_rooms(found, graphs)
     show_whisper(threads)

@@ -55,7 +55,7 @@ def main() -> None:
     step = statistics.median(taken["cached step"])
     print(f"edge head, {options.threads} threads, batch 1, median of {options.repeats}, torch {torch.__version__}")
     print(f"state of a room: {len(state.to_bytes()) / 1e6:.2f} MB")
-    print("| what | median ms | 90th percentile ms | times a step |\n|---|---|---|---|")
+    print("| what | median ms | 90th percentile ms | times per step |\n|---|---|---|---|")
     for name, seconds in taken.items():
         high = statistics.quantiles(seconds, n=10)[-1]
         middle = statistics.median(seconds)

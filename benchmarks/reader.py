@@ -30,7 +30,9 @@ FACTS = DataSetFacts(
     text_width=384,
     patches=3,
 )
-Found = tuple[float, float, float, dict[str, float]]  # windows a second, and a second of CPU, bytes a second, memory
+Found = tuple[
+    float, float, float, dict[str, float]
+]  # windows per second, and a second of CPU, bytes per second, memory
 MEASURES = ("VmRSS", "RssAnon", "RssFile")
 
 

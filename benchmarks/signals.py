@@ -24,7 +24,7 @@ from ingest import ffmpeg, make_piece, repeated
 from kuaihl.engines.encoders.signals.comments import comment_signals, read_word
 from kuaihl.engines.encoders.signals.laughter import token_laughs
 from kuaihl.engines.encoders.signals.measure import SignalMeter
-from kuaihl.engines.encoders.signals.pictures import picture_signals, thumbnail
+from kuaihl.engines.encoders.signals.pictures import make_thumbnail, picture_signals
 from kuaihl.engines.encoders.signals.sound import sound_signals
 from kuaihl.engines.encoders.signals.speech import speech_signals
 from kuaihl.engines.ingest.packets import packets
@@ -108,11 +108,11 @@ def measure_one(cut: Segment, meter: SignalMeter, timed: Timed, rng: random.Rand
     timed("comments", lambda: comment_signals(parts.comments, 30.0))
     timed("sound", lambda: sound_signals(parts.audio))
     timed("speech", lambda: speech_signals(words, 30.0))
-    timed("pictures", lambda: picture_signals([thumbnail(frame.image) for frame in parts.frames], meter.previous))
+    timed("pictures", lambda: picture_signals([make_thumbnail(frame.image) for frame in parts.frames], meter.previous))
 
 
 def encoders_seconds(path: Path) -> float:
-    """Processor seconds a segment of the edge profile's encoders, speech included."""
+    """Processor seconds per segment of the edge profile's encoders, speech included."""
     from kuaihl.engines.encoders.encode import BATCH_OF_FILES, encode
     from kuaihl.engines.encoders.profiles import EDGE, load_encoders
 

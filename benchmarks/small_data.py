@@ -25,7 +25,7 @@ from kuaihl.models.data.klive import KLive, open_klive
 from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
 from kuaihl.models.evaluation.room_scores import score_rooms
 from kuaihl.models.network.kuaihl import KuaiHL
-from kuaihl.models.training.fine_tuning import begun
+from kuaihl.models.training.fine_tuning import begin_from
 
 SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "linear": ("--arch", "linear"),
@@ -56,7 +56,7 @@ def main() -> None:
     torch.set_num_threads(1)
     began = time.monotonic()
     test = open_klive(simulated(asked.work / "held-out", round(asked.test_rooms / HELD_OUT), TEST_SEED))
-    lines = ["| rooms | labels | system | next: tau a room | less edge as it is | present: tau a room | seconds |"]
+    lines = ["| rooms | labels | system | next: tau per room | less edge as it is | present: tau per room | seconds |"]
     lines += ["|---|---|---|---|---|---|---|"]
     shipped = taus_of("edge", test)
     lines.append(f"| – | – | {SHIPPED} | {cell(shipped, 'next')} | – | {cell(shipped, 'present')} | – |")
@@ -118,14 +118,14 @@ def taus_of(model: str, data: KLive) -> Taus:
     bundle = load_bundle(model)
     network = bundle.network()
     if isinstance(network, KuaiHL):  # the shipped head was trained on whole patches; pooled ones lie in the same space
-        network = begun(network, replace(bundle.dims, patches=data.facts.patches))[0]
+        network = begin_from(network, replace(bundle.dims, patches=data.facts.patches))[0]
     rooms = score_rooms(network, data, (*data.rooms_of("validation"), *data.rooms_of("test")), {})
     found: Taus = {"next": np.empty(0), "present": np.empty(0)}
     for room in rooms:
         if room.valid.sum() < FEWEST_LABELS:
             continue
         own = room.scores if room.present is None else room.present.scores
-        labels, counted = data.counted(room.record).present_labels()
+        labels, counted = data.check_room(room.record).present_labels()
         later = kendall_tau_b(room.scores[room.valid], room.labels[room.valid])
         now = kendall_tau_b(own[counted], labels[counted])
         for question, tau in (("next", later), ("present", now)):

@@ -64,13 +64,13 @@ def load_bert() -> tuple[Any, Any]:
 def load_vision() -> Any:
     """EfficientNet-Lite2 as it is published, batch norms and all."""
     from kuaihl.engines.encoders.vision import EFFICIENTNET_LITE2, VisionEncoder, graph_of, read_tensors
-    from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+    from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
     from kuaihl.engines.weights.catalog import VISION_EDGE
     from kuaihl.engines.weights.resolve import resolve
     from kuaihl.models.backbones.efficientnet_lite import from_state_dict
 
     network = from_state_dict(read_tensors(resolve(VISION_EDGE))).eval()
-    return VisionEncoder(TorchEngine(graph_of(network, EFFICIENTNET_LITE2)), EFFICIENTNET_LITE2)
+    return VisionEncoder(TorchRuntime(graph_of(network, EFFICIENTNET_LITE2)), EFFICIENTNET_LITE2)
 
 
 def score_video(path: Path) -> dict[str, float]:

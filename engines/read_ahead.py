@@ -15,8 +15,8 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-JOIN_SECONDS = 2.0  # how long a stage that is closed waits for its thread
-POLL_SECONDS = 0.2  # how often a wait looks at its `stop`
+_JOIN_SECONDS = 2.0  # how long a stage that is closed waits for its thread
+_POLL_SECONDS = 0.2  # how often a wait looks at its `stop`
 
 
 class Stopped(Exception):
@@ -49,7 +49,7 @@ class Channel(Generic[T]):
         Raises StopIteration at the end, TimeoutError after `timeout` seconds, Stopped once `stop` is set.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        longest = threading.TIMEOUT_MAX if stop is None else POLL_SECONDS
+        longest = threading.TIMEOUT_MAX if stop is None else _POLL_SECONDS
         with self.changed:
             while True:
                 if stop is not None and stop.is_set():
@@ -79,7 +79,7 @@ class Channel(Generic[T]):
             self.changed.notify_all()
 
 
-def produce(upstream: Iterable[T], channel: Channel[T]) -> None:
+def _produce(upstream: Iterable[T], channel: Channel[T]) -> None:
     """A stage's thread: everything that upstream makes goes into the channel; upstream is closed here, where it ran."""
     error: BaseException | None = None
     try:
@@ -103,7 +103,7 @@ class Stage(Iterator[T]):
         self.stop = stop
         self.channel: Channel[T] = Channel(maxsize)
         # The thread knows the channel alone, so that a stage which is dropped without a word still ends it.
-        self.thread = threading.Thread(target=produce, args=(upstream, self.channel), name="kuaihl-stage", daemon=True)
+        self.thread = threading.Thread(target=_produce, args=(upstream, self.channel), name="kuaihl-stage", daemon=True)
         self.forget = weakref.finalize(self, self.channel.abandon)
         self.thread.start()
 
@@ -122,7 +122,7 @@ class Stage(Iterator[T]):
     def __next__(self) -> T:
         return self.channel.take()
 
-    def close(self, timeout: float = JOIN_SECONDS) -> bool:
+    def close(self, timeout: float = _JOIN_SECONDS) -> bool:
         """End the stage, dropping what waits; True where its thread has ended within `timeout` seconds.
 
         A thread that is blocked upstream for longer is left to itself: it ends, and closes upstream, at its next item.

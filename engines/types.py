@@ -150,7 +150,7 @@ class Highlight:
 
 
 class CommentFeed(Protocol):
-    """Comments in order of time; asked once a segment, for consecutive spans."""
+    """Comments in order of time; asked once per segment, for consecutive spans."""
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments of [start, end), in seconds of the stream's clock."""

@@ -28,31 +28,31 @@ RULE = (
 )
 
 
-def note_debug(ctx: typer.Context, value: bool) -> bool:
+def _note_debug(ctx: typer.Context, value: bool) -> bool:
     """Tell the outermost edge, which owns the context's object, that tracebacks are wanted."""
     if value:
         ctx.obj["debug"] = True
     return value
 
 
-DebugOption = Annotated[
+_DebugOption = Annotated[
     bool,
     typer.Option(
-        "--debug", is_eager=True, callback=note_debug, rich_help_panel=LOGGING, help="Show tracebacks of errors."
+        "--debug", is_eager=True, callback=_note_debug, rich_help_panel=LOGGING, help="Show tracebacks of errors."
     ),
 ]
-ConfigOption = Annotated[
+_ConfigOption = Annotated[
     Path | None,
     typer.Option(
         "--config", metavar="FILE", is_eager=True, callback=use_config, rich_help_panel=LOGGING,
         help="Take defaults from this file instead of ~/.config/kuaihl/config.toml.",
     ),
 ]  # fmt: skip
-LogFileOption = Annotated[
+_LogFileOption = Annotated[
     Path | None,
     typer.Option("--log-file", metavar="FILE", rich_help_panel=LOGGING, help="Append a log of the run to this file."),
 ]
-LogLevelOption = Annotated[
+_LogLevelOption = Annotated[
     Literal["debug", "info", "warning", "error"] | None,
     typer.Option(
         "--log-level", metavar="LEVEL", rich_help_panel=LOGGING,
@@ -61,7 +61,7 @@ LogLevelOption = Annotated[
 ]  # fmt: skip
 
 # What every command takes besides its own options.
-COMMON = {"debug": DebugOption, "config": ConfigOption, "log_file": LogFileOption, "log_level": LogLevelOption}
+_COMMON = {"debug": _DebugOption, "config": _ConfigOption, "log_file": _LogFileOption, "log_level": _LogLevelOption}
 
 
 def application() -> typer.Typer:
@@ -69,7 +69,7 @@ def application() -> typer.Typer:
     return typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-def takes(settings: type[Settings]) -> Callable[[Callable[[Settings], int | None]], Callable[..., int | None]]:
+def read_settings(settings: type[Settings]) -> Callable[[Callable[[Settings], int | None]], Callable[..., int | None]]:
     """Turn a function of one settings object into one that Typer reads its options from."""
 
     def decorate(run: Callable[[Settings], int | None]) -> Callable[..., int | None]:
@@ -80,7 +80,7 @@ def takes(settings: type[Settings]) -> Callable[[Callable[[Settings], int | None
 
         parameters = list(_parameters(settings))
         options = frozenset(_names(parameters))
-        command.__name__, command.__doc__, command.__module__ = run.__name__, help_of(run), run.__module__
+        command.__name__, command.__doc__, command.__module__ = run.__name__, _help_of(run), run.__module__
         command.__annotations__ = {one.name: one.annotation for one in parameters}
         command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
         return command
@@ -100,7 +100,7 @@ def _plain(value: Any) -> Any:
     return tuple(one.value if isinstance(one, Enum) else one for one in value)
 
 
-def help_of(command: Callable[..., Any]) -> str:
+def _help_of(command: Callable[..., Any]) -> str:
     """The docstring, each paragraph on one line for a terminal to wrap; one that begins with \\b stays as it is."""
     paragraphs = (getdoc(command) or "").split("\n\n")
     return "\n\n".join(one if one.startswith("\b") else one.replace("\n", " ") for one in paragraphs)
@@ -111,7 +111,7 @@ def _parameters(settings: type[Any]) -> Iterator[Parameter]:
     hints = get_type_hints(settings, include_extras=True)
     for one in fields(settings):
         yield _parameter(one.name, hints[one.name], _default(one))
-    for name, annotation in COMMON.items():
+    for name, annotation in _COMMON.items():
         yield _parameter(name, annotation, False if name == "debug" else None)
 
 
@@ -131,7 +131,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
         kind = list[member]
     if isinstance(declared, OptionInfo):
         declared = copy(declared)
-        declared.envvar, declared.show_envvar = variable_of(declared), False
+        declared.envvar, declared.show_envvar = _variable_of(declared), False
         if choices:  # beside the help, for in a column of their own they leave it no space
             declared.metavar = declared.metavar or "NAME"
             declared.help = f"{(declared.help or '').rstrip('.')} ({', '.join(choices)})."
@@ -145,12 +145,12 @@ def _choices(kind: Any) -> tuple[str, ...]:
     return next((found for part in get_args(kind) if (found := _choices(part))), ())
 
 
-def variable_of(option: OptionInfo) -> str:
+def _variable_of(option: OptionInfo) -> str:
     """`KUAIHL_LOG_FILE` for `--log-file`."""
-    return "KUAIHL_" + long_name(option).removeprefix("--").replace("-", "_").upper()
+    return "KUAIHL_" + _long_name(option).removeprefix("--").replace("-", "_").upper()
 
 
-def long_name(option: OptionInfo) -> str:
+def _long_name(option: OptionInfo) -> str:
     """The option as it is typed in full: `--log-file`."""
     # In an Annotated option Typer keeps the first of the declared names as its default.
     names = (str(option.default), *(option.param_decls or ()))
@@ -161,4 +161,4 @@ def _names(parameters: Iterable[Parameter]) -> Iterator[str]:
     for one in parameters:
         declared = get_args(one.annotation)[1]
         if isinstance(declared, OptionInfo):
-            yield long_name(declared)
+            yield _long_name(declared)

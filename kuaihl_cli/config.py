@@ -11,7 +11,7 @@ import typer
 
 from kuaihl.models.errors import UsageError
 
-NOT_IN_A_FILE = {"help", "config", "debug"}  # they are read before the file is
+_NOT_IN_A_FILE = {"help", "config", "debug"}  # they are read before the file is
 
 
 def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -19,17 +19,17 @@ def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
 
     Raises UsageError if a named file is missing, is not TOML, or has a key or a table that nothing reads.
     """
-    if not ctx.resilient_parsing and (path is not None or usual_path().is_file()):
-        ctx.default_map = defaults_of(ctx, path or usual_path())
+    if not ctx.resilient_parsing and (path is not None or _usual_path().is_file()):
+        ctx.default_map = _defaults_of(ctx, path or _usual_path())
     return path
 
 
-def usual_path() -> Path:
+def _usual_path() -> Path:
     """`kuaihl/config.toml` under the XDG configuration folder."""
     return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kuaihl" / "config.toml"
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> dict[str, Any]:
     """The file's tables. Raises UsageError if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -39,25 +39,25 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: the configuration cannot be read ({error.strerror}); name another file") from error
 
 
-def defaults_of(ctx: typer.Context, path: Path) -> dict[str, Any]:
+def _defaults_of(ctx: typer.Context, path: Path) -> dict[str, Any]:
     """The defaults of the context's command, by parameter. Raises UsageError for a key or table that nothing reads."""
     parent = ctx.parent
     if parent is None:
-        return read_config(path)
-    table = defaults_of_group(parent, path).get(ctx.info_name or "", {})
+        return _read_config(path)
+    table = _defaults_of_group(parent, path).get(ctx.info_name or "", {})
     return _by_parameter(ctx, path, table)
 
 
-def defaults_of_group(ctx: Any, path: Path) -> Mapping[str, Any]:
+def _defaults_of_group(ctx: Any, path: Path) -> Mapping[str, Any]:
     """The tables below a group of commands, `[dataset.build]` below `dataset`. Raises UsageError."""
-    tables = read_config(path) if ctx.parent is None else defaults_of_group(ctx.parent, path)[ctx.info_name or ""]
+    tables = _read_config(path) if ctx.parent is None else _defaults_of_group(ctx.parent, path)[ctx.info_name or ""]
     place = ".".join(ctx.command_path.split()[1:])
     known = ctx.command.list_commands(ctx)  # it is a group
     for name, found in tables.items():
         full = f"{place}.{name}" if place else name
         if name not in known:
             what = f"table [{full}]" if isinstance(found, dict) else f"key {full}"
-            raise UsageError(f"{path}: nothing reads the {what}; {nearest(name, known, 'there are tables for')}")
+            raise UsageError(f"{path}: nothing reads the {what}; {_suggest(name, known, 'there are tables for')}")
         if not isinstance(found, dict):
             raise UsageError(f"{path}: {full} is a command; give its options in a table [{full}]")
     return {name: {} for name in known} | tables
@@ -67,7 +67,7 @@ def _by_parameter(ctx: typer.Context, path: Path, table: Mapping[str, Any]) -> d
     """A command's table by the names of its parameters; keys are options, with - or _."""
     known: dict[str, str] = {}
     for one in ctx.command.params:
-        if one.param_type_name == "option" and one.name and one.name not in NOT_IN_A_FILE:
+        if one.param_type_name == "option" and one.name and one.name not in _NOT_IN_A_FILE:
             known |= {option.lstrip("-").replace("-", "_"): one.name for option in one.opts if option[:2] == "--"}
     parameters = set(known.values())  # their names are keys, too: `formats` was one before `format`
     defaults = {}
@@ -75,12 +75,12 @@ def _by_parameter(ctx: typer.Context, path: Path, table: Mapping[str, Any]) -> d
         name = key.replace("-", "_")
         if name not in known and name not in parameters:
             place = ".".join(ctx.command_path.split()[1:])
-            raise UsageError(f"{path}: [{place}] has no option {key}; {nearest(name, known, 'its options are')}")
+            raise UsageError(f"{path}: [{place}] has no option {key}; {_suggest(name, known, 'its options are')}")
         defaults[known.get(name, name)] = value
     return defaults
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+def _suggest(name: str, known: Iterable[str], otherwise: str) -> str:
     """`did you mean X?` if a known name is near, else all of them."""
     names = list(known)
     close = get_close_matches(name, names, 1)

@@ -15,13 +15,13 @@ from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED
 from kuaihl_cli.terminal.messages import LOG
 
-EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE = 0, 1, 2
+_EXIT_OK, _EXIT_UNEXPECTED, _EXIT_USAGE = 0, 1, 2
 
-SCORING, LEARNING, DEPLOYING = "Find highlights", "Train and measure", "Deploy"
+_SCORING, _LEARNING, _DEPLOYING = "Find highlights", "Train and measure", "Deploy"
 
 
 @dataclass(frozen=True)
-class Entry:
+class _Entry:
     """A command as the help lists it; its module, which holds `app`, is imported only when the command is asked for."""
 
     module: str
@@ -29,22 +29,22 @@ class Entry:
     help: str
 
 
-LONGEST_REASON = 300  # characters of what an unexpected error or the command line's parser says
+_LONGEST_REASON = 300  # characters of what an unexpected error or the command line's parser says
 
 COMMANDS = {
-    "score": Entry("score", SCORING, "Score recordings or a live stream, and find their highlights."),
-    "batch": Entry("batch", SCORING, "Score every recording of a folder or a manifest in worker processes."),
-    "dataset": Entry("dataset", LEARNING, "Make data sets to train on, and report what is in them."),
-    "train": Entry("train", LEARNING, "Train a network on a data set and write a bundle."),
-    "eval": Entry("eval", LEARNING, "Measure how well bundles order the segments of a data set."),
-    "cold-start": Entry("cold_start", LEARNING, "Train the default bundle again, on simulated rooms."),
-    "export": Entry("export", DEPLOYING, "Compile a bundle for ONNX Runtime or TensorRT."),
-    "bench": Entry("bench", DEPLOYING, "Time a bundle in every engine that is installed."),
-    "doctor": Entry("doctor", DEPLOYING, "Report what was found on this machine, and what is missing."),
+    "score": _Entry("score", _SCORING, "Score recordings or a live stream, and find their highlights."),
+    "batch": _Entry("batch", _SCORING, "Score every recording of a folder or a manifest in worker processes."),
+    "dataset": _Entry("dataset", _LEARNING, "Make data sets to train on, and report what is in them."),
+    "train": _Entry("train", _LEARNING, "Train a network on a data set and write a bundle."),
+    "eval": _Entry("eval", _LEARNING, "Measure how well bundles order the segments of a data set."),
+    "cold-start": _Entry("cold_start", _LEARNING, "Train the default bundle again, on simulated rooms."),
+    "export": _Entry("export", _DEPLOYING, "Compile a bundle for ONNX Runtime or TensorRT."),
+    "bench": _Entry("bench", _DEPLOYING, "Time a bundle in every engine that is installed."),
+    "doctor": _Entry("doctor", _DEPLOYING, "Report what was found on this machine, and what is missing."),
 }
 
 
-class LazyGroup(TyperGroup):
+class _LazyGroup(TyperGroup):
     """A group that lists its commands without importing them, and imports the one that runs."""
 
     def __init__(self, **attributes: Any) -> None:
@@ -65,7 +65,7 @@ class LazyGroup(TyperGroup):
         except BrokenPipeError:
             # The reader of a pipe has gone (`kuaihl … | head`): nothing is wrong, and nobody is left to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(EXIT_OK) from None
+            raise typer.Exit(_EXIT_OK) from None
 
 
 def load_command(name: str) -> Any:
@@ -75,7 +75,7 @@ def load_command(name: str) -> Any:
     return command
 
 
-app = typer.Typer(cls=LazyGroup, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(cls=_LazyGroup, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def print_version(asked: bool) -> None:
@@ -109,39 +109,39 @@ def main(arguments: list[str] | None = None) -> None:
     command = typer.main.get_command(app)
     try:
         code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else EXIT_OK)
+        sys.exit(code if isinstance(code, int) else _EXIT_OK)
     except TyperException as error:
         if not error.format_message():  # a group without a command: its help has been printed
-            sys.exit(EXIT_USAGE)
-        fail(usage_words(error), EXIT_USAGE)
+            sys.exit(_EXIT_USAGE)
+        _fail(_usage_words(error), _EXIT_USAGE)
     except KuaihlError as error:
         if asked["debug"]:
             raise
-        fail(error_words(error), error.exit_code)
+        _fail(error_words(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        fail("interrupted", EXIT_INTERRUPTED)
+        _fail("interrupted", EXIT_INTERRUPTED)
     except Exception as error:
         LOG.debug("traceback", exc_info=True)
         if asked["debug"]:
             raise
         name = type(error).__name__
-        fail(
-            f"unexpected {name}: {reason_of(error, LONGEST_REASON)}; run again with --debug for the traceback",
-            EXIT_UNEXPECTED,
+        _fail(
+            f"unexpected {name}: {reason_of(error, _LONGEST_REASON)}; run again with --debug for the traceback",
+            _EXIT_UNEXPECTED,
         )
 
 
-def usage_words(error: TyperException) -> str:
+def _usage_words(error: TyperException) -> str:
     """What is wrong with a command line, or with the variable or the file that an option came from."""
-    ctx, words = getattr(error, "ctx", None), reason_of(error.format_message(), LONGEST_REASON).rstrip(".")
+    ctx, words = getattr(error, "ctx", None), reason_of(error.format_message(), _LONGEST_REASON).rstrip(".")
     if close := getattr(error, "possibilities", None):
         words = f"{words.partition(' (')[0]}; did you mean {' or '.join(close)}?"
     if ctx is None:
         return words
-    return f"{words}{origin_words(ctx, error)} (see `{ctx.command_path} --help`)"
+    return f"{words}{_origin_words(ctx, error)} (see `{ctx.command_path} --help`)"
 
 
-def origin_words(ctx: typer.Context, error: TyperException) -> str:
+def _origin_words(ctx: typer.Context, error: TyperException) -> str:
     """Where a bad value came from, unless it was typed."""
     option = getattr(error, "param", None)
     source = None if option is None else ctx.get_parameter_source(option.name)
@@ -151,7 +151,7 @@ def origin_words(ctx: typer.Context, error: TyperException) -> str:
     return origins.get(source.name, "")
 
 
-def fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> None:
     """Report what is wrong on standard error and end with `code`."""
     LOG.error(message)
     typer.echo(f"kuaihl: error: {message}", err=True)

@@ -1,4 +1,4 @@
-"""Every network that can be trained, by name: one interface, features of segments in, a logit a segment out.
+"""Every network that can be trained, by name: one interface, features of segments in, a logit per segment out.
 
     forward(visual [B, S, P, d_v], text [B, S, d_t], streamer [B], valid [B, S] or None) -> logits [B, S]
     training_losses(objective, batch) -> LossTerms
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Architecture:
+class _Architecture:
     """Where a network is found, and what a reader of a table must know of it."""
 
     title: str
@@ -35,7 +35,7 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "kuaihl": Architecture(
+    "kuaihl": _Architecture(
         "KuaiHL",
         "A Multimodal Transformer for Live Streaming Highlight Prediction, ICME 2024",
         "kuaihl.models.network.kuaihl",
@@ -44,35 +44,35 @@ ARCHITECTURES = {
         streams=True,
         reads_signals=True,
     ),
-    "antpivot": Architecture(
+    "antpivot": _Architecture(
         "AntPivot",
         "Livestream Highlight Detection via Hierarchical Attention Mechanism, 2022",
         "kuaihl.models.baselines.antpivot",
         "AntPivot",
         causal=True,
     ),
-    "adaptive-h-fcsn": Architecture(
+    "adaptive-h-fcsn": _Architecture(
         "Adaptive-H-FCSN",
         "Adaptive Video Highlight Detection by Learning from User History, ECCV 2020",
         "kuaihl.models.baselines.adaptive_h_fcsn",
         "AdaptiveHFCSN",
         causal=True,
     ),
-    "pr-net": Architecture(
+    "pr-net": _Architecture(
         "PR-Net",
         "PR-Net: Preference Reasoning for Personalized Video Highlight Detection, ICCV 2021",
         "kuaihl.models.baselines.pr_net",
         "PRNet",
         causal=True,
     ),
-    "pac-net": Architecture(
+    "pac-net": _Architecture(
         "PAC-Net",
         "PAC-Net: Highlight Your Video via History Preference Modeling, ECCV 2022",
         "kuaihl.models.baselines.pac_net",
         "PACNet",
         causal=True,
     ),
-    "showme": Architecture(
+    "showme": _Architecture(
         "ShowMe",
         "Show Me What I Like: Detecting User-Specific Video Highlights Using Content-Based Multi-Head Attention, "
         "ACM Multimedia 2022",
@@ -80,7 +80,7 @@ ARCHITECTURES = {
         "ShowMe",
         causal=True,
     ),
-    "linear": Architecture(
+    "linear": _Architecture(
         "Linear",
         "none: ridge regression on the last segments",
         "kuaihl.models.network.linear",
@@ -90,7 +90,7 @@ ARCHITECTURES = {
         reads_signals=True,
         closed_form=True,
     ),
-    "id-counts": Architecture(
+    "id-counts": _Architecture(
         "ID-based, counts",
         "A Multimodal Transformer for Live Streaming Highlight Prediction, ICME 2024, supplement, section II",
         "kuaihl.models.baselines.id_counts",

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from kuaihl.models.network.kuaihl import KuaiHL
     from kuaihl.models.network.linear import LaggedLinear
 
-A_BUNDLE = Remedy("give a bundle's directory", {"model": "DIR"})
-ONE_THAT_STREAMS = Remedy("give a bundle of architecture kuaihl or linear", {"model": "DIR"})
-BUNDLE_FORMAT = 1
+_A_BUNDLE = Remedy("give a bundle's directory", {"model": "DIR"})
+_ONE_THAT_STREAMS = Remedy("give a bundle of architecture kuaihl or linear", {"model": "DIR"})
+_BUNDLE_FORMAT = 2  # one more if a key is renamed
 FACTS_FILE, HEAD_FILE = "bundle.json", "head.safetensors"
 HeadDtype = Literal["float32", "float16"]
 
@@ -75,12 +75,12 @@ class Bundle:
             raise ModelError(
                 f"{self.path}: {self.architecture} is a baseline to compare with and cannot follow a stream, "
                 "which carries no counts per segment",
-                remedy=ONE_THAT_STREAMS,
+                remedy=_ONE_THAT_STREAMS,
             )
         if not ARCHITECTURES[self.architecture].streams:
             raise ModelError(
                 f"{self.path}: {self.architecture} is a baseline to compare with and cannot follow a stream",
-                remedy=ONE_THAT_STREAMS,
+                remedy=_ONE_THAT_STREAMS,
             )
 
     def streaming_network(self, device: "str | device" = "cpu") -> "KuaiHL | LaggedLinear":
@@ -162,7 +162,7 @@ def save_bundle(
         signals=SignalsFacts() if cast(NetworkDims, network.dims).signals else None,
     )
     _check_streamers(bundle)
-    facts = {"format": BUNDLE_FORMAT, "architecture": architecture} | asdict(bundle)
+    facts = {"format": _BUNDLE_FORMAT, "architecture": architecture} | asdict(bundle)
     del facts["path"]
     text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
@@ -182,19 +182,19 @@ def load_bundle(source: str | Path) -> Bundle:
 
     Raises ModelError, in one line, where there is none or it cannot be used.
     """
-    path = find_bundle(source)
+    path = _find_bundle(source)
     file = path / FACTS_FILE
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(f"{file}: cannot be read ({error.strerror})", remedy=A_BUNDLE) from error
+        raise ModelError(f"{file}: cannot be read ({error.strerror})", remedy=_A_BUNDLE) from error
     except ValueError as error:
         raise ModelError(f"{file}: is not JSON ({error}); get the bundle again") from error
     if not isinstance(facts, dict) or "format" not in facts:
-        raise ModelError(f"{file}: says no format version, so it is not a bundle's", remedy=A_BUNDLE)
-    if facts["format"] != BUNDLE_FORMAT:
+        raise ModelError(f"{file}: says no format version, so it is not a bundle's", remedy=_A_BUNDLE)
+    if facts["format"] != _BUNDLE_FORMAT:
         raise ModelError(
-            f"{file}: bundle format {facts['format']}, this kuaihl reads {BUNDLE_FORMAT}; "
+            f"{file}: bundle format {facts['format']}, this kuaihl reads {_BUNDLE_FORMAT}; "
             "update kuaihl or train the bundle again"
         )
     if facts.get("architecture") not in ARCHITECTURES:
@@ -211,26 +211,26 @@ def load_bundle(source: str | Path) -> Bundle:
     return bundle
 
 
-def find_bundle(source: str | Path) -> Path:
+def _find_bundle(source: str | Path) -> Path:
     """The directory of a bundle: `source` itself, or the built-in bundle of that name. Raises ModelError."""
     path = Path(source)
     if path.is_dir():
         return path
-    builtin = built_in_folder()
+    builtin = _built_in_folder()
     if path.parent == Path() and (builtin / path / FACTS_FILE).is_file():
         return builtin / path
     names = sorted(entry.parent.name for entry in builtin.glob(f"*/{FACTS_FILE}"))
     raise ModelError(f"{source}: no such bundle; give a directory or one of: {', '.join(names) or '(none built in)'}")
 
 
-def built_in_folder() -> Path:
+def _built_in_folder() -> Path:
     """Where the bundles are that ship with kuaihl."""
     return Path(str(files("kuaihl.models") / "bundles"))
 
 
 def is_built_in(path: Path) -> bool:
     """Whether a bundle's directory is part of the installed package."""
-    return path.absolute().parent == built_in_folder().absolute()
+    return path.absolute().parent == _built_in_folder().absolute()
 
 
 def _parse(path: Path, facts: dict[str, Any]) -> Bundle:

@@ -15,7 +15,7 @@ class NetworkDims:
 
     visual_width: int  # d_v
     text_width: int  # d_t
-    patches: int  # P visual tokens a segment
+    patches: int  # P visual tokens per segment
     width: int = 512  # d
     heads: int = 8
     layers: int = 3  # L
@@ -31,7 +31,7 @@ class NetworkDims:
     causal: bool = True  # False: mask fully visible (PHD)
     rooms: int = 0  # live rooms trained on, index 1 …; for a network that reads live IDs
     history_width: int = 0  # > 0: HISTORY_ITEMS vectors of that width in place of the id (PHD)
-    signals: int = 0  # columns of `signals` that are read as one more token a segment; 0 is the paper's network
+    signals: int = 0  # columns of `signals` that are read as one more token per segment; 0 is the paper's network
     interest: bool = False  # a second output, of the present segment; not in the paper
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class NetworkDims:
 
     @property
     def tokens(self) -> int:
-        """T, tokens a segment."""
+        """T, tokens per segment."""
         return self.patches * self.use_visual + self.use_text + (self.signals > 0)
 
 

@@ -40,7 +40,7 @@ class DataSetFacts:
     label: LabelFacts
     visual_width: int  # d_v
     text_width: int  # d_t
-    patches: int  # P visual tokens a segment
+    patches: int  # P visual tokens per segment
     signals: SignalsFacts | None = None  # what the columns of `signals` are; None in a data set without
     licence: str = ""
     ceiling: Mapping[str, Any] | None = None  # what label noise allows, where the true rate is known

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Signal:
+class _Signal:
     """One number a segment; a whole group of them is known or not."""
 
     name: str
@@ -30,34 +30,34 @@ class Signal:
 
 
 SIGNALS = (
-    Signal("comments", "comments", 0.5, "ln(1 + comments per 30 s)"),
-    Signal("chatters", "comments", 0.5, "ln(1 + distinct authors per 30 s)"),
-    Signal("gifts", "comments", 0.3, "ln(1 + gifts per 30 s)"),
-    Signal("gift_value", "comments", 0.5, "ln(1 + value of the gifts per 30 s, in the platform's own unit)"),
-    Signal("laughter", "comments", 0.1, "share of comments that laugh"),
-    Signal("capitals", "comments", 0.1, "share of comments in capital letters"),
-    Signal("exclamations", "comments", 0.1, "share of comments with an exclamation mark"),
-    Signal("repeats", "comments", 0.15, "share of comments that repeat another one of the segment"),
-    Signal("emotes", "comments", 0.15, "share of comments with an emote or emoji"),
-    Signal("comment_length", "comments", 0.4, "ln(1 + mean characters per comment)"),
-    Signal("loudness", "sound", 0.5, "log10 of the mean square, full scale 1: a tenth of dBFS"),
-    Signal("peak", "sound", 0.5, "log10 of the mean square of the loudest twentieth of 0.1 s frames"),
-    Signal("dynamics", "sound", 0.2, "deviation of log10 of the mean square of 0.1 s frames"),
-    Signal(
+    _Signal("comments", "comments", 0.5, "ln(1 + comments per 30 s)"),
+    _Signal("chatters", "comments", 0.5, "ln(1 + distinct authors per 30 s)"),
+    _Signal("gifts", "comments", 0.3, "ln(1 + gifts per 30 s)"),
+    _Signal("gift_value", "comments", 0.5, "ln(1 + value of the gifts per 30 s, in the platform's own unit)"),
+    _Signal("laughter", "comments", 0.1, "share of comments that laugh"),
+    _Signal("capitals", "comments", 0.1, "share of comments in capital letters"),
+    _Signal("exclamations", "comments", 0.1, "share of comments with an exclamation mark"),
+    _Signal("repeats", "comments", 0.15, "share of comments that repeat another one of the segment"),
+    _Signal("emotes", "comments", 0.15, "share of comments with an emote or emoji"),
+    _Signal("comment_length", "comments", 0.4, "ln(1 + mean characters per comment)"),
+    _Signal("loudness", "sound", 0.5, "log10 of the mean square, full scale 1: a tenth of dBFS"),
+    _Signal("peak", "sound", 0.5, "log10 of the mean square of the loudest twentieth of 0.1 s frames"),
+    _Signal("dynamics", "sound", 0.2, "deviation of log10 of the mean square of 0.1 s frames"),
+    _Signal(
         "fullness", "sound", 0.25, "mean over 5 s of how far below its loudest cell each cell of a log-mel picture is"
     ),
-    Signal("low_band", "sound", 0.5, "log10 of the mean square below 300 Hz"),
-    Signal("middle_band", "sound", 0.5, "log10 of the mean square from 300 to 2,000 Hz"),
-    Signal("high_band", "sound", 0.5, "log10 of the mean square above 2,000 Hz"),
-    Signal("cheering", "sound", 0.15, "share of the segment that is loud for this segment and sounds like noise"),
-    Signal("speech", "speech", 0.2, "share of the segment in which words are spoken"),
-    Signal("words", "speech", 0.5, "ln(1 + words per 30 s)"),
-    Signal("spoken_exclamations", "speech", 0.5, "ln(1 + exclamation marks per 30 s of transcript)"),
-    Signal("spoken_laughter", "speech", 0.3, "ln(1 + laughs per 30 s of transcript)"),
-    Signal("spoken_repeats", "speech", 0.05, "share of spoken words that repeat the word before"),
-    Signal("change", "pictures", 0.1, "mean difference between consecutive frames, in [0, 1]"),
-    Signal("shots", "pictures", 0.3, "share of consecutive frames with a shot change between them"),
-    Signal("static", "pictures", 0.3, "1 if the picture does not change at all, else 0"),
+    _Signal("low_band", "sound", 0.5, "log10 of the mean square below 300 Hz"),
+    _Signal("middle_band", "sound", 0.5, "log10 of the mean square from 300 to 2,000 Hz"),
+    _Signal("high_band", "sound", 0.5, "log10 of the mean square above 2,000 Hz"),
+    _Signal("cheering", "sound", 0.15, "share of the segment that is loud for this segment and sounds like noise"),
+    _Signal("speech", "speech", 0.2, "share of the segment in which words are spoken"),
+    _Signal("words", "speech", 0.5, "ln(1 + words per 30 s)"),
+    _Signal("spoken_exclamations", "speech", 0.5, "ln(1 + exclamation marks per 30 s of transcript)"),
+    _Signal("spoken_laughter", "speech", 0.3, "ln(1 + laughs per 30 s of transcript)"),
+    _Signal("spoken_repeats", "speech", 0.05, "share of spoken words that repeat the word before"),
+    _Signal("change", "pictures", 0.1, "mean difference between consecutive frames, in [0, 1]"),
+    _Signal("shots", "pictures", 0.3, "share of consecutive frames with a shot change between them"),
+    _Signal("static", "pictures", 0.3, "1 if the picture does not change at all, else 0"),
 )
 SIGNAL_NAMES = tuple(signal.name for signal in SIGNALS)
 COLUMNS = (
@@ -68,7 +68,7 @@ COLUMNS = (
 SIGNALS_WIDTH = len(COLUMNS)
 PRIOR = 4.0  # segments that a signal's usual spread counts for beside those that the room has shown
 FARTHEST = 5.0  # deviations; a standard score beyond it says no more
-SPREADS = np.array([signal.spread for signal in SIGNALS])
+_SPREADS = np.array([signal.spread for signal in SIGNALS])
 _GROUP_OF = np.array([GROUPS.index(signal.group) for signal in SIGNALS])
 
 
@@ -111,7 +111,7 @@ class RunningMoments:
         """
         known = np.isfinite(values)
         value = np.where(known, values, 0.0).astype(np.float64)
-        deviation = np.sqrt((PRIOR * SPREADS**2 + self.squares) / (PRIOR + self.count))
+        deviation = np.sqrt((PRIOR * _SPREADS**2 + self.squares) / (PRIOR + self.count))
         scores = np.where(known & (self.count > 0), (value - self.mean) / deviation, 0.0)
         self.count += known
         step = np.where(known, value - self.mean, 0.0)

@@ -133,7 +133,7 @@ def made(variant: Variant, seed: int, work: Path, setting: Setting) -> Run:
     key = variant.key(setting, seed)
     weights = f"run-{hashlib.sha256(key.encode()).hexdigest()[:12]}.safetensors"
     began = time.perf_counter()
-    trained = train(data, plan, device="cpu", tell=hear)
+    trained = train(data, plan, device="cpu", on_report=hear)
     assert trained is not None
     rooms = score_rooms(trained.network, data, data.rooms_of("test"), trained.streamers, text=plan.text)
     found = evaluate(rooms, draws=0)
@@ -143,7 +143,7 @@ def made(variant: Variant, seed: int, work: Path, setting: Setting) -> Run:
         "variant": variant.name,
         "seed": seed,
         "tau above": {str(threshold): number(found.tau[threshold].value) for threshold in THRESHOLDS},
-        "tau a room": number(found.tau_a_room[0.0].value),
+        "tau per room": number(found.tau_per_room[0.0].value),
         "validation tau": trained.best.tau,
         "parameters": sum(part.numel() for part in trained.network.parameters()),
         "seconds": round(time.perf_counter() - began, 1),

@@ -17,9 +17,9 @@ import torch
 from experiment import Run, values_of
 from setting import Setting
 
-from kuaihl.engines.runtimes.processor import processor
+from kuaihl.engines.runtimes.processor import read_processor
 from kuaihl.models.data.klive import KLive
-from kuaihl.models.evaluation.bootstrap import THRESHOLDS, above
+from kuaihl.models.evaluation.bootstrap import THRESHOLDS, is_above
 
 NONE = "–"
 PUBLISHED = (
@@ -69,7 +69,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def room_taus(runs: Sequence[Run]) -> str:
-    return mean_and_error([math.nan if run["tau a room"] is None else run["tau a room"] for run in runs])
+    return mean_and_error([math.nan if run["tau per room"] is None else run["tau per room"] for run in runs])
 
 
 def ceiling_rows(data: KLive) -> list[tuple[str, list[str], str]]:
@@ -78,7 +78,7 @@ def ceiling_rows(data: KLive) -> list[tuple[str, list[str], str]]:
     assert found is not None, "simulated rooms have a ceiling"
     return [
         (name, [figure(found[name]["tau above"][str(threshold)], 3) for threshold in THRESHOLDS],
-         figure(found[name]["tau a room"], 3))
+         figure(found[name]["tau_per_room"], 3))
         for name in ("next segment's true rate", "this segment's true rate")
     ]  # fmt: skip
 
@@ -86,7 +86,7 @@ def ceiling_rows(data: KLive) -> list[tuple[str, list[str], str]]:
 def labels_above(data: KLive) -> str:
     """How many test segments each Δ leaves: a tau over a few is chance."""
     labels = np.concatenate([rate[valid] for rate, valid in map(data.labels, data.rooms_of("test"))])
-    counts = [f"{above(labels, threshold).sum():,} above {threshold:g}" for threshold in THRESHOLDS]
+    counts = [f"{is_above(labels, threshold).sum():,} above {threshold:g}" for threshold in THRESHOLDS]
     return f"Test segments by their true LVTR: {', '.join(counts)}."
 
 
@@ -96,7 +96,7 @@ def provenance(setting: Setting, data: KLive) -> str:
     counts = {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")}
     options = shlex.join(["", *sys.argv[1:]]).removeprefix("''")
     command, revision = f"python benchmarks/paper/{Path(sys.argv[0]).name}{options}", commit.stdout.strip() or "unknown"
-    machine = f"{processor().name} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
+    machine = f"{read_processor().name} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
     return (
         f"Made by `{command}` at commit {revision}, on {machine}. Rooms: {json.dumps(counts)}. "
         f"Setting: {json.dumps(asdict(setting))}. Mean ± standard error over {setting.seeds} seeds of training, on one "

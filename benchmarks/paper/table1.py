@@ -34,7 +34,7 @@ SYSTEMS = [
 
 def table(runs: Mapping[str, Sequence[Run]], data: KLive) -> str:
     """A row a system, by its `--arch` name: ours at each Δ, and the paper's under it."""
-    head = ["system", "venue", *(f"Δ = {threshold:g}" for threshold in THRESHOLDS), "tau a room", "PHD mAP, %"]
+    head = ["system", "venue", *(f"Δ = {threshold:g}" for threshold in THRESHOLDS), "tau per room", "PHD mAP, %"]
     rows: list[list[str]] = []
     group = ""
     for name, printed in paper_table("I").items():
@@ -45,7 +45,7 @@ def table(runs: Mapping[str, Sequence[Run]], data: KLive) -> str:
         rows.append([f"**{printed.name}**", printed.venue, *ours, room_taus(runs[name]), NONE])
         theirs = [figure(printed.tau.get(threshold)) for threshold in THRESHOLDS]
         rows.append(["published, on KLive", "", *theirs, NONE, figure(printed.mean_average_precision, 2)])
-    rows += [[f"*{name}*", "", *taus, a_room, NONE] for name, taus, a_room in ceiling_rows(data)]
+    rows += [[f"*{name}*", "", *taus, per_room, NONE] for name, taus, per_room in ceiling_rows(data)]
     return markdown(head, rows)
 
 

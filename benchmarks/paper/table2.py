@@ -55,7 +55,7 @@ BY_ALL_PAIRS = [with_pairs("c", "pair1", "all"), with_pairs("d", "pair2", "all")
 
 def table(runs: Sequence[Sequence[Run]], data: KLive) -> str:
     """Rows a to g and those of BY_ALL_PAIRS, in that order."""
-    head = ["row", *LOSSES.values(), "tau", "to (a), points", "tau a room", "published tau", "published, to (a)"]
+    head = ["row", *LOSSES.values(), "tau", "to (a), points", "tau per room", "published tau", "published, to (a)"]
     printed = paper_table("II")
     base, rows = runs[0], []
     for letter, found in zip(printed, runs, strict=False):
@@ -69,7 +69,7 @@ def table(runs: Sequence[Sequence[Run]], data: KLive) -> str:
         taus = [mean_and_error(values_of(found)), difference(found, base), room_taus(found), NONE, NONE]
         rows.append([f"({variant.name[0]}), all pairs", *marks, *taus])
     blank = [""] * len(LOSSES)
-    rows += [[f"*{name}*", *blank, taus[0], NONE, a_room, NONE, NONE] for name, taus, a_room in ceiling_rows(data)]
+    rows += [[f"*{name}*", *blank, taus[0], NONE, per_room, NONE, NONE] for name, taus, per_room in ceiling_rows(data)]
     return markdown(head, rows)
 
 

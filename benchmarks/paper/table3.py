@@ -44,7 +44,7 @@ VARIANTS = [FULL, *(Variant(f"without {name}", without=(name,)) for name, _ in R
 def table(runs: Sequence[Sequence[Run]], data: KLive) -> str:
     """KLive's half with ours, PHD's with the published figures alone; `runs` in the order of VARIANTS."""
     printed = paper_table("III")
-    head = ["model", *INPUTS.values(), "tau", "to full, points", "tau a room", "published", "published, to full"]
+    head = ["model", *INPUTS.values(), "tau", "to full, points", "tau per room", "published", "published, to full"]
     blank = [""] * (len(head) - 1)
     rows = [["*Live rooms: tau*", *blank]]
     for variant, left, row, found in zip(
@@ -54,8 +54,8 @@ def table(runs: Sequence[Sequence[Run]], data: KLive) -> str:
         taus = [mean_and_error(values_of(found)), apart, room_taus(found)]
         published = theirs(printed.get(row), printed["klive"])
         rows.append([variant.name, *ticks(left.split(), list(INPUTS)), *taus, *published])
-    for name, reached, a_room in ceiling_rows(data):
-        rows.append([f"*{name}*", *[""] * len(INPUTS), reached[0], NONE, a_room, NONE, NONE])
+    for name, reached, per_room in ceiling_rows(data):
+        rows.append([f"*{name}*", *[""] * len(INPUTS), reached[0], NONE, per_room, NONE, NONE])
     rows.append(["*PHD: mAP, %*", *blank])
     for row in ("phd", "phd-without-visual", "phd-without-caption"):
         own = printed[row]

@@ -10,7 +10,7 @@ import torch
 from measures import HEAD, HEAD_ABOVE_RULE, ORDER, PRECISION, TIES, Found
 from rules import knows_no_domain
 
-from kuaihl.engines.runtimes.processor import processor
+from kuaihl.engines.runtimes.processor import read_processor
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.evaluation.bootstrap import Estimate
 
@@ -162,7 +162,7 @@ def verdict(difference: Estimate) -> str:
 def provenance(command: str, bundle: Bundle, seconds: float) -> str:
     """Command, commit, machine, and the head that was measured."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    machine = f"{processor().name} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
+    machine = f"{read_processor().name} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
     return (
         f"Made by `{command}` at commit {commit.stdout.strip() or 'unknown'} in {seconds / 60:.0f} min, on {machine}. "
         f"Head: {bundle.name}, SHA-256 {bundle.head_sha256[:12]}."

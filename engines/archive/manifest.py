@@ -11,13 +11,13 @@ from kuaihl.engines.archive.jobs import Job
 from kuaihl.models.errors import Remedy, SourceError
 
 # What recorders and downloaders call the comments of NAME.flv: NAME.xml, NAME.live_chat.json, …
-COMMENT_SUFFIXES = (".xml", ".live_chat.json", ".comments.xml", ".comments.jsonl", ".chat.json", ".chat.json.gz")
-MAX_MANIFEST_BYTES = 64 << 20
-STDIN = Path("-")
+_COMMENT_SUFFIXES = (".xml", ".live_chat.json", ".comments.xml", ".comments.jsonl", ".chat.json", ".chat.json.gz")
+_MAX_MANIFEST_BYTES = 64 << 20
+_STDIN = Path("-")
 
 
 @dataclass(frozen=True)
-class Entry:
+class _Entry:
     """One recording as a folder or a manifest names it, before it has an output folder."""
 
     source: str
@@ -45,7 +45,7 @@ def source_stem(source: str) -> str:
 
 def comments_beside(recording: Path) -> Path | None:
     """The file of comments that a recorder left beside a recording, if any."""
-    for suffix in COMMENT_SUFFIXES:
+    for suffix in _COMMENT_SUFFIXES:
         candidate = recording.parent / (recording.stem + suffix)  # with_name takes no "."
         if candidate.is_file():
             return candidate
@@ -59,36 +59,36 @@ def read_rooms(archive: Path, output: Path) -> list[Job]:
     optionally `comments`, `streamer`, `id`, `cuts`. `-` reads the manifest from standard input, with paths relative to
     the working directory. Raises SourceError if it cannot be read or names nothing.
     """
-    if archive != STDIN and not archive.exists():
+    if archive != _STDIN and not archive.exists():
         raise SourceError(f"{archive}: no such folder or manifest")
     if archive.is_dir():
         # Our own clips may lie below: a batch must not score what an earlier batch cut.
-        found = sorted(path for path in archive.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file())
+        found = sorted(path for path in archive.rglob("*") if path.suffix.lower() in _MEDIA_SUFFIXES and path.is_file())
         entries = [
-            Entry(str(path), comments_beside(path), None, safe_name("__".join(path.relative_to(archive).parts)))
+            _Entry(str(path), comments_beside(path), None, safe_name("__".join(path.relative_to(archive).parts)))
             for path in found
             if output.resolve() not in path.resolve().parents
         ]
         if not entries:
-            raise SourceError(f"{archive}: no recordings in this folder ({' '.join(sorted(MEDIA_SUFFIXES))})")
+            raise SourceError(f"{archive}: no recordings in this folder ({' '.join(sorted(_MEDIA_SUFFIXES))})")
     else:
-        entries = list(manifest_entries(archive))
+        entries = list(_manifest_entries(archive))
         if not entries:
             raise SourceError(f"{archive}: the manifest names no source; write one path or URL a line")
-    names = distinct([entry.name for entry in entries])
+    names = make_distinct([entry.name for entry in entries])
     return [
         Job(entry.source, output / name, entry.comments, entry.streamer, entry.cuts)
         for entry, name in zip(entries, names, strict=True)
     ]
 
 
-def manifest_entries(manifest: Path) -> Iterator[Entry]:
+def _manifest_entries(manifest: Path) -> Iterator[_Entry]:
     """The entry of each line of a manifest."""
     try:
-        with sys.stdin.buffer if manifest == STDIN else manifest.open("rb") as file:
-            content = file.read(MAX_MANIFEST_BYTES + 1)
-        if len(content) > MAX_MANIFEST_BYTES:
-            raise SourceError(f"{manifest}: a manifest of more than {MAX_MANIFEST_BYTES >> 20} MB; split it")
+        with sys.stdin.buffer if manifest == _STDIN else manifest.open("rb") as file:
+            content = file.read(_MAX_MANIFEST_BYTES + 1)
+        if len(content) > _MAX_MANIFEST_BYTES:
+            raise SourceError(f"{manifest}: a manifest of more than {_MAX_MANIFEST_BYTES >> 20} MB; split it")
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise SourceError(
@@ -101,17 +101,17 @@ def manifest_entries(manifest: Path) -> Iterator[Entry]:
         line = line.strip()
         if not line or line.startswith("#"):
             continue
-        entry = manifest_object(manifest, number, line) if line.startswith("{") else {"source": line}
-        source = located(entry["source"], manifest.parent)
-        comments = Path(located(entry["comments"], manifest.parent)) if entry.get("comments") else None
+        entry = _manifest_object(manifest, number, line) if line.startswith("{") else {"source": line}
+        source = _locate(entry["source"], manifest.parent)
+        comments = Path(_locate(entry["comments"], manifest.parent)) if entry.get("comments") else None
         if comments is None and "://" not in source:
             comments = comments_beside(Path(source))
-        cuts = Path(located(entry["cuts"], manifest.parent)) if entry.get("cuts") else None
+        cuts = Path(_locate(entry["cuts"], manifest.parent)) if entry.get("cuts") else None
         name = safe_name(entry.get("id") or source_stem(source))
-        yield Entry(source, comments, entry.get("streamer"), name, cuts)
+        yield _Entry(source, comments, entry.get("streamer"), name, cuts)
 
 
-def manifest_object(manifest: Path, number: int, line: str) -> dict[str, str]:
+def _manifest_object(manifest: Path, number: int, line: str) -> dict[str, str]:
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
@@ -121,17 +121,17 @@ def manifest_object(manifest: Path, number: int, line: str) -> dict[str, str]:
     return {key: str(value) for key, value in entry.items() if value is not None}
 
 
-def located(name: str, folder: Path) -> str:
+def _locate(name: str, folder: Path) -> str:
     """A URL as it is; a path relative to the manifest's folder."""
     return name if "://" in name else str(folder / name)
 
 
-def distinct(names: list[str]) -> list[str]:
+def make_distinct(names: list[str]) -> list[str]:
     """The names without their media suffix where that stays unique, with a number where it would not."""
     taken: set[str] = set()
     result = []
     for name in names:
-        stem = Path(name).stem if Path(name).suffix.lower() in MEDIA_SUFFIXES else name
+        stem = Path(name).stem if Path(name).suffix.lower() in _MEDIA_SUFFIXES else name
         candidate, count = stem, 2
         while candidate in taken:
             candidate, count = f"{stem}_{count}", count + 1
@@ -141,7 +141,7 @@ def distinct(names: list[str]) -> list[str]:
 
 
 # fmt: off
-MEDIA_SUFFIXES = frozenset({
+_MEDIA_SUFFIXES = frozenset({
     ".avi", ".flac", ".flv", ".m4a", ".m4v", ".mkv", ".mov", ".mp3", ".mp4", ".mpeg", ".mpg", ".mts",
     ".ogg", ".opus", ".ts", ".wav", ".webm", ".wmv",
 })

@@ -17,7 +17,7 @@ from kuaihl.models.errors import KuaihlError
 
 
 @dataclass
-class Worker:
+class _Worker:
     """A live worker process and the job it is at."""
 
     process: BaseProcess
@@ -41,54 +41,54 @@ def score_archive(
         else:
             pending.append(job)
     pending.reverse()
-    workers: list[Worker] = []
+    workers: list[_Worker] = []
     try:
         for _ in range(min(processes, len(pending))):
-            workers.append(start_worker(prepare))
-            hand_over(workers[-1], pending.pop())
+            workers.append(_start_worker(prepare))
+            _hand_over(workers[-1], pending.pop())
         while any(worker.job for worker in workers):
-            for worker in ready(workers):
-                yield collect(worker)
+            for worker in _wait_for_workers(workers):
+                yield _collect(worker)
                 if not worker.process.is_alive() and pending:
-                    workers[workers.index(worker)] = worker = start_worker(prepare)
+                    workers[workers.index(worker)] = worker = _start_worker(prepare)
                 if pending:
-                    hand_over(worker, pending.pop())
+                    _hand_over(worker, pending.pop())
     finally:
         for worker in workers:
-            stop_worker(worker)
+            _stop_worker(worker)
 
 
-def start_worker(prepare: Callable[[], ScoreJob]) -> Worker:
+def _start_worker(prepare: Callable[[], ScoreJob]) -> _Worker:
     # Spawned, not forked: a fork after torch has started its threads may hang.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs, prepare), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
     process.start()
     theirs.close()
-    return Worker(process, ours)
+    return _Worker(process, ours)
 
 
-def hand_over(worker: Worker, job: Job) -> None:
+def _hand_over(worker: _Worker, job: Job) -> None:
     worker.job, worker.since = job, time.monotonic()
-    # A worker that died while loading its models cannot take it; `collect` then says so.
-    with_broken_pipe_ignored(worker.connection, job)
+    # A worker that died while loading its models cannot take it; `_collect` then says so.
+    _with_broken_pipe_ignored(worker.connection, job)
 
 
-def with_broken_pipe_ignored(connection: Connection, message: object) -> None:
+def _with_broken_pipe_ignored(connection: Connection, message: object) -> None:
     try:
         connection.send(message)
     except (BrokenPipeError, ConnectionResetError):
         return
 
 
-def ready(workers: list[Worker]) -> list[Worker]:
+def _wait_for_workers(workers: list[_Worker]) -> list[_Worker]:
     """The workers that have said something, or died, since last asked; waits for at least one."""
     busy = [worker for worker in workers if worker.job]
     heard = wait([worker.connection for worker in busy])
     return [worker for worker in busy if worker.connection in heard]
 
 
-def collect(worker: Worker) -> JobResult:
+def _collect(worker: _Worker) -> JobResult:
     """The result of the job that a worker was at; raises what kept its models from loading."""
     job, seconds = worker.job, time.monotonic() - worker.since
     assert job is not None
@@ -97,20 +97,20 @@ def collect(worker: Worker) -> JobResult:
         kind, reason = worker.connection.recv()
     except (EOFError, ConnectionResetError):
         worker.process.join(5.0)
-        return JobResult(job, "failed", f"its process died ({exit_words(worker.process.exitcode)})", seconds)
+        return JobResult(job, "failed", f"its process died ({_exit_words(worker.process.exitcode)})", seconds)
     if kind == "fatal":
         raise reason
     return JobResult(job, "done" if kind == "done" else "failed", reason, seconds)
 
 
-def exit_words(code: int | None) -> str:
+def _exit_words(code: int | None) -> str:
     """What a process's exit code says, in words."""
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
 
 
-def stop_worker(worker: Worker) -> None:
+def _stop_worker(worker: _Worker) -> None:
     worker.connection.close()
     worker.process.terminate()
     worker.process.join(5.0)
@@ -119,24 +119,24 @@ def stop_worker(worker: Worker) -> None:
         worker.process.join()
 
 
-def serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
+def _serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
     """A worker's life: load the models, then score what comes until the pipe closes."""
     # Ctrl-C reaches the whole process group; the parent alone decides, and terminates its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         score_job = prepare()
     except KuaihlError as error:
-        with_broken_pipe_ignored(connection, ("fatal", error))
+        _with_broken_pipe_ignored(connection, ("fatal", error))
         return
     while True:
         try:
             job = connection.recv()
         except EOFError:
             return
-        with_broken_pipe_ignored(connection, outcome(score_job, job))
+        _with_broken_pipe_ignored(connection, _run_room(score_job, job))
 
 
-def outcome(score_job: ScoreJob, job: Job) -> tuple[str, KuaihlError | str | None]:
+def _run_room(score_job: ScoreJob, job: Job) -> tuple[str, KuaihlError | str | None]:
     """Score one job; whatever goes wrong with it stays with it."""
     try:
         score_job(job)

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from kuaihl.models.features import Float16
 
 # Raised whenever sentences, scenes or how texts are put together change: features made before are then made anew.
-RECIPE = 3
+_RECIPE = 3
 MOTION_LEVELS = (0.1, 0.5, 0.9)
 STYLES = {"train": range(32), "held-out": range(1000, 1012)}
 GENRES_OF = {"train": TRAINING_GENRES, "held-out": GENRES}
 SPOKEN_LINES = (2, 7)
 FEW, MANY = (1, 5), (6, 30)  # comments of a text
-ON_TOPIC = 0.5  # of a text's lines, at least
-FRAMES = 3
+_ON_TOPIC = 0.5  # of a text's lines, at least
+_FRAMES = 3
 
 
 @dataclass(frozen=True)
-class TextsOfAKey:
+class _TextsOfAKey:
     """How many texts of each kind of key a split has; they take a second for about 25 on two cores."""
 
     speech: int  # of a topic that is spoken of alone
@@ -43,7 +43,7 @@ class TextsOfAKey:
     strays: int  # of each two topics, one spoken of and one written of
 
 
-TEXTS = {"train": TextsOfAKey(16, 10, 8, 3), "held-out": TextsOfAKey(4, 2, 2, 2)}  # 10,512 and 4,992 texts
+TEXTS = {"train": _TextsOfAKey(16, 10, 8, 3), "held-out": _TextsOfAKey(4, 2, 2, 2)}  # 10,512 and 4,992 texts
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class WrittenText:
     comments: tuple[str, ...]
 
 
-def feature_bank(split: str, encoders: "Encoders", tell: "Callable[[str], None]") -> FeatureBank:
+def feature_bank(split: str, encoders: "Encoders", on_message: "Callable[[str], None]") -> FeatureBank:
     """The bank of "train" or "held-out"; made once and kept in the cache folder, for it takes minutes."""
     vision, text = encoders.facts
     written = written_texts(split)
@@ -64,18 +64,20 @@ def feature_bank(split: str, encoders: "Encoders", tell: "Callable[[str], None]"
         return encoders.text.encode([each.speech for each in written], [each.comments for each in written])
 
     return FeatureBank(
-        text=kept(f"text-{split}-{RECIPE}-{text.sha256[:16]}", encoded_texts, tell),
+        text=_load_or_make(f"text-{split}-{_RECIPE}-{text.sha256[:16]}", encoded_texts, on_message),
         keys=np.array([each.key for each in written]),
-        visual=kept(f"visual-{split}-{RECIPE}-{vision.sha256[:16]}", lambda: encode_scenes(split, encoders), tell),
+        visual=_load_or_make(
+            f"visual-{split}-{_RECIPE}-{vision.sha256[:16]}", lambda: _encode_scenes(split, encoders), on_message
+        ),
     )
 
 
-def kept(name: str, make: "Callable[[], Float16]", tell: "Callable[[str], None]") -> "Float16":
+def _load_or_make(name: str, make: "Callable[[], Float16]", on_message: "Callable[[str], None]") -> "Float16":
     """An array out of the cache folder, made first where it is not there."""
     from safetensors.numpy import load_file, save_file
 
     def build(folder: Path) -> None:
-        tell(f"encoding {name}")
+        on_message(f"encoding {name}")
         save_file({"features": make()}, folder / "features.safetensors")
 
     return load_file(build_once(f"cold-start-{name}", build) / "features.safetensors")["features"]
@@ -84,7 +86,7 @@ def kept(name: str, make: "Callable[[], Float16]", tell: "Callable[[str], None]"
 def written_texts(split: str) -> list[WrittenText]:
     """Texts of every key, put together from lines at random; always the same."""
     random = np.random.default_rng(len(split))
-    return [written_text(split, (*key,), random) for key in text_keys(split).tolist()]
+    return [_written_text(split, (*key,), random) for key in text_keys(split).tolist()]
 
 
 def text_keys(split: str) -> Integers:
@@ -106,18 +108,18 @@ def text_keys(split: str) -> Integers:
     )
 
 
-def written_text(split: str, key: tuple[int, ...], random: np.random.Generator) -> WrittenText:
+def _written_text(split: str, key: tuple[int, ...], random: np.random.Generator) -> WrittenText:
     """One text of a key. Beside speech of another topic comments are few or many."""
     language, genre, spoken, chatter, many = key
     place = (LANGUAGES[language], GENRES[genre], split)
     stray = NOTHING not in (spoken, chatter) and spoken != chatter
     fewest, most = (FEW[0], MANY[1]) if stray else MANY if many else FEW
-    speech = some(spoken, "speech", place, SPOKEN_LINES, random)
-    comments = some(chatter, "comments", place, (fewest, most), random)
+    speech = _draw_lines(spoken, "speech", place, SPOKEN_LINES, random)
+    comments = _draw_lines(chatter, "comments", place, (fewest, most), random)
     return WrittenText((language, genre, spoken, chatter, many), as_whisper(speech, random), tuple(comments))
 
 
-def some(
+def _draw_lines(
     topic: int, kind: str, place: tuple[str, str, str], count: tuple[int, int], random: np.random.Generator
 ) -> list[str]:
     """Fewest to most lines in any order, half of them or more on the topic; none for NOTHING.
@@ -127,7 +129,7 @@ def some(
     if topic == NOTHING:
         return []
     number = int(random.integers(count[0], count[1] + 1))
-    on_topic = random.random(number) < random.uniform(ON_TOPIC, 1.0)
+    on_topic = random.random(number) < random.uniform(_ON_TOPIC, 1.0)
     on_topic[int(random.integers(number))] = True
     about = np.where(on_topic, topic, random.integers(len(TOPICS), size=number))
     language, genre, split = place
@@ -135,7 +137,7 @@ def some(
     return [lines[int(random.integers(len(lines)))] for lines in found]
 
 
-def encode_scenes(split: str, encoders: "Encoders") -> "Float16":
+def _encode_scenes(split: str, encoders: "Encoders") -> "Float16":
     """Scenes of every topic, motion and style, three frames each, as [topics, levels, styles, P, d_v]."""
     from kuaihl.engines.cold_start.scenes import draw_scene, style_of
 
@@ -144,6 +146,6 @@ def encode_scenes(split: str, encoders: "Encoders") -> "Float16":
     rows = []
     for topic in range(len(TOPICS)):
         for motion in MOTION_LEVELS:
-            frames = [[draw_scene(topic, motion, style, random) for _ in range(FRAMES)] for style in styles]
+            frames = [[draw_scene(topic, motion, style, random) for _ in range(_FRAMES)] for style in styles]
             rows.append(encoders.vision.encode(frames))
     return np.stack(rows).reshape(len(TOPICS), len(MOTION_LEVELS), len(styles), *rows[0].shape[1:])

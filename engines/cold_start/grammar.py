@@ -27,12 +27,12 @@ from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES
 SHARED = "shared"
 KINDS = ("speech", "comments")
 SPLITS = ("train", "held-out")
-HELD_OUT_EVERY = 3
-LINES_WITH_SLOTS, LINES_WITH_CHOICES = 6, 3  # at most, of one template; any other is one line
+_HELD_OUT_EVERY = 3
+_LINES_WITH_SLOTS, _LINES_WITH_CHOICES = 6, 3  # at most, of one template; any other is one line
 
-SLOT = re.compile(r"\{(=?)(\w+)\}")
-GROUP = re.compile(r"\(([^()]*)\)(\*?)")
-STRETCHED = re.compile(r"(.)\*")
+_SLOT = re.compile(r"\{(=?)(\w+)\}")
+_GROUP = re.compile(r"\(([^()]*)\)(\*?)")
+_STRETCHED = re.compile(r"(.)\*")
 
 
 @dataclass(frozen=True)
@@ -54,22 +54,22 @@ def written_lines(language: str, genre: str, topic: str, kind: str, split: str) 
         raise ValueError(f"no lines of genre {genre!r}, kind {kind!r}, split {split!r}")
     if genre in HELD_OUT_GENRES and split == "train":
         raise ValueError(f"{genre} is a held-out genre; it has no lines to train on")
-    lines = expanded_lines(language, genre, topic, kind, split)
+    lines = _expanded_lines(language, genre, topic, kind, split)
     if split == "train":
         return lines
-    known = said_in_training(language)
+    known = _said_in_training(language)
     return tuple(line for line in lines if as_read(line) not in known)
 
 
 @cache
-def said_in_training(language: str) -> frozenset[str]:
+def _said_in_training(language: str) -> frozenset[str]:
     """Every training line of a language as it is read: "LUL LUL!" is no news to who knows "lul"."""
     return frozenset(
         as_read(line)
         for genre in GENRES
         if genre not in HELD_OUT_GENRES
         for topic, kind in {*read_templates(language, genre).lists, *read_templates(language, SHARED).lists}
-        for line in expanded_lines(language, genre, topic, kind, "train")
+        for line in _expanded_lines(language, genre, topic, kind, "train")
     )
 
 
@@ -79,7 +79,7 @@ def as_read(line: str) -> str:
 
 
 @cache
-def expanded_lines(language: str, genre: str, topic: str, kind: str, split: str) -> tuple[str, ...]:
+def _expanded_lines(language: str, genre: str, topic: str, kind: str, split: str) -> tuple[str, ...]:
     slots = slot_fillings(language, genre, split)
     return tuple(
         dict.fromkeys(
@@ -104,17 +104,17 @@ def part_of(entries: list[str], name: str, split: str) -> list[str]:
     """Two of three entries to train on, the third held out; everything of a held-out genre is."""
     if name in HELD_OUT_GENRES:
         return entries
-    return [entry for i, entry in enumerate(entries) if (i % HELD_OUT_EVERY == 2) == (split == "held-out")]
+    return [entry for i, entry in enumerate(entries) if (i % _HELD_OUT_EVERY == 2) == (split == "held-out")]
 
 
 def written_out(template: str, slots: dict[str, list[str]]) -> list[str]:
     """The distinct lines of a template; which ones, its own letters decide."""
     random = np.random.default_rng(crc32(template.encode()))
-    most = LINES_WITH_SLOTS if "{" in template else LINES_WITH_CHOICES if re.search(r"[(*]", template) else 1
-    return list(dict.fromkeys(one_line(template, slots, random) for _ in range(3 * most)))[:most]
+    most = _LINES_WITH_SLOTS if "{" in template else _LINES_WITH_CHOICES if re.search(r"[(*]", template) else 1
+    return list(dict.fromkeys(_one_line(template, slots, random) for _ in range(3 * most)))[:most]
 
 
-def one_line(template: str, slots: dict[str, list[str]], random: np.random.Generator) -> str:
+def _one_line(template: str, slots: dict[str, list[str]], random: np.random.Generator) -> str:
     """A template with its slots filled, its choices made and its stretched letters repeated."""
 
     decks: dict[str, list[str]] = {}  # shuffled fillings; the first is the last one taken
@@ -131,10 +131,10 @@ def one_line(template: str, slots: dict[str, list[str]], random: np.random.Gener
     def times(found: str, star: str) -> str:
         return found * int(random.integers(1, 7)) if star else found
 
-    line = SLOT.sub(filling, template)
-    while GROUP.search(line):
-        line = GROUP.sub(lambda group: times(choice(group[1].split("|")), group[2]), line)
-    return " ".join(STRETCHED.sub(lambda letter: times(letter[1], "*"), line).split())
+    line = _SLOT.sub(filling, template)
+    while _GROUP.search(line):
+        line = _GROUP.sub(lambda group: times(choice(group[1].split("|")), group[2]), line)
+    return " ".join(_STRETCHED.sub(lambda letter: times(letter[1], "*"), line).split())
 
 
 @cache

@@ -13,14 +13,14 @@ import numpy as np
 EXCLAIMS = 0.5  # keeps the marks of excited lines; measured: 22% of the half minutes after a goal hold a mark at all
 EXCLAIMS_QUIET = 0.003  # a quiet line gets a mark; measured: 0.5% of sentences away from goals
 RUN_ON = {"en": 0.12, "zh": 0.5}  # no marks and no capitals; in Chinese Whisper often writes no marks at all
-UNENDED = 0.2  # a line without its full stop; measured: 22% of sentences
-CUT = 0.35  # at the beginning, and again at the end: a segment begins and ends in the middle of a sentence
+_UNENDED = 0.2  # a line without its full stop; measured: 22% of sentences
+_CUT = 0.35  # at the beginning, and again at the end: a segment begins and ends in the middle of a sentence
 LOOP = 0.02  # a line comes 3 to 9 times; measured: 1.6% of lines come more than once
-STUTTER = 0.05  # a line's first words come twice
-MISHEARD = 0.06  # a word of the table; a name three times as often
+_STUTTER = 0.05  # a line's first words come twice
+_MISHEARD = 0.06  # a word of the table; a name three times as often
 
-CJK = re.compile("[\u3400-\u9fff]")
-WORDS = {
+_CJK = re.compile("[\u3400-\u9fff]")
+_WORDS = {
     "en": {
         "goal": "gold", "keeper": "keep her", "save": "safe", "corner": "coroner", "offside": "off side",
         "header": "hedder", "volley": "valley", "pass": "past", "cross": "crust", "penalty": "penal tea",
@@ -41,19 +41,31 @@ WORDS = {
         "已经": "以经", "是不是": "是不事", "后面": "后边", "像": "向", "带": "戴", "座": "坐", "刚才": "刚财",
     },
 }  # fmt: skip
-ENGLISH_WORD = re.compile(rf"\b(?:{'|'.join(WORDS['en'])})\b")
-CHINESE_WORD = re.compile("|".join(WORDS["zh"]))
+_ENGLISH_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS['en'])})\b")
+_CHINESE_WORD = re.compile("|".join(_WORDS["zh"]))
 NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{3,}")  # a capital within a line
-LETTERS = {"k": "c", "c": "k", "v": "w", "z": "s", "s": "z", "d": "t", "b": "p", "i": "e", "o": "u", "a": "o", "n": "m"}
+_LETTERS = {
+    "k": "c",
+    "c": "k",
+    "v": "w",
+    "z": "s",
+    "s": "z",
+    "d": "t",
+    "b": "p",
+    "i": "e",
+    "o": "u",
+    "a": "o",
+    "n": "m",
+}
 
 
 def as_whisper(lines: Sequence[str], random: np.random.Generator) -> str:
     """The lines of one segment's speech, in order, as Whisper would have written them; "" of no lines."""
     if not lines:
         return ""
-    language = "zh" if CJK.search("".join(lines)) else "en"
+    language = "zh" if _CJK.search("".join(lines)) else "en"
     exclaims = bool(random.random() < EXCLAIMS)
-    heard = [line_heard(line, language, exclaims, random) for line in lines]
+    heard = [_line_heard(line, language, exclaims, random) for line in lines]
     if random.random() < LOOP:
         place = int(random.integers(len(heard)))
         heard[place:place] = [heard[place]] * int(random.integers(2, 9))
@@ -63,34 +75,34 @@ def as_whisper(lines: Sequence[str], random: np.random.Generator) -> str:
     return cut_at_ends(text, language, random)
 
 
-def line_heard(line: str, language: str, exclaims: bool, random: np.random.Generator) -> str:
+def _line_heard(line: str, language: str, exclaims: bool, random: np.random.Generator) -> str:
     """One line: misheard words, its marks, and its beginning twice at times."""
     full_stop = "." if language == "en" else "。"
     if not exclaims:
         line = re.sub("[!！]+", lambda mark: full_stop, line)
     elif "!" not in line and "！" not in line and random.random() < EXCLAIMS_QUIET:
         line = line.rstrip(".。") + ("!" if language == "en" else "！")
-    line = misheard(line, language, random)
-    if random.random() < STUTTER:
+    line = mishear(line, language, random)
+    if random.random() < _STUTTER:
         line = (" ".join(line.split()[:2]) + " " if language == "en" else line[:3]) + line
-    if random.random() < UNENDED:
+    if random.random() < _UNENDED:
         line = line.rstrip(".。") + ("" if language == "en" else " ")
     return line
 
 
-def misheard(line: str, language: str, random: np.random.Generator) -> str:
+def mishear(line: str, language: str, random: np.random.Generator) -> str:
     """The line with some words taken for others of a like sound, and some names spelled by ear."""
 
-    def instead(word: re.Match[str]) -> str:
-        return WORDS[language][word[0]] if random.random() < MISHEARD else word[0]
+    def replace_word(word: re.Match[str]) -> str:
+        return _WORDS[language][word[0]] if random.random() < _MISHEARD else word[0]
 
     def by_ear(name: re.Match[str]) -> str:
-        if random.random() >= 3 * MISHEARD:
+        if random.random() >= 3 * _MISHEARD:
             return name[0]
         place = int(random.integers(1, len(name[0])))
-        return name[0][:place] + LETTERS.get(name[0][place], name[0][place]) + name[0][place + 1 :]
+        return name[0][:place] + _LETTERS.get(name[0][place], name[0][place]) + name[0][place + 1 :]
 
-    line = (CHINESE_WORD if language == "zh" else ENGLISH_WORD).sub(instead, line)
+    line = (_CHINESE_WORD if language == "zh" else _ENGLISH_WORD).sub(replace_word, line)
     return line if language == "zh" else NAME.sub(by_ear, line)
 
 
@@ -105,6 +117,6 @@ def cut_at_ends(text: str, language: str, random: np.random.Generator) -> str:
     """The text without a few of its first and last words; half is left at least."""
     parts = text.split() if language == "en" else list(text)
     most = min(len(parts) // 4, 5)
-    first = int(random.integers(1, most + 1)) if most and random.random() < CUT else 0
-    last = int(random.integers(1, most + 1)) if most and random.random() < CUT else 0
+    first = int(random.integers(1, most + 1)) if most and random.random() < _CUT else 0
+    last = int(random.integers(1, most + 1)) if most and random.random() < _CUT else 0
     return (" " if language == "en" else "").join(parts[first : len(parts) - last]).strip()

@@ -9,7 +9,7 @@ from typing import IO
 
 from kuaihl.engines.comments.formats import LIVE_FORMATS, jsonl
 from kuaihl.engines.comments.formats.comment_format import CommentFormat
-from kuaihl.engines.comments.reader import head_of, moved
+from kuaihl.engines.comments.reader import head_of, shift_comment
 from kuaihl.engines.types import Comment
 from kuaihl.models.errors import SourceError
 
@@ -29,9 +29,9 @@ class CommentTrack:
         return tuple(self._comments[bisect_left(self._times, start) : bisect_left(self._times, end)])
 
 
-MAX_READ = 1 << 24  # bytes read at one segment; what is left is read at the next
-MAX_LINE = 1 << 20  # bytes
-MAX_WAITING = 100_000  # comments held whose time is still to come
+_MAX_READ = 1 << 24  # bytes read at one segment; what is left is read at the next
+_MAX_LINE = 1 << 20  # bytes
+_MAX_WAITING = 100_000  # comments held whose time is still to come
 
 
 class FollowedComments:
@@ -50,26 +50,26 @@ class FollowedComments:
         if self._path.exists():
             # A first line that is not whole yet is looked at when it is.
             lines, newline, _ = self._head().rpartition("\n")
-            self._format = self._known(lines) if newline and lines.strip() else None
+            self._format = self._recognise_format(lines) if newline and lines.strip() else None
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments with a time before `end` that were not taken yet. Raises SourceError: not JSON Lines."""
-        for comment in self._new(start):
+        for comment in self._read_new(start):
             if comment is None or comment.time + self._offset < 0:
                 self.skipped += 1
             else:
-                self._waiting.append(moved(comment, self._offset))
+                self._waiting.append(shift_comment(comment, self._offset))
         self._waiting.sort(key=lambda comment: comment.time)
         due = tuple(comment for comment in self._waiting if comment.time < end)
         later = self._waiting[len(due) :]
-        self._waiting = later[:MAX_WAITING]
+        self._waiting = later[:_MAX_WAITING]
         self.skipped += len(later) - len(self._waiting)
         return due
 
-    def _new(self, now: float) -> Iterator[Comment | None]:
+    def _read_new(self, now: float) -> Iterator[Comment | None]:
         lines = self._lines()
         if self._format is None and lines.strip():
-            self._format = self._known(lines)
+            self._format = self._recognise_format(lines)
         if self._format is jsonl.FORMAT:
             return jsonl.read(io.StringIO(lines), now - self._offset)
         return self._format.read(io.StringIO(lines)) if self._format else iter(())
@@ -80,7 +80,7 @@ class FollowedComments:
         except OSError as error:
             raise SourceError(f"{self._path}: {error.strerror or error}") from error
 
-    def _known(self, lines: str) -> CommentFormat:
+    def _recognise_format(self, lines: str) -> CommentFormat:
         for format in LIVE_FORMATS:
             if format.recognises(lines):
                 return format
@@ -91,7 +91,7 @@ class FollowedComments:
         """The complete lines written since the last call, "" where there are none or the file is away."""
         try:
             with self._path.open("rb") as file:
-                new = self._since(file)
+                new = self._read_since(file)
         except FileNotFoundError:
             return ""
         except OSError as error:
@@ -99,16 +99,16 @@ class FollowedComments:
         data = self._torn + new
         end = data.rfind(b"\n") + 1
         self._torn = data[end:]
-        if len(self._torn) > MAX_LINE:
+        if len(self._torn) > _MAX_LINE:
             self._torn = b""
             self.skipped += 1
         return data[:end].decode("utf-8-sig", "replace")
 
-    def _since(self, file: IO[bytes]) -> bytes:
+    def _read_since(self, file: IO[bytes]) -> bytes:
         state = os.fstat(file.fileno())
         if state.st_ino != self._inode or state.st_size < self._position:  # a new file, or cut back to nothing
             self._inode, self._position, self._torn = state.st_ino, 0, b""
         file.seek(self._position)
-        data = file.read(MAX_READ)
+        data = file.read(_MAX_READ)
         self._position += len(data)
         return data

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import TextIO
 
 BAD = object()  # stands for a stretch that is not JSON
-CHUNK = 1 << 18  # characters
-MAX_VALUE = 1 << 26  # characters of one value; a comment is a few hundred, a page of YouTube's chat about a million
-TAIL = 16  # an error this near the end of what was read may be a number or literal cut in two
-SPACE = " \t\r\n\0"  # recorders that lost power leave runs of NUL
+_CHUNK = 1 << 18  # characters
+_MAX_VALUE = 1 << 26  # characters of one value; a comment is a few hundred, a page of YouTube's chat about a million
+_TAIL = 16  # an error this near the end of what was read may be a number or literal cut in two
+_SPACE = " \t\r\n\0"  # recorders that lost power leave runs of NUL
 
 
 def json_values(stream: TextIO, array: str | None = None) -> Iterator[object]:
@@ -53,10 +53,10 @@ class _Source:
         """The next character that is not space, "" at the end."""
         while True:
             while self._at < len(self._text):
-                if self._text[self._at] not in SPACE:
+                if self._text[self._at] not in _SPACE:
                     return self._text[self._at]
                 self._at += 1
-            if not self._more():
+            if not self._read_more():
                 return ""
 
     def value(self) -> object:
@@ -66,15 +66,15 @@ class _Source:
             try:
                 value, end = self._decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                cut_off = error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - TAIL
-                if cut_off and len(self._text) - self._at < MAX_VALUE and self._more():
+                cut_off = error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - _TAIL
+                if cut_off and len(self._text) - self._at < _MAX_VALUE and self._read_more():
                     continue
             except (RecursionError, ValueError):  # nested thousands deep, or an integer of thousands of digits
                 pass
             else:
                 # A number may go on behind the window; everything else ends with its last character.
                 length = end - self._at
-                if end == len(self._text) and isinstance(value, int | float) and self._more():
+                if end == len(self._text) and isinstance(value, int | float) and self._read_more():
                     continue
                 self._at += length
                 return value
@@ -117,17 +117,17 @@ class _Source:
     def _to_next_line(self) -> None:
         while (newline := self._text.find("\n", self._at)) < 0:
             self._at = len(self._text)
-            if not self._more():
+            if not self._read_more():
                 return
         self._at = newline + 1
 
-    def _more(self) -> bool:
+    def _read_more(self) -> bool:
         """Read on; what lies before the window's head is let go. False at the end of the stream."""
         if self._ended:
             return False
         rest = self._text[self._at :]
         # Doubling keeps the cost of parsing a long value again linear in its length.
-        read = self._stream.read(max(CHUNK, len(rest)))
+        read = self._stream.read(max(_CHUNK, len(rest)))
         self._ended = not read
         self._text, self._at = rest + read, 0
         return bool(read)

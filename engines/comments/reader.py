@@ -14,14 +14,14 @@ from typing import TextIO
 
 from kuaihl.engines.comments.formats import FORMATS
 from kuaihl.engines.comments.formats.bilibili import RefusedXml
-from kuaihl.engines.comments.formats.comment_format import CommentFormat, seconds, usable
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_seconds
 from kuaihl.engines.types import Comment
 from kuaihl.models.errors import SourceError, UsageError
 
 HEAD = 1 << 17  # characters by which a format is known
 MAX_BYTES = 2 << 30  # unpacked; a day of a crowded chat is some hundred MB
 MAX_COMMENTS = 2_000_000
-MAX_OFFSET = 1e6  # seconds
+_MAX_OFFSET = 1e6  # seconds
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
     _check_offset(offset)
     path = Path(path)
     try:
-        return _read(path, format_of(head_of(path), path), offset)
+        return _read(path, _format_of(head_of(path), path), offset)
     except RefusedXml as error:
         raise SourceError(f"{path}: {error}") from error
     except OSError as error:
@@ -55,18 +55,18 @@ def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
 
 
 def _check_offset(offset: float) -> None:
-    if not abs(offset) <= MAX_OFFSET:  # NaN too
+    if not abs(offset) <= _MAX_OFFSET:  # NaN too
         raise UsageError(
-            f"give seconds between -{MAX_OFFSET:.0f} and {MAX_OFFSET:.0f}", setting="comments_offset", value=offset
+            f"give seconds between -{_MAX_OFFSET:.0f} and {_MAX_OFFSET:.0f}", setting="comments_offset", value=offset
         )
 
 
 def head_of(path: Path) -> str:
-    with open_text(path) as stream:
+    with _open_text(path) as stream:
         return stream.read(HEAD)
 
 
-def format_of(head: str, path: Path) -> CommentFormat:
+def _format_of(head: str, path: Path) -> CommentFormat:
     """Raises SourceError where no format recognises `head`."""
     if not head.strip():
         raise SourceError(f"{path}: empty; there are no comments in it")
@@ -83,12 +83,12 @@ def collect_comments(comments: Iterable[Comment], *, offset: float = 0.0) -> Com
     Raises SourceError for too many, UsageError for an offset beyond bounds.
     """
     _check_offset(offset)
-    entries = (usable(seconds(one.time), one.text, one.author, one.kind, one.value) for one in comments)
+    entries = (make_comment(parse_seconds(one.time), one.text, one.author, one.kind, one.value) for one in comments)
     return _collect(entries, "comments", "Comment objects", offset)
 
 
 def _read(path: Path, format: CommentFormat, offset: float) -> CommentFile:
-    with open_text(path) as stream:
+    with _open_text(path) as stream:
         found = _collect(format.read(stream), str(path), format.name, offset)
     if not found.comments and not found.before_start and found.skipped:
         raise SourceError(f"{path}: {format.name}, but none of its {found.skipped} entries has both a time and words")
@@ -106,16 +106,16 @@ def _collect(entries: Iterable[Comment | None], source: str, format: str, offset
         elif len(comments) == MAX_COMMENTS:
             raise SourceError(f"{source}: more than {MAX_COMMENTS:,} comments; split the file")
         else:
-            comments.append(moved(comment, offset))
+            comments.append(shift_comment(comment, offset))
     comments.sort(key=lambda comment: comment.time)
     return CommentFile(format, tuple(comments), skipped, before_start)
 
 
-def moved(comment: Comment, offset: float) -> Comment:
+def shift_comment(comment: Comment, offset: float) -> Comment:
     return replace(comment, time=comment.time + offset) if offset else comment
 
 
-def open_text(path: Path) -> TextIO:
+def _open_text(path: Path) -> TextIO:
     """Decoded text of a file, plain or gzip; a byte that is no UTF-8 becomes U+FFFD, line ends stay as they are."""
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read twice, and block
         raise SourceError(f"{path}: not a regular file; save the comments to one")

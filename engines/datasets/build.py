@@ -105,31 +105,31 @@ def build_dataset(
     writer = DataSetWriter(settings.folder, settings.facts)
     if (settings.folder / ROOMS_FILE).is_file():
         for record in read_rooms(settings.folder):
-            writer.written(record.id)
-    before = {} if again else {name: writer.written(name) for name in names_of(rooms)}
+            writer.find_written(record.id)
+    before = {} if again else {name: writer.find_written(name) for name in _names_of(rooms)}
     splits = {name: facts.split for name, facts in known.items()}
     splits |= {name: record.split for name, record in before.items() if record}  # a room stays where it was
-    shared = share_out(names_of(rooms), splits)
+    shared = share_out(_names_of(rooms), splits)
     todo = {name: replace(known.get(name, RoomFacts()), split=split) for name, split in shared.items()}
     try:
         for result in score_archive(
             rooms,
             processes=jobs,
-            prepare=partial(prepare, settings, source, todo),
+            prepare=partial(_prepare, settings, source, todo),
             finished=lambda room: before.get(room.output.name) is not None,
         ):
             if result.status == "done":
-                writer.written(result.job.output.name)
+                writer.find_written(result.job.output.name)
             yield result
     finally:
         writer.finish()
 
 
-def names_of(rooms: Sequence[Job]) -> list[str]:
+def _names_of(rooms: Sequence[Job]) -> list[str]:
     return [room.output.name for room in rooms]
 
 
-def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Job], None]:
+def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Job], None]:
     """In a worker: load the encoders, give what builds a room with them."""
     from kuaihl.engines.encoders.profiles import check_trained_with, load_encoders, profile_named
 
@@ -152,7 +152,7 @@ def prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, Ro
             raise SourceError(f"{room.source}: holds no picture and no sound that can be read; check that it is whole")
         starts = np.array([segment.start for segment in encoded])
         ends = np.array([segment.end for segment in encoded])
-        arrays = features(encoded, encoders) | found.label(starts, ends)
+        arrays = _stack_features(encoded, encoders) | found.label(starts, ends)
         record = RoomRecord(
             id=room.output.name,
             streamer=room.streamer or facts.streamer or found.streamer,
@@ -188,7 +188,7 @@ def encoded_segments(room: Job, encoders: "Encoders", settings: BuildSettings) -
         yield from encode(ahead, encoders, batch=BATCH_OF_FILES, language=settings.language)
 
 
-def features(encoded: "Sequence[EncodedSegment]", encoders: "Encoders") -> dict[str, NDArray[Any]]:
+def _stack_features(encoded: "Sequence[EncodedSegment]", encoders: "Encoders") -> dict[str, NDArray[Any]]:
     """The features of a room's segments, and the text vectors of speech and of comments alone (Table III)."""
     speech = [segment.transcript.text for segment in encoded]
     comments = [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in encoded]

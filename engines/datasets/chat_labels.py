@@ -1,4 +1,4 @@
-"""Audience reaction as labels: how much more the room comments than it is used to, a rate a segment.
+"""Audience reaction as labels: how much more the room comments than it is used to, a rate per segment.
 
 For those who have no view logs. Three measures a segment, of the comments written `delay` seconds later:
 
@@ -29,10 +29,10 @@ from kuaihl.models.errors import DataError
 from kuaihl.models.signals import FARTHEST, PRIOR, SIGNALS
 
 DELAY = 10.0  # seconds from what happens to what is written of it
-WEIGHTS = {"chatters": 0.5, "comments": 0.25, "laughter": 0.25}
-LEVEL_SECONDS = 1800.0  # around a segment: far longer than a reaction, shorter than an audience takes to change
-FEW = 5.0  # comments; a share of so few counts half
-FEWEST_A_SEGMENT = 2.0  # comments on average; below, chance moves counts as much as a reaction does
+_WEIGHTS = {"chatters": 0.5, "comments": 0.25, "laughter": 0.25}
+_LEVEL_SECONDS = 1800.0  # around a segment: far longer than a reaction, shorter than an audience takes to change
+_FEW = 5.0  # comments; a share of so few counts half
+_FEWEST_PER_SEGMENT = 2.0  # comments on average; below, chance moves counts as much as a reaction does
 
 Floats = NDArray[np.float64]
 
@@ -42,33 +42,33 @@ def chat_rates(
 ) -> NDArray[np.float32]:
     """The rate of each segment [S] from `starts` to `ends` [S], in (0, 1); 1/2 is the room's level.
 
-    Raises DataError for fewer comments than FEWEST_A_SEGMENT a segment; `where` is what it names.
+    Raises DataError for fewer comments than FEWEST_PER_SEGMENT a segment; `where` is what it names.
     """
     written = CommentTrack(comment for comment in comments if comment.kind == "chat")
     last = float(ends[-1])
     inside = len(written.take(float(starts[0]), last))
-    if inside < FEWEST_A_SEGMENT * len(starts):
+    if inside < _FEWEST_PER_SEGMENT * len(starts):
         raise DataError(
             f"{where}: {inside} comments within the recording, too few to label {len(starts)} segments by "
-            f"(at least {FEWEST_A_SEGMENT:.0f} a segment)"
+            f"(at least {_FEWEST_PER_SEGMENT:.0f} a segment)"
         )
     rows = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         # Beyond the end nobody may have recorded comments: the window of the last segments is moved by less.
         begin = min(start + delay, last - (end - start))
-        rows.append(reaction(written.take(begin, begin + end - start), end - start))
+        rows.append(_measure_reaction(written.take(begin, begin + end - start), end - start))
     values = np.array(rows)
-    spreads = np.array([signal.spread for name in WEIGHTS for signal in SIGNALS if signal.name == name])
+    spreads = np.array([signal.spread for name in _WEIGHTS for signal in SIGNALS if signal.name == name])
     z = standard_scores(values, (starts + ends) / 2, spreads)
-    rates: NDArray[np.float32] = (1 / (1 + np.exp(-z @ np.array([*WEIGHTS.values()])))).astype(np.float32)
+    rates: NDArray[np.float32] = (1 / (1 + np.exp(-z @ np.array([*_WEIGHTS.values()])))).astype(np.float32)
     return rates
 
 
-def reaction(comments: Sequence[Comment], seconds: float) -> list[float]:
+def _measure_reaction(comments: Sequence[Comment], seconds: float) -> list[float]:
     """The measures of WEIGHTS, in their order, of what was written within `seconds`."""
     measured = comment_signals(comments, seconds)
-    trusted = len(comments) / (len(comments) + FEW)
-    return [measured[name] * (trusted if name == "laughter" else 1.0) for name in WEIGHTS]
+    trusted = len(comments) / (len(comments) + _FEW)
+    return [measured[name] * (trusted if name == "laughter" else 1.0) for name in _WEIGHTS]
 
 
 def standard_scores(values: Floats, middles: Floats, spreads: Floats) -> Floats:
@@ -76,8 +76,8 @@ def standard_scores(values: Floats, middles: Floats, spreads: Floats) -> Floats:
 
     As for signals, the usual `spreads` [K] count for PRIOR segments beside the room's own.
     """
-    first = np.searchsorted(middles, middles - LEVEL_SECONDS / 2)
-    after = np.searchsorted(middles, middles + LEVEL_SECONDS / 2, side="right")
+    first = np.searchsorted(middles, middles - _LEVEL_SECONDS / 2)
+    after = np.searchsorted(middles, middles + _LEVEL_SECONDS / 2, side="right")
     total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
     differences = values - (total[after] - total[first]) / (after - first)[:, None]
     squares = (differences**2).sum(axis=0)

@@ -17,7 +17,7 @@ from kuaihl.engines.datasets.view_log import LONGEST_ROOM
 from kuaihl.models.errors import DataError, Remedy, UsageError, reason_of
 
 MAX_BYTES = 16 << 20
-MAX_SPANS = 100_000
+_MAX_SPANS = 100_000
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,23 @@ def read_spans(file: Path, clock: MediaClock) -> list[Span]:
     suffix = next((suffix for suffix in READERS if file.name.lower().endswith(suffix)), None)
     if suffix is None:
         raise DataError(f"{file}: not a file of cuts ({' '.join(READERS)})")
-    spans = list(READERS[suffix](file, read_text(file), clock))
+    spans = list(READERS[suffix](file, _read_text(file), clock))
     if not spans:
         raise DataError(f"{file}: no cuts in it")
-    if len(spans) > MAX_SPANS:
-        raise DataError(f"{file}: more than {MAX_SPANS:,} cuts")
+    if len(spans) > _MAX_SPANS:
+        raise DataError(f"{file}: more than {_MAX_SPANS:,} cuts")
     for span in spans:
         end = span.start if span.end is None else span.end
         if not (math.isfinite(span.start) and 0 <= span.start <= end <= LONGEST_ROOM):
             raise DataError(
-                f"{place(file, span.line)}: a cut from {span.start:g} to {end:g} s; "
+                f"{_name_place(file, span.line)}: a cut from {span.start:g} to {end:g} s; "
                 "it starts at 0 or later and ends after that",
                 remedy=Remedy("give the time code of the recording's first frame", {"cuts_start": None}),
             )
     return spans
 
 
-def read_text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     """Raises DataError where it cannot be read as text of a bearable size."""
     try:
         if file.stat().st_size > MAX_BYTES:
@@ -75,16 +75,16 @@ def read_text(file: Path) -> str:
         raise DataError(f"{file}: cannot be read ({error.strerror or error})") from error
 
 
-def place(file: Path, line: int) -> str:
+def _name_place(file: Path, line: int) -> str:
     return f"{file}, line {line}" if line else str(file)
 
 
 # --- times
 
-TIME_CODE = re.compile(r"(\d{1,3}):(\d{1,2}):(\d{1,2})([:;])(\d{1,3})")
-CLOCK_TIME = re.compile(r"(?:(\d{1,4}):)?(\d{1,5}):(\d{1,2}(?:[.,]\d{1,9})?)")
-NTSC = 1000 / 1001
-GIVE_RATE = Remedy("give the frames per second", {"cuts_rate": None})
+_TIME_CODE = re.compile(r"(\d{1,3}):(\d{1,2}):(\d{1,2})([:;])(\d{1,3})")
+_CLOCK_TIME = re.compile(r"(?:(\d{1,4}):)?(\d{1,5}):(\d{1,2}(?:[.,]\d{1,9})?)")
+_NTSC = 1000 / 1001
+_GIVE_RATE = Remedy("give the frames per second", {"cuts_rate": None})
 
 
 def time_code_seconds(text: str, rate: float) -> float:
@@ -92,29 +92,29 @@ def time_code_seconds(text: str, rate: float) -> float:
 
     Frames are counted by the whole rate next above, 30 for 29.97: without drop-frame the code is slower than the clock.
     """
-    match = TIME_CODE.fullmatch(text)
+    match = _TIME_CODE.fullmatch(text)
     if match is None:
         raise DataError(f"{text!r} is not a time code, hh:mm:ss:ff")
     if not 1 <= rate <= 1000:
-        raise DataError(f"{text} counts frames", remedy=GIVE_RATE)
+        raise DataError(f"{text} counts frames", remedy=_GIVE_RATE)
     hours, minutes, seconds, frames = (int(match[part]) for part in (1, 2, 3, 5))
     whole = math.ceil(rate - 0.01)
     if frames >= whole or seconds >= 60 or minutes >= 60:
-        raise DataError(f"{text} is no time code at {rate:.4g} frames per second", remedy=GIVE_RATE)
+        raise DataError(f"{text} is no time code at {rate:.4g} frames per second", remedy=_GIVE_RATE)
     count = ((hours * 60 + minutes) * 60 + seconds) * whole + frames
     if match[4] == ";":
         passed = hours * 60 + minutes  # two numbers of 30 are left out a minute, but in every tenth
         count -= whole // 15 * (passed - passed // 10)
-        rate = whole * NTSC
+        rate = whole * _NTSC
     return count / rate
 
 
-def clock_seconds(text: str, rate: float) -> float:
+def _clock_seconds(text: str, rate: float) -> float:
     """Seconds of `90`, `1:30`, `00:01:30.5` or a time code with frames. Raises DataError."""
     text = text.strip()
-    if TIME_CODE.fullmatch(text):
+    if _TIME_CODE.fullmatch(text):
         return time_code_seconds(text, rate)
-    match = CLOCK_TIME.fullmatch(text)
+    match = _CLOCK_TIME.fullmatch(text)
     if match is None:
         try:
             return float(text)
@@ -125,21 +125,21 @@ def clock_seconds(text: str, rate: float) -> float:
 
 # --- formats
 
-EVENT = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(C|D|W\d+|KB?|KO)(?:\s+\d+)?\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)")
-CLIP_NAME = re.compile(r"\*\s*(?:FROM CLIP NAME|SOURCE FILE):\s*(.+)")
-MARKER_LENGTH = re.compile(r"\|D:(\d{1,9})")
+_EVENT = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(C|D|W\d+|KB?|KO)(?:\s+\d+)?\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)")
+_CLIP_NAME = re.compile(r"\*\s*(?:FROM CLIP NAME|SOURCE FILE):\s*(.+)")
+_MARKER_LENGTH = re.compile(r"\|D:(\d{1,9})")
 
 
-def edl_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+def _edl_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
     """CMX 3600: the source's in and out of each event, the out exclusive; a Resolve marker is as long as its `|D:`.
 
     Read here: OTIO's adapter names no line, and takes any other text for an empty list.
     """
-    first = source_start(clock)
+    first = _source_start(clock)
     event: Span | None = None
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()
-        if match := EVENT.fullmatch(line):
+        if match := _EVENT.fullmatch(line):
             if event:
                 yield event
             event = None
@@ -148,21 +148,23 @@ def edl_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
             try:
                 start, end = (time_code_seconds(match[part], clock.rate) - first for part in (5, 6))
             except DataError as error:
-                raise error.within(place(file, number)) from error
+                raise error.within(_name_place(file, number)) from error
             event = Span(start, end, line=number)
-        elif event and (match := CLIP_NAME.match(line)):
+        elif event and (match := _CLIP_NAME.match(line)):
             event = Span(event.start, event.end, match[1], match[1], event.line)
-        elif event and (match := MARKER_LENGTH.search(line)):
+        elif event and (match := _MARKER_LENGTH.search(line)):
             named = re.search(r"\|M:([^|]*)", line)
             event = Span(event.start, event.start + int(match[1]) / clock.rate, named[1].strip() if named else "",
                          event.source, event.line)  # fmt: skip
         elif re.match(r"[\d.]+\s", line):
-            raise DataError(f"{place(file, number)}: not an event of a CMX 3600 list: number, reel, track, C, 4 times")
+            raise DataError(
+                f"{_name_place(file, number)}: not an event of a CMX 3600 list: number, reel, track, C, 4 times"
+            )
     if event:
         yield event
 
 
-def source_start(clock: MediaClock) -> float:
+def _source_start(clock: MediaClock) -> float:
     """The time code of the recording's first frame, in seconds. Raises DataError."""
     try:
         return time_code_seconds(clock.start, clock.rate) if clock.start else 0.0
@@ -170,12 +172,12 @@ def source_start(clock: MediaClock) -> float:
         raise error.within("the recording's start") from error
 
 
-def llc_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+def _llc_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
     """LosslessCut's project: JSON5 with `cutSegments`; what is not selected is left out, and so are markers."""
     try:
         project = json.loads(text)
     except (ValueError, RecursionError):
-        project = json5_of(file, text)
+        project = _json5_of(file, text)
     found = project.get("cutSegments") if isinstance(project, dict) else None
     if not isinstance(found, list):
         raise DataError(f"{file}: has no cutSegments, so it is no project of LosslessCut")
@@ -187,7 +189,7 @@ def llc_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
             raise DataError(f"{file}: cutSegments, number {number} is not a cut ({reason_of(error)})") from error
 
 
-def json5_of(file: Path, text: str) -> Any:
+def _json5_of(file: Path, text: str) -> Any:
     try:
         import json5
     except ImportError as error:
@@ -198,7 +200,7 @@ def json5_of(file: Path, text: str) -> Any:
         raise DataError(f"{file}: is not JSON5 ({reason_of(error)})") from error
 
 
-def otio_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+def _otio_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
     """OpenTimelineIO: the source range of every clip, from the start of its media where the file says that."""
     try:
         import opentimelineio as otio
@@ -211,7 +213,7 @@ def otio_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
         raise DataError(f"{file}: is not a timeline of OTIO ({reason_of(error)})") from error
     if clips is None:
         raise DataError(f"{file}: is not a timeline of OTIO")
-    first = source_start(clock)
+    first = _source_start(clock)
     for clip in clips:
         media, range_ = clip.media_reference, clip.source_range
         range_ = range_ or media.available_range
@@ -223,7 +225,7 @@ def otio_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
         yield Span(start, start + range_.duration.to_seconds(), clip.name, source)
 
 
-def csv_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+def _csv_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
     """`start,end[,name]` a row, with a header or, as LosslessCut writes it, none; a row without an end is a marker."""
     lines = text.splitlines()
     delimiter = max("\t;,", key=(lines[0] if lines else "").count)
@@ -237,14 +239,14 @@ def csv_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
             continue
         said = dict(zip(columns, cells, strict=False))
         try:
-            start = clock_seconds(said.get("start") or "0", clock.rate)
+            start = _clock_seconds(said.get("start") or "0", clock.rate)
             if said.get("end"):
-                yield Span(start, clock_seconds(said["end"], clock.rate), said.get("name", ""), line=number)
+                yield Span(start, _clock_seconds(said["end"], clock.rate), said.get("name", ""), line=number)
         except DataError as error:
-            raise error.within(place(file, number)) from error
+            raise error.within(_name_place(file, number)) from error
 
 
-def ffmetadata_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+def _ffmetadata_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
     """FFmpeg's metadata: the chapters of it."""
     if not text.startswith(";FFMETADATA"):
         raise DataError(f"{file}: does not begin with ;FFMETADATA1")
@@ -252,42 +254,42 @@ def ffmetadata_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]
     for number, line in enumerate([*text.splitlines(), "["], start=1):
         if line.startswith("["):
             if begun:
-                yield chapter_span(file, section, begun)
+                yield _chapter_span(file, section, begun)
             section, begun = {}, number if line.strip().upper() == "[CHAPTER]" else 0
         elif begun and "=" in line and not line.startswith((";", "#")):
             key, _, value = line.partition("=")
             section[key.strip().lower()] = value.strip()
 
 
-def chapter_span(file: Path, section: dict[str, str], line: int) -> Span:
+def _chapter_span(file: Path, section: dict[str, str], line: int) -> Span:
     try:
         over, _, under = section.get("timebase", "1/1000000000").partition("/")  # FFmpeg's default: nanoseconds
         start, end = (int(section[key]) * int(over) / int(under) for key in ("start", "end"))
         return Span(start, end, section.get("title", ""), line=line)
     except (KeyError, ValueError, ZeroDivisionError, OverflowError) as error:
-        raise DataError(f"{place(file, line)}: a chapter without START, END or a TIMEBASE ({error!r})") from error
+        raise DataError(f"{_name_place(file, line)}: a chapter without START, END or a TIMEBASE ({error!r})") from error
 
 
-def chapter_line_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
+def _chapter_line_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
     """`0:00 title` a line, as YouTube has chapters: each lasts until the next begins."""
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         time, _, title = line.strip().partition(" ")
         try:
-            yield Span(clock_seconds(time, clock.rate), None, title.strip(), line=number)
+            yield Span(_clock_seconds(time, clock.rate), None, title.strip(), line=number)
         except DataError as error:
-            raise error.within(place(file, number)) from error
+            raise error.within(_name_place(file, number)) from error
 
 
 READERS: dict[str, Callable[[Path, str, MediaClock], Iterator[Span]]] = {
-    ".llc": llc_spans,
-    ".otio": otio_spans,
-    ".edl": edl_spans,
-    ".csv": csv_spans,
-    ".tsv": csv_spans,
-    ".ffmetadata": ffmetadata_spans,
-    ".chapters.txt": chapter_line_spans,
+    ".llc": _llc_spans,
+    ".otio": _otio_spans,
+    ".edl": _edl_spans,
+    ".csv": _csv_spans,
+    ".tsv": _csv_spans,
+    ".ffmetadata": _ffmetadata_spans,
+    ".chapters.txt": _chapter_line_spans,
 }
 
 

@@ -15,8 +15,8 @@ from kuaihl.engines.ingest.source import open_source
 from kuaihl.models.errors import DataError, Remedy
 
 # NAME-proj.llc is what LosslessCut calls the project of NAME.mp4.
-CUT_SUFFIXES = ("-proj.llc", *READERS)
-ALL = 0.98  # of a recording: who kept as much has left nothing out
+_CUT_SUFFIXES = ("-proj.llc", *READERS)
+_ALL = 0.98  # of a recording: who kept as much has left nothing out
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class CutSettings:
     clock: MediaClock = field(default_factory=MediaClock)  # what is told of it; the recording says the rest
 
 
-def beside(recording: Path, folder: Path | None = None) -> Path | None:
+def _find_cuts_file(recording: Path, folder: Path | None = None) -> Path | None:
     """The file of cuts of a recording: beside it, or in `folder` under its name."""
-    for suffix in CUT_SUFFIXES:
+    for suffix in _CUT_SUFFIXES:
         candidate = (folder or recording.parent) / (recording.stem + suffix)
         if candidate.is_file():
             return candidate
@@ -43,21 +43,21 @@ def read_cuts(recording: str, given: Path | None, settings: CutSettings) -> list
     Raises DataError where there is none, or where a line of it is no span; SourceError for what is no recording.
     """
     path = settings.path
-    file = given or (path if path and path.is_file() else beside(Path(recording), path))
+    file = given or (path if path and path.is_file() else _find_cuts_file(Path(recording), path))
     if path and file is None and not path.is_dir():
         raise DataError(f"{path}: no such file or folder of cuts")
     clock, chapters = media_clock(recording, settings.clock)
-    spans = chosen(recording, file, read_spans(file, clock)) if file else chapters
+    spans = _choose_recording(recording, file, read_spans(file, clock)) if file else chapters
     where = str(file or recording)
     if not spans:
-        raise DataError(f"{recording}: no file of cuts beside it ({' '.join(CUT_SUFFIXES)}) and no chapters in it")
+        raise DataError(f"{recording}: no file of cuts beside it ({' '.join(_CUT_SUFFIXES)}) and no chapters in it")
     named = [span for span in spans if settings.named.lower() in span.name.lower()]
     if not named:
         raise DataError(f"{where}: none of its {len(spans)} cuts has {settings.named!r} in its name")
-    return closed(spans, named)
+    return _close_spans(spans, named)
 
 
-def closed(spans: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
+def _close_spans(spans: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
     """The wanted spans with an end each: one without lasts until the next of all spans begins."""
     starts = np.array(sorted({span.start for span in spans}))
     following = np.append(starts, np.inf)
@@ -69,7 +69,7 @@ def closed(spans: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
     ]
 
 
-def chosen(recording: str, file: Path, spans: list[Span]) -> list[Span]:
+def _choose_recording(recording: str, file: Path, spans: list[Span]) -> list[Span]:
     """Of a timeline cut from several recordings, the spans of this one. Raises DataError where that cannot be told."""
     sources = {file_name(span.source) for span in spans if span.source}
     if len(sources) < 2:
@@ -100,7 +100,7 @@ def media_clock(recording: str, told: MediaClock) -> tuple[MediaClock, list[Span
     return MediaClock(rate, told.start or tag), chapters
 
 
-def shares(
+def compute_shares(
     spans: Sequence[Span], starts: NDArray[np.float64], ends: NDArray[np.float64], where: str
 ) -> NDArray[np.float32]:
     """The share of each segment [S] inside any span, in [0, 1].
@@ -120,7 +120,7 @@ def shares(
     inside = float(np.interp(ends[-1], edges, kept))
     if inside * 2 < kept[-1] or not rates.any():
         raise DataError(f"{where}: most of its cuts are after the recording's end; are their times from its start?")
-    if float((rates * (ends - starts)).sum()) > ALL * float((ends - starts).sum()):
+    if float((rates * (ends - starts)).sum()) > _ALL * float((ends - starts).sum()):
         raise DataError(
             f"{where}: its cuts are the whole recording, which labels nothing",
             remedy=Remedy("pick some of them by name", {"cuts_named": None}),

@@ -1,4 +1,4 @@
-"""yt-dlp's heat map ("most replayed") in, a rate a segment out: the public kin of LVTR, where there are no view logs.
+"""yt-dlp's heat map ("most replayed") in, a rate per segment out: the public kin of LVTR, where there are no view logs.
 
 `yt-dlp --write-info-json` leaves NAME.info.json beside the recording. Its `heatmap` lists spans of the video, each with
 a value in [0, 1]: how often the span was replayed, next to the video's most replayed one.
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from kuaihl.models.errors import DataError
 
-INFO_SUFFIX = ".info.json"
-MAX_INFO_BYTES = 64 << 20
-MAX_SPANS = 10_000  # YouTube gives a hundred
-ROUNDED = 0.1  # seconds by which a span may miss the one before: YouTube rounds starts and lengths
+_INFO_SUFFIX = ".info.json"
+_MAX_INFO_BYTES = 64 << 20
+_MAX_SPANS = 10_000  # YouTube gives a hundred
+_ROUNDED = 0.1  # seconds by which a span may miss the one before: YouTube rounds starts and lengths
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class HeatMap:
     channel: str = ""
     start_time: datetime | None = None
 
-    def rates(self, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float32]:
+    def average_rates(self, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float32]:
         """The mean value over each segment [S], by time. What follows the map's end counts as its last span.
 
         Raises DataError where the recording is longer than the map by more than a span and a segment.
@@ -49,10 +49,10 @@ class HeatMap:
 
 def read_heatmap(recording: Path) -> HeatMap:
     """The heat map of a recording, from the info file beside it. Raises DataError where there is none to be used."""
-    file = recording.with_name(recording.stem + INFO_SUFFIX)
+    file = recording.with_name(recording.stem + _INFO_SUFFIX)
     try:
-        if file.stat().st_size > MAX_INFO_BYTES:
-            raise DataError(f"{file}: more than {MAX_INFO_BYTES >> 20} MB, which is no info file of yt-dlp")
+        if file.stat().st_size > _MAX_INFO_BYTES:
+            raise DataError(f"{file}: more than {_MAX_INFO_BYTES >> 20} MB, which is no info file of yt-dlp")
         info = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); download with yt-dlp --write-info-json") from error
@@ -61,24 +61,24 @@ def read_heatmap(recording: Path) -> HeatMap:
     spans = info.get("heatmap") if isinstance(info, dict) else None
     if not spans:
         raise DataError(f"{file}: has no heatmap; YouTube makes one only of videos that many have watched")
-    edges, values = parse_spans(file, spans)
+    edges, values = _parse_spans(file, spans)
     return HeatMap(edges, values, str(info.get("channel_id") or ""), start_time(info))
 
 
-def parse_spans(file: Path, spans: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _parse_spans(file: Path, spans: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Edges and values of spans that follow each other. Raises DataError naming the span that does not."""
     try:
         rows = np.array(
-            [[float(span[name]) for name in ("start_time", "end_time", "value")] for span in spans[: MAX_SPANS + 1]]
+            [[float(span[name]) for name in ("start_time", "end_time", "value")] for span in spans[: _MAX_SPANS + 1]]
         )
     except (TypeError, ValueError, KeyError) as error:
         raise DataError(f"{file}: has a heatmap of a kind that is not known ({error!r})") from error
-    if len(rows) > MAX_SPANS:
-        raise DataError(f"{file}: has a heatmap of more than {MAX_SPANS} spans")
+    if len(rows) > _MAX_SPANS:
+        raise DataError(f"{file}: has a heatmap of more than {_MAX_SPANS} spans")
     starts, ends, values = rows.T
-    follows = np.append(True, np.abs(starts[1:] - ends[:-1]) <= ROUNDED)
+    follows = np.append(True, np.abs(starts[1:] - ends[:-1]) <= _ROUNDED)
     good = follows & (ends > starts) & (starts >= 0) & (values >= 0) & (values <= 1) & np.isfinite(ends)
-    if not good.all() or starts[0] > ROUNDED:
+    if not good.all() or starts[0] > _ROUNDED:
         row = int(np.flatnonzero(~good)[0]) if not good.all() else 0
         raise DataError(f"{file}: heatmap, span {row}: {starts[row]} to {ends[row]} s, value {values[row]}")
     return np.append(starts, ends[-1]), values

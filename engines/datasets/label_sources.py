@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.comments.reader import read_comments
 from kuaihl.engines.datasets.chat_labels import DELAY, chat_rates
-from kuaihl.engines.datasets.cuts import CutSettings, read_cuts, shares
+from kuaihl.engines.datasets.cuts import CutSettings, compute_shares, read_cuts
 from kuaihl.engines.datasets.heatmap import read_heatmap
 from kuaihl.engines.datasets.view_log import LONG_VIEW_SECONDS, ViewLog
 from kuaihl.models.errors import DataError
 from kuaihl.models.facts import LabelFacts
 
-LONG_VIEWS = f"impressions of the next segment watched for more than {LONG_VIEW_SECONDS:.0f} s / all its impressions"
+_LONG_VIEWS = f"impressions of the next segment watched for more than {LONG_VIEW_SECONDS:.0f} s / all its impressions"
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class ViewLabels:
 
     @property
     def facts(self) -> LabelFacts:
-        return LabelFacts(definition=LONG_VIEWS, source="view log")
+        return LabelFacts(definition=_LONG_VIEWS, source="view log")
 
     def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         name = room.output.name
@@ -80,7 +80,9 @@ class HeatmapLabels:
 
     def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         heat = read_heatmap(Path(room.source))
-        return RoomLabels(lambda starts, ends: {"rate": heat.rates(starts, ends)}, heat.channel, heat.start_time)
+        return RoomLabels(
+            lambda starts, ends: {"rate": heat.average_rates(starts, ends)}, heat.channel, heat.start_time
+        )
 
 
 @dataclass(frozen=True)
@@ -119,4 +121,4 @@ class CutLabels:
 
     def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         spans = read_cuts(room.source, room.cuts, self.settings)
-        return RoomLabels(lambda starts, ends: {"rate": shares(spans, starts, ends, room.source)})
+        return RoomLabels(lambda starts, ends: {"rate": compute_shares(spans, starts, ends, room.source)})

@@ -14,7 +14,7 @@ from kuaihl.engines.datasets.table_file import table_batches
 from kuaihl.models.data.checks import SPLITS
 from kuaihl.models.errors import DataError
 
-TURNS = ("train", "train", "validation", "test", *["train"] * 6)  # four rooms are enough for every split
+_TURNS = ("train", "train", "validation", "test", *["train"] * 6)  # four rooms are enough for every split
 
 
 @dataclass(frozen=True)
@@ -57,4 +57,4 @@ def share_out(rooms: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
     """The split of every room: the `known` one, or by turns in the order of the ids' hashes."""
     splits = {room: known[room] for room in rooms if known.get(room)}
     left = sorted((room for room in rooms if room not in splits), key=lambda room: sha256(room.encode()).digest())
-    return splits | {room: TURNS[place % len(TURNS)] for place, room in enumerate(left)}
+    return splits | {room: _TURNS[place % len(_TURNS)] for place, room in enumerate(left)}

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal["text", "number"]
-BLOCK_BYTES = 16 << 20  # of csv, read at a time
+_BLOCK_BYTES = 16 << 20  # of csv, read at a time
 BATCH_ROWS = 1 << 19  # of parquet
-PARQUET = b"PAR1"
+_PARQUET = b"PAR1"
 
 
 def table_batches(path: Path, wanted: dict[str, Kind], optional: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
@@ -29,8 +29,8 @@ def table_batches(path: Path, wanted: dict[str, Kind], optional: Sequence[str] =
     is_parquet = False
     try:
         with path.open("rb") as file:
-            is_parquet = file.read(len(PARQUET)) == PARQUET
-        batches = parquet_batches(path) if is_parquet else csv_batches(path, types, wanted)
+            is_parquet = file.read(len(_PARQUET)) == _PARQUET
+        batches = _parquet_batches(path) if is_parquet else _csv_batches(path, types, wanted)
         for batch in batches:
             missing = [name for name in wanted if name not in batch.schema.names and name not in optional]
             if missing:
@@ -39,33 +39,33 @@ def table_batches(path: Path, wanted: dict[str, Kind], optional: Sequence[str] =
                 )
             present = [name for name in wanted if name in batch.schema.names]
             yield pa.RecordBatch.from_arrays(
-                [as_type(batch.column(name), types[wanted[name]]) for name in present], names=present
+                [_as_type(batch.column(name), types[wanted[name]]) for name in present], names=present
             )
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        reason = ("" if is_parquet else line_that_fails(path, types, wanted)) or reason_of(error)
+        reason = ("" if is_parquet else _line_that_fails(path, types, wanted)) or reason_of(error)
         raise SourceError(f"{path}: cannot be read as csv or parquet ({reason})") from error
 
 
-def as_type(column: Any, wanted: Any) -> Any:
+def _as_type(column: Any, wanted: Any) -> Any:
     """A column as text or numbers: ids may have been written as numbers, times as whole ones or as dates."""
     return column if column.type == wanted else column.cast(wanted)
 
 
-def parquet_batches(path: Path) -> "Iterator[pa.RecordBatch]":
+def _parquet_batches(path: Path) -> "Iterator[pa.RecordBatch]":
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         yield from file.iter_batches(batch_size=BATCH_ROWS)
 
 
-def line_that_fails(path: Path, types: dict[Kind, Any], wanted: dict[str, Kind]) -> str:
+def _line_that_fails(path: Path, types: dict[Kind, Any], wanted: dict[str, Kind]) -> str:
     """What is wrong in which line of a csv, which pyarrow tells on one thread alone; "" where it does not."""
     import pyarrow as pa
 
     try:
-        for _ in csv_batches(path, types, wanted, threads=False):
+        for _ in _csv_batches(path, types, wanted, threads=False):
             pass
     except (pa.ArrowException, UnicodeDecodeError) as error:
         found = re.search(r"Row #(\d+): .*invalid value (.*)", str(error).splitlines()[0])
@@ -73,14 +73,14 @@ def line_that_fails(path: Path, types: dict[Kind, Any], wanted: dict[str, Kind])
     return ""
 
 
-def csv_batches(
+def _csv_batches(
     path: Path, types: dict[Kind, Any], wanted: dict[str, Kind], *, threads: bool = True
 ) -> "Iterator[pa.RecordBatch]":
     from pyarrow import csv
 
     with csv.open_csv(
         path,
-        read_options=csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=threads),
+        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=threads),
         convert_options=csv.ConvertOptions(column_types={name: types[kind] for name, kind in wanted.items()}),
     ) as reader:
         yield from reader

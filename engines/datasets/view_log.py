@@ -69,20 +69,20 @@ def read_view_log(path: Path, segment_seconds: float) -> ViewLog:
     for batch in table_batches(path, {"room": "text", "time": "number", "watched": "number"}):
         time = batch.column("time").to_numpy(zero_copy_only=False)
         watched = batch.column("watched").to_numpy(zero_copy_only=False)
-        check_rows(path, impressions, time, watched, batch.column("room").null_count)
+        _check_rows(path, impressions, time, watched, batch.column("room").null_count)
         impressions += len(time)
         inside = time >= 0
         before_start += int((~inside).sum())
         encoded = batch.column("room").dictionary_encode()
         segment = (time[inside] // segment_seconds).astype(np.int64)
         room = encoded.indices.to_numpy(zero_copy_only=False)[inside]
-        add_counts(rooms, encoded.dictionary.to_pylist(), room, segment, watched[inside] > LONG_VIEW_SECONDS)
+        _add_counts(rooms, encoded.dictionary.to_pylist(), room, segment, watched[inside] > LONG_VIEW_SECONDS)
     if not impressions:
         raise SourceError(f"{path}: holds no impressions")
     return ViewLog(rooms, impressions, before_start)
 
 
-def check_rows(path: Path, first: int, time: NDArray[np.float64], watched: NDArray[np.float64], nameless: int) -> None:
+def _check_rows(path: Path, first: int, time: NDArray[np.float64], watched: NDArray[np.float64], nameless: int) -> None:
     """Raise DataError naming the first row, counted from 1 without the header, that cannot be an impression."""
     bad = ~(np.isfinite(time) & (time <= LONGEST_ROOM) & np.isfinite(watched) & (watched >= 0))
     if bad.any():
@@ -95,7 +95,7 @@ def check_rows(path: Path, first: int, time: NDArray[np.float64], watched: NDArr
         raise DataError(f"{path}: {nameless} rows near row {first + 1} name no room")
 
 
-def add_counts(
+def _add_counts(
     rooms: dict[str, Counts],
     names: list[str],
     room: NDArray[np.int64],

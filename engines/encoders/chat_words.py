@@ -8,16 +8,16 @@ to "applause" (0.82) than to "haha" (0.80). The words themselves it tells apart,
 
 import re
 
-LAUGH, CRY, LOVE, WOW, CLAP, ANGRY, SAD = "haha", "crying", "love", "wow", "applause", "angry", "sad"
+_LAUGH, _CRY, _LOVE, _WOW, _CLAP, _ANGRY, _SAD = "haha", "crying", "love", "wow", "applause", "angry", "sad"
 
 EMOJI = {
-    **dict.fromkeys("😂🤣😆😹😄😁😅😀😃", LAUGH),
-    **dict.fromkeys("😭😢😿", CRY),
-    **dict.fromkeys("❤💕💖💗💘💙💚💛💜🧡🖤🤍🤎💓💞💝♥😍🥰😘😻", LOVE),
-    **dict.fromkeys("😮😲😱🤯😯😳🙀", WOW),
-    **dict.fromkeys("👏🙌", CLAP),
-    **dict.fromkeys("😡😠🤬👿", ANGRY),
-    **dict.fromkeys("😞😔☹🙁💔", SAD),
+    **dict.fromkeys("😂🤣😆😹😄😁😅😀😃", _LAUGH),
+    **dict.fromkeys("😭😢😿", _CRY),
+    **dict.fromkeys("❤💕💖💗💘💙💚💛💜🧡🖤🤍🤎💓💞💝♥😍🥰😘😻", _LOVE),
+    **dict.fromkeys("😮😲😱🤯😯😳🙀", _WOW),
+    **dict.fromkeys("👏🙌", _CLAP),
+    **dict.fromkeys("😡😠🤬👿", _ANGRY),
+    **dict.fromkeys("😞😔☹🙁💔", _SAD),
     **dict.fromkeys("👍💪", "good"),
     **dict.fromkeys("👎🤮🤢💩", "bad"),
     **dict.fromkeys("🎉🎊🥳🏆🥇", "congratulations"),
@@ -38,11 +38,11 @@ MODIFIERS = re.compile("[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000
 EMOTICONS = tuple(
     (re.compile(pattern, re.IGNORECASE), word)
     for pattern, word in {
-        r"(?<!\w)(?:[:;]['^-]?[)\]D3]+|=[)\]D]+)(?!\w)": LAUGH,
-        r"(?<!\w)(?:x+d+)(?!\w)|\^[_.-]?\^": LAUGH,
-        r"(?<!\w):['^-]?\(+|;_;|(?<!\w)(?:t[_.]t|q[_.]q|tat|qaq)(?!\w)": CRY,
-        r"<3+(?!\d)": LOVE,
-        r"(?<!\w)orz(?!\w)": SAD,
+        r"(?<!\w)(?:[:;]['^-]?[)\]D3]+|=[)\]D]+)(?!\w)": _LAUGH,
+        r"(?<!\w)(?:x+d+)(?!\w)|\^[_.-]?\^": _LAUGH,
+        r"(?<!\w):['^-]?\(+|;_;|(?<!\w)(?:t[_.]t|q[_.]q|tat|qaq)(?!\w)": _CRY,
+        r"<3+(?!\d)": _LOVE,
+        r"(?<!\w)orz(?!\w)": _SAD,
     }.items()
 )
 
@@ -53,15 +53,15 @@ KAOMOJI = re.compile(r"[(（][^()（）\w\s]{0,6}\w{0,2}[^()（）\w\s]{1,6}\w{0
 BRACKETED = re.compile(r"\[([^\[\]\s]{1,12})\]")
 SHORTCUT = re.compile(r"(?<!\w):_?([a-z][\w-]{1,40}):", re.IGNORECASE)
 
-APART = r"(?<![0-9a-z]){}(?![0-9a-z])"
+_APART = r"(?<![0-9a-z]){}(?![0-9a-z])"
 SLANG = tuple(
-    (re.compile(APART.format(f"(?:{pattern})"), re.IGNORECASE), word)
+    (re.compile(_APART.format(f"(?:{pattern})"), re.IGNORECASE), word)
     for pattern, word in {
         r"6{3,}|99+6{2,}": "厉害",
         r"23{3,}|h{3,}|x+swl": "哈哈",
-        r"l+o+l+|lmf?ao+|rofl|lul+w?|kek+w?|omegalul|(?:ha|he|ah|ja|je){2,}[hj]?|w{3,}|k{4,}": LAUGH,
-        r"[ㅋ\u110f]{2,}|[ㅎ\u1112]{2,}": LAUGH,  # as written, and as NFKC leaves them
-        r"(?:хa|хе|ха){2,}": LAUGH,
+        r"l+o+l+|lmf?ao+|rofl|lul+w?|kek+w?|omegalul|(?:ha|he|ah|ja|je){2,}[hj]?|w{3,}|k{4,}": _LAUGH,
+        r"[ㅋ\u110f]{2,}|[ㅎ\u1112]{2,}": _LAUGH,  # as written, and as NFKC leaves them
+        r"(?:хa|хе|ха){2,}": _LAUGH,
         r"pog(?:u|gers|gies|champ)?": "wow amazing",
         r"gg+(?:wp)?": "good game",
         r"omg+": "oh my god",
@@ -69,7 +69,7 @@ SLANG = tuple(
         r"yyds": "永远的神",
         r"awsl": "啊我死了",
         r"nb+|tql": "太强了",
-        r"(?:bib+le|pepe)hands|sadge": SAD,
+        r"(?:bib+le|pepe)hands|sadge": _SAD,
     }.items()
 )
 APPLAUSE = re.compile(r"8{3,}\W*")  # where it is the whole message; elsewhere it is a price

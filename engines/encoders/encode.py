@@ -34,21 +34,21 @@ def encode(
         encoders.transcriber.new_stream()
     meter = SignalMeter()
     with ThreadPoolExecutor(1, "vision") as beside:
-        for group in groups(segments, batch):
-            yield from encode_batch(group, encoders, language, beside, meter)
+        for group in group_segments(segments, batch):
+            yield from _encode_batch(group, encoders, language, beside, meter)
 
 
-def groups(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
+def group_segments(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
     """Segments `most` at a time; of a stage only what waits, so that one that comes in slowly is not held back."""
     source = iter(segments)
     for first in source:
-        room = most - 1
+        budget = most - 1
         if isinstance(segments, Stage):
-            room = min(room, segments.waiting)
-        yield [first, *islice(source, room)]
+            budget = min(budget, segments.waiting)
+        yield [first, *islice(source, budget)]
 
 
-def encode_batch(
+def _encode_batch(
     group: Sequence[Segment], encoders: Encoders, language: str | None, beside: Executor, meter: SignalMeter
 ) -> list[EncodedSegment]:
     """Encode a few segments together, and measure their signals.
@@ -56,7 +56,7 @@ def encode_batch(
     Pictures are encoded on the thread `beside`, for speech leaves cores idle at its ends.
     """
     times = encoders.times
-    seeing = beside.submit(see, group, encoders)
+    seeing = beside.submit(_see, group, encoders)
     with times.stage("speech"):
         transcripts = transcribe(group, encoders.transcriber, language)
     with times.stage("text"):
@@ -89,7 +89,7 @@ def encode_batch(
     ]
 
 
-def see(group: Sequence[Segment], encoders: Encoders) -> Float16:
+def _see(group: Sequence[Segment], encoders: Encoders) -> Float16:
     """Visual tokens [B, P, d_v]."""
     with encoders.times.stage("vision"):
         return encoders.vision.encode([[frame.image for frame in segment.frames] for segment in group])

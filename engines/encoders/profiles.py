@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from kuaihl.engines.encoders.timing import StageTimes
 from kuaihl.engines.runtimes.device import choose_device, set_threads
 from kuaihl.engines.runtimes.heap import give_back_freed_memory, share_one_heap
-from kuaihl.engines.runtimes.runtime import OpenEngine
+from kuaihl.engines.runtimes.runtime import OpenRuntime
 from kuaihl.engines.types import FRAMES_PER_SEGMENT
 from kuaihl.engines.weights.catalog import (
     SPEECH_EDGE,
@@ -47,35 +47,35 @@ class Profile:
     text: Weights
     speech: Weights
     whisper: str  # the speech weights, as `load_transcriber` names them
-    load_vision: "Callable[[Resolved, OpenEngine, str], VisionEncoder]"
-    load_text: "Callable[[Resolved, OpenEngine, str], TextEncoder]"
+    load_vision: "Callable[[Resolved, OpenRuntime, str], VisionEncoder]"
+    load_text: "Callable[[Resolved, OpenRuntime, str], TextEncoder]"
     d_v: int  # width of a visual token
     d_t: int  # width of the text vector; other weights may have another, see `text_width`
-    patches: int  # P, visual tokens a segment
+    patches: int  # P, visual tokens per segment
 
 
-def load_efficientnet(weights: Resolved, open_engine: OpenEngine, device: str) -> "VisionEncoder":
+def load_efficientnet(weights: Resolved, open_runtime: OpenRuntime, device: str) -> "VisionEncoder":
     from kuaihl.engines.encoders.vision import efficientnet_encoder
 
-    return efficientnet_encoder(weights, open_engine, device)
+    return efficientnet_encoder(weights, open_runtime, device)
 
 
-def load_swin(weights: Resolved, open_engine: OpenEngine, device: str) -> "VisionEncoder":
+def _load_swin(weights: Resolved, open_runtime: OpenRuntime, device: str) -> "VisionEncoder":
     from kuaihl.engines.encoders.vision import swin_encoder
 
-    return swin_encoder(weights, open_engine, device)
+    return swin_encoder(weights, open_runtime, device)
 
 
-def load_e5(weights: Resolved, open_engine: OpenEngine, device: str) -> "TextEncoder":
+def _load_e5(weights: Resolved, open_runtime: OpenRuntime, device: str) -> "TextEncoder":
     from kuaihl.engines.encoders.text import e5_encoder
 
-    return e5_encoder(weights, open_engine, device)
+    return e5_encoder(weights, open_runtime, device)
 
 
-def load_bert(weights: Resolved, open_engine: OpenEngine, device: str) -> "TextEncoder":
+def load_bert(weights: Resolved, open_runtime: OpenRuntime, device: str) -> "TextEncoder":
     from kuaihl.engines.encoders.text import bert_encoder
 
-    return bert_encoder(weights, open_engine, device)
+    return bert_encoder(weights, open_runtime, device)
 
 
 EDGE = Profile(
@@ -85,7 +85,7 @@ EDGE = Profile(
     speech=SPEECH_EDGE,
     whisper="edge",
     load_vision=load_efficientnet,
-    load_text=load_e5,
+    load_text=_load_e5,
     d_v=1280,
     d_t=384,
     patches=FRAMES_PER_SEGMENT * 2 * 2,
@@ -96,20 +96,20 @@ PAPER = Profile(
     text=TEXT_PAPER,
     speech=SPEECH_PAPER,
     whisper=SPEECH_PAPER.hub,
-    load_vision=load_swin,
+    load_vision=_load_swin,
     load_text=load_bert,
     d_v=1024,
     d_t=768,
     patches=FRAMES_PER_SEGMENT * 7 * 7,
 )
-PROFILES = {profile.name: profile for profile in (EDGE, PAPER)}
+_PROFILES = {profile.name: profile for profile in (EDGE, PAPER)}
 
 
 def profile_named(name: str) -> Profile:
     """The profile of that name. Raises ModelError where there is none: a bundle of a later version may name one."""
-    if name not in PROFILES:
-        raise ModelError(f"{name}: no such profile of encoders, there are {' and '.join(PROFILES)}; update kuaihl")
-    return PROFILES[name]
+    if name not in _PROFILES:
+        raise ModelError(f"{name}: no such profile of encoders, there are {' and '.join(_PROFILES)}; update kuaihl")
+    return _PROFILES[name]
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ def load_encoders(
     whisper_model: str | None = None,
     vision_weights: WhereWeightsAre = None,
     text_weights: WhereWeightsAre = None,
-    open_engine: OpenEngine | None = None,
+    open_runtime: OpenRuntime | None = None,
 ) -> Encoders:
     """Load a profile's encoders, side by side; `asr` "none" leaves the speech out.
 
-    `open_engine` opens what executes vision and text, torch where it is not given. `whisper_model`, `vision_weights`
+    `open_runtime` opens what executes vision and text, torch where it is not given. `whisper_model`, `vision_weights`
     and `text_weights` name others than the profile's own.
     Raises UsageError: a device, back-end or package that is not here. Raises ModelError: weights missing or damaged.
     """
@@ -153,14 +153,14 @@ def load_encoders(
     place = choose_device(device)
     count = set_threads(threads)
     whisper = whisper_model or profile.whisper
-    if open_engine is None:
+    if open_runtime is None:
         from kuaihl.engines.runtimes.torch_runtime import open_torch
 
-        open_engine = open_torch(place)
+        open_runtime = open_torch(place)
     with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
         speaking = pool.submit(load_transcriber, asr, model=whisper, device=place, threads=count)
-        seeing = pool.submit(load_one, profile.vision, vision_weights, profile.load_vision, open_engine, place)
-        text, text_facts = load_one(profile.text, text_weights, profile.load_text, open_engine, place)
+        seeing = pool.submit(load_one, profile.vision, vision_weights, profile.load_vision, open_runtime, place)
+        text, text_facts = load_one(profile.text, text_weights, profile.load_text, open_runtime, place)
         vision, vision_facts = seeing.result()
         transcriber = speaking.result()
     give_back_freed_memory()
@@ -170,13 +170,13 @@ def load_encoders(
 def load_one(
     weights: Weights,
     where: WhereWeightsAre,
-    load: Callable[[Resolved, OpenEngine, str], Encoder],
-    open_engine: OpenEngine,
+    load: Callable[[Resolved, OpenRuntime, str], Encoder],
+    open_runtime: OpenRuntime,
     device: str,
 ) -> tuple[Encoder, EncoderFacts]:
     """Find one encoder's weights and load them."""
     resolved = resolve(weights, where)
-    return load(resolved, open_engine, device), facts_of(resolved)
+    return load(resolved, open_runtime, device), facts_of(resolved)
 
 
 def facts_of(resolved: Resolved) -> EncoderFacts:

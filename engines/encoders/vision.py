@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kuaihl.engines.runtimes.graphs import Graph, Vision, vision_graph
-from kuaihl.engines.runtimes.parallel import batches, run_each
-from kuaihl.engines.runtimes.runtime import Engine, OpenEngine
+from kuaihl.engines.runtimes.parallel import run_each, split_batches
+from kuaihl.engines.runtimes.runtime import OpenRuntime, Runtime
 from kuaihl.engines.types import FRAMES_PER_SEGMENT, RgbImage
 from kuaihl.models.errors import ModelError, reason_of
 from kuaihl.models.features import Float16
@@ -23,9 +23,9 @@ from kuaihl.models.features import Float16
 if TYPE_CHECKING:
     from kuaihl.engines.weights.resolve import Resolved
 
-FRAMES_AT_ONCE_ON_CPU = 3  # more fall out of the cache: measured 20–30% slower a frame at 12 and at 24
-FRAMES_AT_ONCE_IN_A_LANE = 1
-FRAMES_AT_ONCE_ON_CUDA = 48
+_FRAMES_AT_ONCE_ON_CPU = 3  # more fall out of the cache: measured 20–30% slower a frame at 12 and at 24
+_FRAMES_AT_ONCE_PER_STREAM = 1
+_FRAMES_AT_ONCE_ON_CUDA = 48
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,22 @@ class VisionSettings:
     width: int  # d_v
 
 
-HALF = (0.5, 0.5, 0.5)
-# 9 x 9 places of 1280 channels would be 243 tokens a segment, 600 KB of features, and attention over 4,860 of them a
+_HALF = (0.5, 0.5, 0.5)
+# 9 x 9 places of 1280 channels would be 243 tokens per segment, 600 KB of features, and attention over 4,860 of them a
 # window: more than a small head can use. 2 x 2 keeps roughly where things are, at 12 tokens and 30 KB.
-EFFICIENTNET_LITE2 = VisionSettings(size=260, mean=HALF, std=HALF, grid=2, width=1280)
-SWIN_SIZE, SWIN_GRID = 224, 7
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+EFFICIENTNET_LITE2 = VisionSettings(size=260, mean=_HALF, std=_HALF, grid=2, width=1280)
+_SWIN_SIZE, _SWIN_GRID = 224, 7
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class VisionEncoder:
     """A vision graph in an engine, with its way of looking."""
 
-    def __init__(self, engine: Engine, settings: VisionSettings, device: str = "cpu") -> None:
-        self.engine = engine
+    def __init__(self, runtime: Runtime, settings: VisionSettings, device: str = "cpu") -> None:
+        self.runtime = runtime
         self.settings = settings
-        on_cpu = FRAMES_AT_ONCE_IN_A_LANE if engine.lanes > 1 else FRAMES_AT_ONCE_ON_CPU
-        self.at_once = on_cpu if device == "cpu" else FRAMES_AT_ONCE_ON_CUDA
+        on_cpu = _FRAMES_AT_ONCE_PER_STREAM if runtime.num_streams > 1 else _FRAMES_AT_ONCE_ON_CPU
+        self.at_once = on_cpu if device == "cpu" else _FRAMES_AT_ONCE_ON_CUDA
 
     @property
     def width(self) -> int:
@@ -63,7 +63,7 @@ class VisionEncoder:
 
     @property
     def patches(self) -> int:
-        """P, tokens a segment."""
+        """P, tokens per segment."""
         return FRAMES_PER_SEGMENT * self.settings.grid**2
 
     def encode(self, frames: Sequence[Sequence[RgbImage]]) -> Float16:
@@ -78,9 +78,9 @@ class VisionEncoder:
             for segment, images in enumerate(frames)
             for place, image in enumerate(images[:FRAMES_PER_SEGMENT])
         ]
-        cut = batches(there, self.at_once)
+        cut = split_batches(there, self.at_once)
         prepared = ((self.prepare([image for _, _, image in batch]),) for batch in cut)
-        for batch, (found,) in zip(cut, run_each(self.engine, prepared), strict=True):
+        for batch, (found,) in zip(cut, run_each(self.runtime, prepared), strict=True):
             # [frames, grid * grid, d_v], row by row of the picture
             for (segment, place, _), seen in zip(batch, found.half().cpu().numpy(), strict=True):
                 visual[segment, place] = seen
@@ -101,9 +101,9 @@ def graph_of(backbone: nn.Module, settings: VisionSettings) -> Graph:
     return vision_graph(Vision(backbone, settings.mean, settings.std, settings.grid), settings.size)
 
 
-def efficientnet_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> VisionEncoder:
+def efficientnet_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cpu") -> VisionEncoder:
     """EfficientNet-Lite2, the edge profile's. Raises ModelError where the weights are another network's."""
-    engine = open_engine("vision", weights.sha256, lambda: graph_of(efficientnet(weights), EFFICIENTNET_LITE2))
+    engine = open_runtime("vision", weights.sha256, lambda: graph_of(efficientnet(weights), EFFICIENTNET_LITE2))
     return VisionEncoder(engine, EFFICIENTNET_LITE2, device)
 
 
@@ -136,7 +136,7 @@ def read_tensors(weights: "Resolved") -> dict[str, Tensor]:
     return found
 
 
-class SwinMap(nn.Module):
+class _SwinMap(nn.Module):
     """The hub's Swin, its tokens laid out as the map that they are."""
 
     def __init__(self, network: Any, width: int) -> None:
@@ -145,11 +145,11 @@ class SwinMap(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:  # [B, 3, 224, 224] -> [B, d_v, 7, 7]
         tokens: Tensor = self.network(images).last_hidden_state
-        return tokens.mT.reshape(len(images), self.width, SWIN_GRID, SWIN_GRID)
+        return tokens.mT.reshape(len(images), self.width, _SWIN_GRID, _SWIN_GRID)
 
 
-def swin_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cpu") -> VisionEncoder:
-    """A Swin of the hub's layout, the paper profile's: 7 x 7 tokens a frame, kept as they are.
+def swin_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cpu") -> VisionEncoder:
+    """A Swin of the hub's layout, the paper profile's: 7 x 7 tokens per frame, kept as they are.
 
     The supplement has 49 x 512 a frame. No published Swin ends 512 wide (T and S 768, B 1024, L 1536): ours is B, and
     the network's W_v makes 512 of its 1024.
@@ -163,8 +163,8 @@ def swin_encoder(weights: "Resolved", open_engine: OpenEngine, device: str = "cp
     except (OSError, ValueError) as error:
         raise ModelError(f"{weights.folder}: not a Swin ({reason_of(error)})") from error
     width = config.embed_dim * 2 ** (len(config.depths) - 1)
-    settings = VisionSettings(size=SWIN_SIZE, mean=IMAGENET_MEAN, std=IMAGENET_STD, grid=SWIN_GRID, width=width)
-    engine = open_engine("vision", weights.sha256, lambda: graph_of(SwinMap(swin(weights, config), width), settings))
+    settings = VisionSettings(size=_SWIN_SIZE, mean=_IMAGENET_MEAN, std=_IMAGENET_STD, grid=_SWIN_GRID, width=width)
+    engine = open_runtime("vision", weights.sha256, lambda: graph_of(_SwinMap(swin(weights, config), width), settings))
     return VisionEncoder(engine, settings, device)
 
 

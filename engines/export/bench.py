@@ -12,11 +12,11 @@ from torch import Tensor
 from kuaihl.engines.encoders.profiles import check_text_width, load_encoders, profile_named
 from kuaihl.engines.export.calibration import SampleSegment, recorded_sample, score_sample, written_sample
 from kuaihl.engines.export.onnx_export import random_inputs
-from kuaihl.engines.runtimes.choice import opener
+from kuaihl.engines.runtimes.choice import make_opener
 from kuaihl.engines.runtimes.compiled import NotBuiltError
 from kuaihl.engines.runtimes.graphs import SCORING_GRAPHS, Graph, GraphName
 from kuaihl.engines.runtimes.parallel import even_size, run_each
-from kuaihl.engines.runtimes.runtime import PRECISIONS, TARGETS, Engine, EngineKind, Precision, Target, engine_label
+from kuaihl.engines.runtimes.runtime import PRECISIONS, TARGETS, Precision, Runtime, RuntimeKind, Target, runtime_label
 from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.speech.load import load_transcriber
 from kuaihl.models.bundle import Bundle
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from kuaihl.engines.encoders.profiles import Encoders
 
 BATCHES: dict[GraphName, tuple[int, ...]] = {"step": (1, 16, 256), "vision": (3, 24), "text": (1, 8)}
-BATCH_SIZE: dict[GraphName, str] = {"step": "rooms", "vision": "frames", "text": "texts"}
-TEXT_LENGTH = 128  # tokens, of the texts that are timed
-WARM_UP = 3
-ON_CPU: Mapping[EngineKind, tuple[Precision, ...]] = {"torch": ("fp32",), "onnx": ("fp32", "fp16", "int8")}
-ON_CUDA: Mapping[EngineKind, tuple[Precision, ...]] = {
+_BATCH_SIZE: dict[GraphName, str] = {"step": "rooms", "vision": "frames", "text": "texts"}
+_TEXT_LENGTH = 128  # tokens, of the texts that are timed
+_WARM_UP = 3
+_ON_CPU: Mapping[RuntimeKind, tuple[Precision, ...]] = {"torch": ("fp32",), "onnx": ("fp32", "fp16", "int8")}
+_ON_CUDA: Mapping[RuntimeKind, tuple[Precision, ...]] = {
     "torch": ("fp32", "fp16", "bf16"),
     "tensorrt": PRECISIONS,
     "tensorrt-rtx": PRECISIONS,
@@ -42,17 +42,17 @@ ON_CUDA: Mapping[EngineKind, tuple[Precision, ...]] = {
 class Contender:
     """An engine in a precision with a bundle's graphs loaded in it."""
 
-    kind: EngineKind
+    kind: RuntimeKind
     precision: Precision
     target: Target
     encoders: "Encoders"
-    engines: dict[GraphName, Engine]
+    runtimes: dict[GraphName, Runtime]
 
     def calls(self, graph: GraphName, inputs: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
         """A batch as scoring runs it: frames and texts as many at once as this engine is quickest with."""
         whole = len(inputs[0])
         most = {"vision": self.encoders.vision.at_once, "text": self.encoders.text.at_once}.get(graph, whole)
-        size = even_size(whole, most, self.engines[graph].lanes)
+        size = even_size(whole, most, self.runtimes[graph].num_streams)
         return [tuple(tensor[first : first + size] for tensor in inputs) for first in range(0, whole, size)]
 
 
@@ -60,7 +60,7 @@ class Contender:
 class Timing:
     """What one graph takes in one engine; milliseconds a batch, items (rooms, frames, texts) a second."""
 
-    kind: EngineKind
+    kind: RuntimeKind
     asked: Precision  # of the engine as a whole
     target: Target  # of int8 in ONNX Runtime
     precision: Precision  # of this graph
@@ -75,7 +75,7 @@ class Timing:
 class Parity:
     """An engine's scores of a sample beside those of torch in fp32."""
 
-    kind: EngineKind
+    kind: RuntimeKind
     asked: Precision
     target: Target
     segments: int
@@ -83,23 +83,23 @@ class Parity:
     tau: float  # Kendall's tau-b between the two sequences
 
 
-def contenders(
+def open_contenders(
     bundle: Bundle,
     *,
     device: str,
     threads: int | None,
-    say: Callable[[KuaihlError], None],
+    on_message: Callable[[KuaihlError], None],
     text_weights: str | None = None,
 ) -> tuple[list[Contender], dict[GraphName, Graph]]:
     """Every engine and precision that this machine and the bundle have, torch in fp32 first, and the graphs.
 
-    `say` hears of each of those that are there and cannot run.
+    `on_message` hears of each of those that are there and cannot run.
     """
     graphs: dict[GraphName, Graph] = {}
     found = []
-    for kind, precisions in (ON_CPU if device == "cpu" else ON_CUDA).items():
+    for kind, precisions in (_ON_CPU if device == "cpu" else _ON_CUDA).items():
         for precision in precisions:
-            for target in targets_of(kind, precision):
+            for target in _targets_of(kind, precision):
                 try:
                     found.append(load(kind, precision, target, bundle, device, threads, graphs, text_weights))
                 except NotBuiltError:
@@ -107,17 +107,17 @@ def contenders(
                 except KuaihlError as error:
                     if kind == "torch":
                         raise
-                    say(error.within(engine_label(kind, precision, target)))
+                    on_message(error.within(runtime_label(kind, precision, target)))
     return found, graphs
 
 
-def targets_of(kind: EngineKind, precision: Precision) -> tuple[Target, ...]:
+def _targets_of(kind: RuntimeKind, precision: Precision) -> tuple[Target, ...]:
     """The processors that a kind of engine may have been exported for in a precision."""
     return TARGETS if (kind, precision) == ("onnx", "int8") else ("portable",)
 
 
 def load(
-    kind: EngineKind,
+    kind: RuntimeKind,
     precision: Precision,
     target: Target,
     bundle: Bundle,
@@ -127,63 +127,63 @@ def load(
     text_weights: str | None = None,
 ) -> Contender:
     """One contender; what torch builds on the way is noted in `graphs`."""
-    open_engine = opener(kind, precision, bundle, device, threads, target=target)
-    engines: dict[GraphName, Engine] = {}
+    open_runtime = make_opener(kind, precision, bundle, device, threads, target=target)
+    engines: dict[GraphName, Runtime] = {}
 
-    def keep(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
-        def noted() -> Graph:
+    def keep(graph: GraphName, source: str, build: Callable[[], Graph]) -> Runtime:
+        def note_graph() -> Graph:
             graphs[graph] = build()
             return graphs[graph]
 
-        engines[graph] = open_engine(graph, source, noted)
+        engines[graph] = open_runtime(graph, source, note_graph)
         return engines[graph]
 
     profile = profile_named(bundle.profile)
     encoders = load_encoders(
-        profile, device=device, threads=threads, asr="none", text_weights=text_weights, open_engine=keep
+        profile, device=device, threads=threads, asr="none", text_weights=text_weights, open_runtime=keep
     )
     check_text_width(bundle, encoders.text)
     open_step(bundle, keep)
     return Contender(kind, precision, target, encoders, engines)
 
 
-def timings(
+def measure_timings(
     found: Sequence[Contender], graphs: dict[GraphName, Graph], *, seconds: float, device: str
 ) -> Iterator[Timing]:
     """Time every graph at every batch size, `seconds` each; engines take turns, so that a busy machine is so to all."""
     for name in SCORING_GRAPHS:
         for batch in BATCHES[name]:
-            sizes = {BATCH_SIZE[name]: batch, "length": TEXT_LENGTH}
+            sizes = {_BATCH_SIZE[name]: batch, "length": _TEXT_LENGTH}
             inputs = tuple(tensor.to(device) for tensor in random_inputs(graphs[name], sizes, seed=0))
-            runs = [(each.engines[name], each.calls(name, inputs)) for each in found]
-            taken = time_in_turns(runs, seconds, device)
+            runs = [(each.runtimes[name], each.calls(name, inputs)) for each in found]
+            taken = _time_in_turns(runs, seconds, device)
             for each, spent in zip(found, taken, strict=True):
                 p50 = statistics.median(spent)
                 p99 = statistics.quantiles(spent, n=100)[98] if len(spent) > 1 else p50
-                own = each.engines[name].precision
+                own = each.runtimes[name].precision
                 yield Timing(
                     each.kind, each.precision, each.target, own, name, batch, p50 * 1e3, p99 * 1e3, batch / p50
                 )
 
 
-Run = tuple[Engine, list[tuple[Tensor, ...]]]  # the calls that make up a batch
+Run = tuple[Runtime, list[tuple[Tensor, ...]]]  # the calls that make up a batch
 
 
-def time_in_turns(runs: Sequence[Run], seconds: float, device: str) -> list[list[float]]:
+def _time_in_turns(runs: Sequence[Run], seconds: float, device: str) -> list[list[float]]:
     """Seconds of every batch of every engine, a few in turn until each has had its time."""
     taken: list[list[float]] = [[] for _ in runs]
     for run in runs:
-        for _ in range(WARM_UP):
-            time_once(run, device)
+        for _ in range(_WARM_UP):
+            _time_once(run, device)
     while any(sum(spent) < seconds for spent in taken):
         for run, spent in zip(runs, taken, strict=True):
             for _ in range(5):
                 if sum(spent) < seconds:
-                    spent.append(time_once(run, device))
+                    spent.append(_time_once(run, device))
     return taken
 
 
-def time_once(run: Run, device: str) -> float:
+def _time_once(run: Run, device: str) -> float:
     began = time.perf_counter()
     for _ in run_each(*run):
         pass
@@ -203,9 +203,9 @@ def real_sample(
     return recorded_sample(source, transcriber, segment_seconds or bundle.segment_seconds)
 
 
-def parities(found: Sequence[Contender], bundle: Bundle, sample: Sequence[SampleSegment]) -> list[Parity]:
+def compare_scores(found: Sequence[Contender], bundle: Bundle, sample: Sequence[SampleSegment]) -> list[Parity]:
     """Every contender's scores of the sample, held against the first one's: torch in fp32."""
-    scored = [score_sample(sample, bundle, each.encoders, each.engines["step"]) for each in found]
+    scored = [score_sample(sample, bundle, each.encoders, each.runtimes["step"]) for each in found]
     return [
         Parity(
             each.kind,

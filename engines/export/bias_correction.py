@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
 
 if TYPE_CHECKING:
     import onnx
 
-MOST_RUNS = 32  # spread over all that there are
-TWIN = "twin."  # before the names of what stands beside the float network
+_MOST_RUNS = 32  # spread over all that there are
+_TWIN = "twin."  # before the names of what stands beside the float network
 
 
-def corrected(
+def correct_bias(
     model: "onnx.ModelProto", quantised: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]
 ) -> "onnx.ModelProto":
     """`quantised`, which was made of `model`, with biases such that outputs have the mean [C] that they have there.
@@ -29,7 +29,7 @@ def corrected(
     """
     import onnx
 
-    shifts = mean_shifts(model, quantised, real[:: -(-len(real) // MOST_RUNS)])
+    shifts = mean_shifts(model, quantised, real[:: -(-len(real) // _MOST_RUNS)])
     mended = onnx.ModelProto()
     mended.CopyFrom(quantised)
     tensors = {tensor.name: tensor for tensor in mended.graph.initializer}
@@ -50,9 +50,9 @@ def mean_shifts(
     model: "onnx.ModelProto", quantised: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]
 ) -> "dict[str, NDArray[np.float64]]":
     """What to add to the bias [C] of each quantised convolution that has one, by the convolution's name."""
-    twin, names = beside(model, quantised)
+    twin, names = _add_twins(model, quantised)
     # A file's biases must not depend on the processor that it was made on.
-    engine = OnnxEngine(twin.SerializeToString(), "float and quantised convolutions", exact=True)
+    engine = OnnxRuntime(twin.SerializeToString(), "float and quantised convolutions", exact=True)
     sums = {name: np.zeros(()) for name in names}
     for run in real:
         for name, shift in zip(names, engine.run(*run), strict=True):
@@ -60,7 +60,7 @@ def mean_shifts(
     return {name: total / sum(len(run[0]) for run in real) for name, total in sums.items()}
 
 
-def beside(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onnx.ModelProto, list[str]]":
+def _add_twins(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onnx.ModelProto, list[str]]":
     """`model` with a quantised twin beside each convolution, fed with what that is fed with.
 
     Its outputs are how much larger a float convolution's mean [C] is than its twin's; whose each is, by name.
@@ -75,8 +75,8 @@ def beside(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onn
         made.add(tensor.name)
         twin = whole.graph.initializer.add()
         twin.CopyFrom(tensor)
-        twin.name = TWIN + tensor.name
-    places = onnx.numpy_helper.from_array(np.array([0, 2, 3]), f"{TWIN}places")
+        twin.name = _TWIN + tensor.name
+    places = onnx.numpy_helper.from_array(np.array([0, 2, 3]), f"{_TWIN}places")
     whole.graph.initializer.append(places)
     scaled = {node.output[0] for node in quantised.graph.node if node.op_type == "DequantizeLinear"}
     own = {node.name: node.output[0] for node in model.graph.node if node.op_type == "Conv"}
@@ -87,9 +87,9 @@ def beside(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onn
             continue
         copy = whole.graph.node.add()
         copy.CopyFrom(node)
-        copy.name = TWIN + node.name
-        copy.input[:] = [TWIN + name if name in made else name for name in node.input]
-        copy.output[:] = [TWIN + name for name in node.output]
+        copy.name = _TWIN + node.name
+        copy.input[:] = [_TWIN + name if name in made else name for name in node.input]
+        copy.output[:] = [_TWIN + name for name in node.output]
         if not is_twin:  # what follows a convolution is fed by the float network
             made.update(node.output)
         else:

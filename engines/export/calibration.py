@@ -15,13 +15,13 @@ from kuaihl.models.signals import Floats, unknown_values
 
 if TYPE_CHECKING:
     from kuaihl.engines.encoders.profiles import Encoders
-    from kuaihl.engines.runtimes.runtime import Engine
+    from kuaihl.engines.runtimes.runtime import Runtime
     from kuaihl.engines.speech.transcriber import Transcriber
     from kuaihl.engines.types import RgbImage
     from kuaihl.models.bundle import Bundle
 
 CALIBRATION_SECONDS = 2.0  # a segment that is calibrated on: a short recording is to show much
-MOST_SEGMENTS = 48
+_MOST_SEGMENTS = 48
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def recorded_sample(source: str, transcriber: "Transcriber | None", segment_seco
     """The first segments of a recording, transcribed where there is a `transcriber`. Raises SourceError."""
     from itertools import islice
 
-    from kuaihl.engines.encoders.encode import BATCH_OF_FILES, groups, is_heard, transcribe
+    from kuaihl.engines.encoders.encode import BATCH_OF_FILES, group_segments, is_heard, transcribe
     from kuaihl.engines.encoders.signals.measure import SignalMeter
     from kuaihl.engines.ingest.packets import packets
     from kuaihl.engines.ingest.source import open_source
@@ -50,8 +50,8 @@ def recorded_sample(source: str, transcriber: "Transcriber | None", segment_seco
     meter = SignalMeter()
     found: list[SampleSegment] = []
     with open_source(source) as opened:
-        cut = islice(segments(packets(opened), segment_seconds=segment_seconds), MOST_SEGMENTS)
-        for group in groups(cut, BATCH_OF_FILES):
+        cut = islice(segments(packets(opened), segment_seconds=segment_seconds), _MOST_SEGMENTS)
+        for group in group_segments(cut, BATCH_OF_FILES):
             for segment, transcript in zip(group, transcribe(group, transcriber, None), strict=True):
                 frames = tuple(frame.image for frame in segment.frames)
                 comments = tuple(comment.text for comment in segment.comments)
@@ -106,16 +106,16 @@ def written_words(most: int) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def score_sample(
-    sample: Sequence[SampleSegment], bundle: "Bundle", encoders: "Encoders", step: "Engine"
+    sample: Sequence[SampleSegment], bundle: "Bundle", encoders: "Encoders", step: "Runtime"
 ) -> list[float]:
     """The scores of a sample, a segment each, by the engines in `encoders` and `step`."""
     from kuaihl.engines.scoring.scorer import StreamingScorer
 
     scorer = StreamingScorer(bundle, step, device=encoders.device)
-    return [scored.score for scored in scorer.scores(encoded(sample, encoders))]
+    return [scored.score for scored in scorer.scores(encode_sample(sample, encoders))]
 
 
-def encoded(sample: Sequence[SampleSegment], encoders: "Encoders") -> Iterator[EncodedSegment]:
+def encode_sample(sample: Sequence[SampleSegment], encoders: "Encoders") -> Iterator[EncodedSegment]:
     """A sample's segments with their features."""
     visual = encoders.vision.encode([segment.frames for segment in sample])
     text = encoders.text.encode([segment.speech for segment in sample], [segment.comments for segment in sample])

@@ -22,8 +22,8 @@ from kuaihl.engines.export.calibration import (
     written_sample,
     written_words,
 )
-from kuaihl.engines.export.onnx_export import Inputs, export_onnx, parity
-from kuaihl.engines.export.quantize import quantise
+from kuaihl.engines.export.onnx_export import Inputs, export_onnx, measure_parity
+from kuaihl.engines.export.quantize import quantize
 from kuaihl.engines.runtimes.compiled import (
     ENGINES_FOLDER,
     CompiledFacts,
@@ -33,8 +33,8 @@ from kuaihl.engines.runtimes.compiled import (
     write_compiled,
 )
 from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, Graph, GraphName, Step, window_graph
-from kuaihl.engines.runtimes.runtime import Engine, EngineKind, Precision, Target, precision_of
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.runtime import Precision, Runtime, RuntimeKind, Target, precision_of
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import UsageError
@@ -44,28 +44,28 @@ if TYPE_CHECKING:
 
     from kuaihl.engines.runtimes.tensorrt_package import TensorRtKind
 
-WORDS = 48  # texts written for the purpose, besides those of recordings
-MOST_COMPARED = 8  # real runs, the latest: streams whose window is full
-MADE_WITH = ("kuaihl", "torch", "onnx", "onnxscript", "onnxruntime")
+_WORDS = 48  # texts written for the purpose, besides those of recordings
+_MOST_COMPARED = 8  # real runs, the latest: streams whose window is full
+_MADE_WITH = ("kuaihl", "torch", "onnx", "onnxscript", "onnxruntime")
 
 
 @dataclass
-class Recorded:
+class _Recorded:
     """A torch engine that keeps what went through it."""
 
-    engine: TorchEngine
-    kind: EngineKind = "torch"
+    runtime: TorchRuntime
+    kind: RuntimeKind = "torch"
     precision: Precision = "fp32"
-    lanes: int = 1
+    num_streams: int = 1
     runs: list[Inputs] = field(default_factory=list)
 
     def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         self.runs.append(tuple(tensor.clone() for tensor in inputs))
-        return self.engine.run(*inputs)
+        return self.runtime.run(*inputs)
 
 
 @dataclass(frozen=True)
-class ExportableGraph:
+class _ExportableGraph:
     """A graph, the SHA-256 of its weights, and inputs of real runs."""
 
     graph: Graph
@@ -73,19 +73,19 @@ class ExportableGraph:
     real: Sequence[Inputs]
 
 
-def exportable_graphs(
+def _exportable_graphs(
     bundle: Bundle, samples: Sequence[str], *, threads: int | None = None, text_weights: str | None = None
-) -> dict[GraphName, ExportableGraph]:
+) -> dict[GraphName, _ExportableGraph]:
     """All graphs of a bundle with what the `samples`, recordings, make of each; written scenes where there are none.
 
     `text_weights` are those of a bundle that was not trained on its profile's own. Raises SourceError for a sample,
     ModelError for weights, UsageError for a package that is not here.
     """
-    found: dict[GraphName, tuple[Graph, str, Recorded]] = {}
+    found: dict[GraphName, tuple[Graph, str, _Recorded]] = {}
 
-    def keep(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
+    def keep(graph: GraphName, source: str, build: Callable[[], Graph]) -> Runtime:
         built = build()
-        found[graph] = (built, source, Recorded(TorchEngine(built)))
+        found[graph] = (built, source, _Recorded(TorchRuntime(built)))
         return found[graph][2]
 
     encoders = load_encoders(
@@ -94,20 +94,22 @@ def exportable_graphs(
         threads=threads,
         asr="auto" if samples else "none",
         text_weights=text_weights,
-        open_engine=keep,
+        open_runtime=keep,
     )
     check_text_width(bundle, encoders.text)
     step = open_step(bundle, keep)
     shown = [part for source in samples for part in recorded_sample(source, encoders.transcriber, CALIBRATION_SECONDS)]
     score_sample(shown or written_sample(), bundle, encoders, step)
     if shown:  # some recordings have few words in them
-        encoders.text.encode(*map(list, zip(*written_words(WORDS), strict=True)))
-    graphs = {name: ExportableGraph(graph, source, run.runs) for name, (graph, source, run) in found.items()}
+        encoders.text.encode(*map(list, zip(*written_words(_WORDS), strict=True)))
+    graphs = {name: _ExportableGraph(graph, source, run.runs) for name, (graph, source, run) in found.items()}
     window = window_graph(cast(Step, graphs["step"].graph.module).network)
-    return graphs | {"window": ExportableGraph(window, bundle.head_sha256, windows(graphs["step"], bundle.dims.window))}
+    return graphs | {
+        "window": _ExportableGraph(window, bundle.head_sha256, _collect_windows(graphs["step"], bundle.dims.window))
+    }
 
 
-def windows(step: ExportableGraph, length: int) -> list[Inputs]:
+def _collect_windows(step: _ExportableGraph, length: int) -> list[Inputs]:
     """The look-back window at the end of a stream, out of its steps' inputs; what is missing in front is padding."""
     place = step.graph.input_names.index
     read = [name for name in ("visual", "text", "signals") if name in step.graph.input_names]
@@ -121,7 +123,7 @@ def windows(step: ExportableGraph, length: int) -> list[Inputs]:
 
 def export_graphs(
     bundle: Bundle,
-    kind: EngineKind,
+    kind: RuntimeKind,
     precision: Precision,
     wanted: Sequence[GraphName],
     *,
@@ -135,19 +137,19 @@ def export_graphs(
 
     `target` says on which processors ONNX Runtime is to run int8. `capabilities` are the cards that TensorRT for RTX
     compiles for, the machine's own if there are none.
-    Raises as `exportable_graphs`, and ModelError where a graph is not what torch computes.
+    Raises as `_exportable_graphs`, and ModelError where a graph is not what torch computes.
     """
     if kind in ("tensorrt", "tensorrt-rtx"):
-        yield from export_to_tensorrt(bundle, kind, precision, wanted, samples, capabilities, threads, text_weights)
+        yield from _export_to_tensorrt(bundle, kind, precision, wanted, samples, capabilities, threads, text_weights)
         return
     folder = compiled_folder(bundle)
-    graphs = exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
+    graphs = _exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
     for name in wanted:
         own = precision_of(name, kind, precision)
-        yield written(onnx_file(folder, name, own, target), *exported(graphs[name], own, target=target))
+        yield _write_graph(onnx_file(folder, name, own, target), *_export_graph(graphs[name], own, target=target))
 
 
-def export_to_tensorrt(
+def _export_to_tensorrt(
     bundle: Bundle,
     kind: "TensorRtKind",
     precision: Precision,
@@ -162,42 +164,42 @@ def export_to_tensorrt(
 
     cards = cards_to_build_for(kind, capabilities)
     folder = compiled_folder(bundle)
-    graphs = exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
+    graphs = _exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
     for name in wanted:
         own = precision_of(name, kind, precision)
         # What TensorRT reads in int8 is slow on a CPU, so ONNX Runtime's own stays what it is.
         place = folder / ENGINES_FOLDER / f"{name}-int8.onnx" if own == "int8" else onnx_file(folder, name, own)
-        file, facts = written(place, *exported(graphs[name], own, symmetric=True))
+        file, facts = _write_graph(place, *_export_graph(graphs[name], own, symmetric=True))
         yield file, facts
         for card in cards:
             engine = compile_graph(folder, graphs[name].graph, file, kind, own, card)
             yield engine, read_facts(engine)
 
 
-def exported(
-    exportable: ExportableGraph, precision: Precision, *, target: Target = "portable", symmetric: bool = False
+def _export_graph(
+    exportable: _ExportableGraph, precision: Precision, *, target: Target = "portable", symmetric: bool = False
 ) -> "tuple[onnx.ModelProto, CompiledFacts]":
     """One graph in a precision, checked and compared. `target` and `symmetric` as in `quantise`."""
     graph = exportable.graph
     model = export_onnx(graph, "fp32" if precision == "int8" else precision)
     if precision == "int8":
-        model = quantise(model, exportable.real, target=target, symmetric=symmetric)
+        model = quantize(model, exportable.real, target=target, symmetric=symmetric)
     return model, CompiledFacts(
         graph=graph.name,
         kind="onnx",
         precision=precision,
         sha256="",
         source_sha256=exportable.source,
-        made_with={name: version(name) for name in MADE_WITH},
+        made_with={name: version(name) for name in _MADE_WITH},
         inputs=graph.input_names,
         outputs=graph.outputs,
         sizes={name: (sizes.least, sizes.usual, sizes.most) for name, sizes in graph.ranges.items()},
         target=target if precision == "int8" else "portable",
-        parity=parity(graph, model, precision, exportable.real[-MOST_COMPARED:]),
+        parity=measure_parity(graph, model, precision, exportable.real[-_MOST_COMPARED:]),
     )
 
 
-def written(file: Path, model: "onnx.ModelProto", facts: CompiledFacts) -> tuple[Path, CompiledFacts]:
+def _write_graph(file: Path, model: "onnx.ModelProto", facts: CompiledFacts) -> tuple[Path, CompiledFacts]:
     """Write an exported graph with its facts."""
     content = model.SerializeToString()
     facts = replace(facts, sha256=hashlib.sha256(content).hexdigest())

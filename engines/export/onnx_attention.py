@@ -10,11 +10,11 @@ from typing import Any
 import onnxscript
 import torch
 
-op: Any = onnxscript.opset22
+_op: Any = onnxscript.opset22
 OPSET = 22  # the first in which a convolution may be of bfloat16
 
 
-def attention(
+def _write_attention(
     query: Any,
     key: Any,
     value: Any,
@@ -25,16 +25,16 @@ def attention(
     enable_gqa: bool = False,
 ) -> Any:
     """softmax(Q K^T / sqrt(d) + mask) V; a mask of bool becomes 0 and -inf, once and before it is broadcast."""
-    scaled = op.Mul(query, op.CastLike(op.Constant(value_float=float(query.shape[-1]) ** -0.5), query))
-    logits = op.MatMul(scaled, op.Transpose(key, perm=[0, 1, 3, 2]))
+    scaled = _op.Mul(query, _op.CastLike(_op.Constant(value_float=float(query.shape[-1]) ** -0.5), query))
+    logits = _op.MatMul(scaled, _op.Transpose(key, perm=[0, 1, 3, 2]))
     if attn_mask is not None:
         if attn_mask.dtype == onnxscript.ir.DataType.BOOL:
-            shown, hidden = (op.CastLike(op.Constant(value_float=each), query) for each in (0.0, float("-inf")))
-            attn_mask = op.Where(attn_mask, shown, hidden)
-        logits = op.Add(logits, attn_mask)
-    return op.MatMul(op.Softmax(logits, axis=-1), value)
+            shown, hidden = (_op.CastLike(_op.Constant(value_float=each), query) for each in (0.0, float("-inf")))
+            attn_mask = _op.Where(attn_mask, shown, hidden)
+        logits = _op.Add(logits, attn_mask)
+    return _op.MatMul(_op.Softmax(logits, axis=-1), value)
 
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    torch.ops.aten.scaled_dot_product_attention.default: attention
+    torch.ops.aten.scaled_dot_product_attention.default: _write_attention
 }

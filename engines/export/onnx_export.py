@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kuaihl.engines.runtimes.graphs import Graph, GraphName, Port
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
+from kuaihl.engines.runtimes.graphs import Graph, GraphName, TensorSpec
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
 from kuaihl.engines.runtimes.precision import InPrecision
 from kuaihl.engines.runtimes.runtime import Precision
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 from kuaihl.models.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 Inputs = tuple[Tensor, ...]  # of one run, in the order of the graph's ports
 
-SCORES: tuple[GraphName, ...] = ("step", "window")
-MOST_DIFFERENCE = {"fp32": 1e-4, "fp16": 5e-3, "bf16": 3e-2}  # of a score
-LEAST_COSINE = {"fp32": 0.99999, "fp16": 0.9999, "bf16": 0.995, "int8": 0.97}  # of a feature vector
+_SCORES: tuple[GraphName, ...] = ("step", "window")
+_MOST_DIFFERENCE = {"fp32": 1e-4, "fp16": 5e-3, "bf16": 3e-2}  # of a score
+_LEAST_COSINE = {"fp32": 0.99999, "fp16": 0.9999, "bf16": 0.995, "int8": 0.97}  # of a feature vector
 RANDOM_SIZES = {"rooms": (1, 5), "frames": (1, 4), "texts": (1, 3), "length": (9, 33)}
 EXAMPLE_SIZES = {"rooms": 3, "frames": 2, "texts": 2, "length": 12}  # neither 0 nor 1, which would be taken for fixed
 
@@ -47,7 +47,7 @@ def export_onnx(graph: Graph, precision: Precision) -> "onnx.ModelProto":
     shapes = tuple(
         {axis: sizes[size] for axis, size in enumerate(port.shape) if isinstance(size, str)} for port in graph.inputs
     )
-    with quiet(), torch.no_grad():
+    with silence_exporter(), torch.no_grad():
         program = torch.onnx.export(
             InPrecision(graph.module, precision).eval(),
             random_inputs(graph, EXAMPLE_SIZES, seed=0),
@@ -69,11 +69,11 @@ def export_onnx(graph: Graph, precision: Precision) -> "onnx.ModelProto":
 def random_inputs(graph: Graph, sizes: dict[str, int], seed: int) -> Inputs:
     """Inputs of a run, drawn at random: whole texts, pictures of noise, streams of any age."""
     draw = torch.Generator().manual_seed(seed)
-    return tuple(random_tensor(port, sizes, draw) for port in graph.inputs)
+    return tuple(_random_tensor(port, sizes, draw) for port in graph.inputs)
 
 
-def random_tensor(port: Port, sizes: dict[str, int], draw: torch.Generator) -> Tensor:
-    shape = port.sized(sizes)
+def _random_tensor(port: TensorSpec, sizes: dict[str, int], draw: torch.Generator) -> Tensor:
+    shape = port.shape_for(sizes)
     if port.dtype == torch.bool:
         return torch.ones(shape, dtype=torch.bool)
     if port.dtype == torch.float32:
@@ -81,15 +81,17 @@ def random_tensor(port: Port, sizes: dict[str, int], draw: torch.Generator) -> T
     return torch.randint(0, port.most + 1, shape, generator=draw, dtype=port.dtype)
 
 
-def parity(graph: Graph, model: "onnx.ModelProto", precision: Precision, real: Sequence[Inputs]) -> dict[str, float]:
+def measure_parity(
+    graph: Graph, model: "onnx.ModelProto", precision: Precision, real: Sequence[Inputs]
+) -> dict[str, float]:
     """How far an exported graph is from torch in fp32, on random and on `real` inputs.
 
     Raises ModelError where that is further than its precision allows.
     """
     runnable = in_float32(model) if precision == "bf16" else model  # no CPU engine computes in bf16
     # A file made for other processors than this one is what it will be there.
-    engine = OnnxEngine(runnable.SerializeToString(), graph.name, precision, exact=precision == "int8")
-    reference = TorchEngine(graph)
+    engine = OnnxRuntime(runnable.SerializeToString(), graph.name, precision, exact=precision == "int8")
+    reference = TorchRuntime(graph)
     draws = [
         random_inputs(graph, {name: RANDOM_SIZES[name][turn] for name in graph.ranges}, seed=turn) for turn in (0, 1)
     ]
@@ -97,15 +99,15 @@ def parity(graph: Graph, model: "onnx.ModelProto", precision: Precision, real: S
     runs = list(real) if precision == "int8" else [*draws, *real]
     pairs = [(engine.run(*inputs)[0], reference.run(*inputs)[0]) for inputs in runs]
     found = {"max_abs_difference": max(float((ours - theirs).abs().max()) for ours, theirs in pairs)}
-    if graph.name in SCORES:
-        check(found["max_abs_difference"] <= MOST_DIFFERENCE[precision], graph, precision, found)
+    if graph.name in _SCORES:
+        _check(found["max_abs_difference"] <= _MOST_DIFFERENCE[precision], graph, precision, found)
     else:
         found["least_cosine"] = min(float(F.cosine_similarity(ours, theirs, dim=-1).min()) for ours, theirs in pairs)
-        check(found["least_cosine"] >= LEAST_COSINE[precision], graph, precision, found)
+        _check(found["least_cosine"] >= _LEAST_COSINE[precision], graph, precision, found)
     return {name: round(value, 8) for name, value in found.items()}
 
 
-def check(holds: bool, graph: Graph, precision: Precision, found: dict[str, float]) -> None:
+def _check(holds: bool, graph: Graph, precision: Precision, found: dict[str, float]) -> None:
     if not holds:
         said = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in found.items())
         raise ModelError(f"{graph.name} in {precision} is not what torch computes ({said}); it was not written")
@@ -136,7 +138,7 @@ def in_float32(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_exporter() -> Iterator[None]:
     """Without what the exporter tells of packages that are not here and of its own workings."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kuaihl.engines.export.bias_correction import corrected
-from kuaihl.engines.export.onnx_export import quiet
+from kuaihl.engines.export.bias_correction import correct_bias
+from kuaihl.engines.export.onnx_export import silence_exporter
 from kuaihl.engines.export.saturation import without_saturation
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
 from kuaihl.engines.runtimes.runtime import Target
 from kuaihl.models.errors import Remedy, UsageError
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 # The first see few channels of very different ranges; docs/benchmarks.md has what each number costs and saves.
 # Only the first: the weights of a float one between int8 ones ONNX Runtime quantises by itself, with one scale for all.
 FLOAT_CONVOLUTIONS: dict[Target, int] = {"portable": 36, "vnni": 18}  # of EfficientNet-Lite2's 64
-SHARE = 0.7  # of an input's range that goes to the weights; measured on E5: cosine 0.9994, 0.9970 without
-TINY = 1e-5
-MOST_PROBED = 32  # runs, the latest
-LEAST_CALIBRATION = 12  # frames; fewer say nothing of the ranges to come
+_SHARE = 0.7  # of an input's range that goes to the weights; measured on E5: cosine 0.9994, 0.9970 without
+_TINY = 1e-5
+_MOST_PROBED = 32  # runs, the latest
+_LEAST_CALIBRATION = 12  # frames; fewer say nothing of the ranges to come
 
 
-def quantise(
+def quantize(
     model: "onnx.ModelProto",
     real: Sequence[tuple[Tensor, ...]],
     *,
@@ -51,16 +51,16 @@ def quantise(
     full_range = symmetric or target == "vnni"
     if convolutional:
         in_floats = FLOAT_CONVOLUTIONS["vnni" if full_range else "portable"]
-        quantised = static(model, real, symmetric=symmetric, in_floats=in_floats)
+        quantised = quantize_static(model, real, symmetric=symmetric, in_floats=in_floats)
     else:
-        model = evened_out(model, real)
-        quantised = dynamic(model)
+        model = smooth(model, real)
+        quantised = quantize_dynamic(model)
     if not full_range:
         quantised = without_saturation(model, quantised)
-    return corrected(model, quantised, real) if convolutional else quantised
+    return correct_bias(model, quantised, real) if convolutional else quantised
 
 
-def evened_out(model: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]) -> "onnx.ModelProto":
+def smooth(model: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]) -> "onnx.ModelProto":
     """The same function, with channels divided by their size in `real` before a product, and its weights multiplied.
 
     Of a channel's size as much goes to the weights, which have a scale a column and can bear it, as SHARE says.
@@ -74,11 +74,11 @@ def evened_out(model: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]) -> 
     for node in twin.graph.node:
         if node.op_type == "MatMul" and node.input[1] in weights:
             products.setdefault(node.input[0], []).append(node)
-    largest = largest_values(model, list(products), real)
+    largest = _largest_values(model, list(products), real)
     for name, nodes in products.items():
         matrices = [onnx.numpy_helper.to_array(weights[node.input[1]]) for node in nodes]  # [K, N] each
         strongest = np.max([np.abs(matrix).max(axis=1) for matrix in matrices], axis=0)
-        size = np.maximum(largest[name], TINY) ** SHARE / np.maximum(strongest, TINY) ** (1 - SHARE)
+        size = np.maximum(largest[name], _TINY) ** _SHARE / np.maximum(strongest, _TINY) ** (1 - _SHARE)
         size = (size / np.exp(np.log(size).mean())).astype(np.float32)  # [K]
         for node, matrix in zip(nodes, matrices, strict=True):
             scaled = onnx.numpy_helper.from_array(matrix * size[:, None], node.input[1])
@@ -91,7 +91,7 @@ def evened_out(model: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]) -> 
     return twin
 
 
-def largest_values(
+def _largest_values(
     model: "onnx.ModelProto", names: list[str], real: Sequence[tuple[Tensor, ...]]
 ) -> "dict[str, NDArray[np.float32]]":
     """The largest magnitude [K] of every channel of the tensors `names` [..., K], over real runs."""
@@ -100,28 +100,28 @@ def largest_values(
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    engine = OnnxEngine(probe.SerializeToString(), "what goes into products")
+    engine = OnnxRuntime(probe.SerializeToString(), "what goes into products")
     found: dict[str, NDArray[np.float32]] = {}
-    for run in real[-MOST_PROBED:]:
+    for run in real[-_MOST_PROBED:]:
         for name, values in zip(names, engine.run(*run)[len(model.graph.output) :], strict=True):
             largest = values.abs().flatten(0, -2).amax(dim=0).numpy()
             found[name] = np.maximum(found.get(name, largest), largest)
     return found
 
 
-def dynamic(model: "onnx.ModelProto") -> "onnx.ModelProto":
+def quantize_dynamic(model: "onnx.ModelProto") -> "onnx.ModelProto":
     """Weights of matrix products in int8, a scale a column; their inputs are quantised as they come."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with tempfile.TemporaryDirectory() as folder, silence_exporter():
         source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul"])
         return onnx.load(target)
 
 
-def static(
+def quantize_static(
     model: "onnx.ModelProto",
     real: Sequence[tuple[Tensor, ...]],
     *,
@@ -133,19 +133,19 @@ def static(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     seen = sum(len(inputs[0]) for inputs in real)
-    if seen < LEAST_CALIBRATION:
+    if seen < _LEAST_CALIBRATION:
         raise UsageError(
             f"int8 is calibrated on the frames of a real recording, and there are {seen}",
             remedy=Remedy("give a longer one", {"sample": None}),
         )
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with tempfile.TemporaryDirectory() as folder, silence_exporter():
         source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantize_static(
             source,
             target,
-            calibration_reader([port.name for port in model.graph.input], real),
+            _calibration_reader([port.name for port in model.graph.input], real),
             quant_format=QuantFormat.QDQ,
             # A clip to [0, 6] after a convolution is its range; else the range would be what the clip cuts off.
             op_types_to_quantize=["Conv", "Clip"],
@@ -159,7 +159,7 @@ def static(
         return onnx.load(target)
 
 
-def calibration_reader(names: Sequence[str], real: Sequence[tuple[Tensor, ...]]) -> object:
+def _calibration_reader(names: Sequence[str], real: Sequence[tuple[Tensor, ...]]) -> object:
     """Real inputs as ONNX Runtime's calibration asks for them, one run after another."""
     from onnxruntime.quantization import CalibrationDataReader
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
-LARGEST_INPUT = 255  # of a byte without a sign
-MOST_OF_A_PAIR = np.iinfo(np.int16).max // LARGEST_INPUT  # 128: what two neighbouring weights may add up to
-STRETCH = 1.002  # a scale grows at least so much a turn, for rounding may undo a smaller step
-QUANTISED, SCALE = "_quantized", "_scale"  # how ONNX Runtime's quantiser names what it makes of a weight
+_LARGEST_INPUT = 255  # of a byte without a sign
+_MOST_PER_PAIR = np.iinfo(np.int16).max // _LARGEST_INPUT  # 128: what two neighbouring weights may add up to
+_STRETCH = 1.002  # a scale grows at least so much a turn, for rounding may undo a smaller step
+QUANTISED, _SCALE = "_quantized", "_scale"  # how ONNX Runtime's quantiser names what it makes of a weight
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ def without_saturation(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -
         tensors[name].CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
 
     for product in quantised_products(quantised):
-        scale = read(before[product.weight + SCALE])  # [N]
+        scale = read(before[product.weight + _SCALE])  # [N]
         weight = np.moveaxis(read(floats[product.weight]), product.channel, 0)  # [N, …]
         rounded, stretched = rounded_without_saturation(weight, scale)
         write(product.weight + QUANTISED, np.moveaxis(rounded, 0, product.channel))
-        write(product.weight + SCALE, stretched)
+        write(product.weight + _SCALE, stretched)
         if product.bias is not None:
             name, of_bias = product.bias
             write(name, np.rint(read(before[name]) * (scale / stretched)).astype(np.int32))
@@ -84,10 +84,10 @@ def rounded_without_saturation(
     stretched = scale.astype(np.float32)
     while True:
         rounded = np.clip(np.rint(weight / stretched.reshape(-1, *[1] * (weight.ndim - 1))), -127, 127)
-        over = largest_pairs(rounded) / MOST_OF_A_PAIR
+        over = largest_pairs(rounded) / _MOST_PER_PAIR
         if (over <= 1).all():
             return rounded.astype(np.int8), stretched
-        stretched = stretched * np.where(over > 1, np.maximum(over, STRETCH), 1).astype(np.float32)
+        stretched = stretched * np.where(over > 1, np.maximum(over, _STRETCH), 1).astype(np.float32)
 
 
 def largest_pairs(rounded: NDArray[np.generic]) -> NDArray[np.float64]:

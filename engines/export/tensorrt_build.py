@@ -34,7 +34,7 @@ def profile_of(graph: Graph) -> Profile:
     least, usual, most = (
         {name: getattr(sizes, which) for name, sizes in graph.ranges.items()} for which in ("least", "usual", "most")
     )
-    return {port.name: (port.sized(least), port.sized(usual), port.sized(most)) for port in graph.inputs}
+    return {port.name: (port.shape_for(least), port.shape_for(usual), port.shape_for(most)) for port in graph.inputs}
 
 
 def build_engine(kind: TensorRtKind, onnx: bytes, profile: Profile, capabilities: Sequence[str] = ()) -> bytes:
@@ -43,21 +43,21 @@ def build_engine(kind: TensorRtKind, onnx: bytes, profile: Profile, capabilities
     Raises UsageError where the package, its GPU or a capability is missing, ModelError for what does not compile.
     """
     tensorrt = load_tensorrt(kind)
-    check_capabilities(tensorrt, capabilities)
+    _check_capabilities(tensorrt, capabilities)
     tensorrt.complaints.clear()
     builder = tensorrt.api.Builder(tensorrt.logger)
-    network = typed_network(tensorrt, builder)
-    read_onnx(tensorrt, network, onnx)
-    config = configure(tensorrt, builder, capabilities)
-    config.add_optimization_profile(optimisation_profile(builder, network, profile))
-    with silent_stdout():
+    network = _typed_network(tensorrt, builder)
+    _read_onnx(tensorrt, network, onnx)
+    config = _configure(tensorrt, builder, capabilities)
+    config.add_optimization_profile(_optimisation_profile(builder, network, profile))
+    with _silent_stdout():
         engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise ModelError(f"{kind} {tensorrt.version} cannot compile the graph: {tensorrt.complaints.first()}")
+        raise ModelError(f"{kind} {tensorrt.version} cannot compile the graph: {tensorrt.complaints.first_line()}")
     return bytes(engine)
 
 
-def typed_network(tensorrt: TensorRt, builder: Any) -> Any:
+def _typed_network(tensorrt: TensorRt, builder: Any) -> Any:
     """An empty network whose types are those of the ONNX graph: precision is the exporter's choice."""
     flags = tensorrt.api.NetworkDefinitionCreationFlag
     # From version 11, and in TensorRT for RTX, networks are so without the flag.
@@ -65,16 +65,16 @@ def typed_network(tensorrt: TensorRt, builder: Any) -> Any:
     return builder.create_network(0 if flag is None else 1 << int(flag))
 
 
-def read_onnx(tensorrt: TensorRt, network: Any, onnx: bytes) -> None:
+def _read_onnx(tensorrt: TensorRt, network: Any, onnx: bytes) -> None:
     """Parse `onnx` into `network`. Raises ModelError for what is not ONNX, or has an operator that TensorRT lacks."""
     parser = tensorrt.api.OnnxParser(network, tensorrt.logger)
     if parser.parse(onnx):
         return
-    said = reason_of(parser.get_error(0).desc()) if parser.num_errors else tensorrt.complaints.first()
+    said = reason_of(parser.get_error(0).desc()) if parser.num_errors else tensorrt.complaints.first_line()
     raise ModelError(f"{tensorrt.kind} {tensorrt.version} cannot read the ONNX graph: {said}")
 
 
-def configure(tensorrt: TensorRt, builder: Any, capabilities: Sequence[str]) -> Any:
+def _configure(tensorrt: TensorRt, builder: Any, capabilities: Sequence[str]) -> Any:
     config = builder.create_builder_config()
     flags = tensorrt.api.BuilderFlag
     config.clear_flag(flags.TF32)  # fp32 is to mean it: TF32 has 10 bits of mantissa, and parity is held to 1e-4
@@ -83,11 +83,11 @@ def configure(tensorrt: TensorRt, builder: Any, capabilities: Sequence[str]) -> 
     if tensorrt.kind == "tensorrt-rtx" and capabilities:
         config.num_compute_capabilities = len(capabilities)
         for index, capability in enumerate(capabilities):
-            config.set_compute_capability(getattr(tensorrt.api.ComputeCapability, sm_name(capability)), index)
+            config.set_compute_capability(getattr(tensorrt.api.ComputeCapability, _sm_name(capability)), index)
     return config
 
 
-def optimisation_profile(builder: Any, network: Any, profile: Profile) -> Any:
+def _optimisation_profile(builder: Any, network: Any, profile: Profile) -> Any:
     """Raises ModelError where the network's inputs are not those of `profile`."""
     inputs = [network.get_input(index).name for index in range(network.num_inputs)]
     if set(inputs) != set(profile):
@@ -101,7 +101,7 @@ def optimisation_profile(builder: Any, network: Any, profile: Profile) -> Any:
     return found
 
 
-def check_capabilities(tensorrt: TensorRt, capabilities: Sequence[str]) -> None:
+def _check_capabilities(tensorrt: TensorRt, capabilities: Sequence[str]) -> None:
     """Raises UsageError for what this package cannot build for on this machine."""
     if tensorrt.kind == "tensorrt-rtx":
         known = builder_capabilities(tensorrt)
@@ -130,20 +130,20 @@ def builder_capabilities(tensorrt: TensorRt) -> list[str]:
     return [f"{number // 10}.{number % 10}" for number in sorted(numbers)]
 
 
-def sm_name(capability: str) -> str:
+def _sm_name(capability: str) -> str:
     return "SM" + capability.replace(".", "")
 
 
-NAME_A_CARD = Remedy("name one's compute capability", {"compute_capability": "8.9"})
+_NAME_A_CARD = Remedy("name one's compute capability", {"compute_capability": "8.9"})
 
 
 def cards_to_build_for(kind: TensorRtKind, capabilities: Sequence[str]) -> list[str]:
     """The compute capabilities asked for, or this machine's. Raises UsageError for what cannot be built here."""
-    check_capabilities(load_tensorrt(kind), capabilities)
-    return list(capabilities) or [capability_to_build(kind, None, gpu_of("cuda"))]
+    _check_capabilities(load_tensorrt(kind), capabilities)
+    return list(capabilities) or [_capability_to_build(kind, None, gpu_of("cuda"))]
 
 
-def capability_to_build(kind: TensorRtKind, capability: str | None, gpu: Gpu | None) -> str:
+def _capability_to_build(kind: TensorRtKind, capability: str | None, gpu: Gpu | None) -> str:
     """The capability asked for, or that of `gpu`. Raises UsageError where neither is there."""
     if capability is not None:
         return capability
@@ -153,12 +153,12 @@ def capability_to_build(kind: TensorRtKind, capability: str | None, gpu: Gpu | N
         "there is no NVIDIA GPU here to build for" + (", and it takes one" if kind == "tensorrt" else ""),
         setting="to",
         value=kind,
-        remedy=NAME_A_CARD if kind == "tensorrt-rtx" else None,
+        remedy=_NAME_A_CARD if kind == "tensorrt-rtx" else None,
     )
 
 
 @contextmanager
-def silent_stdout() -> Iterator[None]:
+def _silent_stdout() -> Iterator[None]:
     """Without what TensorRT's compiler prints past its logger: standard output is for what was asked for."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
@@ -180,7 +180,7 @@ def compile_graph(
     file is not whole or the bundle cannot be written to.
     """
     tensorrt, gpu = load_tensorrt(kind), gpu_of("cuda")
-    target = capability_to_build(kind, capability, gpu)
+    target = _capability_to_build(kind, capability, gpu)
     rebuild = compile_remedy(str(bundle), "onnx", precision)
     onnx, origin = read_compiled(onnx_file, read_facts(onnx_file, rebuild).source_sha256, rebuild)
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 INTERLEAVING = 10.0  # seconds by which one stream may lag behind the other in the file
 
-MUXERS = {".mp4": "mp4", ".m4a": "mp4", ".webm": "webm", ".mkv": "matroska", ".mka": "matroska"}
+_MUXERS = {".mp4": "mp4", ".m4a": "mp4", ".webm": "webm", ".mkv": "matroska", ".mka": "matroska"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ClipWriter:
     def open(self) -> None:
         import av
 
-        muxer = MUXERS[self.path.suffix]
+        muxer = _MUXERS[self.path.suffix]
         options = {"movflags": "+faststart"} if muxer == "mp4" else {}
         self.output = av.open(str(self.temporary), "w", format=muxer, options=options)
         for stream in self.streams:
@@ -116,7 +116,7 @@ class ClipWriter:
         self.output.mux(packet)
         packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = kept
 
-    def done(self, time: float) -> bool:
+    def is_done(self, time: float) -> bool:
         """Whether nothing more can come once a packet of this time has passed."""
         return len(self.passed) == len(self.streams) or time > self.end + INTERLEAVING
 

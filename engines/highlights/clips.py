@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuaihl.engines.highlights.clip_writer import INTERLEAVING, ClipWriter, Header
-from kuaihl.engines.highlights.offline import ranks
+from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.types import SAME_TIME, Highlight
 from kuaihl.models.errors import SourceError, UsageError
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 # What a container takes and players expect in it; anything else goes into Matroska.
-MP4_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "eac3", "alac"})
-WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
+_MP4_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "eac3", "alac"})
+_WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 
-HEADERS_TOGETHER = 1.0  # seconds; an encoder that restarts gives sound and picture new headers at almost the same time
+_HEADERS_TOGETHER = 1.0  # seconds; an encoder that restarts gives sound and picture new headers at almost the same time
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: 
     suffix = clip_suffix(source)
     paths = [
         folder / clip_name(stem, rank, highlight.start, suffix)
-        for rank, highlight in zip(ranks(highlights), highlights, strict=True)
+        for rank, highlight in zip(rank_highlights(highlights), highlights, strict=True)
     ]
-    return copy_spans(source, highlights, paths)
+    return _copy_spans(source, highlights, paths)
 
 
 def clip_name(stem: str, rank: int, start: float, suffix: str) -> str:
@@ -65,18 +65,18 @@ def clip_name(stem: str, rank: int, start: float, suffix: str) -> str:
 
 def clip_suffix(source: str) -> str:
     """`.mp4` where the codecs allow it, else `.webm` or `.mkv`; `.m4a` or `.mka` without video."""
-    with opened(source) as container:
-        streams = copied_streams(container)
-        codecs = {codec_name(stream) for stream in streams}
+    with _open_container(source) as container:
+        streams = _copied_streams(container)
+        codecs = {_codec_name(stream) for stream in streams}
         video = any(stream.type == "video" for stream in streams)
-    if codecs <= MP4_CODECS:
+    if codecs <= _MP4_CODECS:
         return ".mp4" if video else ".m4a"
-    if codecs <= WEBM_CODECS and video:
+    if codecs <= _WEBM_CODECS and video:
         return ".webm"
     return ".mkv" if video else ".mka"
 
 
-def opened(source: str) -> "InputContainer":
+def _open_container(source: str) -> "InputContainer":
     import av
 
     if source == "-" or "://" in source:
@@ -87,7 +87,7 @@ def opened(source: str) -> "InputContainer":
         raise SourceError(f"{source}: cannot be opened to cut clips ({error.strerror})") from error
 
 
-def copied_streams(container: "InputContainer") -> list["Stream"]:
+def _copied_streams(container: "InputContainer") -> list["Stream"]:
     """The best video and the best audio stream; a cover picture is no video. Raises SourceError where both lack."""
     from av.stream import Disposition
 
@@ -103,13 +103,13 @@ def copied_streams(container: "InputContainer") -> list["Stream"]:
     return streams
 
 
-def codec_name(stream: "Stream") -> str:
+def _codec_name(stream: "Stream") -> str:
     """`h264`, `aac`, …: the codec's own name, not that of the library which decodes it."""
     context: Any = stream.codec_context
     return str(context.codec.canonical_name)
 
 
-def timed_packets(container: "InputContainer", streams: Sequence["Stream"]) -> Iterator[tuple["Packet[Any]", float]]:
+def _timed_packets(container: "InputContainer", streams: Sequence["Stream"]) -> Iterator[tuple["Packet[Any]", float]]:
     """Packets with the time at which they are shown, in seconds from the file's start; ends where it is broken."""
     import av
 
@@ -121,24 +121,24 @@ def timed_packets(container: "InputContainer", streams: Sequence["Stream"]) -> I
                 yield packet, float(ticks * packet.time_base) - origin
 
 
-def copy_spans(source: str, spans: Sequence[Highlight], paths: Sequence[Path]) -> list[Clip | None]:
+def _copy_spans(source: str, spans: Sequence[Highlight], paths: Sequence[Path]) -> list[Clip | None]:
     """Write every clip; each appears under its name when it is whole."""
     import av
 
     if not spans:
         return []
-    with opened(source) as container:
-        seen = survey(container, until=max(one.end for one in spans))
+    with _open_container(source) as container:
+        seen = _survey(container, until=max(one.end for one in spans))
     writers: list[ClipWriter] = []
     try:
-        with opened(source) as container:
-            streams = copied_streams(container)
-            writers += [planned(one, path, streams, seen) for one, path in zip(spans, paths, strict=True)]
+        with _open_container(source) as container:
+            streams = _copied_streams(container)
+            writers += [_plan_clip(one, path, streams, seen) for one, path in zip(spans, paths, strict=True)]
             waiting = writers
-            for packet, time in timed_packets(container, streams):
+            for packet, time in _timed_packets(container, streams):
                 for writer in waiting:
                     writer.offer(packet, time)
-                waiting = [writer for writer in waiting if not writer.done(time)]
+                waiting = [writer for writer in waiting if not writer.is_done(time)]
                 if not waiting:
                     break
         return [Clip(one.path, one.first or 0.0, one.last) if one.finish() else None for one in writers]
@@ -152,33 +152,33 @@ def copy_spans(source: str, spans: Sequence[Highlight], paths: Sequence[Path]) -
 
 
 @dataclass(frozen=True)
-class Survey:
+class _Survey:
     """Where a recording can be cut: keyframes, and the places where a decoder's header changed. Seconds, in order."""
 
     keyframes: Sequence[float]
     headers: Mapping[int, Sequence[Header]]  # by stream index; the header of the beginning is not among them
 
 
-def survey(container: "InputContainer", until: float) -> Survey:
+def _survey(container: "InputContainer", until: float) -> _Survey:
     """Read the packets up to a time, without decoding."""
-    streams = copied_streams(container)
+    streams = _copied_streams(container)
     keyframes = array("d")  # 8 bytes each: a day of nothing but keyframes fits
     headers: dict[int, list[Header]] = {stream.index: [] for stream in streams}
-    in_force = {stream.index: header_of(stream) for stream in streams}
-    for packet, time in timed_packets(container, streams):
+    in_force = {stream.index: _header_of(stream) for stream in streams}
+    for packet, time in _timed_packets(container, streams):
         if packet.stream.type == "video" and packet.is_keyframe:
             keyframes.append(time)
         if packet.has_sidedata("new_extradata"):
             data = bytes(packet.get_sidedata("new_extradata"))
             if data != in_force[packet.stream.index]:  # servers repeat the same one after a reconnect
                 in_force[packet.stream.index] = data
-                headers[packet.stream.index].append(Header(time, data, picture_size(packet, data)))
+                headers[packet.stream.index].append(Header(time, data, _picture_size(packet, data)))
         if time > until + INTERLEAVING:
             break
-    return Survey(keyframes, headers)
+    return _Survey(keyframes, headers)
 
 
-def picture_size(packet: "Packet[Any]", header: bytes) -> tuple[int, int] | None:
+def _picture_size(packet: "Packet[Any]", header: bytes) -> tuple[int, int] | None:
     """Width and height of the frame in a packet that came with a new header; None for sound, or where it is damaged."""
     import av
 
@@ -192,40 +192,40 @@ def picture_size(packet: "Packet[Any]", header: bytes) -> tuple[int, int] | None
     return None
 
 
-def planned(span: Highlight, path: Path, streams: Sequence["Stream"], seen: Survey) -> ClipWriter:
+def _plan_clip(span: Highlight, path: Path, streams: Sequence["Stream"], seen: _Survey) -> ClipWriter:
     """The writer of a span's clip: it begins at a keyframe, and holds no change of header, which no container could.
 
     Of a span with a change in it, the longest piece without one is cut.
     """
     video = {stream.index for stream in streams if stream.type == "video"}
-    edges = [span.start, *(time for time in header_changes(seen, video) if span.start < time < span.end), span.end]
+    edges = [span.start, *(time for time in _header_changes(seen, video) if span.start < time < span.end), span.end]
     start, end = max(pairwise(edges), key=lambda piece: piece[1] - piece[0])
     index = bisect_right(seen.keyframes, start + SAME_TIME) - 1
     origin = seen.keyframes[max(0, index)] if seen.keyframes else None
-    headers = headers_at(seen, start if origin is None else origin, video)
+    headers = _headers_at(seen, start if origin is None else origin, video)
     barrier = end if end < span.end else math.inf
     return ClipWriter(path, streams, start, end, origin, barrier, headers)
 
 
-def header_changes(seen: Survey, video: AbstractSet[int]) -> list[float]:
+def _header_changes(seen: _Survey, video: AbstractSet[int]) -> list[float]:
     """When a decoder's header changed. Sound that changes together with the picture counts as one with it."""
     pictures = [one.time for index in video for one in seen.headers[index]]
     sounds = [one.time for index in seen.headers.keys() - video for one in seen.headers[index]]
-    alone = [time for time in sounds if all(abs(time - other) > HEADERS_TOGETHER for other in pictures)]
+    alone = [time for time in sounds if all(abs(time - other) > _HEADERS_TOGETHER for other in pictures)]
     return sorted(pictures + alone)
 
 
-def headers_at(seen: Survey, time: float, video: AbstractSet[int]) -> dict[int, Header]:
+def _headers_at(seen: _Survey, time: float, video: AbstractSet[int]) -> dict[int, Header]:
     """What each stream's decoder needs from a time on, where that is not the header of the beginning."""
     found = {}
     for index, headers in seen.headers.items():
-        late = SAME_TIME if index in video else HEADERS_TOGETHER
+        late = SAME_TIME if index in video else _HEADERS_TOGETHER
         before = [header for header in headers if header.time <= time + late]
         if before:
             found[index] = before[-1]
     return found
 
 
-def header_of(stream: "Stream") -> bytes | None:
+def _header_of(stream: "Stream") -> bytes | None:
     context: Any = stream.codec_context
     return context.extradata if context.extradata is None else bytes(context.extradata)

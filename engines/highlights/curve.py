@@ -31,7 +31,7 @@ def own_curve(scored: Sequence[ScoredSegment], rates: Sequence[float]) -> list[S
     curve = []
     for one, rate in zip(scored, rates, strict=True):
         after_gap = any(abs(time - one.start) <= SAME_TIME for time in breaks)
-        curve += split_at(breaks, one.start, one.end, rate, after_gap=after_gap)
+        curve += _split_at(breaks, one.start, one.end, rate, after_gap=after_gap)
     return curve
 
 
@@ -54,11 +54,11 @@ def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = No
             continue
         end = min(end, stream_end)
         after_gap = any(abs(time - start) <= SAME_TIME for time in breaks)
-        curve += split_at(breaks, start, end, one.score, after_gap=after_gap)
+        curve += _split_at(breaks, start, end, one.score, after_gap=after_gap)
     return curve
 
 
-def split_at(breaks: Sequence[float], start: float, end: float, score: float, *, after_gap: bool) -> list[Stretch]:
+def _split_at(breaks: Sequence[float], start: float, end: float, score: float, *, after_gap: bool) -> list[Stretch]:
     """A stretch [start, end], in pieces if media is missing inside it."""
     inside = [time for time in breaks if start + SAME_TIME < time < end - SAME_TIME]
     return [

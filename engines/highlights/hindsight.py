@@ -19,9 +19,9 @@ from statistics import fmean
 
 from kuaihl.engines.types import ScoredSegment
 
-RESOLVED = 0.5  # K above
-FORECASTS_NEEDED = 12  # fewer pairs of forecast and outcome do not tell whether forecasts come true
-SMALLEST_RATE = 1e-6  # whose logit is still a number
+_RESOLVED = 0.5  # K above
+_FORECASTS_NEEDED = 12  # fewer pairs of forecast and outcome do not tell whether forecasts come true
+_SMALLEST_RATE = 1e-6  # whose logit is still a number
 
 
 def interests_of(scored: Sequence[ScoredSegment]) -> list[float] | None:
@@ -45,22 +45,22 @@ def hindsight_rates(scores: Sequence[float], interests: Sequence[float], follows
     ]
     if len(scores) != len(interests):
         raise ValueError(f"{len(scores)} scores and {len(interests)} interests are not of the same segments")
-    persistence, slope, offset = regress(pairs)
-    carried = persistence * (1.0 - RESOLVED)
+    persistence, slope, offset = _regress(pairs)
+    carried = persistence * (1.0 - _RESOLVED)
     smoothed = list(estimates)
     for index in range(len(estimates) - 2, -1, -1):
         if follows[index + 1]:
             unforeseen = smoothed[index + 1] - (offset + slope * forecasts[index])
             smoothed[index] += carried * unforeseen
-    return [rate_of(value) for value in smoothed]
+    return [_rate_of(value) for value in smoothed]
 
 
-def regress(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+def _regress(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
     """Correlation of forecasts with outcomes, and slope and offset of the outcomes' regression on them.
 
     All are 0 if there are too few pairs, if either is constant or if forecasts were worse than none.
     """
-    if len(pairs) < FORECASTS_NEEDED:
+    if len(pairs) < _FORECASTS_NEEDED:
         return 0.0, 0.0, 0.0
     mean_a, mean_b = (fmean(column) for column in zip(*pairs, strict=True))
     var_a = sum((a - mean_a) ** 2 for a, _ in pairs)
@@ -73,11 +73,11 @@ def regress(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
 
 
 def logit(rate: float) -> float:
-    inside = min(1.0 - SMALLEST_RATE, max(SMALLEST_RATE, rate))
+    inside = min(1.0 - _SMALLEST_RATE, max(_SMALLEST_RATE, rate))
     return math.log(inside / (1.0 - inside))
 
 
-def rate_of(value: float) -> float:
+def _rate_of(value: float) -> float:
     """The rate of a logit, as far from 0 and 1 as `logit` keeps them: a regression may reach beyond."""
     farthest = -logit(0.0)
     return 1.0 / (1.0 + math.exp(-min(farthest, max(-farthest, value))))

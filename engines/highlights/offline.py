@@ -28,15 +28,15 @@ from kuaihl.engines.highlights.hindsight import interests_of
 from kuaihl.engines.types import SAME_TIME, Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError
 
-MIN_PROMINENCE = 0.02  # of predicted LVTR: less than two points above its surroundings, or above the median, is none …
-RANGE_SHARE = 0.6  # … nor is less than this share of the curve's usual range, 10th to 90th percentile …
-JITTER_TIMES = 5.0  # … nor less than this many standard deviations of its jitter from score to score,
-JITTER_NEEDS = 12  # which fewer scores than these do not tell
-GROWTH_SHARE = 0.5  # a neighbour belongs to a peak while it keeps this share of its height over saddle and median
+_MIN_PROMINENCE = 0.02  # of predicted LVTR: less than two points above its surroundings, or above the median, is none …
+_RANGE_SHARE = 0.6  # … nor is less than this share of the curve's usual range, 10th to 90th percentile …
+_JITTER_TIMES = 5.0  # … nor less than this many standard deviations of its jitter from score to score,
+_JITTER_NEEDS = 12  # which fewer scores than these do not tell
+_GROWTH_SHARE = 0.5  # a neighbour belongs to a peak while it keeps this share of its height over saddle and median
 
 
 @dataclass(frozen=True)
-class Span:
+class _Span:
     """The stretches first … last (inclusive) and the score of the peak that they grew from."""
 
     first: int
@@ -62,7 +62,7 @@ def find_highlights(
     interests = interests_of(scored)
     curve = predicted_curve(scored) if interests is None else hindsight_curve(scored, interests)
     found = find_on_curve(curve, scored, top=top, min_score=min_score, min_seconds=min_seconds, max_seconds=max_seconds)
-    return led_in(found, scored, max_seconds) if interests is None else found
+    return _led_in(found, scored, max_seconds) if interests is None else found
 
 
 def chosen_from(scored: Sequence[ScoredSegment]) -> tuple[str, ...]:
@@ -85,32 +85,32 @@ def find_on_curve(
     prominences = peak_prominences([one.score for one in curve])
     # Whoever says how many, or from which score on, has set the bar: then the curve's usual ups and downs set none.
     chosen = top is not None or min_score is not None
-    needed = MIN_PROMINENCE if chosen else needed_prominence([one.score for one in curve])
+    needed = _MIN_PROMINENCE if chosen else _needed_prominence([one.score for one in curve])
     peaks = [peak for peak, prominence in prominences.items() if prominence >= needed]
     peaks.sort(key=lambda peak: (-curve[peak].score, peak))
     usual = median(one.score for one in curve) if curve else 0.0
     if not chosen:  # an ordinary stretch before a lull is prominent, and still ordinary
-        peaks = [peak for peak in peaks if curve[peak].score >= usual + MIN_PROMINENCE]
-    spans: list[Span] = []
+        peaks = [peak for peak in peaks if curve[peak].score >= usual + _MIN_PROMINENCE]
+    spans: list[_Span] = []
     taken: set[int] = set()
     for peak in peaks:
         if peak in taken or (min_score is not None and curve[peak].score < min_score):
             continue
-        height = min(prominences[peak], max(curve[peak].score - usual, MIN_PROMINENCE))
-        floor = curve[peak].score - (1.0 - GROWTH_SHARE) * height
-        span = grow(curve, peak, floor, taken, min_seconds, max_seconds)
+        height = min(prominences[peak], max(curve[peak].score - usual, _MIN_PROMINENCE))
+        floor = curve[peak].score - (1.0 - _GROWTH_SHARE) * height
+        span = _grow(curve, peak, floor, taken, min_seconds, max_seconds)
         if span is not None:
             spans.append(span)
             taken.update(range(span.first, span.last + 1))
-    spans = merge_touching(curve, sorted(spans, key=lambda span: span.first), max_seconds)
+    spans = _merge_touching(curve, sorted(spans, key=lambda span: span.first), max_seconds)
     best = sorted(spans, key=lambda span: (-span.score, span.first))[:top]
     return [
-        highlight_at(scored, *limits(curve, span, max_seconds), span.score)
+        _highlight_at(scored, *_limit_span(curve, span, max_seconds), span.score)
         for span in sorted(best, key=lambda span: span.first)
     ]
 
 
-def highlight_at(scored: Sequence[ScoredSegment], start: float, end: float, score: float) -> Highlight:
+def _highlight_at(scored: Sequence[ScoredSegment], start: float, end: float, score: float) -> Highlight:
     """A highlight with the segments that it covers and the words spoken in it."""
     return Highlight(start, end, score, segments_in(scored, start, end), words_in(scored, start, end))
 
@@ -131,14 +131,14 @@ def peak_prominences(scores: Sequence[float]) -> dict[int, float]:
             last += 1
         left, right = range(first - 1, -1, -1), range(last + 1, len(scores))
         if all(not side or scores[side[0]] < scores[first] for side in (left, right)):
-            saddles = [saddle(scores, side, scores[first]) for side in (left, right)]
+            saddles = [_find_saddle(scores, side, scores[first]) for side in (left, right)]
             lowest = max((low for low in saddles if low is not None), default=min(scores))
             prominences[(first + last) // 2] = scores[first] - lowest
         first = last + 1
     return prominences
 
 
-def saddle(scores: Sequence[float], way: range, height: float) -> float | None:
+def _find_saddle(scores: Sequence[float], way: range, height: float) -> float | None:
     """The lowest score on the way to one above `height`, or None where the way leads to none."""
     lowest = height
     for index in way:
@@ -148,26 +148,26 @@ def saddle(scores: Sequence[float], way: range, height: float) -> float | None:
     return None
 
 
-def needed_prominence(scores: Sequence[float]) -> float:
+def _needed_prominence(scores: Sequence[float]) -> float:
     """What a peak must rise by: more than the floor, than the curve's usual ups and downs, and than its jitter."""
     if len(scores) < 2:
-        return MIN_PROMINENCE
+        return _MIN_PROMINENCE
     deciles = quantiles(scores, n=10, method="inclusive")
     # The median step tells the jitter from the bursts, which are few; 1.4826 makes it a standard deviation.
     jitter = 1.4826 / math.sqrt(2.0) * median(abs(after - before) for before, after in pairwise(scores))
-    if len(scores) < JITTER_NEEDS:
+    if len(scores) < _JITTER_NEEDS:
         jitter = 0.0
-    return max(MIN_PROMINENCE, RANGE_SHARE * (deciles[-1] - deciles[0]), JITTER_TIMES * jitter)
+    return max(_MIN_PROMINENCE, _RANGE_SHARE * (deciles[-1] - deciles[0]), _JITTER_TIMES * jitter)
 
 
-def grow(
+def _grow(
     curve: Sequence[Stretch],
     peak: int,
     floor: float,
     taken: AbstractSet[int],
     min_seconds: float,
     max_seconds: float,
-) -> Span | None:
+) -> _Span | None:
     """The span of a peak: neighbours not below the floor, and lower ones too up to the minimum length.
 
     Spans that higher peaks took stay theirs. None where they, gaps and the stream's ends leave too little room.
@@ -182,38 +182,38 @@ def grow(
         if not neighbours:
             break
         best = max(neighbours, key=lambda index: curve[index].score)
-        short = length(curve, first, last) < min_seconds - SAME_TIME
-        longer = length(curve, min(first, best), max(last, best))
+        short = _measure_span(curve, first, last) < min_seconds - SAME_TIME
+        longer = _measure_span(curve, min(first, best), max(last, best))
         if not short and (curve[best].score < floor or longer > max_seconds + SAME_TIME):
             break
         first, last = min(first, best), max(last, best)
-    span = Span(first, last, curve[peak].score)
-    return span if length(curve, first, last) >= min_seconds - SAME_TIME else None
+    span = _Span(first, last, curve[peak].score)
+    return span if _measure_span(curve, first, last) >= min_seconds - SAME_TIME else None
 
 
-def merge_touching(curve: Sequence[Stretch], spans: Sequence[Span], max_seconds: float) -> list[Span]:
+def _merge_touching(curve: Sequence[Stretch], spans: Sequence[_Span], max_seconds: float) -> list[_Span]:
     """Spans (in order) with neighbours that touch joined, where no gap lies between and the maximum length allows."""
-    merged: list[Span] = []
+    merged: list[_Span] = []
     for span in spans:
         before = merged[-1] if merged else None
         if (
             before is not None
             and before.last + 1 == span.first
             and not curve[span.first].after_gap
-            and length(curve, before.first, span.last) <= max_seconds + SAME_TIME
+            and _measure_span(curve, before.first, span.last) <= max_seconds + SAME_TIME
         ):
-            merged[-1] = Span(before.first, span.last, max(before.score, span.score))
+            merged[-1] = _Span(before.first, span.last, max(before.score, span.score))
         else:
             merged.append(span)
     return merged
 
 
-def length(curve: Sequence[Stretch], first: int, last: int) -> float:
+def _measure_span(curve: Sequence[Stretch], first: int, last: int) -> float:
     """Seconds from the start of stretch `first` to the end of stretch `last`."""
     return curve[last].end - curve[first].start
 
 
-def limits(curve: Sequence[Stretch], span: Span, max_seconds: float) -> tuple[float, float]:
+def _limit_span(curve: Sequence[Stretch], span: _Span, max_seconds: float) -> tuple[float, float]:
     """Start and end of a span; where whole stretches are longer than the maximum, the lower end is cut."""
     start, end = curve[span.first].start, curve[span.last].end
     if curve[span.first].score < curve[span.last].score:
@@ -221,7 +221,7 @@ def limits(curve: Sequence[Stretch], span: Span, max_seconds: float) -> tuple[fl
     return start, min(end, start + max_seconds)
 
 
-def led_in(found: Sequence[Highlight], scored: Sequence[ScoredSegment], max_seconds: float) -> list[Highlight]:
+def _led_in(found: Sequence[Highlight], scored: Sequence[ScoredSegment], max_seconds: float) -> list[Highlight]:
     """Highlights that begin a segment earlier, unless a gap, another highlight or the maximum length forbids it."""
     breaks = gap_times(scored)
     highlights: list[Highlight] = []
@@ -230,13 +230,13 @@ def led_in(found: Sequence[Highlight], scored: Sequence[ScoredSegment], max_seco
         before = next((two for two in scored if abs(two.end - one.start) <= SAME_TIME), None)
         broken = any(abs(time - one.start) <= SAME_TIME for time in breaks)
         if before is not None and before.start >= free - SAME_TIME and not broken:
-            highlights.append(highlight_at(scored, before.start, one.end, one.score))
+            highlights.append(_highlight_at(scored, before.start, one.end, one.score))
         else:
             highlights.append(one)
     return highlights
 
 
-def ranks(highlights: Sequence[Highlight]) -> list[int]:
+def rank_highlights(highlights: Sequence[Highlight]) -> list[int]:
     """The rank of each highlight, 1 for the highest score; of equals the earlier is the better."""
     order = sorted(range(len(highlights)), key=lambda index: (-highlights[index].score, highlights[index].start))
     rank_of = {index: rank for rank, index in enumerate(order, start=1)}

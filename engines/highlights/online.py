@@ -152,7 +152,7 @@ class OnlineDetector:
         broken = self.gap_in(scored)
         if state.current:
             state.current.end = min(state.current.end, scored.end if broken is None else broken)
-            self.hear(scored)
+            self.observe(scored)
             if broken is not None:
                 happened.append(self.close(scored.segment, "gap"))
         high = scored.score >= state.scores.quantile(settings.close_quantile)
@@ -162,7 +162,7 @@ class OnlineDetector:
         elif scored.interest is not None and (threshold := self.opens(scored.interest, state.interests)) is not None:
             start = max(scored.start, broken or 0.0)
             state.current = OpenHighlight(start, min(scored.end, start + settings.max_seconds), scored.interest)
-            self.hear(scored)
+            self.observe(scored)
             happened.append(HighlightOpened(scored.segment, start, scored.interest, threshold, "interest"))
             happened += self.go_on(scored, high)
         elif (threshold := self.opens(scored.score, state.scores)) is not None:
@@ -214,7 +214,7 @@ class OnlineDetector:
         # The flag stays up while the gap is in the look-back window: only where it goes up is media missing.
         return scored.start if scored.gap and not state.gap else None
 
-    def hear(self, scored: ScoredSegment) -> None:
+    def observe(self, scored: ScoredSegment) -> None:
         """Keep the words of the open highlight's segment as it passes."""
         current = self.state.current
         assert current is not None

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from kuaihl.engines.highlights.curve import gap_times, segments_in, words_in
 from kuaihl.engines.types import Highlight, ScoredSegment, Sentence
 
-REACH = 5.0  # seconds that a boundary may move
-BREATH = 0.3  # seconds; a shorter pause does not separate two stretches of speech …
-SENTENCE_ENDS = tuple(".!?…。！？")  # … unless the first ends like a sentence
-TOUCH = 0.05  # seconds; this near to its edge, a cut does not cut into a sentence
+_REACH = 5.0  # seconds that a boundary may move
+_BREATH = 0.3  # seconds; a shorter pause does not separate two stretches of speech …
+_SENTENCE_ENDS = tuple(".!?…。！？")  # … unless the first ends like a sentence
+_TOUCH = 0.05  # seconds; this near to its edge, a cut does not cut into a sentence
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ def snap_highlights(
     *,
     min_seconds: float = 10.0,
     max_seconds: float = 120.0,
-    reach: float = REACH,
+    reach: float = _REACH,
 ) -> list[Highlight]:
     """The highlights (in order of time) with boundaries moved by `reach` seconds at most.
 
     They still neither overlap nor cross a gap, and keep to the limits of length where they did before.
     """
-    offered = surroundings(scored)
+    offered = collect_surroundings(scored)
     snapped: list[Highlight] = []
     for index, highlight in enumerate(highlights):
         floor = max([time for time in offered.barriers if time <= highlight.start], default=highlight.start)
@@ -48,8 +48,8 @@ def snap_highlights(
             ceiling = min(ceiling, highlights[index + 1].start)
         length = highlight.end - highlight.start
         shortest, longest = min(min_seconds, length), max(max_seconds, length)
-        start = snapped_start(offered, highlight, max(floor, highlight.start - reach), shortest, reach)
-        end = snapped_end(offered, highlight, start + shortest, min(ceiling, start + longest), reach)
+        start = _snapped_start(offered, highlight, max(floor, highlight.start - reach), shortest, reach)
+        end = _snapped_end(offered, highlight, start + shortest, min(ceiling, start + longest), reach)
         snapped.append(
             replace(
                 highlight,
@@ -62,12 +62,12 @@ def snap_highlights(
     return snapped
 
 
-def surroundings(scored: Sequence[ScoredSegment]) -> Surroundings:
+def collect_surroundings(scored: Sequence[ScoredSegment]) -> Surroundings:
     """What the stream offers to cut at; a sentence that runs on into the next segment is one."""
     speech: list[Sentence] = []
     for said in sorted((said for one in scored for said in one.sentences), key=lambda said: said.start):
         last = speech[-1] if speech else None
-        if last and said.start - last.end <= BREATH and not last.text.rstrip().endswith(SENTENCE_ENDS):
+        if last and said.start - last.end <= _BREATH and not last.text.rstrip().endswith(_SENTENCE_ENDS):
             speech[-1] = Sentence(last.start, max(last.end, said.end), f"{last.text} {said.text}")
         else:
             speech.append(said)
@@ -82,10 +82,12 @@ def sentence_at(offered: Surroundings, time: float) -> Sentence | None:
     if last < 0:
         return None
     said = offered.speech[last]
-    return said if said.start + TOUCH < time < said.end - TOUCH else None
+    return said if said.start + _TOUCH < time < said.end - _TOUCH else None
 
 
-def snapped_start(offered: Surroundings, highlight: Highlight, earliest: float, shortest: float, reach: float) -> float:
+def _snapped_start(
+    offered: Surroundings, highlight: Highlight, earliest: float, shortest: float, reach: float
+) -> float:
     """A keyframe near the start, outside speech and not after it if that can be; without keyframes, a pause."""
     start = max(highlight.start, earliest)
     latest = min(start + reach, highlight.end - shortest)
@@ -98,7 +100,7 @@ def snapped_start(offered: Surroundings, highlight: Highlight, earliest: float, 
     return min(choices, key=lambda time: (sentence_at(offered, time) is not None, time > start, abs(time - start)))
 
 
-def snapped_end(offered: Surroundings, highlight: Highlight, earliest: float, latest: float, reach: float) -> float:
+def _snapped_end(offered: Surroundings, highlight: Highlight, earliest: float, latest: float, reach: float) -> float:
     """The end of the sentence that the end falls into, or its beginning if that end is too far."""
     end = max(min(highlight.end, latest), min(earliest, latest))
     said = sentence_at(offered, end)

@@ -13,11 +13,11 @@ from math import isnan, nan
 from kuaihl.engines.types import Event
 
 GAP = 1.0  # seconds: a lesser step is the stream's own rhythm, where it has sound …
-SPARSE_GAP = 10.0  # … and where it has video alone, for a still screen may send a frame now and then
+_SPARSE_GAP = 10.0  # … and where it has video alone, for a still screen may send a frame now and then
 MAX_GAP = 300.0  # seconds: beyond it a jump is a new clock rather than a pause
 BACKWARDS = 1.0  # seconds: a lesser step back is a repeated packet or an overlap
 SKEW = 10.0  # seconds by which one stream may trail the other in the file
-LIVELY = 5.0  # seconds: sound that has been silent for longer says nothing about gaps
+_LIVELY = 5.0  # seconds: sound that has been silent for longer says nothing about gaps
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +94,9 @@ class Clock:
     def rhythm(self) -> float:
         """The longest step, in seconds, that is no gap: packets of sound come without a pause, pictures may not."""
         front = self.front()
-        return GAP if any(track.kind == "audio" and track.end > front - LIVELY for track in self.tracks) else SPARSE_GAP
+        return (
+            GAP if any(track.kind == "audio" and track.end > front - _LIVELY for track in self.tracks) else _SPARSE_GAP
+        )
 
     def agree(self, one: float, other: float) -> bool:
         """Whether two times on the source's clock, neither of which fits, bear each other out."""

@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-FLV_HEADER_BYTES = 9
-PREVIOUS_SIZE_BYTES = 4  # the length of the tag before, after the header and after every tag
-TAG_HEADER_BYTES = 11  # type, data size (3), time (3 + 1), stream id (3)
-AUDIO_TAG, VIDEO_TAG, SCRIPT_TAG = 8, 9, 18
-ENHANCED = 0x80  # high bit of a video tag's first byte: what follows is enhanced RTMP
+_FLV_HEADER_BYTES = 9
+_PREVIOUS_SIZE_BYTES = 4  # the length of the tag before, after the header and after every tag
+_TAG_HEADER_BYTES = 11  # type, data size (3), time (3 + 1), stream id (3)
+_AUDIO_TAG, _VIDEO_TAG, _SCRIPT_TAG = 8, 9, 18
+_ENHANCED = 0x80  # high bit of a video tag's first byte: what follows is enhanced RTMP
 Kind = Literal["video", "audio"]
-TAG_OF = {"video": VIDEO_TAG, "audio": AUDIO_TAG}
-KINDS: tuple[Kind, ...] = ("video", "audio")
-LOOK_PACKETS = 32  # between two looks: about a second
-SCAN_BYTES = 1 << 20
-TAG_PATTERN = re.compile(rb"(?s)[\x08\x09](?=(...)....\0\0\0)")
-SMALLEST_BYTES = 512  # of a hole that is worth a look at the file's end
-HOLE_BYTES = 1 << 16  # between two packets, beyond which something has been skipped; metadata may be that large, too
-CODEC_BYTES = 5  # the first byte, and enhanced RTMP's four letters
-AAC = 10  # high half of the first byte of an audio tag's data: the one old audio codec with a header of its own
+_TAG_OF = {"video": _VIDEO_TAG, "audio": _AUDIO_TAG}
+_KINDS: tuple[Kind, ...] = ("video", "audio")
+_LOOK_PACKETS = 32  # between two looks: about a second
+_SCAN_BYTES = 1 << 20
+_TAG_PATTERN = re.compile(rb"(?s)[\x08\x09](?=(...)....\0\0\0)")
+_SMALLEST_BYTES = 512  # of a hole that is worth a look at the file's end
+_HOLE_BYTES = 1 << 16  # between two packets, beyond which something has been skipped; metadata may be that large, too
+_CODEC_BYTES = 5  # the first byte, and enhanced RTMP's four letters
+_AAC = 10  # high half of the first byte of an audio tag's data: the one old audio codec with a header of its own
 
 
 @dataclass(frozen=True)
-class Tag:
+class _Tag:
     at: int
     kind: int
     size: int  # of its data
@@ -38,55 +38,57 @@ class Tag:
     @property
     def codec(self) -> bytes:
         """What tells one codec from another."""
-        if self.kind == VIDEO_TAG:
-            return self.head[1:5] if self.head[0] & ENHANCED else bytes([self.head[0] & 0x0F])
+        if self.kind == _VIDEO_TAG:
+            return self.head[1:5] if self.head[0] & _ENHANCED else bytes([self.head[0] & 0x0F])
         return self.head[1:5] if self.head[0] >> 4 == 9 else bytes([self.head[0] >> 4])
 
     @property
     def is_header(self) -> bool:
         """A decoder's configuration rather than a picture or sound."""
-        if self.kind == VIDEO_TAG:
-            return (self.head[0] & 0x0F if self.head[0] & ENHANCED else self.head[1]) == 0
-        return self.head[0] >> 4 == AAC and self.head[1] == 0
+        if self.kind == _VIDEO_TAG:
+            return (self.head[0] & 0x0F if self.head[0] & _ENHANCED else self.head[1]) == 0
+        return self.head[0] >> 4 == _AAC and self.head[1] == 0
 
     @property
     def end(self) -> int:
-        return self.at + TAG_HEADER_BYTES + self.size + PREVIOUS_SIZE_BYTES
+        return self.at + _TAG_HEADER_BYTES + self.size + _PREVIOUS_SIZE_BYTES
 
 
-def tags(file: IO[bytes], start: int, end: int) -> Iterator[Tag]:
+def _read_tags(file: IO[bytes], start: int, end: int) -> Iterator[_Tag]:
     """Video and audio tags that begin in [start, end), where one begins at `start`; ends at damage."""
     at = start
     while at < end:
         file.seek(at)
-        head = file.read(TAG_HEADER_BYTES + CODEC_BYTES)
-        if len(head) < TAG_HEADER_BYTES + 2 or not is_tag(head):
+        head = file.read(_TAG_HEADER_BYTES + _CODEC_BYTES)
+        if len(head) < _TAG_HEADER_BYTES + 2 or not _is_tag(head):
             return
-        tag = Tag(at, head[0], int.from_bytes(head[1:4], "big"), head[TAG_HEADER_BYTES:])
-        if tag.kind in TAG_OF.values() and tag.size > 1:
+        tag = _Tag(at, head[0], int.from_bytes(head[1:4], "big"), head[_TAG_HEADER_BYTES:])
+        if tag.kind in _TAG_OF.values() and tag.size > 1:
             yield tag
         at = tag.end
 
 
-def is_tag(raw: bytes) -> bool:
+def _is_tag(raw: bytes) -> bool:
     """Whether a tag's header may begin there: a known type, and the stream id 0 of every tag."""
-    return raw[0] in (AUDIO_TAG, VIDEO_TAG, SCRIPT_TAG) and raw[8:TAG_HEADER_BYTES] == b"\0\0\0"
+    return raw[0] in (_AUDIO_TAG, _VIDEO_TAG, _SCRIPT_TAG) and raw[8:_TAG_HEADER_BYTES] == b"\0\0\0"
 
 
-class FlvFile:
+class _FlvFile:
     """A regular FLV file, beside the demuxer that reads it."""
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("rb")
-        self.first = int.from_bytes(self.file.read(FLV_HEADER_BYTES)[5:9], "big") + PREVIOUS_SIZE_BYTES
+        self.first = int.from_bytes(self.file.read(_FLV_HEADER_BYTES)[5:9], "big") + _PREVIOUS_SIZE_BYTES
 
     def codec_at(self, at: int) -> bytes | None:
         """The codec of the tag at an offset."""
-        return next((tag.codec for tag in tags(self.file, at, at + 1)), None)
+        return next((tag.codec for tag in _read_tags(self.file, at, at + 1)), None)
 
     def change(self, kind: Kind, codec: bytes | None, start: int, end: int) -> int | None:
         """Where in [start, end) a stream goes on in another codec, or for None begins at all."""
-        found = (tag.at for tag in tags(self.file, start, end) if tag.kind == TAG_OF[kind] and tag.codec != codec)
+        found = (
+            tag.at for tag in _read_tags(self.file, start, end) if tag.kind == _TAG_OF[kind] and tag.codec != codec
+        )
         return next(found, None)
 
     def next_tag(self, start: int, end: int) -> int | None:
@@ -94,20 +96,20 @@ class FlvFile:
         at = start
         while at < end:
             self.file.seek(at)
-            chunk = self.file.read(min(SCAN_BYTES, end - at))
-            for match in TAG_PATTERN.finditer(chunk):
+            chunk = self.file.read(min(_SCAN_BYTES, end - at))
+            for match in _TAG_PATTERN.finditer(chunk):
                 size = int.from_bytes(match.group(1), "big")
-                self.file.seek(at + match.start() + TAG_HEADER_BYTES + size)
-                if int.from_bytes(self.file.read(PREVIOUS_SIZE_BYTES), "big") == TAG_HEADER_BYTES + size:
+                self.file.seek(at + match.start() + _TAG_HEADER_BYTES + size)
+                if int.from_bytes(self.file.read(_PREVIOUS_SIZE_BYTES), "big") == _TAG_HEADER_BYTES + size:
                     return at + match.start()
-            at += max(len(chunk) - TAG_HEADER_BYTES, SCAN_BYTES - TAG_HEADER_BYTES)
+            at += max(len(chunk) - _TAG_HEADER_BYTES, _SCAN_BYTES - _TAG_HEADER_BYTES)
         return None
 
     def headers(self, before: int, without: Kind | None) -> bytes:
         """As a file's beginning: its header, and the streams' latest configurations before an offset."""
-        latest: dict[int, Tag] = {}
+        latest: dict[int, _Tag] = {}
         for tag in self.tags_over_damage(before):
-            if tag.is_header and (without is None or tag.kind != TAG_OF[without]):
+            if tag.is_header and (without is None or tag.kind != _TAG_OF[without]):
                 latest[tag.kind] = tag
         head = b"FLV\x01\x05\0\0\0\x09\0\0\0\0"
         for tag in latest.values():
@@ -115,10 +117,10 @@ class FlvFile:
             head += self.file.read(tag.end - tag.at)
         return head
 
-    def tags_over_damage(self, end: int) -> Iterator[Tag]:
+    def tags_over_damage(self, end: int) -> Iterator[_Tag]:
         at: int | None = self.first
         while at is not None:
-            for tag in tags(self.file, at, end):
+            for tag in _read_tags(self.file, at, end):
                 at = tag.end
                 yield tag
             at = self.next_tag(at + 1, end)
@@ -152,7 +154,7 @@ class FlvChanges:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.flv = FlvFile(path)
+        self.flv = _FlvFile(path)
         self.shift = 0  # from the demuxer's offsets to the file's
         self.count = 0  # of packets
         self.places: dict[str, int] = {}  # offset of each stream's latest packet
@@ -160,30 +162,30 @@ class FlvChanges:
         self.reached = self.flv.first  # where the latest packet ends, at least
         self.looked: dict[str, int] = {}  # how far a stream that there is none of has been looked for
 
-    def hidden(self, at: int | None, end: int) -> int | None:
+    def find_hidden(self, at: int | None, end: int) -> int | None:
         """Where media lie that the demuxer skipped between its latest packet and this offset of its own, or `end`."""
         start, limit = self.reached, end if at is None else at + self.shift
-        if limit - start < (SMALLEST_BYTES if at is None else HOLE_BYTES):
+        if limit - start < (_SMALLEST_BYTES if at is None else _HOLE_BYTES):
             return None
         self.reached = limit  # whatever comes of it, it is not looked at again
         found = self.flv.next_tag(start, limit)
-        return None if found is None or limit - found < SMALLEST_BYTES else found
+        return None if found is None or limit - found < _SMALLEST_BYTES else found
 
-    def passes(self, kind: str, at: int | None, size: int) -> bool:
+    def note_packet(self, kind: str, at: int | None, size: int) -> bool:
         """A packet goes by; whether it is time to look for changes."""
         self.count += 1
         if at is not None:
             self.places[kind] = at + self.shift
             self.reached = at + self.shift + size
         self.counts[kind] = self.count
-        return self.count % LOOK_PACKETS == 0
+        return self.count % _LOOK_PACKETS == 0
 
     def find(self, end: int | None = None) -> tuple[Kind, int] | None:
         """The stream that has gone on, silently, in another codec, and where; looks no further than `end`."""
         reached = max(self.places.values(), default=self.flv.first)
         end = reached if end is None else end
-        for kind in KINDS:
-            if self.count - self.counts.get(kind, 0) < min(self.count, LOOK_PACKETS):
+        for kind in _KINDS:
+            if self.count - self.counts.get(kind, 0) < min(self.count, _LOOK_PACKETS):
                 continue
             start = max(self.places.get(kind, self.flv.first), self.looked.get(kind, 0))
             codec = self.flv.codec_at(self.places[kind]) if kind in self.places else None

@@ -19,10 +19,10 @@ from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError, SourceUnavailable
 
-HELD_PACKETS = 96  # what is looked at after a reconnect to find a repeated tail, …
-HELD_SECONDS = 1.0  # … at most for so long
-NEWS_SECONDS = 1.0  # a connection that brings less than this was none
-CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; after it, its thread is left to its own time-out
+_BUFFERED_PACKETS = 96  # what is looked at after a reconnect to find a repeated tail, …
+_BUFFERED_SECONDS = 1.0  # … at most for so long
+_NEWS_SECONDS = 1.0  # a connection that brings less than this was none
+_CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; after it, its thread is left to its own time-out
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ReconnectPolicy:
             delay = min(delay * self.growth, self.longest_delay)
 
 
-class Hope:
+class RetryBudget:
     """What is left of a policy's tries and patience since the stream was last seen."""
 
     def __init__(self, policy: ReconnectPolicy) -> None:
@@ -59,16 +59,16 @@ class Hope:
         return max(self.deadline - time.monotonic(), 0.0)
 
 
-class ConnectionLost(Exception):
+class _ConnectionLost(Exception):
     """A connection is over; the message says why."""
 
 
 @dataclass(frozen=True)
-class Returned:
+class Reconnected:
     """A connection that was made again: its reader, its first items, and the number of tries it took."""
 
-    link: Stage[Arrived]
-    held: list[Arrived]
+    connection: Stage[Arrived]
+    buffered: list[Arrived]
     tries: int
 
 
@@ -90,108 +90,108 @@ def live_packets(
     name, is_live, timeout = source.name, source.is_live, source.timeout
     silence = SourceUnavailable if is_live else SourceError  # a pipe and a recording will bring no more
     may_be_file = scheme_of(name) not in ALWAYS_LIVE  # perhaps: a file may be served without its length
-    clock, link = LiveClock(), connect(source, timeout)
+    clock, connection = LiveClock(), _connect(source, timeout)
     pending: deque[Arrived] = deque()
-    hope: Hope | None = None
+    budget: RetryBudget | None = None
     try:
         while True:
             began = clock.end
             try:
-                yield from relay(link, pending, clock, stop, source.longest_silence)
-            except ConnectionLost as lost:
+                yield from _relay(connection, pending, clock, stop, source.longest_silence)
+            except _ConnectionLost as lost:
                 reason = str(lost)
-            link.close(CLOSE_SECONDS)
+            connection.close(_CLOSE_SECONDS)
             if not clock.decoded:
                 raise silence(f"{name}: neither picture nor sound came ({reason}); check that it plays elsewhere")
             if not is_live:
                 yield Event("eof", clock.end, reason)
                 return
-            if hope is None or clock.end > began + NEWS_SECONDS:
-                hope = Hope(policy)
-            back = reconnect(name, timeout, hope, stop)
+            if budget is None or clock.end > began + _NEWS_SECONDS:
+                budget = RetryBudget(policy)
+            back = reconnect(name, timeout, budget, stop)
             if back is None:
-                yield Event("eof", clock.end, f"{reason}; not back within {hope.waited():.1f} s")
+                yield Event("eof", clock.end, f"{reason}; not back within {budget.waited():.1f} s")
                 return
-            if may_be_file and clock.begins_again(back.held):
-                link = back.link
+            if may_be_file and clock.begins_again(back.buffered):
+                connection = back.connection
                 yield Event("eof", clock.end, f"{reason}; the address starts over: it is a recording")
                 return
-            link, pending = back.link, deque(back.held)
-            events = clock.resume(back.held)
-            yield Event("reconnect", clock.end, f"{reason}; back after {hope.waited():.1f} s, at try {back.tries}")
+            connection, pending = back.connection, deque(back.buffered)
+            events = clock.resume(back.buffered)
+            yield Event("reconnect", clock.end, f"{reason}; back after {budget.waited():.1f} s, at try {back.tries}")
             yield from events
     except Stopped:
         yield Event("eof", clock.end, "stopped")
     finally:
-        link.close(CLOSE_SECONDS)
+        connection.close(_CLOSE_SECONDS)
 
 
-def relay(
-    link: Stage[Arrived], pending: deque[Arrived], clock: LiveClock, stop: threading.Event, limit: float
+def _relay(
+    connection: Stage[Arrived], pending: deque[Arrived], clock: LiveClock, stop: threading.Event, limit: float
 ) -> Iterator[TimedPacket | Event]:
     """Pass one connection's items on, on the stream's clock. Raises ConnectionLost, always, or Stopped."""
     while True:
-        item, at = pending.popleft() if pending else take(link, stop, limit)
+        item, at = pending.popleft() if pending else _take(connection, stop, limit)
         if isinstance(item, TimedPacket):
             moved = clock.packet(item, at)
             if moved is not None:
                 yield moved
         elif item.kind == "eof":
-            raise ConnectionLost(item.detail)
+            raise _ConnectionLost(item.detail)
         else:
             yield clock.event(item)
 
 
-def connect(source: Source | str, timeout: float) -> Stage[Arrived]:
+def _connect(source: Source | str, timeout: float) -> Stage[Arrived]:
     """Read a source on a thread of its own, which alone touches it, for a read may block."""
     left = threading.Event()  # set when the link is closed early
-    return run_stage(connection(source, timeout, left), PACKETS_AHEAD, stop=left)
+    return run_stage(_read_connection(source, timeout, left), PACKETS_AHEAD, stop=left)
 
 
-def connection(source: Source | str, timeout: float, left: threading.Event) -> Iterator[Arrived]:
+def _read_connection(source: Source | str, timeout: float, left: threading.Event) -> Iterator[Arrived]:
     """One connection from its opening to its end, every item stamped with its arrival."""
     with source if isinstance(source, Source) else open_source(source, timeout=timeout) as opened:
         for item in packets(opened, stop=left, on_own_thread=True):
             yield Arrived(item, time.monotonic())
 
 
-def reconnect(name: str, timeout: float, hope: Hope, stop: threading.Event) -> Returned | None:
+def reconnect(name: str, timeout: float, budget: RetryBudget, stop: threading.Event) -> Reconnected | None:
     """Try until packets come; None where there is no more hope. Raises Stopped."""
-    for number, delay in hope.delays:
-        if stop.wait(min(delay, hope.remaining())):
+    for number, delay in budget.delays:
+        if stop.wait(min(delay, budget.remaining())):
             raise Stopped
-        if not hope.remaining():
+        if not budget.remaining():
             return None
-        link = connect(name, min(timeout, hope.remaining()))
+        connection = _connect(name, min(timeout, budget.remaining()))
         try:
-            return Returned(link, first_items(link, stop, hope.remaining()), number)
-        except (ConnectionLost, SourceError):
-            link.close(CLOSE_SECONDS)
+            return Reconnected(connection, _first_items(connection, stop, budget.remaining()), number)
+        except (_ConnectionLost, SourceError):
+            connection.close(_CLOSE_SECONDS)
         except BaseException:
-            link.close(CLOSE_SECONDS)
+            connection.close(_CLOSE_SECONDS)
             raise
     return None
 
 
-def first_items(link: Stage[Arrived], stop: threading.Event, limit: float) -> list[Arrived]:
+def _first_items(connection: Stage[Arrived], stop: threading.Event, limit: float) -> list[Arrived]:
     """What a new connection says first, up to a second of it. Raises ConnectionLost where no packet is in it."""
-    held = [take(link, stop, limit)]
-    deadline = time.monotonic() + HELD_SECONDS
-    while len(held) < HELD_PACKETS and not stop.is_set():
+    buffered = [_take(connection, stop, limit)]
+    deadline = time.monotonic() + _BUFFERED_SECONDS
+    while len(buffered) < _BUFFERED_PACKETS and not stop.is_set():
         try:
-            held.append(link.take(max(deadline - time.monotonic(), 0)))
+            buffered.append(connection.take(max(deadline - time.monotonic(), 0)))
         except (TimeoutError, StopIteration):
             break
-    if not any(isinstance(arrived.item, TimedPacket) for arrived in held):
-        raise ConnectionLost("no packets")
-    return held
+    if not any(isinstance(arrived.item, TimedPacket) for arrived in buffered):
+        raise _ConnectionLost("no packets")
+    return buffered
 
 
-def take(link: Stage[Arrived], stop: threading.Event, limit: float) -> Arrived:
+def _take(connection: Stage[Arrived], stop: threading.Event, limit: float) -> Arrived:
     """The next item. Raises Stopped, or ConnectionLost where nothing comes within `limit` seconds."""
     try:
-        return link.take(limit, stop)
+        return connection.take(limit, stop)
     except TimeoutError:
-        raise ConnectionLost(f"reading failed: {SILENT}") from None
+        raise _ConnectionLost(f"reading failed: {SILENT}") from None
     except StopIteration:
-        raise ConnectionLost("the connection was closed") from None
+        raise _ConnectionLost("the connection was closed") from None

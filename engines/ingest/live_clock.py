@@ -16,10 +16,10 @@ from kuaihl.engines.types import Event
 if TYPE_CHECKING:
     from av.packet import Packet
 
-LAG_SECONDS = 30.0  # the lag behind the wall clock is the least one of this last while
-CONTINUES_SECONDS = 10.0  # how far source's and wall clock may differ for the source's to be believed
-HEAD_PACKETS = 16  # as many are surely a stream's beginning and no accident
-GAP_SECONDS = 0.5  # a lesser hole after a reconnect is no fault
+_LAG_SECONDS = 30.0  # the lag behind the wall clock is the least one of this last while
+_CONTINUES_SECONDS = 10.0  # how far source's and wall clock may differ for the source's to be believed
+_HEAD_PACKETS = 16  # as many are surely a stream's beginning and no accident
+_GAP_SECONDS = 0.5  # a lesser hole after a reconnect is no fault
 
 
 class Arrived(NamedTuple):
@@ -52,7 +52,7 @@ class LiveClock:
         self.remember(packet.packet, moved.decode_time)
         self.decoded[packet.kind] = moved.decode_time
         self.lags.append((at, at - moved.decode_time))
-        while self.lags[0][0] < at - LAG_SECONDS:
+        while self.lags[0][0] < at - _LAG_SECONDS:
             self.lags.popleft()
         if moved.time + moved.duration >= self.end:
             self.end = moved.time + moved.duration
@@ -66,14 +66,14 @@ class LiveClock:
         found = trace(packet, time)
         if found is not None:
             self.tail.remember(found)
-            if len(self.head) < HEAD_PACKETS:
+            if len(self.head) < _HEAD_PACKETS:
                 self.head.add(found.digest)
 
     def begins_again(self, held: Sequence[Arrived]) -> bool:
         """Whether a new connection starts with the stream's very first packets, as a file does and a broadcast not."""
         traces = [trace(item.packet, 0.0) for item, _ in held if isinstance(item, TimedPacket)]
         first = {found.digest for found in traces if found is not None}
-        return len(self.head) >= HEAD_PACKETS and self.head <= first
+        return len(self.head) >= _HEAD_PACKETS and self.head <= first
 
     def resume(self, held: Sequence[Arrived]) -> list[Event]:
         """Join a new connection, of which `held` came first, to what went before; events that say what was found.
@@ -90,18 +90,18 @@ class LiveClock:
             self.shift, self.dropping = known, set(self.decoded)
             repeated = max(self.end - (first + known), 0.0)
             return [Event("replay_dropped", self.end, f"the server repeated {repeated:.1f} s that were seen; dropped")]
-        missing = self.missing(fresh, first)
+        missing = self.measure_missing(fresh, first)
         self.shift, self.dropping = self.end + missing - first, set()
-        if missing < GAP_SECONDS:
+        if missing < _GAP_SECONDS:
             return []
         return [Event("gap", self.end, f"{missing:.1f} s of the stream are missing")]
 
-    def missing(self, fresh: Sequence[tuple[TimedPacket, float]], first: float) -> float:
+    def measure_missing(self, fresh: Sequence[tuple[TimedPacket, float]], first: float) -> float:
         """Seconds of the stream between the last packet before the reconnect and the first after it."""
         lag_before = min(lag for _, lag in self.lags)
         lag_after = min(at - packet.decode_time for packet, at in fresh)
         by_wall = max(first + lag_after - lag_before - self.end, 0.0)
         by_source = min(fresh, key=lambda pair: pair[0].time)[0].media_time - self.media_end
-        if by_source > -GAP_SECONDS and abs(by_source - by_wall) < CONTINUES_SECONDS:
+        if by_source > -_GAP_SECONDS and abs(by_source - by_wall) < _CONTINUES_SECONDS:
             return max(by_source, 0.0)
         return by_wall

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     AnyPacket = Packet[Any]
 
-CUT_OFF = 2.0  # seconds that may lack at the end before a file counts as cut off
+_CUT_OFF = 2.0  # seconds that may lack at the end before a file counts as cut off
 SILENT = "no more data came in time"
-DAMAGE_SECONDS = 1.0  # of media for which one event tells of the damage, however many packets are damaged
+_DAMAGE_SECONDS = 1.0  # of media for which one event tells of the damage, however many packets are damaged
 
 
 class TimedPacket(NamedTuple):
@@ -37,7 +37,7 @@ class TimedPacket(NamedTuple):
     media_time: float  # when it is shown, on the source's own clock
 
 
-class Lane:
+class _StreamTrack:
     """A stream: its place on the clock, and what of it is to be remembered from packet to packet."""
 
     __slots__ = ("codec", "header", "shown", "suspect", "tick", "track")
@@ -50,7 +50,7 @@ class Lane:
         self.shown = 0.0  # when the last of its frames is over
         self.suspect: AnyPacket | None = None  # it jumped, and waits for a second witness
 
-    def timed(self, packet: "AnyPacket", raw: float) -> TimedPacket:
+    def time_packet(self, packet: "AnyPacket", raw: float) -> TimedPacket:
         """The packet, whose decode time is `raw` on the source's clock, on ours."""
         track, tick = self.track, self.tick
         shift = track.shift
@@ -78,14 +78,14 @@ class Lane:
 
 
 @dataclass
-class Damage:
+class _Damage:
     """One event a second of media for what is damaged."""
 
-    told: float | None = None
+    reported: float | None = None
 
-    def event(self, time: float, detail: str) -> Iterator[Event]:
-        if self.told is None or time >= self.told + DAMAGE_SECONDS:
-            self.told = time
+    def report(self, time: float, detail: str) -> Iterator[Event]:
+        if self.reported is None or time >= self.reported + _DAMAGE_SECONDS:
+            self.reported = time
             yield Event("corrupt", time, detail)
 
 
@@ -98,98 +98,105 @@ def packets(
     stream at the next packet. `on_own_thread`: the caller watches the thread that this runs on; else a network
     source is read ahead on another. Read errors are the stream's end. Raises SourceError if a file holds no packet.
     """
-    lanes: dict[Stream, Lane] = {stream: Lane(stream) for stream in source.streams}
-    clock = Clock([lane.track for lane in lanes.values()], source.origin, start)
-    damage = Damage()
-    for packet in received(source, stop, on_own_thread):
+    stream_tracks: dict[Stream, _StreamTrack] = {stream: _StreamTrack(stream) for stream in source.streams}
+    clock = Clock([stream_track.track for stream_track in stream_tracks.values()], source.origin, start)
+    damage = _Damage()
+    for packet in _receive_packets(source, stop, on_own_thread):
         if packet is None:
-            yield from damage.event(clock.front(), "damaged data were skipped")
+            yield from damage.report(clock.front(), "damaged data were skipped")
             continue
-        lane = lanes.get(packet.stream)
-        if lane is None:
-            yield from new_stream(packet, lanes, clock)
-            lane = lanes[packet.stream]
-        track = lane.track
-        raw = decode_time(packet, lane, clock)
-        if lane.suspect is not None or not -BACKWARDS <= raw + track.shift - track.last <= GAP:
-            yield from judged(packet, lane, list(lanes.values()), clock, damage)
-            if lane.suspect is packet:
+        stream_track = stream_tracks.get(packet.stream)
+        if stream_track is None:
+            yield from _new_stream(packet, stream_tracks, clock)
+            stream_track = stream_tracks[packet.stream]
+        track = stream_track.track
+        raw = _decode_time(packet, stream_track, clock)
+        if stream_track.suspect is not None or not -BACKWARDS <= raw + track.shift - track.last <= GAP:
+            yield from _judge_jump(packet, stream_track, list(stream_tracks.values()), clock, damage)
+            if stream_track.suspect is packet:
                 continue
         if packet.is_corrupt:
-            yield from damage.event(clock.front(), f"damaged {track.kind}")
-        if packet.is_keyframe and track.kind == "video" and lane.changes_header(packet):
+            yield from damage.report(clock.front(), f"damaged {track.kind}")
+        if packet.is_keyframe and track.kind == "video" and stream_track.changes_header(packet):
             yield Event("header_change", raw + track.shift, "the header of the video changed")
-        yield lane.timed(packet, raw)
-    for lane in lanes.values():
-        if lane.suspect is not None:
-            yield from damage.event(clock.front(), f"{lane.track.kind} with a time out of all order was dropped")
+        yield stream_track.time_packet(packet, raw)
+    for stream_track in stream_tracks.values():
+        if stream_track.suspect is not None:
+            yield from damage.report(
+                clock.front(), f"{stream_track.track.kind} with a time out of all order was dropped"
+            )
     stopped = stop is not None and stop.is_set()
     if clock.begun:
-        end = max(lane.shown for lane in lanes.values())
+        end = max(stream_track.shown for stream_track in stream_tracks.values())
         if not clock.rebases and not stopped:
-            yield from cut_off(source, end - start)
+            yield from _cut_off(source, end - start)
     elif source.is_network or stopped:
         end = start
     else:
         raise SourceError(
             f"{source.name}: not a single packet could be read; {source.failure or 'the file is damaged'}"
         )
-    yield Event("eof", end, ending(source, stopped))
+    yield Event("eof", end, _describe_end(source, stopped))
 
 
-def new_stream(packet: "AnyPacket", lanes: "dict[Stream, Lane]", clock: Clock) -> Iterator[Event]:
+def _new_stream(packet: "AnyPacket", stream_tracks: "dict[Stream, _StreamTrack]", clock: Clock) -> Iterator[Event]:
     """A stream that was not there at the beginning: it takes the place of the one of its kind, or is the first."""
     stream = packet.stream
-    lane = Lane(stream)
-    before = next((one for one in lanes.values() if one.track.kind == stream.type), None)
+    stream_track = _StreamTrack(stream)
+    before = next((one for one in stream_tracks.values() if one.track.kind == stream.type), None)
     if before is None:
-        lane.track.shift = clock.shared
-        clock.tracks.append(lane.track)
+        stream_track.track.shift = clock.shared
+        clock.tracks.append(stream_track.track)
     else:
-        lane.track, lane.shown = before.track, before.shown
-        if before.codec != lane.codec:
-            time = decode_time(packet, lane, clock) + lane.track.shift
-            yield Event("header_change", time, f"the {stream.type} is now {lane.codec}")
-    lanes[stream] = lane
+        stream_track.track, stream_track.shown = before.track, before.shown
+        if before.codec != stream_track.codec:
+            time = _decode_time(packet, stream_track, clock) + stream_track.track.shift
+            yield Event("header_change", time, f"the {stream.type} is now {stream_track.codec}")
+    stream_tracks[stream] = stream_track
 
 
-def judged(
-    packet: "AnyPacket", lane: Lane, lanes: list[Lane], clock: Clock, damage: Damage
+def _judge_jump(
+    packet: "AnyPacket", stream_track: _StreamTrack, stream_tracks: list[_StreamTrack], clock: Clock, damage: _Damage
 ) -> Iterator[TimedPacket | Event]:
     """What is to be told before a packet that jumps, or that comes after one that did.
 
     A packet that stays the lane's suspect waits for the next one, of whichever stream, to bear it out.
     """
-    earlier, lane.suspect = lane.suspect, None
-    if earlier is not None and clock.fits(lane.track, decode_time(earlier, lane, clock)):
-        yield lane.timed(earlier, decode_time(earlier, lane, clock))  # another stream has borne it out
+    earlier, stream_track.suspect = stream_track.suspect, None
+    if earlier is not None and clock.fits(stream_track.track, _decode_time(earlier, stream_track, clock)):
+        yield stream_track.time_packet(
+            earlier, _decode_time(earlier, stream_track, clock)
+        )  # another stream has borne it out
         earlier = None
-    raw = decode_time(packet, lane, clock)
-    if not clock.fits(lane.track, raw):
-        witnesses = [(lane, earlier), *((other, other.suspect) for other in lanes if other is not lane)]
+    raw = _decode_time(packet, stream_track, clock)
+    if not clock.fits(stream_track.track, raw):
+        witnesses = [
+            (stream_track, earlier),
+            *((other, other.suspect) for other in stream_tracks if other is not stream_track),
+        ]
         for other, suspect in witnesses:
-            if suspect is not None and clock.agree(raw, decode_time(suspect, other, clock)):
+            if suspect is not None and clock.agree(raw, _decode_time(suspect, other, clock)):
                 other.suspect = earlier = None
-                yield clock.jump(other.track, decode_time(suspect, other, clock))
-                yield other.timed(suspect, decode_time(suspect, other, clock))
+                yield clock.jump(other.track, _decode_time(suspect, other, clock))
+                yield other.time_packet(suspect, _decode_time(suspect, other, clock))
                 break
-        if not clock.fits(lane.track, raw):
-            lane.suspect = packet
+        if not clock.fits(stream_track.track, raw):
+            stream_track.suspect = packet
     if earlier is not None:
-        yield from damage.event(clock.front(), f"{lane.track.kind} with a time out of all order was dropped")
+        yield from damage.report(clock.front(), f"{stream_track.track.kind} with a time out of all order was dropped")
 
 
-def decode_time(packet: "AnyPacket", lane: Lane, clock: Clock) -> float:
+def _decode_time(packet: "AnyPacket", stream_track: _StreamTrack, clock: Clock) -> float:
     """Seconds on the source's clock; from its place in the stream where the packet has no time stamp at all."""
     dts = packet.dts
     if dts is None:
         dts = packet.pts
         if dts is None:
-            return clock.expected(lane.track)
-    return dts * lane.tick
+            return clock.expected(stream_track.track)
+    return dts * stream_track.tick
 
 
-def received(source: Source, stop: threading.Event | None, on_own_thread: bool) -> Iterator["AnyPacket | None"]:
+def _receive_packets(source: Source, stop: threading.Event | None, on_own_thread: bool) -> Iterator["AnyPacket | None"]:
     """The packets as they come, None where data were damaged; ends with the stream, and with `source.failure` set."""
     import av
 
@@ -207,15 +214,15 @@ def received(source: Source, stop: threading.Event | None, on_own_thread: bool) 
         source.failure = str(getattr(error, "strerror", None) or error)
 
 
-def cut_off(source: Source, length: float) -> Iterator[Event]:
+def _cut_off(source: Source, length: float) -> Iterator[Event]:
     """Where a file ends before the time that its header promises: its length, or for some containers its last time."""
     promised = source.promised
-    if promised is not None and max(length, length + (source.origin or 0.0)) < promised - CUT_OFF:
+    if promised is not None and max(length, length + (source.origin or 0.0)) < promised - _CUT_OFF:
         detail = f"the file ends at {length:.1f} s, its header says {promised:.1f} s: cut off or damaged"
         yield Event("corrupt", length, detail)
 
 
-def ending(source: Source, stopped: bool) -> str:
+def _describe_end(source: Source, stopped: bool) -> str:
     if source.failure:
         return f"reading failed: {source.failure}"
     return "stopped" if stopped else "end of the stream"

@@ -6,19 +6,19 @@ from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 
 # What the system says of a network that is down. FFmpeg says EIO if a name is not found or a server hangs up, and EPERM
 # (its bare -1) for whatever an RTMP server refuses: a room that is not on air.
-PASSING = frozenset({errno.EIO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
-REFUSED = "the server refuses it; check the address, and that the stream is on air"
+_PASSING = frozenset({errno.EIO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
+_REFUSED = "the server refuses it; check the address, and that the stream is on air"
 
 
 def refusal(name: str, error: Exception, *, is_url: bool) -> SourceError:
     """The error for people of what FFmpeg or the system said; SourceUnavailable if a URL may open later."""
-    passes = is_url and may_pass(error)
-    advice = REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
+    passes = is_url and _may_pass(error)
+    advice = _REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
     kind = SourceUnavailable if passes else SourceError
-    return kind(f"{name}: {advice}", remedy=more_time(error))
+    return kind(f"{name}: {advice}", remedy=_more_time(error))
 
 
-def may_pass(error: Exception) -> bool:
+def _may_pass(error: Exception) -> bool:
     """Whether a URL that cannot be opened now may open later: it is silent, not on air, or its server is in trouble."""
     from av import error as ffmpeg
 
@@ -32,10 +32,10 @@ def may_pass(error: Exception) -> bool:
         ffmpeg.HTTPOtherClientError,
         ffmpeg.HTTPServerError,
     )
-    return isinstance(error, passing) or getattr(error, "errno", None) in PASSING
+    return isinstance(error, passing) or getattr(error, "errno", None) in _PASSING
 
 
-def more_time(error: Exception) -> Remedy | None:
+def _more_time(error: Exception) -> Remedy | None:
     """What may mend it if nothing came in time."""
     from av.error import ExitError
 

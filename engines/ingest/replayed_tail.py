@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 REMEMBERED_SECONDS = 60.0  # three HLS segments of 20 s; servers hold no more
-REMEMBERED_PACKETS = 8192  # a bound where packets carry wild times
-TELLING_BYTES = 64  # smaller packets (silence, skipped pictures) are alike too often
-AGREE_SECONDS = 0.1  # how far the shifts that packets tell may differ
+_REMEMBERED_PACKETS = 8192  # a bound where packets carry wild times
+_TELLING_BYTES = 64  # smaller packets (silence, skipped pictures) are alike too often
+_AGREE_SECONDS = 0.1  # how far the shifts that packets tell may differ
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Trace:
 
 def trace(packet: "Packet[Any]", time: float) -> Trace | None:
     """A packet's trace, or None where it is too small to be told from others."""
-    if packet.size < TELLING_BYTES:
+    if packet.size < _TELLING_BYTES:
         return None
     return Trace(blake2b(packet, digest_size=16).digest(), time)
 
@@ -39,7 +39,7 @@ class Tail:
     """The last packets of a stream, for as long as a server may repeat them."""
 
     def __init__(self) -> None:
-        self.traces: deque[Trace] = deque(maxlen=REMEMBERED_PACKETS)
+        self.traces: deque[Trace] = deque(maxlen=_REMEMBERED_PACKETS)
 
     def remember(self, found: Trace) -> None:
         self.traces.append(found)
@@ -51,16 +51,16 @@ class Tail:
 
         Packets that occur twice on either side tell nothing. The others must agree.
         """
-        ours, theirs = once(self.traces), once(fresh)
+        ours, theirs = _find_unique(self.traces), _find_unique(fresh)
         shifts = [ours[digest] - theirs[digest] for digest in theirs.keys() & ours.keys()]
         if not shifts:
             return None
         middle = median(shifts)
-        agreeing = sum(abs(shift - middle) <= AGREE_SECONDS for shift in shifts)
+        agreeing = sum(abs(shift - middle) <= _AGREE_SECONDS for shift in shifts)
         return middle if 2 * agreeing > len(shifts) else None
 
 
-def once(traces: Iterable[Trace]) -> dict[bytes, float]:
+def _find_unique(traces: Iterable[Trace]) -> dict[bytes, float]:
     """Digest to time, of the digests that occur a single time."""
     times: dict[bytes, float] = {}
     twice: set[bytes] = set()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from kuaihl.engines.ingest.refusal import open_advice, refusal
-from kuaihl.engines.ingest.timeouts import watched
+from kuaihl.engines.ingest.timeouts import call_with_timeout
 from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 
@@ -30,28 +30,32 @@ if TYPE_CHECKING:
 
 PACKETS_AHEAD = 512  # that a connection may be ahead of its reader: some 5 s
 OPEN_SECONDS = 10.0  # the longest wait for a network source's answer, unless the caller says otherwise
-DAMAGES = 16  # failed reads in a row after which there is nothing left to read
-PATIENCE = 2.0  # seconds by which the watch from outside is later than FFmpeg's time-out
-PLAYLIST_SHARE = 3.0  # a live playlist is silent for as long as a piece of it lasts
-PIPE_SECONDS = 60.0  # the longest silence of a pipe: its writer may have to log in or to wait for a keyframe
-WATCH_SHARE = (
+_DAMAGES = 16  # failed reads in a row after which there is nothing left to read
+_PATIENCE = 2.0  # seconds by which the watch from outside is later than FFmpeg's time-out
+_PLAYLIST_SHARE = 3.0  # a live playlist is silent for as long as a piece of it lasts
+_PIPE_SECONDS = 60.0  # the longest silence of a pipe: its writer may have to log in or to wait for a keyframe
+_WATCH_SHARE = (
     3.0  # connecting, redirects and probing are waits of their own: the watch from outside strikes so much later
 )
 
 # What each kind of URL may open in turn. `file` is in none: a playlist from the network must not read local files.
-WEB_PROTOCOLS = "http,https,tls,tcp,crypto,httpproxy"
-PROTOCOLS = {
-    "http": WEB_PROTOCOLS,
-    "https": WEB_PROTOCOLS,
+_WEB_PROTOCOLS = "http,https,tls,tcp,crypto,httpproxy"
+_PROTOCOLS = {
+    "http": _WEB_PROTOCOLS,
+    "https": _WEB_PROTOCOLS,
     "rtmp": "rtmp,tcp",
     "rtmps": "rtmps,tls,tcp",
     "rtmpt": "rtmpt,ffrtmphttp,http,tcp",
     "srt": "srt,udp",
 }
 ALWAYS_LIVE = frozenset({"rtmp", "rtmps", "rtmpt", "srt"})
-NO_STREAMS = frozenset({"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"})  # FFmpeg "plays" pictures and text, too
+_NO_STREAMS = frozenset(
+    {"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"}
+)  # FFmpeg "plays" pictures and text, too
 
-GUESSED_DURATION = frozenset({"mpegts", "mpeg", "aac", "mp3"})  # from the bit rate or the last bytes, not from a header
+_GUESSED_DURATION = frozenset(
+    {"mpegts", "mpeg", "aac", "mp3"}
+)  # from the bit rate or the last bytes, not from a header
 
 T = TypeVar("T")
 
@@ -81,7 +85,7 @@ class Source:
     @property
     def duration(self) -> float | None:
         """Seconds, as the container claims; None where it does not know."""
-        return known_duration(self.container)
+        return _known_duration(self.container)
 
     @property
     def origin(self) -> float | None:
@@ -96,7 +100,7 @@ class Source:
     @property
     def promised(self) -> float | None:
         """How long a file says that it is, in seconds, its chosen streams alone; None where only a scan would tell."""
-        if self.is_network or self.container.format.name in GUESSED_DURATION:
+        if self.is_network or self.container.format.name in _GUESSED_DURATION:
             return None
         known = [float(one.duration * one.time_base) for one in self.streams if one.duration and one.time_base]
         if known:
@@ -107,8 +111,8 @@ class Source:
     def longest_silence(self) -> float:
         """Seconds without data after which reading is given up from outside, should FFmpeg not have done so."""
         if not self.is_network:
-            return PIPE_SECONDS + PATIENCE
-        return self.timeout * (PLAYLIST_SHARE if self.container.format.name == "hls" else 1.0) + PATIENCE
+            return _PIPE_SECONDS + _PATIENCE
+        return self.timeout * (_PLAYLIST_SHARE if self.container.format.name == "hls" else 1.0) + _PATIENCE
 
     def read(self) -> "Iterator[Packet[Any] | None]":
         """The chosen streams' packets as they come, None where data were damaged; to be called once.
@@ -155,20 +159,20 @@ class Source:
         damages = 0
         while True:
             try:
-                for packet in self.followed(self.changes) if self.changes else self.container.demux(self.streams):
+                for packet in self.follow_changes(self.changes) if self.changes else self.container.demux(self.streams):
                     if packet is None or packet.size:  # the last ones are empty: they tell decoders to let go
                         damages = 0
                         yield packet
                 return
             except av.InvalidDataError:
                 damages += 1
-                if damages == DAMAGES:
+                if damages == _DAMAGES:
                     raise
                 yield None
             except IndexError:  # PyAV at the end of a file in which streams came that it had not known
                 return
 
-    def followed(self, changes: "FlvChanges") -> "Iterator[Packet[Any] | None]":
+    def follow_changes(self, changes: "FlvChanges") -> "Iterator[Packet[Any] | None]":
         """An FLV file's packets, opened anew where its demuxer would leave something out; None before what it hid."""
         latest: dict[str, int] = {}  # dts, by kind
         known: dict[str, int] = {}  # dts up to which packets have been given out before the file was opened anew
@@ -180,7 +184,7 @@ class Source:
                     if not packet.size:
                         continue
                     kind = "video" if packet.stream is self.video else "audio"
-                    hidden = changes.hidden(packet.pos, end) if packet.pos else None
+                    hidden = changes.find_hidden(packet.pos, end) if packet.pos else None
                     if hidden is not None:
                         break
                     if packet.dts is not None:
@@ -189,10 +193,10 @@ class Source:
                         known.pop(kind, None)
                         latest[kind] = packet.dts
                     yield packet
-                    if changes.passes(kind, packet.pos, packet.size) and (found := changes.find()):
+                    if changes.note_packet(kind, packet.pos, packet.size) and (found := changes.find()):
                         break
                 else:
-                    hidden = changes.hidden(None, end)
+                    hidden = changes.find_hidden(None, end)
             if hidden is not None:
                 known = {}
                 self.reopen(changes.resume(None, hidden))
@@ -206,8 +210,8 @@ class Source:
     def reopen(self, file: Any) -> None:
         """Go on with another container of the same media; the old one stays, for its packets are still in use."""
         self.used += [self.container, file]
-        self.container = opened(self.name, file)
-        self.video, self.audio = best(self.container, "video"), best(self.container, "audio")  # type: ignore[assignment]
+        self.container = _open_container(self.name, file)
+        self.video, self.audio = _choose_best(self.container, "video"), _choose_best(self.container, "audio")  # type: ignore[assignment]
 
     def close(self) -> None:
         """Idempotent; never waits for a thread that is reading: that one releases, nothing is closed under its feet."""
@@ -239,13 +243,13 @@ def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
     """
     scheme = scheme_of(name)
     if name == "-":
-        return from_pipe(name, timeout)
+        return _from_pipe(name, timeout)
     if scheme is None or scheme == "file":
-        return from_path(name, local_path(name), timeout)
-    if scheme not in PROTOCOLS:
-        known = ", ".join(f"{one}://" for one in PROTOCOLS)
+        return _from_path(name, _local_path(name), timeout)
+    if scheme not in _PROTOCOLS:
+        known = ", ".join(f"{one}://" for one in _PROTOCOLS)
         raise SourceError(f"{name}: {scheme}:// is not supported; give a file, - for standard input, or {known}")
-    return from_url(name, scheme, timeout)
+    return _from_url(name, scheme, timeout)
 
 
 def scheme_of(name: str) -> str | None:
@@ -254,16 +258,16 @@ def scheme_of(name: str) -> str | None:
     return scheme.lower() if separator and scheme.replace("+", "").isalnum() else None
 
 
-def local_path(name: str) -> Path:
+def _local_path(name: str) -> Path:
     return Path(unquote(urlsplit(name).path)) if scheme_of(name) == "file" else Path(name)
 
 
-def known_duration(container: "InputContainer") -> float | None:
+def _known_duration(container: "InputContainer") -> float | None:
     duration: int | None = container.duration
     return duration / 1_000_000 if duration and duration > 0 else None
 
 
-def from_path(name: str, path: Path, timeout: float) -> Source:
+def _from_path(name: str, path: Path, timeout: float) -> Source:
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode):
@@ -276,26 +280,26 @@ def from_path(name: str, path: Path, timeout: float) -> Source:
         score_all = Remedy("name a file in it, or score all of it", {"output": "OUT"}, "batch", (name,))
         raise SourceError(f"{name}: a directory", remedy=score_all)
     if stat.S_ISFIFO(status.st_mode):
-        descriptor = within(name, PIPE_SECONDS, lambda: os.open(path, os.O_RDONLY))
-        return from_descriptor(name, descriptor, timeout)
+        descriptor = _within(name, _PIPE_SECONDS, lambda: os.open(path, os.O_RDONLY))
+        return _from_descriptor(name, descriptor, timeout)
     if not stat.S_ISREG(status.st_mode):
         raise SourceError(f"{name}: neither a file nor a pipe; give a media file")
     if status.st_size == 0:
         raise SourceError(f"{name}: the file is empty; if it is still being written, wait until data has come")
-    return from_file(name, path, timeout)
+    return _from_file(name, path, timeout)
 
 
-def from_file(name: str, path: Path, timeout: float) -> Source:
+def _from_file(name: str, path: Path, timeout: float) -> Source:
     from kuaihl.engines.ingest.flv import FlvChanges
 
-    source = chosen(name, opened(name, str(path.absolute())), timeout)
+    source = _choose_streams(name, _open_container(name, str(path.absolute())), timeout)
     if source.container.format.name == "flv":
         source.changes = FlvChanges(path)
         source.used.append(source.changes)
     return source
 
 
-def from_pipe(name: str, timeout: float) -> Source:
+def _from_pipe(name: str, timeout: float) -> Source:
     try:
         descriptor = os.dup(0)
     except OSError as error:
@@ -303,19 +307,19 @@ def from_pipe(name: str, timeout: float) -> Source:
     if os.isatty(descriptor):
         os.close(descriptor)
         raise SourceError(f"{name}: standard input is a terminal; pipe a stream into it, or name a file")
-    return from_descriptor(name, descriptor, timeout)
+    return _from_descriptor(name, descriptor, timeout)
 
 
-def from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
+def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     """A pipe, or a file that was redirected to standard input; closes the descriptor in the end."""
     from kuaihl.engines.ingest.timeouts import PipeReader
 
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         file: Any = os.fdopen(descriptor, "rb")
     else:
-        file = PipeReader(descriptor, PIPE_SECONDS)
+        file = PipeReader(descriptor, _PIPE_SECONDS)
     try:
-        source = chosen(name, opened(name, file), timeout)
+        source = _choose_streams(name, _open_container(name, file), timeout)
     except BaseException:
         file.close()
         raise
@@ -323,32 +327,34 @@ def from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     return source
 
 
-def from_url(name: str, scheme: str, timeout: float) -> Source:
+def _from_url(name: str, scheme: str, timeout: float) -> Source:
     microseconds = str(int(timeout * 1_000_000))
-    options = {"protocol_whitelist": PROTOCOLS[scheme], "rw_timeout": microseconds}
+    options = {"protocol_whitelist": _PROTOCOLS[scheme], "rw_timeout": microseconds}
     if scheme in ("http", "https", "srt"):
         options["timeout"] = microseconds  # for rtmp this word means: listen
     url = scheme + name[len(scheme) :]
-    longest = timeout * WATCH_SHARE  # of PyAV's own clock, for opening, and for reading in case it is a live playlist
+    longest = timeout * _WATCH_SHARE  # of PyAV's own clock, for opening, and for reading in case it is a live playlist
     limits = (longest, longest if scheme in ("http", "https") else timeout)
-    container = within(name, longest + PATIENCE, lambda: opened(name, url, container_options=options, timeout=limits))
-    source = chosen(name, container, timeout)
+    container = _within(
+        name, longest + _PATIENCE, lambda: _open_container(name, url, container_options=options, timeout=limits)
+    )
+    source = _choose_streams(name, container, timeout)
     source.is_network = True
     source.is_live = scheme in ALWAYS_LIVE or source.duration is None
     return source
 
 
-def within(name: str, seconds: float, call: Callable[[], T]) -> T:
+def _within(name: str, seconds: float, call: Callable[[], T]) -> T:
     """The call's result. Raises SourceUnavailable if it takes longer than `seconds`."""
     try:
-        return watched(call, seconds)
+        return call_with_timeout(call, seconds)
     except TimeoutError as error:
         raise SourceUnavailable(
             f"{name}: no answer within {seconds:.0f} s; check that it is there and on air"
         ) from error
 
 
-def opened(name: str, file: Any, **options: Any) -> "InputContainer":
+def _open_container(name: str, file: Any, **options: Any) -> "InputContainer":
     """FFmpeg's demuxer for it. Raises SourceError in words for people."""
     import av
 
@@ -356,16 +362,16 @@ def opened(name: str, file: Any, **options: Any) -> "InputContainer":
         container: InputContainer = av.open(file, metadata_errors="replace", **options)
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        raise refusal(name, error, is_url=scheme_of(name) in PROTOCOLS) from error
+        raise refusal(name, error, is_url=scheme_of(name) in _PROTOCOLS) from error
 
 
-def chosen(name: str, container: "InputContainer", timeout: float) -> Source:
+def _choose_streams(name: str, container: "InputContainer", timeout: float) -> Source:
     """The source with the best video and audio stream that can be decoded. Raises SourceError where both lack."""
-    if container.format.name in NO_STREAMS or container.format.name.endswith("_pipe"):
+    if container.format.name in _NO_STREAMS or container.format.name.endswith("_pipe"):
         container.close()
         raise SourceError(f"{name}: a picture or a text ({container.format.name}), not a video; give a media file")
-    video: Any = best(container, "video")
-    audio: Any = best(container, "audio")
+    video: Any = _choose_best(container, "video")
+    audio: Any = _choose_best(container, "audio")
     if video is None and audio is None:
         unknown = ", ".join(sorted({stream.type for stream in container.streams}))
         container.close()
@@ -375,7 +381,7 @@ def chosen(name: str, container: "InputContainer", timeout: float) -> Source:
     return Source(name, container, video, audio, is_network=False, is_live=False, timeout=timeout)
 
 
-def best(container: "InputContainer", kind: Literal["video", "audio"]) -> "Stream | None":
+def _choose_best(container: "InputContainer", kind: Literal["video", "audio"]) -> "Stream | None":
     """FFmpeg's choice among the streams of a kind, or the first that can be decoded; a cover picture is no video."""
     from av.stream import Disposition
 

@@ -2,7 +2,7 @@
 
 from kuaihl.engines.outputs.highlights_json import HighlightEntry
 
-LINE = 80  # characters; a cue is read at a glance
+_LINE = 80  # characters; a cue is read at a glance
 
 
 def cue_lines(highlight: HighlightEntry) -> list[str]:
@@ -10,6 +10,6 @@ def cue_lines(highlight: HighlightEntry) -> list[str]:
     title = f"#{highlight['rank']} · {highlight['score']:.3f}"
     printable = "".join(char if char.isprintable() else " " for char in highlight["text"])
     words = " ".join(printable.split())
-    if len(words) > LINE:
-        words = words[: LINE - 1].rstrip() + "…"
+    if len(words) > _LINE:
+        words = words[: _LINE - 1].rstrip() + "…"
     return [title, words] if words else [title]

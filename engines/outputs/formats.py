@@ -1,4 +1,4 @@
-"""Output files, one module a format: what a person gets besides highlights.json is derived from that document."""
+"""Output files, one module per format: what a person gets besides highlights.json is derived from that document."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

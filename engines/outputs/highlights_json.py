@@ -8,11 +8,11 @@ from typing import NotRequired, TypedDict
 from urllib.parse import urlsplit
 
 from kuaihl.engines.highlights.clips import Clip
-from kuaihl.engines.highlights.offline import ranks
+from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.types import Event, Highlight
 
-FORMAT_VERSION = 1
+_FORMAT_VERSION = 1
 TIME_DECIMALS = 3  # media containers rarely hold more
 SCORE_DECIMALS = 6
 
@@ -83,7 +83,7 @@ def build_document(report: Report) -> HighlightsDocument:
     """The document of a report: times rounded to the millisecond, highlights in order of time, rank 1 the best."""
     entries: list[HighlightEntry] = []
     clips = report.clips or [None] * len(report.highlights)
-    for rank, one, clip in zip(ranks(report.highlights), report.highlights, clips, strict=True):
+    for rank, one, clip in zip(rank_highlights(report.highlights), report.highlights, clips, strict=True):
         entry = HighlightEntry(
             rank=rank,
             start=round(one.start, TIME_DECIMALS),
@@ -100,8 +100,8 @@ def build_document(report: Report) -> HighlightsDocument:
             )
         entries.append(entry)
     return HighlightsDocument(
-        version=FORMAT_VERSION,
-        source=shown_source(report.source),
+        version=_FORMAT_VERSION,
+        source=_shown_source(report.source),
         duration=round(report.duration, TIME_DECIMALS),
         complete=report.complete,
         model=ModelEntry(name=report.model, sha256=report.model_sha256),
@@ -117,7 +117,7 @@ def event_entry(event: Event) -> EventEntry:
     return EventEntry(kind=event.kind, time=round(event.time, TIME_DECIMALS), detail=event.detail)
 
 
-def shown_source(source: str) -> str:
+def _shown_source(source: str) -> str:
     """The source's name as outputs may show it: a URL without its user, password and query, which hold keys."""
     if "://" not in source:
         return source

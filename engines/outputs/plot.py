@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kuaihl.engines.highlights.curve import Stretch, gap_times, own_curve, predicted_curve
 from kuaihl.engines.highlights.hindsight import interests_of
-from kuaihl.engines.highlights.offline import ranks
+from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import Highlight, ScoredSegment
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT, DPI = 1600, 500, 100  # pixels, pixels an inch
-CURVE, SECOND, SHADE, INK, FAINT = "#1f4e79", "#b3261e", "#f2a33a", "#333333", "#8a8a8a"
-STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)  # seconds between ticks
-MOST_TICKS = 14
-NAMED = 20  # highlights that get their rank written above them: more would not be read
+CURVE, _SECOND, SHADE, INK, FAINT = "#1f4e79", "#b3261e", "#f2a33a", "#333333", "#8a8a8a"
+_STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)  # seconds between ticks
+_MOST_TICKS = 14
+_NAMED = 20  # highlights that get their rank written above them: more would not be read
 
 
 def plot_scores(
@@ -36,10 +36,10 @@ def plot_scores(
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout=layout, facecolor="white")
     axes = figure.add_subplot()
     duration = max((one.end for one in scored), default=1.0)
-    draw_curves(axes, scored)
-    draw_gaps(axes, scored)
-    draw_highlights(axes, highlights)
-    dress(axes, duration, title)
+    _draw_curves(axes, scored)
+    _draw_gaps(axes, scored)
+    _draw_highlights(axes, highlights)
+    _dress_axes(axes, duration, title)
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # of a title in a script that the font lacks: boxes will do
@@ -47,19 +47,19 @@ def plot_scores(
     write_output(path, picture.getvalue())
 
 
-def draw_curves(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
+def _draw_curves(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
     """A step per score, over the media that it spoke of, and one per interest, over the segment itself."""
     interests = interests_of(scored)
     interest = [] if interests is None else own_curve(scored, interests)
     score = predicted_curve(scored)
-    draw_steps(axes, score, "score, over the time it speaks of", CURVE, filled=not interest)
-    draw_steps(axes, interest, "interest, over its own segment", SECOND, filled=False)
+    _draw_steps(axes, score, "score, over the time it speaks of", CURVE, filled=not interest)
+    _draw_steps(axes, interest, "interest, over its own segment", _SECOND, filled=False)
     values = [one.score for one in (*score, *interest)] or [0.0, 1.0]
     room = max(0.05, 0.15 * (max(values) - min(values)))
     axes.set_ylim(max(0.0, min(values) - room), min(1.0, max(values) + 1.4 * room))
 
 
-def draw_steps(axes: "Axes", curve: Sequence[Stretch], label: str, color: str, *, filled: bool) -> None:
+def _draw_steps(axes: "Axes", curve: Sequence[Stretch], label: str, color: str, *, filled: bool) -> None:
     """A line of steps that breaks where media is missing; the area below it is tinted if `filled`."""
     runs: list[list[Stretch]] = []
     for one in curve:
@@ -75,14 +75,14 @@ def draw_steps(axes: "Axes", curve: Sequence[Stretch], label: str, color: str, *
             axes.fill_between(edges, heights, step="pre", color=color, alpha=0.13, linewidth=0)
 
 
-def draw_highlights(axes: "Axes", highlights: Sequence[Highlight]) -> None:
+def _draw_highlights(axes: "Axes", highlights: Sequence[Highlight]) -> None:
     """A shaded span each, and its rank above it."""
     named = False
-    for rank, one in zip(ranks(highlights), highlights, strict=True):
+    for rank, one in zip(rank_highlights(highlights), highlights, strict=True):
         label = "" if named else "highlight, by rank"
         axes.axvspan(one.start, one.end, color=SHADE, alpha=0.35, linewidth=0, zorder=0.5, label=label)
         named = True
-        if rank <= NAMED:
+        if rank <= _NAMED:
             axes.annotate(
                 str(rank),
                 ((one.start + one.end) / 2, 1.0),
@@ -97,7 +97,7 @@ def draw_highlights(axes: "Axes", highlights: Sequence[Highlight]) -> None:
             )
 
 
-def draw_gaps(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
+def _draw_gaps(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
     """Hatching where media is missing: over the hole, or over a narrow strip where the clock did not move on."""
     duration = max((one.end for one in scored), default=1.0)
     strip = duration / 200
@@ -108,9 +108,9 @@ def draw_gaps(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
         axes.axvspan(*hole, facecolor="white", edgecolor=FAINT, hatch="//////", linewidth=0, zorder=3, label=label)
 
 
-def dress(axes: "Axes", duration: float, title: str) -> None:
+def _dress_axes(axes: "Axes", duration: float, title: str) -> None:
     """Axes, ticks and words."""
-    step = next((step for step in STEPS if duration / step <= MOST_TICKS), STEPS[-1])
+    step = next((step for step in _STEPS if duration / step <= _MOST_TICKS), _STEPS[-1])
     ticks = [step * index for index in range(int(duration / step) + 1)]
     axes.set_xticks(ticks, [format_timecode(tick) for tick in ticks])
     axes.set_xlim(0.0, duration)

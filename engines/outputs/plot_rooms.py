@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STEP = 2**0.25  # from one edge of a bar to the next
-MINUTES = {
+_MINUTES = {
     1: "1 min",
     3: "3 min",
     10: "10 min",
@@ -48,7 +48,7 @@ def plot_rooms(hours: Floats, viewers: Floats, path: Path, *, title: str = "") -
     layout = ConstrainedLayoutEngine(w_pad=0.2, h_pad=0.12, wspace=0.06)  # inches, and a share of the width
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout=layout, facecolor="white")
     left, right = figure.subplots(1, 2)
-    draw(left, hours * 60, LONG_MINUTES, MINUTES, f"longer than 36 min; KLive, published: {LONG_SHARE:.0%}")
+    draw(left, hours * 60, LONG_MINUTES, _MINUTES, f"longer than 36 min; KLive, published: {LONG_SHARE:.0%}")
     left.set_xlabel("duration of the room")
     draw(right, viewers, MANY_VIEWERS, VIEWERS, f"above 100 viewers; KLive, published: {MANY_SHARE:.0%}")
     right.set_xlabel("average viewers of the room (views per segment)")

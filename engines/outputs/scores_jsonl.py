@@ -1,4 +1,4 @@
-"""scores.jsonl: one line a segment, on disk as soon as the segment is scored (docs/output.md)."""
+"""scores.jsonl: one line per segment, on disk as soon as the segment is scored (docs/output.md)."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from kuaihl.models.errors import ModelError
 
 
 class ScoresWriter:
-    """Writes a line a segment and flushes it: a crash loses the segment in flight and no other.
+    """Writes a line per segment and flushes it: a crash loses the segment in flight and no other.
 
     Raises UsageError where the file cannot be written.
     """

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from kuaihl.engines.runtimes.compiled import NotBuiltError, bundle_argument, compiled_folder
 from kuaihl.engines.runtimes.graphs import GraphName
 from kuaihl.engines.runtimes.runtime import (
-    ENGINE_KINDS,
     PRECISIONS,
-    Engine,
-    EngineKind,
-    OpenEngine,
+    RUNTIME_KINDS,
+    OpenRuntime,
     Precision,
+    Runtime,
+    RuntimeKind,
     Target,
-    engine_label,
     kind_named,
+    runtime_label,
 )
 from kuaihl.models.errors import KuaihlError, ModelError, UsageError
 
@@ -26,53 +26,56 @@ if TYPE_CHECKING:
     from kuaihl.engines.runtimes.graphs import Graph
     from kuaihl.models.bundle import Bundle
 
-AUTO = "auto"
-Say = Callable[[KuaihlError], None]
+_AUTO = "auto"
+OnMessage = Callable[[KuaihlError], None]
 
 
-def choose_engine(
-    engine: str, precision: str, bundle: "Bundle", *, device: str, threads: int | None, say: Say
-) -> OpenEngine:
-    """What opens a bundle's graphs on `device` (cpu, cuda or cuda:N) as the user asked; `say` hears why of a fallback.
+def choose_runtime(
+    engine: str, precision: str, bundle: "Bundle", *, device: str, threads: int | None, on_message: OnMessage
+) -> OpenRuntime:
+    """What opens a bundle's graphs on `device` (cpu, cuda or cuda:N) as the user asked; `on_message` hears why of a
+    fallback.
 
     Raises UsageError for names that are none. What it returns raises ModelError or UsageError where a graph cannot run.
     """
-    if engine not in (AUTO, *ENGINE_KINDS):
-        raise UsageError(f"give {AUTO} or one of {', '.join(ENGINE_KINDS)}", setting="engine", value=engine)
-    if precision not in (AUTO, *PRECISIONS):
-        raise UsageError(f"give {AUTO} or one of {', '.join(PRECISIONS)}", setting="precision", value=precision)
-    if engine != AUTO:
-        return first_of(candidates(kind_named(engine), precision, bundle, device, threads), say)
-    kinds: Sequence[EngineKind] = ("onnx", "torch") if device == "cpu" else ("tensorrt", "tensorrt-rtx", "torch")
+    if engine not in (_AUTO, *RUNTIME_KINDS):
+        raise UsageError(f"give {_AUTO} or one of {', '.join(RUNTIME_KINDS)}", setting="engine", value=engine)
+    if precision not in (_AUTO, *PRECISIONS):
+        raise UsageError(f"give {_AUTO} or one of {', '.join(PRECISIONS)}", setting="precision", value=precision)
+    if engine != _AUTO:
+        return _open_first(_list_candidates(kind_named(engine), precision, bundle, device, threads), on_message)
+    kinds: Sequence[RuntimeKind] = ("onnx", "torch") if device == "cpu" else ("tensorrt", "tensorrt-rtx", "torch")
     if precision == "int8":
         kinds = [kind for kind in kinds if kind != "torch"]  # which has no int8
-    return first_of([each for kind in kinds for each in candidates(kind, precision, bundle, device, threads)], say)
+    return _open_first(
+        [each for kind in kinds for each in _list_candidates(kind, precision, bundle, device, threads)], on_message
+    )
 
 
-def candidates(
-    kind: EngineKind, precision: str, bundle: "Bundle", device: str, threads: int | None
-) -> list[tuple[str, OpenEngine]]:
+def _list_candidates(
+    kind: RuntimeKind, precision: str, bundle: "Bundle", device: str, threads: int | None
+) -> list[tuple[str, OpenRuntime]]:
     """One kind of engine in every precision that will do, the preferred one first, with its name for people."""
-    wanted = [each for each in PRECISIONS if precision in (AUTO, each)]
-    if precision == AUTO:  # the same scores on a CPU; on a GPU, half precision where it was compiled
+    wanted = [each for each in PRECISIONS if precision in (_AUTO, each)]
+    if precision == _AUTO:  # the same scores on a CPU; on a GPU, half precision where it was compiled
         wanted = ["fp16", "fp32"] if kind in ("tensorrt", "tensorrt-rtx") else ["fp32"]
-    found = [(engine_label(kind, each), opener(kind, each, bundle, device, threads)) for each in wanted]
+    found = [(runtime_label(kind, each), make_opener(kind, each, bundle, device, threads)) for each in wanted]
     if kind == "onnx" and "int8" in wanted:  # quicker where it runs, so it comes first
         found.insert(
-            0, (engine_label(kind, "int8", "vnni"), opener(kind, "int8", bundle, device, threads, target="vnni"))
+            0, (runtime_label(kind, "int8", "vnni"), make_opener(kind, "int8", bundle, device, threads, target="vnni"))
         )
     return found
 
 
-def opener(
-    kind: EngineKind,
+def make_opener(
+    kind: RuntimeKind,
     precision: Precision,
     bundle: "Bundle",
     device: str,
     threads: int | None,
     *,
     target: Target = "portable",
-) -> OpenEngine:
+) -> OpenRuntime:
     """One kind of engine in one precision."""
     if kind == "torch":
         from kuaihl.engines.runtimes.torch_runtime import open_torch
@@ -87,13 +90,13 @@ def opener(
     return open_tensorrt(compiled_folder(bundle), kind, precision, device, bundle=bundle_argument(bundle))
 
 
-def first_of(openers: Sequence[tuple[str, OpenEngine]], say: Say) -> OpenEngine:
+def _open_first(openers: Sequence[tuple[str, OpenRuntime]], on_message: OnMessage) -> OpenRuntime:
     """Opens each graph in the first engine that can run it, and says why where an earlier one should have.
 
     If none can, what was made and does not fit is the error, rather than what was never made.
     """
 
-    def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
+    def open_runtime(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Runtime:
         refused: list[tuple[str, ModelError | UsageError]] = []
         missing: NotBuiltError | None = None
         for name, attempt in openers:
@@ -105,11 +108,11 @@ def first_of(openers: Sequence[tuple[str, OpenEngine]], say: Say) -> OpenEngine:
                 refused.append((name, error))
             else:
                 for other, reason in refused:
-                    say(reason.within(f"{other} cannot run {graph}, {name} does"))
+                    on_message(reason.within(f"{other} cannot run {graph}, {name} does"))
                 return opened
         if refused:
             raise refused[-1][1]
         assert missing is not None
         raise missing
 
-    return open_engine
+    return open_runtime

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from kuaihl.engines.runtimes.graphs import GraphName
-from kuaihl.engines.runtimes.runtime import EngineKind, Precision, Target
+from kuaihl.engines.runtimes.runtime import Precision, RuntimeKind, Target
 from kuaihl.engines.weights.cache import cache_folder
 from kuaihl.models.atomic import write_atomic
 from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError, Remedy
 
-FACTS_FORMAT = 2  # one more where a graph takes or gives something else than before
-ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
+_FACTS_FORMAT = 2  # one more where a graph takes or gives something else than before
+_ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
 
 
 class NotBuiltError(ModelError):
@@ -31,7 +31,7 @@ class CompiledFacts:
     """What stands beside a compiled file."""
 
     graph: GraphName
-    kind: EngineKind  # what executes the file
+    kind: RuntimeKind  # what executes the file
     precision: Precision
     sha256: str  # of the file
     source_sha256: str  # of the weights in it
@@ -60,18 +60,18 @@ def compiled_folder(bundle: Bundle) -> Path:
 def onnx_file(folder: Path, graph: GraphName, precision: Precision, target: Target = "portable") -> Path:
     """Where an ONNX graph is in a compiled folder, or would be; only int8 tells targets apart."""
     ending = f"-{target}" if precision == "int8" and target != "portable" else ""
-    return folder / ONNX_FOLDER / f"{graph}-{precision}{ending}.onnx"
+    return folder / _ONNX_FOLDER / f"{graph}-{precision}{ending}.onnx"
 
 
 def engine_file(
-    bundle: Path, graph: GraphName, precision: Precision, kind: EngineKind, capability: str, version: str
+    bundle: Path, graph: GraphName, precision: Precision, kind: RuntimeKind, capability: str, version: str
 ) -> Path:
     """Where a bundle's TensorRT engine is, or would be."""
     name = f"{graph}-sm{capability.replace('.', '')}-{kind}-{version}-{precision}.engine"
     return bundle / ENGINES_FOLDER / name
 
 
-def engine_files(bundle: Path, graph: GraphName, precision: Precision, kind: EngineKind) -> list[Path]:
+def engine_files(bundle: Path, graph: GraphName, precision: Precision, kind: RuntimeKind) -> list[Path]:
     """The bundle's finished engines of a graph, for whatever card and version."""
     found = (bundle / ENGINES_FOLDER).glob(f"{graph}-sm*-{kind}-[0-9]*-{precision}.engine")
     return sorted(file for file in found if facts_file(file).is_file())
@@ -83,7 +83,7 @@ def facts_file(file: Path) -> Path:
 
 def write_compiled(file: Path, content: bytes, facts: CompiledFacts) -> None:
     """Write a compiled file and then its facts, each whole or not at all. Raises ModelError where that fails."""
-    document = {"format": FACTS_FORMAT} | asdict(facts)
+    document = {"format": _FACTS_FORMAT} | asdict(facts)
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -97,17 +97,17 @@ def write_compiled(file: Path, content: bytes, facts: CompiledFacts) -> None:
         ) from error
 
 
-COMPILE_AGAIN = Remedy("compile it again", command="export", arguments=("BUNDLE",))
+_COMPILE_AGAIN = Remedy("compile it again", command="export", arguments=("BUNDLE",))
 
 
-def read_facts(file: Path, rebuild: Remedy = COMPILE_AGAIN) -> CompiledFacts:
+def read_facts(file: Path, rebuild: Remedy = _COMPILE_AGAIN) -> CompiledFacts:
     """The facts beside a compiled file. Raises ModelError with the remedy `rebuild` if there are none to read."""
     beside = facts_file(file)
     try:
         found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-        if (written := found.pop("format")) != FACTS_FORMAT:
+        if (written := found.pop("format")) != _FACTS_FORMAT:
             raise ModelError(
-                f"{file}: exported in format {written}, this version of kuaihl reads {FACTS_FORMAT}", remedy=rebuild
+                f"{file}: exported in format {written}, this version of kuaihl reads {_FACTS_FORMAT}", remedy=rebuild
             )
         # int8 of before targets were told apart is wrong on processors without VNNI.
         found.setdefault("target", "vnni" if found["precision"] == "int8" else "portable")
@@ -151,7 +151,12 @@ def bundle_argument(bundle: Bundle) -> str:
 
 
 def compile_remedy(
-    bundle: str, kind: EngineKind, precision: Precision, target: Target = "portable", *, words: str = "compile it again"
+    bundle: str,
+    kind: RuntimeKind,
+    precision: Precision,
+    target: Target = "portable",
+    *,
+    words: str = "compile it again",
 ) -> Remedy:
     """What makes the compiled files of a bundle, by what finds it; only what is not the default is said."""
     settings: dict[str, str | bool | None] = {"to": kind}

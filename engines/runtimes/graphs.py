@@ -27,7 +27,7 @@ Pooling = Literal["mean", "first"]
 
 
 @dataclass(frozen=True)
-class Range:
+class ShapeRange:
     """Sizes that a dimension may have: the least, the one to be quickest at, the most."""
 
     least: int
@@ -36,7 +36,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Port:
+class TensorSpec:
     """An input: its name, type, and shape, in which a name stands for a size that varies."""
 
     name: str
@@ -44,7 +44,7 @@ class Port:
     shape: tuple[int | str, ...]
     most: int = 0  # of whole numbers: the largest that means something
 
-    def sized(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    def shape_for(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape with `sizes` put in."""
         return tuple(sizes[size] if isinstance(size, str) else size for size in self.shape)
 
@@ -55,9 +55,9 @@ class Graph:
 
     name: GraphName
     module: nn.Module
-    inputs: tuple[Port, ...]
+    inputs: tuple[TensorSpec, ...]
     outputs: tuple[str, ...]
-    ranges: Mapping[str, Range]  # of every size that varies
+    ranges: Mapping[str, ShapeRange]  # of every size that varies
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -65,13 +65,13 @@ class Graph:
         return tuple(port.name for port in self.inputs)
 
 
-ROOMS = Range(1, 64, 1024)
-FRAMES = Range(1, 3, 48)
-TEXTS, TOKENS = Range(1, 8, 64), Range(4, 128, 200)
+_ROOMS = ShapeRange(1, 64, 1024)
+FRAMES = ShapeRange(1, 3, 48)
+_TEXTS, _TOKENS = ShapeRange(1, 8, 64), ShapeRange(4, 128, 200)
 
 
 class Step(nn.Module):
-    """`newest` of a network: what a stream keeps is given and what it is to keep is returned.
+    """`forward_step` of a network: what a stream keeps is given and what it is to keep is returned.
 
     Signals are a port of a network that reads them, and interest one of a network that has that output.
     """
@@ -83,7 +83,7 @@ class Step(nn.Module):
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         visual, text, *others = tensors
         signals = others.pop(0) if self.network.dims.signals else None
-        (score, interest), kept = self.network.newest(visual, text, signals, *others)
+        (score, interest), kept = self.network.forward_step(visual, text, signals, *others)
         return (score, *kept) if interest is None else (score, interest, *kept)
 
 
@@ -125,8 +125,8 @@ class Vision(nn.Module):
         return F.avg_pool2d(found, kernel, strides).flatten(2).mT  # places may overlap
 
 
-class Text(nn.Module):
-    """Vectors of words to one vector a text: a BERT's layers, and its way of pooling."""
+class _Text(nn.Module):
+    """Vectors of words to one vector per text: a BERT's layers, and its way of pooling."""
 
     def __init__(self, network: "Bert", pooling: Pooling) -> None:
         super().__init__()
@@ -145,37 +145,37 @@ def step_graph(network: "KuaiHL | LaggedLinear") -> Graph:
     from kuaihl.models.network.linear import LaggedLinear
 
     dims = network.dims
-    kept, keeps = linear_memory(network) if isinstance(network, LaggedLinear) else attention_memory(dims)
+    kept, keeps = _linear_memory(network) if isinstance(network, LaggedLinear) else _attention_memory(dims)
     return Graph(
         "step",
         Step(network).eval(),
         (
-            Port("visual", torch.float32, ("rooms", dims.patches, dims.visual_width)),
-            Port("text", torch.float32, ("rooms", dims.text_width)),
-            *signals_port(dims, ("rooms",)),
+            TensorSpec("visual", torch.float32, ("rooms", dims.patches, dims.visual_width)),
+            TensorSpec("text", torch.float32, ("rooms", dims.text_width)),
+            *_signals_port(dims, ("rooms",)),
             *kept,
         ),
-        (*output_names(dims, "score"), *keeps),
-        {"rooms": ROOMS},
+        (*_output_names(dims, "score"), *keeps),
+        {"rooms": _ROOMS},
     )
 
 
-def attention_memory(dims: "NetworkDims") -> tuple[tuple[Port, ...], tuple[str, ...]]:
+def _attention_memory(dims: "NetworkDims") -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
     """What `StreamState.inputs` gives, and what `StreamState.push` takes."""
     return (
-        Port("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
-        Port("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
-        Port("weights", torch.float32, ("rooms", dims.heads, dims.window)),
-        Port("latents", torch.float32, ("rooms", dims.window, dims.width)),
-        Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
-        Port("position", torch.int64, ("rooms",), most=1_000),
+        TensorSpec("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
+        TensorSpec("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
+        TensorSpec("weights", torch.float32, ("rooms", dims.heads, dims.window)),
+        TensorSpec("latents", torch.float32, ("rooms", dims.window, dims.width)),
+        TensorSpec("streamer", torch.int64, ("rooms",), most=dims.streamers),
+        TensorSpec("position", torch.int64, ("rooms",), most=1_000),
     ), ("newest_tokens", "newest_mean", "newest_weight", "newest_latent")
 
 
-def linear_memory(network: "LaggedLinear") -> tuple[tuple[Port, ...], tuple[str, ...]]:
+def _linear_memory(network: "LaggedLinear") -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
     """The same of `LinearState`."""
     shape = ("rooms", network.dims.window, network.answers)
-    return (Port("pending", torch.float32, shape),), ("newest_pending",)
+    return (TensorSpec("pending", torch.float32, shape),), ("newest_pending",)
 
 
 def window_graph(network: "KuaiHL | LaggedLinear") -> Graph:
@@ -185,30 +185,30 @@ def window_graph(network: "KuaiHL | LaggedLinear") -> Graph:
         "window",
         Window(network).eval(),
         (
-            Port("visual", torch.float32, ("rooms", dims.window, dims.patches, dims.visual_width)),
-            Port("text", torch.float32, ("rooms", dims.window, dims.text_width)),
-            *signals_port(dims, ("rooms", dims.window)),
-            Port("streamer", torch.int64, ("rooms",), most=dims.streamers),
-            Port("valid", torch.bool, ("rooms", dims.window)),
+            TensorSpec("visual", torch.float32, ("rooms", dims.window, dims.patches, dims.visual_width)),
+            TensorSpec("text", torch.float32, ("rooms", dims.window, dims.text_width)),
+            *_signals_port(dims, ("rooms", dims.window)),
+            TensorSpec("streamer", torch.int64, ("rooms",), most=dims.streamers),
+            TensorSpec("valid", torch.bool, ("rooms", dims.window)),
         ),
-        output_names(dims, "scores"),
-        {"rooms": ROOMS},
+        _output_names(dims, "scores"),
+        {"rooms": _ROOMS},
     )
 
 
-def signals_port(dims: "NetworkDims", before: tuple[int | str, ...]) -> tuple[Port, ...]:
+def _signals_port(dims: "NetworkDims", before: tuple[int | str, ...]) -> tuple[TensorSpec, ...]:
     """Where signals come in, if the network reads them."""
-    return (Port("signals", torch.float32, (*before, dims.signals)),) if dims.signals else ()
+    return (TensorSpec("signals", torch.float32, (*before, dims.signals)),) if dims.signals else ()
 
 
-def output_names(dims: "NetworkDims", score: str) -> tuple[str, ...]:
+def _output_names(dims: "NetworkDims", score: str) -> tuple[str, ...]:
     """The ports of a network's answers."""
     return (score, "interest") if dims.interest else (score,)
 
 
 def vision_graph(vision: Vision, size: int) -> Graph:
     """A vision backbone for pictures of `size` x `size`."""
-    ports = (Port("images", torch.uint8, ("frames", 3, size, size), most=255),)
+    ports = (TensorSpec("images", torch.uint8, ("frames", 3, size, size), most=255),)
     return Graph("vision", vision.eval(), ports, ("visual",), {"frames": FRAMES})
 
 
@@ -216,12 +216,12 @@ def text_graph(network: "Bert", pooling: Pooling) -> Graph:
     """A text encoder without its table of words."""
     return Graph(
         "text",
-        Text(network, pooling).eval(),
+        _Text(network, pooling).eval(),
         (
-            Port("words", torch.float32, ("texts", "length", network.dims.width)),
-            Port("types", torch.int64, ("texts", "length")),
-            Port("mask", torch.bool, ("texts", "length")),
+            TensorSpec("words", torch.float32, ("texts", "length", network.dims.width)),
+            TensorSpec("types", torch.int64, ("texts", "length")),
+            TensorSpec("mask", torch.bool, ("texts", "length")),
         ),
         ("text",),
-        {"texts": TEXTS, "length": TOKENS},
+        {"texts": _TEXTS, "length": _TOKENS},
     )

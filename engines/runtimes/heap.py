@@ -7,11 +7,11 @@ import ctypes
 import sys
 from functools import cache
 
-M_ARENA_MAX = -8  # of malloc.h
+_M_ARENA_MAX = -8  # of malloc.h
 
 
 @cache
-def c_library() -> ctypes.CDLL | None:
+def _c_library() -> ctypes.CDLL | None:
     """glibc, None if the process runs on another C library."""
     if sys.platform != "linux":
         return None
@@ -21,11 +21,11 @@ def c_library() -> ctypes.CDLL | None:
 
 def share_one_heap() -> None:
     """Let all threads share one heap. It does nothing once a thread has run: glibc settles the number at the first."""
-    if (library := c_library()) is not None:
-        library.mallopt(M_ARENA_MAX, 1)
+    if (library := _c_library()) is not None:
+        library.mallopt(_M_ARENA_MAX, 1)
 
 
 def give_back_freed_memory() -> None:
     """Hand what is freed back to the system; takes a few milliseconds."""
-    if (library := c_library()) is not None:
+    if (library := _c_library()) is not None:
         library.malloc_trim(0)

@@ -16,8 +16,8 @@ from kuaihl.engines.runtimes.compiled import (
     read_compiled,
 )
 from kuaihl.engines.runtimes.graphs import GraphName
-from kuaihl.engines.runtimes.processor import processor
-from kuaihl.engines.runtimes.runtime import Engine, EngineKind, OpenEngine, Precision, Target, precision_of
+from kuaihl.engines.runtimes.processor import read_processor
+from kuaihl.engines.runtimes.runtime import OpenRuntime, Precision, Runtime, RuntimeKind, Target, precision_of
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError, UsageError, reason_of
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 # A sum and a layer norm in one take longer on a CPU than one after the other: a BERT 29% in int8, 11% in fp32.
-SLOW_ON_CPU = ("SkipLayerNormFusion",)
+_SLOW_ON_CPU = ("SkipLayerNormFusion",)
 # Runs on a thread each, rather than one after another on all threads; a step has all rooms in one call.
-SIDE_BY_SIDE: tuple[GraphName, ...] = ("vision", "text")
+_SIDE_BY_SIDE: tuple[GraphName, ...] = ("vision", "text")
 
 
-class OnnxEngine:
+class OnnxRuntime:
     """One exported graph in an ONNX Runtime session. Tensors pass through host memory."""
 
-    kind: EngineKind = "onnx"
+    kind: RuntimeKind = "onnx"
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class OnnxEngine:
         *,
         device: str = "cpu",
         threads: int | None = None,
-        lanes: int = 1,
+        num_streams: int = 1,
         exact: bool = False,
     ) -> None:
-        """`name` is the file's, for people; each lane gets its share of the `threads`.
+        """`name` is the file's, for people; each stream gets its share of the `threads`.
 
         `exact` takes kernels that cannot saturate, whatever the weights: slower, and the same on every processor.
         Raises ModelError where ONNX Runtime cannot run the graph on `device`.
@@ -56,7 +56,7 @@ class OnnxEngine:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # its errors come as exceptions, too
-        options.intra_op_num_threads = max(1, (threads or torch.get_num_threads()) // lanes)
+        options.intra_op_num_threads = max(1, (threads or torch.get_num_threads()) // num_streams)
         # A thread that spins may hold the very core that the one it waits for would need: up to 8 ms for a step of 1.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if exact:
@@ -65,15 +65,15 @@ class OnnxEngine:
             self.session = onnxruntime.InferenceSession(
                 content,
                 options,
-                providers=providers(device),
-                disabled_optimizers=list(SLOW_ON_CPU) if device == "cpu" else None,
+                providers=choose_providers(device),
+                disabled_optimizers=list(_SLOW_ON_CPU) if device == "cpu" else None,
             )
         except UsageError:
             raise
         except Exception as error:  # ONNX Runtime has an exception a status, and no base of its own
             raise ModelError(f"{name}: ONNX Runtime cannot run it on {device} ({reason_of(error)})") from error
         self.precision: Precision = precision
-        self.lanes = lanes
+        self.num_streams = num_streams
         self.name = name
         self.inputs = [port.name for port in self.session.get_inputs()]
 
@@ -86,7 +86,7 @@ class OnnxEngine:
         return tuple(torch.from_numpy(array) for array in found)
 
 
-def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
+def choose_providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     """ONNX Runtime's name of a device. Raises UsageError where its build lacks it."""
     import onnxruntime
 
@@ -109,13 +109,13 @@ def open_onnx(
     device: str = "cpu",
     threads: int | None = None,
     target: Target = "portable",
-) -> OpenEngine:
+) -> OpenRuntime:
     """What opens a bundle's exported graphs, those in int8 as they were exported for `target`.
 
     It raises ModelError where one is missing, damaged, of other weights, or for a processor that this one is not.
     """
 
-    def open_engine(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
+    def open_runtime(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Runtime:
         own = precision_of(graph, "onnx", precision)
         file = onnx_file(compiled_folder(bundle), graph, own, target)
         rebuild = compile_remedy(bundle_argument(bundle), "onnx", precision, target)
@@ -124,11 +124,13 @@ def open_onnx(
         content, facts = read_compiled(file, source, rebuild)
         if facts.graph != graph or facts.precision != own:
             raise ModelError(f"{file}: its facts say {facts.graph} in {facts.precision}", remedy=rebuild)
-        if own == "int8" and facts.target == "vnni" and device == "cpu" and not processor().vnni:
+        if own == "int8" and facts.target == "vnni" and device == "cpu" and not read_processor().vnni:
             portable = compile_remedy(bundle_argument(bundle), "onnx", precision, words="compile it without VNNI")
-            raise ModelError(f"{file}: made for processors with VNNI, and {processor().name} lacks it", remedy=portable)
-        beside = device == "cpu" and graph in SIDE_BY_SIDE
-        lanes = (threads or torch.get_num_threads()) if beside else 1
-        return OnnxEngine(content, str(file), own, device=device, threads=threads, lanes=lanes)
+            raise ModelError(
+                f"{file}: made for processors with VNNI, and {read_processor().name} lacks it", remedy=portable
+            )
+        beside = device == "cpu" and graph in _SIDE_BY_SIDE
+        num_streams = (threads or torch.get_num_threads()) if beside else 1
+        return OnnxRuntime(content, str(file), own, device=device, threads=threads, num_streams=num_streams)
 
-    return open_engine
+    return open_runtime

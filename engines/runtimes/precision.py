@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from kuaihl.engines.runtimes.runtime import Precision
 from kuaihl.models.errors import UsageError
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class InPrecision(nn.Module):
@@ -16,9 +16,9 @@ class InPrecision(nn.Module):
 
     def __init__(self, module: nn.Module, precision: Precision) -> None:
         super().__init__()
-        if precision not in DTYPES:
+        if precision not in _DTYPES:
             raise UsageError(f"{precision}: a network is quantised after its export, not cast to it")
-        self.dtype = DTYPES[precision]
+        self.dtype = _DTYPES[precision]
         # The module may be shared with others that stay in float32.
         self.module = module if self.dtype == torch.float32 else copy.deepcopy(module).to(self.dtype)
 

@@ -36,7 +36,7 @@ class Processor:
         return "not measured on such a processor"
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """One line: the name, what is there, what is not."""
         there = [name for name, has in self.instructions.items() if has]
         missing = [name for name, has in self.instructions.items() if not has]
@@ -44,7 +44,7 @@ class Processor:
 
 
 @cache
-def processor() -> Processor:
+def read_processor() -> Processor:
     """This machine's."""
     try:
         return parse_processor(CPU_FACTS.read_text(encoding="utf-8", errors="replace"))

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from kuaihl.engines.runtimes.graphs import Graph
 
 
-EngineKind = Literal["torch", "onnx", "tensorrt", "tensorrt-rtx"]
+RuntimeKind = Literal["torch", "onnx", "tensorrt", "tensorrt-rtx"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Target = Literal["portable", "vnni"]
 
-ENGINE_KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
+RUNTIME_KINDS: tuple[RuntimeKind, ...] = get_args(RuntimeKind)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 
-class Engine(Protocol):
+class Runtime(Protocol):
     """One graph, ready to run."""
 
     @property
-    def kind(self) -> EngineKind:
+    def kind(self) -> RuntimeKind:
         """What executes it."""
 
     @property
@@ -35,7 +35,7 @@ class Engine(Protocol):
         """In what it computes; inputs and outputs are float32, int64, uint8 or bool whatever it is."""
 
     @property
-    def lanes(self) -> int:
+    def num_streams(self) -> int:
         """How many runs it takes at once, each from a thread of its own."""
 
     def run(self, *inputs: "Tensor") -> "tuple[Tensor, ...]":
@@ -45,16 +45,16 @@ class Engine(Protocol):
         """
 
 
-class OpenEngine(Protocol):
+class OpenRuntime(Protocol):
     """Opens the engine that was chosen for one graph after another."""
 
-    def __call__(self, graph: GraphName, source: str, build: "Callable[[], Graph]") -> Engine:
+    def __call__(self, graph: GraphName, source: str, build: "Callable[[], Graph]") -> Runtime:
         """`source` is the SHA-256 of the graph's weights; `build` makes the graph, for torch to run."""
 
 
-def kind_named(name: str) -> EngineKind:
+def kind_named(name: str) -> RuntimeKind:
     """The kind of engine of that name, which is one."""
-    return next(kind for kind in ENGINE_KINDS if kind == name)
+    return next(kind for kind in RUNTIME_KINDS if kind == name)
 
 
 def precision_named(name: str) -> Precision:
@@ -67,12 +67,12 @@ def target_named(name: str) -> Target:
     return next(target for target in TARGETS if target == name)
 
 
-def engine_label(kind: EngineKind, precision: Precision, target: Target = "portable") -> str:
+def runtime_label(kind: RuntimeKind, precision: Precision, target: Target = "portable") -> str:
     """An engine's name for people."""
     return f"{kind} {precision}" + ("" if target == "portable" else " for VNNI")
 
 
-def precision_of(graph: GraphName, kind: EngineKind, precision: Precision) -> Precision:
+def precision_of(graph: GraphName, kind: RuntimeKind, precision: Precision) -> Precision:
     """What a graph computes in where the engine as a whole is asked for `precision`.
 
     int8 is for the backbones: the head is small, and its scores are what parity is about. TensorRT quantises what was

@@ -63,12 +63,12 @@ def fitting_engine(files: Sequence[Path], precision: Precision, machine: Machine
     # The nearest one is told of: of the same card, if there is one.
     file, facts = min(built, key=lambda each: each[1].compute_capability != machine.gpu.capability)
     raise ModelError(
-        f"{file}: built for {target_of(facts)} by {facts.kind} {facts.tensorrt}; this machine has {machine.gpu.name} "
+        f"{file}: built for {_target_of(facts)} by {facts.kind} {facts.tensorrt}; this machine has {machine.gpu.name} "
         f"(compute capability {machine.gpu.capability}) and {machine.kind} {machine.version}",
         remedy=rebuild,
     )
 
 
-def target_of(facts: CompiledFacts) -> str:
+def _target_of(facts: CompiledFacts) -> str:
     capability = f"compute capability {facts.compute_capability}"
     return f"{facts.gpu} ({capability})" if facts.gpu else capability

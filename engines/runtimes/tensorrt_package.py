@@ -10,12 +10,12 @@ from kuaihl.models.errors import UsageError, reason_of
 
 TensorRtKind = Literal["tensorrt", "tensorrt-rtx"]
 
-MODULES: dict[TensorRtKind, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
-INSTALL: dict[TensorRtKind, str] = {
+_MODULES: dict[TensorRtKind, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+_INSTALL: dict[TensorRtKind, str] = {
     "tensorrt": "install the `tensorrt` package together with its libraries, from NVIDIA's own package index",
     "tensorrt-rtx": "pip install 'kuaihl[tensorrt-rtx]'",
 }
-KEPT_COMPLAINTS = 20  # one fault can make TensorRT talk without end
+_KEPT_COMPLAINTS = 20  # one fault can make TensorRT talk without end
 
 
 @dataclass
@@ -25,13 +25,13 @@ class Complaints:
     said: list[str] = field(default_factory=list)
 
     def add(self, message: str) -> None:
-        if len(self.said) < KEPT_COMPLAINTS:
+        if len(self.said) < _KEPT_COMPLAINTS:
             self.said.append(message)
 
     def clear(self) -> None:
         self.said.clear()
 
-    def first(self) -> str:
+    def first_line(self) -> str:
         """The first complaint as one line."""
         return reason_of(self.said[0]) if self.said else "it gave no reason"
 
@@ -58,22 +58,22 @@ class Gpu:
 @lru_cache
 def load_tensorrt(kind: TensorRtKind) -> TensorRt:
     """Import a package. Raises UsageError where it is not installed, or its libraries are not."""
-    module = MODULES[kind]
+    module = _MODULES[kind]
     if find_spec(module) is None:
-        raise UsageError(f"{kind} is not installed; {INSTALL[kind]}")
+        raise UsageError(f"{kind} is not installed; {_INSTALL[kind]}")
     try:
         api = importlib.import_module(module)
         version = str(api.__version__)
         complaints = Complaints()
-        logger = make_logger(api, complaints)
+        logger = _make_logger(api, complaints)
     except (ImportError, OSError, AttributeError) as error:
         raise UsageError(
-            f"{kind} is installed without libraries that fit ({reason_of(error)}); {INSTALL[kind]}"
+            f"{kind} is installed without libraries that fit ({reason_of(error)}); {_INSTALL[kind]}"
         ) from error
     return TensorRt(kind, api, version, logger, complaints)
 
 
-def make_logger(api: Any, complaints: Complaints) -> Any:
+def _make_logger(api: Any, complaints: Complaints) -> Any:
     """A logger that keeps errors and prints nothing: TensorRT's own writes to standard error."""
 
     class Logger(api.ILogger):  # type: ignore[misc]  # the package ships no types

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from kuaihl.engines.runtimes.compiled import read_compiled
 from kuaihl.engines.runtimes.graphs import Graph, GraphName
-from kuaihl.engines.runtimes.runtime import Engine, EngineKind, OpenEngine, Precision
+from kuaihl.engines.runtimes.runtime import OpenRuntime, Precision, Runtime, RuntimeKind
 from kuaihl.engines.runtimes.tensorrt_fit import built_engines, fitting_engine, rebuild_remedy, this_machine
 from kuaihl.engines.runtimes.tensorrt_package import TensorRt, TensorRtKind, load_tensorrt
 from kuaihl.models.errors import ModelError
 
 Shapes = tuple[tuple[int, ...], ...]
 
-TORCH_TYPES = {
+_TORCH_TYPES = {
     "FLOAT": torch.float32,
     "HALF": torch.float16,
     "BF16": torch.bfloat16,
@@ -31,7 +31,7 @@ TORCH_TYPES = {
     "UINT8": torch.uint8,
     "BOOL": torch.bool,
 }
-RECURS = 2  # calls of one shape in a row, after which the next goes through a CUDA graph
+_RECURS = 2  # calls of one shape in a row, after which the next goes through a CUDA graph
 KEPT = 4  # shapes with a CUDA graph at a time
 
 
@@ -45,10 +45,10 @@ class FixedCall:
     graph: torch.cuda.CUDAGraph | None  # None: TensorRT for RTX keeps a graph in the context itself
 
 
-class TensorRtEngine:
+class TensorRtRuntime:
     """A compiled graph on an NVIDIA GPU. One call at a time."""
 
-    lanes = 1
+    num_streams = 1
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class TensorRtEngine:
 
         Raises ModelError where TensorRT cannot, or where the engine has other ports.
         """
-        self.kind: EngineKind = kind
+        self.kind: RuntimeKind = kind
         self.precision: Precision = precision
         self.label, self.tensorrt, self.cuda_graphs = label, load_tensorrt(kind), cuda_graphs
         self.stream = torch.cuda.Stream(torch.device(device))  # type: ignore[no-untyped-call]
@@ -92,7 +92,7 @@ class TensorRtEngine:
             )
         # The builder may leave out an input that the network does not read.
         self.inputs = [(place, name) for place, name in enumerate(inputs) if name in there]
-        self.types = {name: TORCH_TYPES[self.engine.get_tensor_dtype(name).name] for name in there}
+        self.types = {name: _TORCH_TYPES[self.engine.get_tensor_dtype(name).name] for name in there}
         self.bounds = {name: self.engine.get_tensor_profile_shape(name, 0) for _, name in self.inputs}
 
     @torch.inference_mode()
@@ -126,7 +126,7 @@ class TensorRtEngine:
         """Run through a CUDA graph where these shapes have one, or have come often enough to get one."""
         call = self.fixed.pop(shapes, None)
         if call is None:
-            if not self.cuda_graphs or shapes != self.shapes or self.times < RECURS:
+            if not self.cuda_graphs or shapes != self.shapes or self.times < _RECURS:
                 return None
             call = self.fix(given, shapes)
             if call is None:
@@ -188,7 +188,7 @@ class TensorRtEngine:
         else:
             context = self.engine.create_execution_context(strategy)
         if context is None:
-            raise ModelError(f"{self.label}: TensorRT cannot prepare it: {self.tensorrt.complaints.first()}")
+            raise ModelError(f"{self.label}: TensorRT cannot prepare it: {self.tensorrt.complaints.first_line()}")
         context.set_device_memory(self.scratch.data_ptr(), self.scratch.numel())
         return context
 
@@ -196,11 +196,16 @@ class TensorRtEngine:
         """Set a context to inputs of `shapes`; gives buffers for its outputs."""
         for (_, name), shape in zip(self.inputs, shapes, strict=True):
             least, _, most = (tuple(bound) for bound in self.bounds[name])
-            if not fits(shape, least, most):
-                raise ModelError(f"{self.label}: takes {name} of {by(least)} to {by(most)}, and was given {by(shape)}")
+            if not _fits(shape, least, most):
+                raise ModelError(
+                    f"{self.label}: takes {name} of {_format_shape(least)} to {_format_shape(most)}, and was given "
+                    f"{_format_shape(shape)}"
+                )
             self.tensorrt.complaints.clear()
             if not context.set_input_shape(name, shape):
-                raise ModelError(f"{self.label}: {name} of {by(shape)}: {self.tensorrt.complaints.first()}")
+                raise ModelError(
+                    f"{self.label}: {name} of {_format_shape(shape)}: {self.tensorrt.complaints.first_line()}"
+                )
         return [
             torch.empty(tuple(context.get_tensor_shape(name)), dtype=self.types[name], device=self.device)
             for name in self.output_names
@@ -214,7 +219,7 @@ class TensorRtEngine:
     def execute(self, context: Any) -> None:
         self.tensorrt.complaints.clear()
         if not context.execute_async_v3(self.stream.cuda_stream):
-            raise ModelError(f"{self.label}: TensorRT failed to run it: {self.tensorrt.complaints.first()}")
+            raise ModelError(f"{self.label}: TensorRT failed to run it: {self.tensorrt.complaints.first_line()}")
 
 
 def deserialise(tensorrt: TensorRt, content: bytes, label: str) -> tuple[Any, Any]:
@@ -223,15 +228,17 @@ def deserialise(tensorrt: TensorRt, content: bytes, label: str) -> tuple[Any, An
     runtime = tensorrt.api.Runtime(tensorrt.logger)
     engine = runtime.deserialize_cuda_engine(content)
     if engine is None:
-        raise ModelError(f"{label}: {tensorrt.kind} {tensorrt.version} cannot load it: {tensorrt.complaints.first()}")
+        raise ModelError(
+            f"{label}: {tensorrt.kind} {tensorrt.version} cannot load it: {tensorrt.complaints.first_line()}"
+        )
     return runtime, engine
 
 
-def fits(shape: tuple[int, ...], least: tuple[int, ...], most: tuple[int, ...]) -> bool:
+def _fits(shape: tuple[int, ...], least: tuple[int, ...], most: tuple[int, ...]) -> bool:
     return len(shape) == len(least) and all(a <= b <= c for a, b, c in zip(least, shape, most, strict=True))
 
 
-def by(shape: tuple[int, ...]) -> str:
+def _format_shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "no dimensions"
 
 
@@ -242,18 +249,18 @@ def open_tensorrt(
     device: str | torch.device = "cuda",
     *,
     bundle: str = "BUNDLE",
-) -> OpenEngine:
+) -> OpenRuntime:
     """What opens a bundle's engines, in its compiled `folder`, on this machine's card; remedies name it `bundle`.
 
     What it gives raises NotBuiltError where an engine was never built, UsageError where there is no NVIDIA GPU or no
     package, and ModelError where an engine is damaged or not for this machine, with what rebuilds it.
     """
 
-    def open_engine(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
+    def open_runtime(graph: GraphName, source: str, build: Callable[[], Graph]) -> Runtime:
         files = built_engines(folder, graph, precision, kind, bundle)
         machine = this_machine(kind, device)
         file = fitting_engine(files, precision, machine, bundle)
         content, facts = read_compiled(file, source, rebuild_remedy(bundle, kind, precision, machine.gpu))
-        return TensorRtEngine(content, (facts.inputs, facts.outputs), kind, facts.precision, device, str(file))
+        return TensorRtRuntime(content, (facts.inputs, facts.outputs), kind, facts.precision, device, str(file))
 
-    return open_engine
+    return open_runtime

@@ -7,15 +7,15 @@ from torch import Tensor
 
 from kuaihl.engines.runtimes.graphs import Graph, GraphName
 from kuaihl.engines.runtimes.precision import InPrecision
-from kuaihl.engines.runtimes.runtime import Engine, EngineKind, OpenEngine, Precision
+from kuaihl.engines.runtimes.runtime import OpenRuntime, Precision, Runtime, RuntimeKind
 from kuaihl.models.errors import UsageError
 
 
-class TorchEngine:
+class TorchRuntime:
     """A graph run eagerly."""
 
-    kind: EngineKind = "torch"
-    lanes = 1  # a run has all threads
+    kind: RuntimeKind = "torch"
+    num_streams = 1  # a run has all threads
 
     def __init__(self, graph: Graph, device: str | torch.device = "cpu", precision: Precision = "fp32") -> None:
         """Raises UsageError for int8, which torch does not execute here."""
@@ -33,10 +33,10 @@ class TorchEngine:
         return found if isinstance(found, tuple) else (found,)
 
 
-def open_torch(device: str | torch.device = "cpu", precision: Precision = "fp32") -> OpenEngine:
+def open_torch(device: str | torch.device = "cpu", precision: Precision = "fp32") -> OpenRuntime:
     """What opens any graph in torch."""
 
-    def open_engine(graph: GraphName, source: str, build: Callable[[], Graph]) -> Engine:
-        return TorchEngine(build(), device, precision)
+    def open_runtime(graph: GraphName, source: str, build: Callable[[], Graph]) -> Runtime:
+        return TorchRuntime(build(), device, precision)
 
-    return open_engine
+    return open_runtime

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kuaihl.engines.encoders.profiles import Encoders, check_text_width, load_encoders, other_text, profile_named
 from kuaihl.engines.outputs.formats import parse_formats
-from kuaihl.engines.runtimes.choice import choose_engine
+from kuaihl.engines.runtimes.choice import choose_runtime
 from kuaihl.engines.runtimes.device import choose_device, set_threads
-from kuaihl.engines.runtimes.runtime import Engine
+from kuaihl.engines.runtimes.runtime import Runtime
 from kuaihl.engines.scoring.run import LOG, Comments, Run, ScoreResult
 from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import FramesName, ScoreSettings
@@ -22,7 +22,7 @@ class Model:
 
     bundle: Bundle
     encoders: Encoders
-    step: Engine  # the head's
+    step: Runtime  # the head's
     settings: ScoreSettings  # that it was loaded with
 
     @property
@@ -143,7 +143,9 @@ def load_model(settings: ScoreSettings, report: Callable[[KuaihlError | str], No
     parse_formats(settings.formats)
     bundle = load_bundle(settings.model)
     device, threads = choose_device(settings.device), set_threads(settings.threads)
-    open_engine = choose_engine(settings.engine, settings.precision, bundle, device=device, threads=threads, say=report)
+    open_runtime = choose_runtime(
+        settings.engine, settings.precision, bundle, device=device, threads=threads, on_message=report
+    )
     encoders = load_encoders(
         profile_named(bundle.profile),
         device=device,
@@ -151,9 +153,9 @@ def load_model(settings: ScoreSettings, report: Callable[[KuaihlError | str], No
         asr=settings.asr,
         whisper_model=settings.whisper_model,
         text_weights=settings.text_weights,
-        open_engine=open_engine,
+        open_runtime=open_runtime,
     )
     check_text_width(bundle, encoders.text)
     if settings.text_weights and (line := other_text(bundle, encoders.facts)):
         report(line)
-    return Model(bundle, encoders, open_step(bundle, open_engine), settings)
+    return Model(bundle, encoders, open_step(bundle, open_runtime), settings)

@@ -36,7 +36,7 @@ from kuaihl.models.errors import UsageError
 if TYPE_CHECKING:
     from kuaihl.engines.scoring.model import Model
 
-AUTO = "auto"
+_AUTO = "auto"
 LOG = logging.getLogger("kuaihl")
 
 Comments = str | Path | Iterable[Comment] | None
@@ -77,7 +77,7 @@ class Run:
 
         Raises UsageError for settings that cannot be, SourceError for a source or comments that cannot be read.
         """
-        check_settings(source, settings, output)
+        _check_settings(source, settings, output)
         self.source, self.name, self.output = source, source_stem(source), output
         self.changes: tuple[HighlightEvent, ...] = ()  # what the last segment opened, closed or dropped
         self._model, self._settings, self._streamer = model, settings, streamer
@@ -88,8 +88,8 @@ class Run:
         self._result: ScoreResult | None = None
         self._opened = open_source(source, timeout=settings.timeout)
         try:
-            self._comments = comments_of(source, comments, is_live=self._opened.is_live)
-            self._feed = open_comments(self._comments, settings, report, is_live=self._opened.is_live)
+            self._comments = _comments_of(source, comments, is_live=self._opened.is_live)
+            self._feed = _open_comments(self._comments, settings, report, is_live=self._opened.is_live)
             if output is not None:
                 make_folder(output)
         except BaseException:
@@ -202,13 +202,13 @@ class Run:
                 settings={
                     "segment_seconds": settings.segment_seconds or self._model.bundle.segment_seconds,
                     "engine": self._model.step.kind,
-                    "precision": self._model.encoders.vision.engine.precision,
+                    "precision": self._model.encoders.vision.runtime.precision,
                     "asr": self._model.encoders.transcriber_name,
                     "language": settings.language,
                     "frames": settings.frames,
                     "top": settings.top,
                     "min_score": settings.min_score,
-                    "comments": words_for(self._comments),
+                    "comments": _words_for(self._comments),
                     "comments_offset": settings.comments_offset,
                     "streamer": self._streamer,
                     "start": settings.start,
@@ -234,14 +234,14 @@ class Run:
         return tuple(cut_clips(self.source, highlights, self.output / CLIPS_FOLDER, self.name))
 
 
-def check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:
+def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:
     """Raise UsageError for what is known to fail before anything is read."""
     formats = parse_formats(settings.formats)
     if output is None and (settings.clips or settings.plot or formats):
         raise UsageError("clips, plots and formats are files in a run folder; name the output folder")
     if settings.end is not None and settings.end <= settings.start:
         raise UsageError(f"the end at {settings.end:g} s is not after the start at {settings.start:g} s")
-    if is_stream(source):
+    if _is_stream(source):
         wanted = {
             "clips": settings.clips,
             "exact frames": settings.frames == "exact",
@@ -252,19 +252,19 @@ def check_settings(source: str, settings: ScoreSettings, output: Path | None) ->
                 raise UsageError(f"{source}: a stream, and {name} need a file; record it, then score the recording")
 
 
-def is_stream(source: str) -> bool:
+def _is_stream(source: str) -> bool:
     """Whether a source can be read but once: a URL, or standard input."""
     return source == STDIN or "://" in source
 
 
-def comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
+def _comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
     """The comments that are meant; of "auto", the file beside a recording, if there is one."""
-    if comments != AUTO:
+    if comments != _AUTO:
         return Path(comments) if isinstance(comments, str) else comments
-    return None if is_live or is_stream(source) else comments_beside(Path(source))
+    return None if is_live or _is_stream(source) else comments_beside(Path(source))
 
 
-def open_comments(
+def _open_comments(
     comments: Comments, settings: ScoreSettings, report: Callable[[str], None], *, is_live: bool
 ) -> CommentFeed | None:
     """The comments by time: a file is read whole, and followed beside a live stream. Raises SourceError."""
@@ -283,6 +283,6 @@ def open_comments(
     return CommentTrack(found.comments)
 
 
-def words_for(comments: Comments) -> str | None:
+def _words_for(comments: Comments) -> str | None:
     """What highlights.json says of the comments: their file, or that they were handed over."""
     return None if comments is None else str(comments) if isinstance(comments, str | Path) else "in memory"

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from kuaihl.engines.runtimes.graphs import step_graph
-from kuaihl.engines.runtimes.runtime import Engine, OpenEngine
+from kuaihl.engines.runtimes.runtime import OpenRuntime, Runtime
 from kuaihl.engines.runtimes.torch_runtime import open_torch
 from kuaihl.engines.types import EncodedSegment, ScoredSegment
 from kuaihl.models.bundle import Bundle
@@ -55,13 +55,13 @@ class ScorerState:
         return cls(memory_from(parts), moments, tuple(bool(gap) for gap in parts["gaps"]), head)
 
 
-def open_step(bundle: Bundle, open_engine: OpenEngine | None = None) -> Engine:
+def open_step(bundle: Bundle, open_runtime: OpenRuntime | None = None) -> Runtime:
     """The head's step of a bundle in an engine, torch on the CPU where none is given.
 
     Raises ModelError where the weights cannot be used, or the bundle's network cannot follow a stream.
     """
     bundle.check_streams()
-    return (open_engine or open_torch())("step", bundle.head_sha256, lambda: step_graph(bundle.streaming_network()))
+    return (open_runtime or open_torch())("step", bundle.head_sha256, lambda: step_graph(bundle.streaming_network()))
 
 
 class StreamingScorer:
@@ -74,7 +74,7 @@ class StreamingScorer:
     def __init__(
         self,
         bundle: Bundle,
-        step: Engine | None = None,
+        step: Runtime | None = None,
         *,
         device: str | torch.device = "cpu",  # where the state is kept: the engine's
         streamer: str | None = None,

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.packet import Packet
 
-DRIFT = 0.1  # seconds by which sound may part from its time stamps before it is put back in its place
-BATCH_SECONDS = 1.0  # of sound through the resampler at once
-TELLING_SECONDS = 1.0  # for which one event tells of the damage, however many packets are damaged
-FULL_SCALE = 32768.0  # 16-bit samples: FFmpeg scales the mix to mono so that it cannot clip, for integers alone
+_DRIFT = 0.1  # seconds by which sound may part from its time stamps before it is put back in its place
+_BATCH_SECONDS = 1.0  # of sound through the resampler at once
+_TELLING_SECONDS = 1.0  # for which one event tells of the damage, however many packets are damaged
+_FULL_SCALE = 32768.0  # 16-bit samples: FFmpeg scales the mix to mono so that it cannot clip, for integers alone
 
 
-class Sound:
+class AudioDecoder:
     """The stream's audio between the decoder and the segments; holds what no segment has taken yet."""
 
     def __init__(self, start: float = 0.0) -> None:
@@ -55,17 +55,17 @@ class Sound:
             for frame in self.stream.codec_context.decode(packet):
                 pts = frame.pts
                 time = self.end if pts is None else pts * self.tick + self.shift
-                if self.fifo is None or not -DRIFT < time - self.end < DRIFT:
+                if self.fifo is None or not -_DRIFT < time - self.end < _DRIFT:
                     self.begin(frame, time)
                 self.queue(frame)
         except av.FFmpegError as error:
-            if not self.events or timed.time > self.events[-1].time + TELLING_SECONDS:
+            if not self.events or timed.time > self.events[-1].time + _TELLING_SECONDS:
                 self.events.append(Event("corrupt", timed.time, f"audio that cannot be decoded ({error.strerror})"))
 
     def settle(self, packet: "Packet[Any]", shift: float) -> None:
         """Another decoder or another place on the clock: give out what the old one still holds."""
         self.heard = True
-        if packet.stream is not self.stream or abs(shift - self.shift) > DRIFT:
+        if packet.stream is not self.stream or abs(shift - self.shift) > _DRIFT:
             self.drain()
         self.stream = packet.stream
         self.tick = float(packet.time_base)
@@ -90,11 +90,11 @@ class Sound:
         try:
             self.fifo.write(frame)
         except ValueError:  # another rate, layout or sample format
-            self.events.append(Event("header_change", self.end, f"the audio is now {sound_words(frame)}"))
+            self.events.append(Event("header_change", self.end, f"the audio is now {_sound_words(frame)}"))
             self.begin(frame, self.end)
             self.fifo.write(frame)
         self.end += frame.samples / frame.sample_rate
-        if self.end > self.queued_from + BATCH_SECONDS:
+        if self.end > self.queued_from + _BATCH_SECONDS:
             self.resample()
 
     def begin(self, frame: "AudioFrame", time: float) -> None:
@@ -115,17 +115,17 @@ class Sound:
         queued = self.fifo.read()
         if queued is not None:
             queued.pts = None
-            self.keep(self.resampler.resample(queued))
+            self.store(self.resampler.resample(queued))
 
     def flush(self) -> None:
         """The end of a piece: nothing stays in the queue or the resampler."""
         if self.fifo is not None and self.resampler is not None:
             self.resample()
-            self.keep(self.resampler.resample(None))
+            self.store(self.resampler.resample(None))
             self.resampler = None
             self.fifo = None
 
-    def keep(self, frames: "list[AudioFrame]") -> None:
+    def store(self, frames: "list[AudioFrame]") -> None:
         for frame in frames:
             samples = np.asarray(frame.to_ndarray(), np.int16).reshape(-1)
             self.blocks.append((self.position, samples))
@@ -147,10 +147,10 @@ class Sound:
             begin, stop = max(position, first), min(position + samples.size, last)
             if begin < stop:
                 audio[begin - first : stop - first] = samples[begin - position : stop - position]
-        audio /= FULL_SCALE
+        audio /= _FULL_SCALE
         self.blocks = [(position, samples) for position, samples in self.blocks if position + samples.size > last]
         return audio
 
 
-def sound_words(frame: "AudioFrame") -> str:
+def _sound_words(frame: "AudioFrame") -> str:
     return f"{frame.sample_rate} Hz, {frame.layout.name}"

@@ -23,19 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.engines.ingest.source import open_source, scheme_of
-from kuaihl.engines.segmenter.frame_decoder import bounded, upright
+from kuaihl.engines.segmenter.frame_decoder import bound_size, turn_upright
 from kuaihl.engines.types import SAME_TIME, Frame
 from kuaihl.models.errors import Remedy, SourceError, reason_of
 
-OPEN_SECONDS = 30.0  # to index a file, and this much …
-BYTES_A_SECOND = 10e6  # … more for its size, for that is done by reading all of it
-FRAMES_SECONDS = 30.0  # to decode a segment's frames
-END_TOLERANCE = 2.0  # seconds by which decord's end may differ from the container's
-KEYFRAMES = Remedy("take keyframes", {"frames": "keyframe"})
+_OPEN_SECONDS = 30.0  # to index a file, and this much …
+_BYTES_PER_SECOND = 10e6  # … more for its size, for that is done by reading all of it
+_FRAMES_SECONDS = 30.0  # to decode a segment's frames
+_END_TOLERANCE = 2.0  # seconds by which decord's end may differ from the container's
+_KEYFRAMES = Remedy("take keyframes", {"frames": "keyframe"})
 
 
 @dataclass(frozen=True)
-class Probe:
+class _Probe:
     """What decord does not tell: times in seconds on the stream's clock."""
 
     path: str
@@ -49,10 +49,10 @@ class Probe:
 class ExactFrames:
     """A file's frames by their instants; a worker process runs until `close`. Raises SourceError."""
 
-    def __init__(self, path: str | Path, *, timeout: float = FRAMES_SECONDS) -> None:
+    def __init__(self, path: str | Path, *, timeout: float = _FRAMES_SECONDS) -> None:
         self.name = str(path)
         self.timeout = timeout
-        self.probe = probed(self.name)
+        self.probe = _probe_file(self.name)
         self.buffer = bytearray()
         self.complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         width, height = self.probe.size
@@ -63,7 +63,7 @@ class ExactFrames:
             stderr=self.complaints,
         )
         try:
-            opened = self.answer(OPEN_SECONDS + Path(self.probe.path).stat().st_size / BYTES_A_SECOND)
+            opened = self.read_answer(_OPEN_SECONDS + Path(self.probe.path).stat().st_size / _BYTES_PER_SECOND)
             self.check(opened)
         except BaseException:
             self.close()
@@ -74,12 +74,12 @@ class ExactFrames:
         seconds = self.probe.seconds
         if not opened["clean"]:
             raise SourceError(
-                f"{self.name}: its time stamps repeat or restart, which rules out exact frames", remedy=KEYFRAMES
+                f"{self.name}: its time stamps repeat or restart, which rules out exact frames", remedy=_KEYFRAMES
             )
         end = self.probe.first + opened["seconds"]
-        if seconds is not None and min(abs(end - seconds), abs(end + self.probe.origin - seconds)) > END_TOLERANCE:
+        if seconds is not None and min(abs(end - seconds), abs(end + self.probe.origin - seconds)) > _END_TOLERANCE:
             raise SourceError(
-                f"{self.name}: cut off, damaged or changed midway, which rules out exact frames", remedy=KEYFRAMES
+                f"{self.name}: cut off, damaged or changed midway, which rules out exact frames", remedy=_KEYFRAMES
             )
 
     def frames_at(self, instants: Sequence[float]) -> list[Frame]:
@@ -92,24 +92,24 @@ class ExactFrames:
             self.worker.stdin.flush()
         except OSError as error:
             raise SourceError(f"{self.name}: {self.last_words()}") from error
-        found = self.answer(self.timeout)
+        found = self.read_answer(self.timeout)
         shape = tuple(found["shape"])
-        images = np.frombuffer(self.received(int(np.prod(shape)), self.timeout), np.uint8).reshape(shape)
+        images = np.frombuffer(self.receive_bytes(int(np.prod(shape)), self.timeout), np.uint8).reshape(shape)
         return [
-            Frame(float(at) + self.probe.first, upright(image, self.probe.rotation))
+            Frame(float(at) + self.probe.first, turn_upright(image, self.probe.rotation))
             for at, image in zip(found["times"], images, strict=True)
         ]
 
-    def answer(self, seconds: float) -> dict[str, Any]:
+    def read_answer(self, seconds: float) -> dict[str, Any]:
         """The worker's next line. Raises SourceError where it complains, dies or hangs."""
-        length = int.from_bytes(self.received(4, seconds), "big")
-        answer: dict[str, Any] = json.loads(self.received(length, seconds))
+        length = int.from_bytes(self.receive_bytes(4, seconds), "big")
+        answer: dict[str, Any] = json.loads(self.receive_bytes(length, seconds))
         if "error" in answer:
             self.close()
-            raise SourceError(f"{self.name}: exact frames cannot be had ({answer['error']})", remedy=KEYFRAMES)
+            raise SourceError(f"{self.name}: exact frames cannot be had ({answer['error']})", remedy=_KEYFRAMES)
         return answer
 
-    def received(self, count: int, seconds: float) -> bytes:
+    def receive_bytes(self, count: int, seconds: float) -> bytes:
         assert self.worker.stdout is not None
         deadline = time.monotonic() + seconds
         descriptor = self.worker.stdout.fileno()
@@ -157,7 +157,7 @@ def exact_frames(path: str | Path, instants: Sequence[float]) -> list[Frame]:
         return frames.frames_at(instants)
 
 
-def probed(name: str) -> Probe:
+def _probe_file(name: str) -> _Probe:
     """Open the file with FFmpeg and decode its first frame. Raises SourceError where there can be no random access."""
     import av
 
@@ -172,8 +172,8 @@ def probed(name: str) -> Probe:
             raise SourceError(f"{name}: its video cannot be decoded from the start") from error
         origin = source.origin or 0.0
         first = 0.0 if frame.time is None else frame.time - origin
-        size = bounded(frame.width, frame.height)
-        return Probe(str(Path(name).absolute()), first, origin, source.promised, size, frame.rotation)
+        size = bound_size(frame.width, frame.height)
+        return _Probe(str(Path(name).absolute()), first, origin, source.promised, size, frame.rotation)
 
 
 def work(path: str, width: int, height: int) -> None:
@@ -186,31 +186,31 @@ def work(path: str, width: int, height: int) -> None:
         reader = decord.VideoReader(path, ctx=decord.cpu(0), width=width, height=height, num_threads=1)
         spans = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)  # [frames, 2] seconds
     except Exception as error:
-        reply(replies, {"error": decord_reason(error)})
+        _send_reply(replies, {"error": _decord_reason(error)})
         return
     starts: NDArray[np.float64] = spans[:, 0] - spans[0, 0]
     clean = bool((np.diff(starts) > 0).all())
-    reply(replies, {"clean": clean, "seconds": float(spans[-1, 1] - spans[0, 0])})
+    _send_reply(replies, {"clean": clean, "seconds": float(spans[-1, 1] - spans[0, 0])})
     for line in sys.stdin.buffer:
         indices = np.searchsorted(starts, np.asarray(json.loads(line)), "right") - 1
         indices = indices.clip(0, len(starts) - 1)
         try:
             images = reader.get_batch(indices.tolist()).asnumpy()
         except Exception as error:
-            reply(replies, {"error": decord_reason(error)})
+            _send_reply(replies, {"error": _decord_reason(error)})
             return
-        reply(replies, {"times": starts[indices].tolist(), "shape": images.shape})
+        _send_reply(replies, {"times": starts[indices].tolist(), "shape": images.shape})
         replies.write(np.ascontiguousarray(images, np.uint8).tobytes())
         replies.flush()
 
 
-def reply(replies: Any, answer: dict[str, Any]) -> None:
+def _send_reply(replies: Any, answer: dict[str, Any]) -> None:
     data = json.dumps(answer).encode()
     replies.write(len(data).to_bytes(4, "big") + data)
     replies.flush()
 
 
-def decord_reason(error: Exception) -> str:
+def _decord_reason(error: Exception) -> str:
     """In words for people: decord's own lines begin with its clock and the places in its source."""
     if isinstance(error, ImportError):
         return "decord is not installed: pip install decord"

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kuaihl.engines.ingest.packets import TimedPacket
-from kuaihl.engines.segmenter.keyframes import Gop, Wanted
+from kuaihl.engines.segmenter.keyframes import FrameRequest, Gop
 from kuaihl.engines.types import SAME_TIME, Event, Frame, RgbImage
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
 
-SHORT_SIDE = 288  # pixels at most: encoders read 224 to 260 …
-LONG_SIDE = 1024  # … and a panorama must not become a burden
-TELLING_SECONDS = 1.0
-MICRO = 1_000_000  # decoders carry whole numbers through: microseconds of our own clock
+_SHORT_SIDE = 288  # pixels at most: encoders read 224 to 260 …
+_LONG_SIDE = 1024  # … and a panorama must not become a burden
+_TELLING_SECONDS = 1.0
+_MICRO = 1_000_000  # decoders carry whole numbers through: microseconds of our own clock
 
 
 class FrameDecoder:
@@ -30,7 +30,7 @@ class FrameDecoder:
         self.reformatter: VideoReformatter | None = None
         self.size: tuple[int, int] | None = None  # of the decoded frames
         self.events: list[Event] = []  # for the caller to take
-        self.told = -TELLING_SECONDS  # time of the latest event about damage
+        self.told = -_TELLING_SECONDS  # time of the latest event about damage
         self.latest: Frame | None = None  # what a player would still show where nothing new can be decoded
         self.key: TimedPacket | None = None  # the keyframe that `latest` came from, if it came from one
         self.gop: Gop | None = None  # that is being decoded forward
@@ -38,7 +38,7 @@ class FrameDecoder:
         self.decoded: deque[VideoFrame] = deque()  # its frames that are shown later than any instant so far
         self.shown: VideoFrame | None = None  # its frame at the latest instant
 
-    def frame(self, wanted: Wanted) -> Frame | None:
+    def frame(self, wanted: FrameRequest) -> Frame | None:
         """The frame of an instant; the nearest one that can be decoded where its own is damaged; None before any."""
         if wanted.gop is None:
             return self.latest
@@ -62,12 +62,12 @@ class FrameDecoder:
         self.context.flush_buffers()
         clean = [frame for frame in frames if not frame.is_corrupt]
         if not clean:
-            self.damaged(key.time, "a keyframe that cannot be decoded")
+            self.report_damage(key.time, "a keyframe that cannot be decoded")
             return None
         self.key = key
-        return self.converted(clean[0], key.time)
+        return self.convert(clean[0], key.time)
 
-    def forward(self, wanted: Wanted, gop: Gop) -> Frame | None:
+    def forward(self, wanted: FrameRequest, gop: Gop) -> Frame | None:
         """The frame shown at the instant: the last one that is shown no later."""
         if gop is not self.gop:
             self.use(gop.key)
@@ -77,7 +77,7 @@ class FrameDecoder:
         self.queue.extend(wanted.packets)
         drained = False
         while True:
-            while self.decoded and time_of(self.decoded[0]) <= wanted.instant + SAME_TIME:
+            while self.decoded and _time_of(self.decoded[0]) <= wanted.instant + SAME_TIME:
                 self.shown = self.decoded.popleft()
             if self.decoded or drained:
                 break
@@ -90,12 +90,12 @@ class FrameDecoder:
         if self.shown is None:
             return None
         self.key = None
-        time = time_of(self.shown)
+        time = _time_of(self.shown)
         if self.shown.is_corrupt:
-            self.damaged(time, "a damaged frame")
+            self.report_damage(time, "a damaged frame")
         if self.latest is not None and self.latest.time == time:
             return self.latest
-        return self.converted(self.shown, time)
+        return self.convert(self.shown, time)
 
     def use(self, timed: TimedPacket) -> None:
         """The packet's own decoder: another stream has another one."""
@@ -113,22 +113,22 @@ class FrameDecoder:
                 frames = self.context.decode(None)
             else:
                 packet = timed.packet
-                packet.pts = round(timed.time * MICRO)
-                packet.dts = round(timed.decode_time * MICRO)
+                packet.pts = round(timed.time * _MICRO)
+                packet.dts = round(timed.decode_time * _MICRO)
                 frames = self.context.decode(packet)
         except av.FFmpegError as error:
             if timed is not None:
-                self.damaged(timed.time, f"video that cannot be decoded ({error.strerror})")
+                self.report_damage(timed.time, f"video that cannot be decoded ({error.strerror})")
             return []
         return [frame for frame in frames if frame.pts is not None]
 
-    def damaged(self, time: float, detail: str) -> None:
+    def report_damage(self, time: float, detail: str) -> None:
         """One event a second of media, however many packets are damaged."""
-        if not self.told <= time < self.told + TELLING_SECONDS:
+        if not self.told <= time < self.told + _TELLING_SECONDS:
             self.told = time
             self.events.append(Event("corrupt", time, detail))
 
-    def converted(self, frame: "VideoFrame", time: float) -> Frame:
+    def convert(self, frame: "VideoFrame", time: float) -> Frame:
         from av.video.reformatter import Interpolation, VideoReformatter
 
         if self.reformatter is None:
@@ -137,25 +137,25 @@ class FrameDecoder:
         if self.size is not None and size != self.size:
             self.events.append(Event("header_change", time, f"the video is now {size[0]}x{size[1]}"))
         self.size = size
-        width, height = bounded(*size)
+        width, height = bound_size(*size)
         rgb = self.reformatter.reformat(frame, width, height, format="rgb24", interpolation=Interpolation.BILINEAR)
-        return Frame(time, upright(np.asarray(rgb.to_ndarray(), np.uint8), frame.rotation))
+        return Frame(time, turn_upright(np.asarray(rgb.to_ndarray(), np.uint8), frame.rotation))
 
 
-def time_of(frame: "VideoFrame") -> float:
+def _time_of(frame: "VideoFrame") -> float:
     assert frame.pts is not None
-    return frame.pts / MICRO
+    return frame.pts / _MICRO
 
 
-def bounded(width: int, height: int) -> tuple[int, int]:
+def bound_size(width: int, height: int) -> tuple[int, int]:
     """The size within SHORT_SIDE and LONG_SIDE, in proportion, even; never larger than it was."""
-    scale = min(1.0, SHORT_SIDE / min(width, height), LONG_SIDE / max(width, height))
+    scale = min(1.0, _SHORT_SIDE / min(width, height), _LONG_SIDE / max(width, height))
     if scale == 1.0:
         return width, height
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def upright(image: RgbImage, rotation: int) -> RgbImage:
+def turn_upright(image: RgbImage, rotation: int) -> RgbImage:
     """A phone films on its side, and says in the header by how many degrees to turn."""
     turns = round(rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

@@ -12,7 +12,7 @@ from kuaihl.engines.ingest.packets import TimedPacket
 from kuaihl.engines.types import SAME_TIME
 
 MAX_HELD_BYTES = 48 << 20  # of packets: beyond it they are decoded early or dropped
-FALLBACKS = 3  # keyframes to try where one is damaged
+_FALLBACKS = 3  # keyframes to try where one is damaged
 SETTLED = 2.0  # seconds: no later packet is shown so long before the latest one
 
 
@@ -31,7 +31,7 @@ class Gop:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FrameRequest:
     """How to come by the frame of one instant."""
 
     instant: float
@@ -42,7 +42,7 @@ class Wanted:
     others: tuple[TimedPacket, ...] = ()  # keyframes to fall back on where this one is damaged, best first
 
 
-class Stills:
+class KeyframeSelector:
     """The stream's video between demuxer and decoder; instants are `spacing` seconds apart, from `origin` on."""
 
     def __init__(self, spacing: float, origin: float = 0.0) -> None:
@@ -80,7 +80,7 @@ class Stills:
         self.held -= gop.size
         gop.followers = []
 
-    def wanted(self, instant: float, tolerance: float) -> Wanted:
+    def request(self, instant: float, tolerance: float) -> FrameRequest:
         """The way to the frame of an instant, which must have passed; instants ascend.
 
         A lesser tolerance than our own holds where the packets for it are still there.
@@ -89,10 +89,10 @@ class Stills:
         gop = shown[-1] if shown else self.gops[0] if self.gops else None  # before the video begins: its first frame
         others = [one.key for one in self.gops if one is not gop]
         others.sort(key=lambda key: (key.time > instant, abs(key.time - instant)))
-        nearest = tuple(others[:FALLBACKS])
+        nearest = tuple(others[:_FALLBACKS])
         if gop is not None and (gop.rolling or (gop.followers and instant > gop.key.time + tolerance + SAME_TIME)):
-            return Wanted(instant, gop, True, self.hand_over(gop), gop.closed, nearest)
-        return Wanted(instant, gop, False, others=nearest)
+            return FrameRequest(instant, gop, True, self.hand_over(gop), gop.closed, nearest)
+        return FrameRequest(instant, gop, False, others=nearest)
 
     def hand_over(self, gop: Gop) -> tuple[TimedPacket, ...]:
         """The followers for the decoder, which keeps what it need not decode yet."""
@@ -106,7 +106,7 @@ class Stills:
         while len(self.gops) > 1 and self.gops[1].key.time <= before + SAME_TIME:
             self.empty(self.gops.popleft())
 
-    def relieve(self, front: float) -> Wanted | None:
+    def relieve(self, front: float) -> FrameRequest | None:
         """Where too much is held: drop what only an early end would need, else decode ahead of the instants."""
         if self.held <= MAX_HELD_BYTES:
             return None
@@ -116,7 +116,7 @@ class Stills:
         last = self.gops[-1]
         if self.held <= MAX_HELD_BYTES // 2 or front - SETTLED <= last.key.time:
             return None
-        return Wanted(front - SETTLED, last, True, self.hand_over(last))
+        return FrameRequest(front - SETTLED, last, True, self.hand_over(last))
 
     def finish(self) -> None:
         """The stream has ended: nothing follows in any Gop."""

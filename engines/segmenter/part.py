@@ -12,7 +12,7 @@ from kuaihl.engines.segmenter.segmenter import LAG
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError
 
-SOUND_BEFORE = 0.5  # seconds that a decoder of sound may need to find its way
+_SOUND_BEFORE = 0.5  # seconds that a decoder of sound may need to find its way
 
 
 def part_of(
@@ -23,7 +23,7 @@ def part_of(
     Before `start` the video since its last keyframe comes along, for the first frames may need it. `name` is the
     recording's. Raises SourceError if the recording ends before `start`.
     """
-    opening = Opening(start)
+    opening = _Opening(start)
     for item in stream:
         if isinstance(item, Event):
             if item.kind == "eof" and not opening.begun:
@@ -39,7 +39,7 @@ def part_of(
         yield from opening.packet(item)
 
 
-class Opening:
+class _Opening:
     """What is held back before a part begins."""
 
     def __init__(self, start: float) -> None:
@@ -58,7 +58,7 @@ class Opening:
     def packet(self, timed: TimedPacket) -> Iterator[TimedPacket | Event]:
         gap, self.gap = self.gap, None
         if timed.kind == "audio":
-            if timed.time + timed.duration <= self.start - SOUND_BEFORE:
+            if timed.time + timed.duration <= self.start - _SOUND_BEFORE:
                 return
         elif self.group is not None:
             self.hold(timed)

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from kuaihl.engines.ingest.packets import TimedPacket
-from kuaihl.engines.segmenter.audio import Sound
+from kuaihl.engines.segmenter.audio import AudioDecoder
 from kuaihl.engines.segmenter.frame_decoder import FrameDecoder
-from kuaihl.engines.segmenter.keyframes import MAX_HELD_BYTES, SETTLED, Stills, Wanted
+from kuaihl.engines.segmenter.keyframes import MAX_HELD_BYTES, SETTLED, FrameRequest, KeyframeSelector
 from kuaihl.engines.types import (
     FRAMES_PER_SEGMENT,
     SEGMENT_SECONDS,
@@ -24,7 +24,7 @@ from kuaihl.engines.types import (
 )
 from kuaihl.models.errors import SourceError
 
-MIN_SECONDS = 1.0  # of the stream's last segment; less than that is left out, unless it is all there is
+_MIN_SECONDS = 1.0  # of the stream's last segment; less than that is left out, unless it is all there is
 LAG = 5.0  # seconds by which one stream may trail the other before nobody waits for it
 
 
@@ -45,7 +45,7 @@ def segments(
     is left out where it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond
     its end and its frames are decoded.
     """
-    cutter = Cutter(segment_seconds, exact, comments, start, end)
+    cutter = _Cutter(segment_seconds, exact, comments, start, end)
     with cutter.worker:
         for item in stream:
             if isinstance(item, Event):
@@ -55,13 +55,13 @@ def segments(
             while item.decode_time >= cutter.enough and cutter.is_complete():
                 yield from cutter.collect()
                 cutter.cut(segment_seconds)
-            if cutter.ready is not None and cutter.ready.is_done():
+            if cutter.pending is not None and cutter.pending.is_done():
                 yield from cutter.collect()
         yield from cutter.finish()
 
 
 @dataclass(frozen=True)
-class Ready:
+class _PendingSegment:
     """A segment that lacks nothing but its frames, which are being decoded."""
 
     segment: Segment
@@ -71,7 +71,7 @@ class Ready:
         return all(frame.done() for frame in self.frames)
 
 
-class Cutter:
+class _Cutter:
     """The segment in the making, and the one whose frames are being decoded."""
 
     def __init__(
@@ -87,12 +87,12 @@ class Cutter:
         self.limit = limit  # where the last one ends at the latest
         self.exact = exact
         self.comments = comments
-        self.stills = Stills(length / FRAMES_PER_SEGMENT, origin)
-        self.sound = Sound(origin)
+        self.keyframes = KeyframeSelector(length / FRAMES_PER_SEGMENT, origin)
+        self.sound = AudioDecoder(origin)
         self.decoder = FrameDecoder()
         self.worker = ThreadPoolExecutor(1, "frames")  # one thread: decoding frames and sound overlap
         self.index = 0
-        self.enough = origin + length + MIN_SECONDS  # what a stream must have reached before the segment can end
+        self.enough = origin + length + _MIN_SECONDS  # what a stream must have reached before the segment can end
         self.reached: dict[str, float] = {}  # decode time of the latest packet, by its kind
         self.end = origin  # of what has come, as shown
         self.events: list[Event] = []
@@ -101,7 +101,7 @@ class Cutter:
         self.gap_start: float | None = None  # of a gap whose end the next packet tells
         self.announced = 0  # changes of the video's header that the container told before the decoder saw them
         self.early: dict[float, Future[Frame | None]] = {}  # frames that could not wait for the segment's end
-        self.ready: Ready | None = None
+        self.pending: _PendingSegment | None = None
 
     @property
     def start(self) -> float:
@@ -130,18 +130,18 @@ class Cutter:
         if kind == "audio":
             self.sound.push(timed)
             return
-        self.stills.push(timed)
+        self.keyframes.push(timed)
         if timed.keyframe:
             self.keyframe_times.append(timed.time)
-        if self.stills.held > MAX_HELD_BYTES:
+        if self.keyframes.held > MAX_HELD_BYTES:
             self.relieve(timed.decode_time)
 
     def relieve(self, front: float) -> None:
         """So many bytes of packets that they cannot wait for the segment's end."""
         for instant in self.instants(self.length):
             if instant not in self.early and instant <= front - SETTLED:
-                self.early[instant] = self.submit(self.stills.wanted(instant, self.stills.tolerance))
-        wanted = self.stills.relieve(front)
+                self.early[instant] = self.submit(self.keyframes.request(instant, self.keyframes.tolerance))
+        wanted = self.keyframes.relieve(front)
         if wanted is not None:
             self.submit(wanted)
 
@@ -158,10 +158,10 @@ class Cutter:
         audio = self.sound.take(start, end)
         tolerance = seconds / FRAMES_PER_SEGMENT / 2
         frames = [
-            self.early[one] if one in self.early else self.submit(self.stills.wanted(one, tolerance))
+            self.early[one] if one in self.early else self.submit(self.keyframes.request(one, tolerance))
             for one in self.instants(seconds)
         ]
-        self.ready = Ready(
+        self.pending = _PendingSegment(
             Segment(
                 index=self.index,
                 start=start,
@@ -182,12 +182,12 @@ class Cutter:
         self.early = {}
         self.index += 1
         self.enough += self.length
-        self.stills.forget(end)
+        self.keyframes.forget(end)
 
-    def submit(self, wanted: Wanted) -> "Future[Frame | None]":
+    def submit(self, wanted: FrameRequest) -> "Future[Frame | None]":
         return self.worker.submit(self.decode, wanted)
 
-    def decode(self, wanted: Wanted) -> Frame | None:
+    def decode(self, wanted: FrameRequest) -> Frame | None:
         """In the worker: the frame at the very instant where that was asked for, else the one that is cheap."""
         if self.exact is not None and wanted.gop is not None:
             try:
@@ -199,12 +199,12 @@ class Cutter:
 
     def collect(self) -> Iterator[Segment]:
         """The segment whose frames were being decoded, if any; waits for them."""
-        if self.ready is None:
+        if self.pending is None:
             return
-        ready, self.ready = self.ready, None
+        ready, self.pending = self.pending, None
         found = [frame.result() for frame in ready.frames]
         events = sorted((*ready.segment.events, *self.decoder_events()), key=lambda one: (one.kind == "eof", one.time))
-        yield replace(ready.segment, frames=complete(found), events=tuple(events), wall_time=time.time())
+        yield replace(ready.segment, frames=_complete_frames(found), events=tuple(events), wall_time=time.time())
 
     def decoder_events(self) -> Iterator[Event]:
         """What the decoder met, without what the container had announced."""
@@ -217,22 +217,22 @@ class Cutter:
 
     def finish(self) -> Iterator[Segment]:
         """The stream has ended: whole segments, then the rest."""
-        self.stills.finish()
+        self.keyframes.finish()
         self.sound.finish()
         self.end = max(self.end, self.sound.end)
         if self.limit is not None:
             self.end = min(self.end, self.limit)
-        while self.reached and self.end - self.start > self.length + MIN_SECONDS:
+        while self.reached and self.end - self.start > self.length + _MIN_SECONDS:
             yield from self.collect()
             self.cut(self.length)
         rest = min(self.end - self.start, self.length)
-        if self.reached and (rest >= MIN_SECONDS or (self.index == 0 and rest > 0)):
+        if self.reached and (rest >= _MIN_SECONDS or (self.index == 0 and rest > 0)):
             yield from self.collect()
             self.cut(rest, last=True)
         yield from self.collect()
 
 
-def complete(found: Sequence[Frame | None]) -> tuple[Frame, ...]:
+def _complete_frames(found: Sequence[Frame | None]) -> tuple[Frame, ...]:
     """All the frames or none: one that could not be had is stood in for by its nearest neighbour."""
     there = [frame for frame in found if frame is not None]
     if not there:

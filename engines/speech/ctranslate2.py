@@ -11,16 +11,16 @@ from kuaihl.engines.types import SAMPLE_RATE, Audio
 from kuaihl.engines.weights.resolve import Resolved
 from kuaihl.models.errors import ModelError
 
-FRAMES_PER_SECOND = 100  # of the log-mel spectrogram
-BATCH_ON_CPU = 2  # windows a worker decodes at once: each takes 37 MB, and 4 are but 3% quicker
-BATCH_ON_CUDA = 16
+_FRAMES_PER_SECOND = 100  # of the log-mel spectrogram
+_BATCH_ON_CPU = 2  # windows a worker decodes at once: each takes 37 MB, and 4 are but 3% quicker
+_BATCH_ON_CUDA = 16
 
 # The encoder's cost grows faster than its input, and most windows are not full of speech once silence is cut.
 # It hears the window, at least TAIL seconds of silence (without which it invents an end), rounded up to CONTEXT_STEP:
 # few lengths, so that windows still share batches, and each window's length is its own affair.
-TAIL = 2.0  # s
-CONTEXT_STEP = 5.0  # s
-MIN_CONTEXT = 10.0  # s; shorter inputs than this lose words
+_TAIL = 2.0  # s
+_CONTEXT_STEP = 5.0  # s
+_MIN_CONTEXT = 10.0  # s; shorter inputs than this lose words
 
 
 class CTranslate2Decoder:
@@ -38,7 +38,7 @@ class CTranslate2Decoder:
         on_cpu = kind == "cpu"
         # Decoding is a chain of small products: two batches on a thread each beat one batch on two threads.
         self.workers = max(1, threads) if on_cpu else 1
-        self.batch_size = BATCH_ON_CPU if on_cpu else BATCH_ON_CUDA
+        self.batch_size = _BATCH_ON_CPU if on_cpu else _BATCH_ON_CUDA
         try:
             self.model = ctranslate2.models.Whisper(
                 str(weights.folder),
@@ -130,13 +130,13 @@ class CTranslate2Decoder:
 
     def context(self, window: Audio) -> int:
         """How many spectrogram frames the encoder is given for `window`."""
-        steps = -(-(len(window) / SAMPLE_RATE + TAIL) // CONTEXT_STEP)
-        return int(min(max(steps * CONTEXT_STEP, MIN_CONTEXT), WINDOW_SECONDS) * FRAMES_PER_SECOND)
+        steps = -(-(len(window) / SAMPLE_RATE + _TAIL) // _CONTEXT_STEP)
+        return int(min(max(steps * _CONTEXT_STEP, _MIN_CONTEXT), WINDOW_SECONDS) * _FRAMES_PER_SECOND)
 
     def features(self, window: Audio) -> NDArray[np.float32]:
         """Log-mel spectrogram, [mels, context]; the window is followed by silence."""
         frames = self.context(window)
-        padded = np.zeros(frames * SAMPLE_RATE // FRAMES_PER_SECOND, np.float32)
+        padded = np.zeros(frames * SAMPLE_RATE // _FRAMES_PER_SECOND, np.float32)
         padded[: min(len(window), len(padded), WINDOW_SAMPLES)] = window[: len(padded)]
         return np.ascontiguousarray(self.mel(padded)[:, :frames], np.float32)
 

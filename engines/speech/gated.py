@@ -19,8 +19,8 @@ from kuaihl.engines.types import Audio, Transcript
 from kuaihl.models.errors import UsageError
 
 # Whisper's own thresholds: words with a no_speech_prob above this and an avg_logprob below that are invented.
-SILENT = 0.6
-UNSURE = -1.0
+_SILENT = 0.6
+_UNSURE = -1.0
 
 
 class GatedTranscriber:
@@ -41,8 +41,8 @@ class GatedTranscriber:
     def transcribe(
         self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None
     ) -> list[Transcript]:
-        given = None if language is None else language_code(language, self.decoder)
-        sounds = [sound(window) for window in windows]
+        given = None if language is None else _language_code(language, self.decoder)
+        sounds = [_cut_sound(window) for window in windows]
         voices = speech_spans_of(sounds, self.threads)
         speech = {i: cut_pauses(sounds[i], voice) for i, voice in enumerate(voices) if voice}
         transcripts = [Transcript(no_speech_prob=1.0)] * len(windows)
@@ -51,18 +51,18 @@ class GatedTranscriber:
         heard = [each.audio for each in speech.values()]
         code = given or self.spoken.of(heard)
         for i, decoded in zip(speech, self.decoder.decode(heard, code), strict=True):
-            transcripts[i] = transcript_of(decoded, speech[i], starts[i], code)
-            if decoded.avg_logprob < UNSURE:
+            transcripts[i] = _transcript_of(decoded, speech[i], starts[i], code)
+            if decoded.avg_logprob < _UNSURE:
                 self.spoken.doubt()
         return transcripts
 
 
-def sound(window: Audio) -> Audio:
+def _cut_sound(window: Audio) -> Audio:
     """The window as the networks may have it: at most 30 s, finite, within [-1, 1]. Damaged streams decode to worse."""
     return np.clip(np.nan_to_num(window[:WINDOW_SAMPLES], posinf=0.0, neginf=0.0), -1.0, 1.0).astype(np.float32)
 
 
-def language_code(language: str, decoder: WindowDecoder) -> str:
+def _language_code(language: str, decoder: WindowDecoder) -> str:
     """`language` as Whisper writes it: zh-CN and ZH are zh. Raises UsageError for one that `decoder` lacks."""
     code = re.split("[-_]", language.strip().lower())[0]
     if not decoder.knows(code):
@@ -72,9 +72,9 @@ def language_code(language: str, decoder: WindowDecoder) -> str:
     return code
 
 
-def transcript_of(decoded: Decoded, speech: Speech, start: float, language: str) -> Transcript:
+def _transcript_of(decoded: Decoded, speech: Speech, start: float, language: str) -> Transcript:
     """Phrases of what was heard -> sentences on the stream's clock; none where the filters take them for invented."""
-    invented = decoded.no_speech_prob > SILENT and decoded.avg_logprob < UNSURE
+    invented = decoded.no_speech_prob > _SILENT and decoded.avg_logprob < _UNSURE
     phrases = () if invented else without_loops(decoded.phrases)
     space = space_of(language)
     sentences = tuple(

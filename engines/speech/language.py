@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from kuaihl.engines.speech.transcriber import WindowDecoder
 from kuaihl.engines.types import Audio
 
-WINDOWS_TO_HEAR = 3  # of a batch, those with the most speech
-SETTLED = 0.6  # mean probability from which on the language is kept
-FADING = 0.5  # what a doubt leaves of the evidence: a mumbled window flips no stream, a few in another language do
+_WINDOWS_TO_HEAR = 3  # of a batch, those with the most speech
+_SETTLED = 0.6  # mean probability from which on the language is kept
+_FADING = 0.5  # what a doubt leaves of the evidence: a mumbled window flips no stream, a few in another language do
 
 
 class SpokenLanguage:
@@ -25,16 +25,16 @@ class SpokenLanguage:
     def of(self, windows: Sequence[Audio]) -> str:
         """The language of the stream, given the next `windows` (speech only, at least one)."""
         if not self.settled:
-            for window in sorted(windows, key=len, reverse=True)[:WINDOWS_TO_HEAR]:
+            for window in sorted(windows, key=len, reverse=True)[:_WINDOWS_TO_HEAR]:
                 for code, probability in self.decoder.language_probabilities(window).items():
                     self.evidence[code] = self.evidence.get(code, 0.0) + probability
                 self.windows_heard += 1
         likeliest = max(self.evidence, key=self.evidence.__getitem__)
-        self.settled = self.evidence[likeliest] >= SETTLED * self.windows_heard
+        self.settled = self.evidence[likeliest] >= _SETTLED * self.windows_heard
         return likeliest
 
     def doubt(self) -> None:
         """Listen again to the next windows; what was heard so far counts less."""
         self.settled = False
-        self.windows_heard *= FADING
-        self.evidence = {code: mass * FADING for code, mass in self.evidence.items()}
+        self.windows_heard *= _FADING
+        self.evidence = {code: mass * _FADING for code, mass in self.evidence.items()}

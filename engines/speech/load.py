@@ -12,13 +12,13 @@ from kuaihl.models.errors import UsageError
 __all__ = ["DECODERS", "Transcriber", "load_transcriber", "transcribe_segments"]
 
 
-def ctranslate2(weights: Resolved, device: str, threads: int) -> WindowDecoder:
+def _load_ctranslate2(weights: Resolved, device: str, threads: int) -> WindowDecoder:
     from kuaihl.engines.speech.ctranslate2 import CTranslate2Decoder
 
     return CTranslate2Decoder(weights, device, threads)
 
 
-def openai_whisper(weights: Resolved, device: str, threads: int) -> WindowDecoder:
+def _openai_whisper(weights: Resolved, device: str, threads: int) -> WindowDecoder:
     from kuaihl.engines.speech.openai_whisper import OpenAiWhisperDecoder
 
     return OpenAiWhisperDecoder(weights, device, threads)
@@ -26,10 +26,10 @@ def openai_whisper(weights: Resolved, device: str, threads: int) -> WindowDecode
 
 # Quickest first: "auto" is the first that is installed (docs/benchmarks.md has the measurement).
 DECODERS: dict[str, Callable[[Resolved, str, int], WindowDecoder]] = {
-    "ctranslate2": ctranslate2,
-    "openai-whisper": openai_whisper,
+    "ctranslate2": _load_ctranslate2,
+    "openai-whisper": _openai_whisper,
 }
-PACKAGE = {"ctranslate2": "ctranslate2", "openai-whisper": "whisper"}
+_PACKAGE = {"ctranslate2": "ctranslate2", "openai-whisper": "whisper"}
 
 
 def load_transcriber(name: str, *, model: str, device: str, threads: int) -> Transcriber | None:
@@ -41,10 +41,10 @@ def load_transcriber(name: str, *, model: str, device: str, threads: int) -> Tra
     if name == "none":
         return None
     if name == "auto":
-        name = next((each for each in DECODERS if find_spec(PACKAGE[each])), next(iter(DECODERS)))
+        name = next((each for each in DECODERS if find_spec(_PACKAGE[each])), next(iter(DECODERS)))
     if name not in DECODERS:
         raise UsageError(f"there is auto, {', '.join(DECODERS)} and none", setting="asr", value=name)
-    if find_spec(PACKAGE[name]) is None:
+    if find_spec(_PACKAGE[name]) is None:
         raise UsageError(f"needs a package that is not here: pip install 'kuaihl[{name}]'", setting="asr", value=name)
     from kuaihl.engines.speech.gated import GatedTranscriber
 

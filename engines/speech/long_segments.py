@@ -7,9 +7,9 @@ import numpy as np
 from kuaihl.engines.speech.transcriber import WINDOW_SAMPLES, Transcriber, space_of
 from kuaihl.engines.types import SAMPLE_RATE, Audio, Transcript
 
-SPARE = int(0.2 * SAMPLE_RATE)  # a segment of 30 s may come a few packets longer; that much of its tail is let go
-SEARCH = 2.0  # s to either side of an even cut in which a pause is looked for
-BLOCK = int(0.05 * SAMPLE_RATE)  # samples over which loudness is taken
+_SPARE = int(0.2 * SAMPLE_RATE)  # a segment of 30 s may come a few packets longer; that much of its tail is let go
+_SEARCH = 2.0  # s to either side of an even cut in which a pause is looked for
+_BLOCK = int(0.05 * SAMPLE_RATE)  # samples over which loudness is taken
 
 
 def transcribe_segments(
@@ -27,29 +27,29 @@ def transcribe_segments(
     parts: list[list[Transcript]] = [[] for _ in audios]
     for owner, transcript in zip(owners, transcriber.transcribe(windows, times, language=language), strict=True):
         parts[owner].append(transcript)
-    return [part[0] if len(part) == 1 else joined(part) for part in parts]
+    return [part[0] if len(part) == 1 else _join_transcripts(part) for part in parts]
 
 
 def windows_of(audio: Audio) -> list[tuple[int, int]]:
     """Sample ranges of at most 30 s that cover `audio`, as even as pauses allow."""
     total = len(audio)
-    count = max(1, -(-(total - SPARE) // WINDOW_SAMPLES))
+    count = max(1, -(-(total - _SPARE) // WINDOW_SAMPLES))
     # Even cuts leave this much room; no cut moves so far that a window would get longer than 30 s.
-    room = min(int(SEARCH * SAMPLE_RATE), (WINDOW_SAMPLES - total // count) // 2)
-    cuts = [quietest(audio, total * k // count, max(0, room)) for k in range(1, count)]
+    room = min(int(_SEARCH * SAMPLE_RATE), (WINDOW_SAMPLES - total // count) // 2)
+    cuts = [_find_quietest(audio, total * k // count, max(0, room)) for k in range(1, count)]
     return list(zip([0, *cuts], [*cuts, total], strict=True))
 
 
-def quietest(audio: Audio, middle: int, room: int) -> int:
-    """The middle of the quietest 50 ms within `room` samples of `middle`."""
-    blocks = audio[middle - room : middle + room]
-    blocks = blocks[: len(blocks) // BLOCK * BLOCK].reshape(-1, BLOCK)
+def _find_quietest(audio: Audio, middle: int, reach: int) -> int:
+    """The middle of the quietest 50 ms within `reach` samples of `middle`."""
+    blocks = audio[middle - reach : middle + reach]
+    blocks = blocks[: len(blocks) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
     if len(blocks) == 0:
         return middle
-    return middle - room + int(np.argmin(np.square(blocks).sum(axis=1))) * BLOCK + BLOCK // 2
+    return middle - reach + int(np.argmin(np.square(blocks).sum(axis=1))) * _BLOCK + _BLOCK // 2
 
 
-def joined(parts: Sequence[Transcript]) -> Transcript:
+def _join_transcripts(parts: Sequence[Transcript]) -> Transcript:
     """One transcript of consecutive ones; the probabilities are those of the parts with words, weighted by length."""
     worded = [part for part in parts if part.text]
     if len(worded) <= 1:
@@ -61,12 +61,12 @@ def joined(parts: Sequence[Transcript]) -> Transcript:
         text=space_of(language).join(part.text for part in worded),
         sentences=tuple(sentence for part in worded for sentence in part.sentences),
         language=language,
-        no_speech_prob=mean([part.no_speech_prob for part in worded], weights),
-        avg_logprob=mean([part.avg_logprob for part in worded], weights),
+        no_speech_prob=_weighted_mean([part.no_speech_prob for part in worded], weights),
+        avg_logprob=_weighted_mean([part.avg_logprob for part in worded], weights),
     )
 
 
-def mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
+def _weighted_mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
     """Weighted mean of the values that are known, None where none is."""
     known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None

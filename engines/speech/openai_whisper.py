@@ -12,8 +12,8 @@ from kuaihl.models.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-BATCH_ON_CPU = 8  # windows at once
-BATCH_ON_CUDA = 16
+_BATCH_ON_CPU = 8  # windows at once
+_BATCH_ON_CUDA = 16
 
 
 class OpenAiWhisperDecoder:
@@ -49,7 +49,7 @@ class OpenAiWhisperDecoder:
         self.tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
 
     def decode(self, windows: Sequence[Audio], language: str) -> list[Decoded]:
-        size = BATCH_ON_CPU if self.on_cpu else BATCH_ON_CUDA
+        size = _BATCH_ON_CPU if self.on_cpu else _BATCH_ON_CUDA
         decoded: list[Decoded] = []
         for i in range(0, len(windows), size):
             decoded += self.decode_batch(windows[i : i + size], language)

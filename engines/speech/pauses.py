@@ -12,7 +12,7 @@ import numpy as np
 from kuaihl.engines.speech.voice_activity import Span
 from kuaihl.engines.types import SAMPLE_RATE, Audio, Sentence
 
-ENOUGH = 8.0  # s; a word alone, without the sounds around it, is often misheard
+_ENOUGH = 8.0  # s; a word alone, without the sounds around it, is often misheard
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class Speech:
 
 def cut_pauses(window: Audio, voice: Sequence[Span]) -> Speech:
     """What there is to hear in `window`, in which somebody speaks during `voice`."""
-    kept = widened(voice, len(window) / SAMPLE_RATE)
+    kept = _widen_spans(voice, len(window) / SAMPLE_RATE)
     pieces = [window[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in kept]
     cuts = np.cumsum([len(piece) for piece in pieces]) / SAMPLE_RATE
     audio = np.concatenate(pieces) if pieces else window[:0]
     return Speech(audio, tuple(voice), tuple(kept), tuple(cuts.tolist()))
 
 
-def widened(spans: Sequence[Span], duration: float) -> list[Span]:
+def _widen_spans(spans: Sequence[Span], duration: float) -> list[Span]:
     """Grow all spans alike, within [0, duration], until they hold ENOUGH seconds; those that touch become one."""
-    missing = ENOUGH - sum(end - start for start, end in spans)
+    missing = _ENOUGH - sum(end - start for start, end in spans)
     growth = max(0.0, missing) / 2 / max(1, len(spans))
     grown: list[Span] = []
     for span_start, span_end in spans:

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 from kuaihl.engines.types import Sentence
 
-SENTENCE_END = re.compile(r"(?:[.!?…]+[\"')]*(?=\s)|[。！？]+[”」』）]*)")
-MAX_SENTENCE = 15.0  # s; without punctuation, phrases are not joined beyond this
-MAX_PAUSE = 1.0  # s between phrases of one sentence
+_SENTENCE_END = re.compile(r"(?:[.!?…]+[\"')]*(?=\s)|[。！？]+[”」』）]*)")
+_MAX_SENTENCE = 15.0  # s; without punctuation, phrases are not joined beyond this
+_MAX_PAUSE = 1.0  # s between phrases of one sentence
 
-REPETITIVE = 2.4  # zlib compresses the text by more than this: a loop (Whisper's own threshold)
-LOOP = re.compile(r"(.{2,60}?)(?:[\s,.!?，。！？、]*\1){3,}")  # anything said four times or more
+_REPETITIVE = 2.4  # zlib compresses the text by more than this: a loop (Whisper's own threshold)
+_LOOP = re.compile(r"(.{2,60}?)(?:[\s,.!?，。！？、]*\1){3,}")  # anything said four times or more
 
 
 def sentences_of(phrases: Sequence[Sentence], space: str) -> tuple[Sentence, ...]:
@@ -24,9 +24,9 @@ def sentences_of(phrases: Sequence[Sentence], space: str) -> tuple[Sentence, ...
         if last is None:
             sentences.append(part)
         elif (
-            SENTENCE_END.search(last.text[-3:] + " ")
-            or part.start - last.end > MAX_PAUSE
-            or part.end - last.start > MAX_SENTENCE
+            _SENTENCE_END.search(last.text[-3:] + " ")
+            or part.start - last.end > _MAX_PAUSE
+            or part.end - last.start > _MAX_SENTENCE
         ):
             start = max(part.start, last.start)
             sentences.append(Sentence(start, max(start, part.end), part.text))
@@ -37,7 +37,7 @@ def sentences_of(phrases: Sequence[Sentence], space: str) -> tuple[Sentence, ...
 
 def split(phrase: Sentence) -> list[Sentence]:
     """A phrase that holds several sentences into each of them; times within it go by the share of characters."""
-    cuts = [0, *(match.end() for match in SENTENCE_END.finditer(phrase.text)), len(phrase.text)]
+    cuts = [0, *(match.end() for match in _SENTENCE_END.finditer(phrase.text)), len(phrase.text)]
     rate = (phrase.end - phrase.start) / max(1, len(phrase.text))
     parts = [(begin, end, phrase.text[begin:end].strip()) for begin, end in pairwise(cuts)]
     return [
@@ -47,17 +47,17 @@ def split(phrase: Sentence) -> list[Sentence]:
 
 def without_loops(phrases: tuple[Sentence, ...]) -> tuple[Sentence, ...]:
     """Phrases as they are, unless they compress too well: then each loop once, or nothing if that does not help."""
-    if not repetitive(phrases):
+    if not _is_repetitive(phrases):
         return phrases
     kept: list[Sentence] = []
     for phrase in phrases:
-        text = LOOP.sub(r"\1", phrase.text)
+        text = _LOOP.sub(r"\1", phrase.text)
         if not kept or text != kept[-1].text:
             kept.append(replace(phrase, text=text))
-    return () if repetitive(kept) else tuple(kept)
+    return () if _is_repetitive(kept) else tuple(kept)
 
 
-def repetitive(phrases: Sequence[Sentence]) -> bool:
+def _is_repetitive(phrases: Sequence[Sentence]) -> bool:
     """Whether the text compresses like a loop."""
     text = " ".join(phrase.text for phrase in phrases).encode()
-    return len(text) > REPETITIVE * len(zlib.compress(text))
+    return len(text) > _REPETITIVE * len(zlib.compress(text))

@@ -11,14 +11,14 @@ from kuaihl.engines.types import SAMPLE_RATE, Audio, Sentence, Transcript
 
 WINDOW_SECONDS = 30.0  # what Whisper hears at once
 WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)
-MAX_NEW_TOKENS = 224  # half of Whisper's text context, and the quickest of speakers for 30 s
-SECONDS_PER_TIMESTAMP = 0.02
-UNSPACED = {"zh", "yue", "ja", "th", "lo", "my"}  # written without spaces between words
+_MAX_NEW_TOKENS = 224  # half of Whisper's text context, and the quickest of speakers for 30 s
+_SECONDS_PER_TIMESTAMP = 0.02
+_UNSPACED = {"zh", "yue", "ja", "th", "lo", "my"}  # written without spaces between words
 
 
 def token_limit(seconds: float) -> int:
     """How many tokens may be decoded for `seconds` of audio: a decoder that loops is stopped here."""
-    return min(MAX_NEW_TOKENS, round(24 + 9 * seconds))
+    return min(_MAX_NEW_TOKENS, round(24 + 9 * seconds))
 
 
 class Transcriber(Protocol):
@@ -83,7 +83,7 @@ def phrases_of(
 
     for token in tokens:
         if token >= timestamp_begin:
-            time = min(max(start, (token - timestamp_begin) * SECONDS_PER_TIMESTAMP), duration)
+            time = min(max(start, (token - timestamp_begin) * _SECONDS_PER_TIMESTAMP), duration)
             close(time)
             start = time
         elif token < end_of_text:
@@ -94,4 +94,4 @@ def phrases_of(
 
 def space_of(language: str | None) -> str:
     """What stands between two sentences or words of `language`."""
-    return "" if language in UNSPACED else " "
+    return "" if language in _UNSPACED else " "

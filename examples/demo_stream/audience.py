@@ -8,7 +8,7 @@ import numpy as np
 
 from demo_stream import script
 
-QUIET_RATE, LOUD_RATE = 0.2, 3.6  # comments a second at no and at full excitement
+QUIET_RATE, LOUD_RATE = 0.2, 3.6  # comments per second at no and at full excitement
 DELAY = (1.5, 5.5)  # seconds from a moment to the comments on it
 SENT = 1_780_000_000  # the second of the first comment, fixed so that the file never changes
 

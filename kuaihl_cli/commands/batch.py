@@ -16,14 +16,14 @@ from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.outputs.run_folder import is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.errors import BatchError
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import JobsOption
 from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.terminal.errors import error_words
-from kuaihl_cli.terminal.messages import say, silent
+from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import result_words, total_words
 
-SUMMARY_FILE = "batch.jsonl"
+_SUMMARY_FILE = "batch.jsonl"
 
 app = application()
 
@@ -47,7 +47,7 @@ class BatchOptions(RunOptions):
 
 
 @app.command(epilog=RULE)
-@takes(BatchOptions)
+@read_settings(BatchOptions)
 def batch(options: BatchOptions) -> int:
     """Score every recording of a folder, or every source that a manifest lists, one per line.
 
@@ -59,29 +59,29 @@ def batch(options: BatchOptions) -> int:
         rooms = [replace(room, comments=None) for room in rooms]
     threads = options.threads or max(1, (os.cpu_count() or 1) // options.jobs)
     options.output.mkdir(parents=True, exist_ok=True)
-    report = silent if options.quiet else say
+    report = log_only if options.quiet else say
     counts: Counter[str] = Counter()
     results = score_archive(
         rooms,
         processes=options.jobs,
-        prepare=partial(prepare, run_settings(options, threads=threads)),
+        prepare=partial(_prepare, run_settings(options, threads=threads)),
         finished=lambda room: not options.force and is_finished(room.output),
     )
-    with (options.output / SUMMARY_FILE).open("a", encoding="utf-8") as summary:
+    with (options.output / _SUMMARY_FILE).open("a", encoding="utf-8") as summary:
         for result in results:
             counts[result.status] += 1
             if result.status != "skipped":
-                summary.write(json.dumps(summary_entry(result), ensure_ascii=False) + "\n")
+                summary.write(json.dumps(_summary_entry(result), ensure_ascii=False) + "\n")
                 summary.flush()
             tell = say if result.status == "failed" else report
             tell(f"[{counts.total()}/{len(rooms)}] {result_words(result)}")
     report(total_words(counts))
     if counts["failed"]:
-        raise BatchError(f"{counts['failed']} of {len(rooms)} rooms failed; {options.output / SUMMARY_FILE} says why")
+        raise BatchError(f"{counts['failed']} of {len(rooms)} rooms failed; {options.output / _SUMMARY_FILE} says why")
     return 0
 
 
-def prepare(settings: ScoreSettings) -> ScoreJob:
+def _prepare(settings: ScoreSettings) -> ScoreJob:
     """In a worker: load the models, give what scores a room with them."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl.engines.scoring.run import Run
@@ -94,7 +94,7 @@ def prepare(settings: ScoreSettings) -> ScoreJob:
     return score_one
 
 
-def summary_entry(result: JobResult) -> dict[str, Any]:
+def _summary_entry(result: JobResult) -> dict[str, Any]:
     """One line of batch.jsonl."""
     return {
         "source": result.job.source,

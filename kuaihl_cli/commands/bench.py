@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import (
     BundleArgument,
     DeviceOption,
@@ -53,51 +53,51 @@ class BenchSettings:
 
 
 @app.command(epilog=RULE)
-@takes(BenchSettings)
+@read_settings(BenchSettings)
 def bench(settings: BenchSettings) -> None:
     """Time BUNDLE's networks in every installed engine and precision, and compare their scores with torch's.
 
     Engines that `kuaihl export` has not compiled BUNDLE for are left out. p50 and p99 are per batch, cut as scoring
     cuts it: a step takes one segment of each room, vision 3 frames per segment, text one text of 128 tokens.
     """
-    from kuaihl.engines.export.bench import contenders, parities, real_sample, timings
+    from kuaihl.engines.export.bench import compare_scores, measure_timings, open_contenders, real_sample
     from kuaihl.engines.runtimes.device import choose_device, set_threads
-    from kuaihl.engines.runtimes.processor import processor
+    from kuaihl.engines.runtimes.processor import read_processor
     from kuaihl.models.bundle import load_bundle
 
     bundle = load_bundle(settings.model)
     place, count = choose_device(settings.device), set_threads(settings.threads)
     segments = real_sample(settings.sample, bundle, segment_seconds=settings.segment_seconds, threads=count)
-    found, graphs = contenders(
+    found, graphs = open_contenders(
         bundle,
         device=place,
         threads=count,
-        say=worded(say),
+        on_message=worded(say),
         text_weights=settings.text_weights,
     )
-    compared = parities(found, bundle, segments)
-    timed = list(timings(found, graphs, seconds=settings.seconds, device=place))
+    compared = compare_scores(found, bundle, segments)
+    timed = list(measure_timings(found, graphs, seconds=settings.seconds, device=place))
     if settings.as_json:
         document = {
             "bundle": bundle.name,
             "device": place,
             "threads": count,
-            "processor": {"name": processor().name} | processor().instructions,
+            "processor": {"name": read_processor().name} | read_processor().instructions,
             "sample": settings.sample,
             "timings": [asdict(each) for each in timed],
             "parity": [asdict(each) for each in compared],
         }
         typer.echo(json.dumps(document, indent=2))
         return
-    print_rows(timed, compared, f"{bundle.name} on {place}, {count} CPU threads of {processor().said}")
+    print_rows(timed, compared, f"{bundle.name} on {place}, {count} CPU threads of {read_processor().description}")
 
 
 HEADINGS = ("network", "batch", "engine", "p50 ms", "p99 ms", "a second", "max |Δ score|", "tau")
 
 
-def rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, ...]]:
+def _rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, ...]]:
     """One row per timing; parity is of an engine as a whole and stands in each of its rows."""
-    from kuaihl.engines.runtimes.runtime import engine_label
+    from kuaihl.engines.runtimes.runtime import runtime_label
 
     rows: list[tuple[str, ...]] = []
     parity = {(each.kind, each.asked, each.target): each for each in compared}
@@ -107,7 +107,7 @@ def rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, 
             (
                 each.graph,
                 str(each.batch),
-                engine_label(each.kind, each.asked, each.target)
+                runtime_label(each.kind, each.asked, each.target)
                 + ("" if each.precision == each.asked else f" (in {each.precision})"),
                 f"{each.p50:.2f}",
                 f"{each.p99:.2f}",
@@ -121,7 +121,7 @@ def rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, 
 
 def print_rows(timed: "list[Timing]", compared: "list[Parity]", title: str) -> None:
     """A table on a terminal, tab-separated lines elsewhere."""
-    rows = rows_of(timed, compared)
+    rows = _rows_of(timed, compared)
     if not sys.stdout.isatty():
         print(title, file=sys.stderr)
         for row in (HEADINGS, *rows):

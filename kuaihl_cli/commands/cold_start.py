@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import SeedOption, ThreadsOption
 from kuaihl_cli.terminal.messages import say
 
@@ -27,7 +27,7 @@ class ColdStartSettings:
 
 
 @app.command("cold-start", epilog=RULE)
-@takes(ColdStartSettings)
+@read_settings(ColdStartSettings)
 def cold_start(settings: ColdStartSettings) -> None:
     """Train the default bundle's head on simulated rooms, and measure it on held-out ones.
 
@@ -42,7 +42,7 @@ def cold_start(settings: ColdStartSettings) -> None:
     rooms, epochs, seed = settings.rooms, settings.epochs, settings.seed
     encoders = load_encoders(EDGE, device="cpu", threads=settings.threads, asr="none")
     banks = [feature_bank(split, encoders, say) for split in ("train", "held-out")]
-    trained = train_cold_start(*banks, rooms=rooms, epochs=epochs, seed=seed, tell=say)
+    trained = train_cold_start(*banks, rooms=rooms, epochs=epochs, seed=seed, on_message=say)
     save_bundle(
         settings.output,
         trained.network,
@@ -58,15 +58,15 @@ def cold_start(settings: ColdStartSettings) -> None:
     for question in ("next", "present"):
         print(f"{question} segment")
         measured = trained.metrics[question]
-        for name, found in measured["kendall_tau_a_room"].items():
-            print_interval(name, found)
-        print_interval("head less best known rule", measured["margin_over_best_known_rule"])
+        for name, found in measured["kendall_tau_per_room"].items():
+            _print_interval(name, found)
+        _print_interval("head less best known rule", measured["margin_over_best_known_rule"])
         for name, part in measured["parts"].items():
-            print_interval(f"{name}: head", part["head"])
-            print_interval(f"{name}: head less best known rule", part["margin"])
+            _print_interval(f"{name}: head", part["head"])
+            _print_interval(f"{name}: head less best known rule", part["margin"])
 
 
-def print_interval(name: str, found: dict[str, Any]) -> None:
+def _print_interval(name: str, found: dict[str, Any]) -> None:
     """Print one line of a table."""
     low, high = found["ci95"]
     print(f"  {name:<60} tau {found['tau']:6.3f}  [{low:.3f}, {high:.3f}]")

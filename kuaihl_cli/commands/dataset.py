@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from kuaihl.models.errors import DataError
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.commands.dataset_build import BuildOptions, build_rooms
 from kuaihl_cli.options import DatasetArgument, JsonOption, ThreadsOption
 from kuaihl_cli.terminal.messages import say
@@ -66,7 +66,7 @@ class SimulateSettings:
 
 
 @app.command(epilog=RULE)
-@takes(SimulateSettings)
+@read_settings(SimulateSettings)
 def simulate(settings: SimulateSettings) -> None:
     """Simulate rooms with known causes, in the edge encoders' feature space, and measure the noise ceiling.
 
@@ -95,15 +95,15 @@ def simulate(settings: SimulateSettings) -> None:
             *[feature_bank(split, encoders, say) for split in ("train", "held-out")],
             profile=EDGE.name,
             encoders=profile_record(EDGE),
-            tell=lambda _done, _rooms: bar.update(1),
+            progress=lambda _done, _rooms: bar.update(1),
         )
     reached = ceiling["next segment's true rate"]
-    tau, a_room = reached[TAU_ABOVE]["0.0"], reached["tau a room"]
-    print(f"{settings.output}: {rooms} rooms; ceiling of tau: {tau} over the test, {a_room} a room")
+    tau, per_room = reached[TAU_ABOVE]["0.0"], reached["tau_per_room"]
+    print(f"{settings.output}: {rooms} rooms; ceiling of tau: {tau} over the test, {per_room} per room")
 
 
 @app.command(epilog=RULE)
-@takes(BuildOptions)
+@read_settings(BuildOptions)
 def build(settings: BuildOptions) -> None:
     """Make a data set of recordings, their comments and labels, with the encoders of a bundle (--model).
 
@@ -131,7 +131,7 @@ class InfoSettings:
 
 
 @app.command(epilog=RULE)
-@takes(InfoSettings)
+@read_settings(InfoSettings)
 def info(settings: InfoSettings) -> None:
     """Report what is inside DATASET: features, labels, rooms, streamers and hours of each split, and all rooms' sizes.
 
@@ -161,7 +161,7 @@ class ValidateSettings:
 
 
 @app.command(epilog=RULE)
-@takes(ValidateSettings)
+@read_settings(ValidateSettings)
 def validate(settings: ValidateSettings) -> None:
     """Read every row of DATASET and print what is wrong, one fault per line; the exit code is 3 if there is any."""
     from kuaihl.models.data.report import dataset_problems

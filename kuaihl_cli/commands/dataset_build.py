@@ -25,7 +25,7 @@ from kuaihl_cli.options import (
     ThreadsOption,
     WhisperModelOption,
 )
-from kuaihl_cli.terminal.messages import say, silent
+from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import result_words, total_words
 from kuaihl_cli.terminal.timecode import time_between
 
@@ -135,8 +135,8 @@ class BuildOptions:
 def build_rooms(options: BuildOptions) -> None:
     """Build room after room, and report what became of each. Raises BatchError if some failed."""
     counts: Counter[str] = Counter()
-    report = silent if options.quiet else say
-    for result in build_results(options, labels_asked_for(options)):
+    report = log_only if options.quiet else say
+    for result in _build_results(options, _labels_asked_for(options)):
         counts[result.status] += 1
         tell = say if result.status == "failed" else report
         tell(f"[{counts.total()}] {result_words(result)}")
@@ -145,7 +145,7 @@ def build_rooms(options: BuildOptions) -> None:
         raise BatchError(f"{counts['failed']} of {counts.total()} rooms failed; the lines above say why")
 
 
-def labels_asked_for(options: BuildOptions) -> Labels:
+def _labels_asked_for(options: BuildOptions) -> Labels:
     """Where labels come from. Raises UsageError for none, two, or an option that belongs to another."""
     has_cuts = bool(options.cuts or options.cuts_named or options.cuts_start or options.cuts_rate)
     named: dict[Labels, bool] = {
@@ -162,7 +162,7 @@ def labels_asked_for(options: BuildOptions) -> Labels:
     return asked[0]
 
 
-def label_source(options: BuildOptions, labels: Labels, segment_seconds: float) -> "LabelSource":
+def _label_source(options: BuildOptions, labels: Labels, segment_seconds: float) -> "LabelSource":
     """Raises SourceError, DataError if a log of views cannot be read."""
     from kuaihl.engines.datasets.cut_files import MediaClock
     from kuaihl.engines.datasets.cuts import CutSettings
@@ -179,7 +179,7 @@ def label_source(options: BuildOptions, labels: Labels, segment_seconds: float) 
     return CutLabels(CutSettings(options.cuts, options.cuts_named, clock))
 
 
-def check_one_recording(cuts: Path | None, rooms: int) -> None:
+def _check_one_recording(cuts: Path | None, rooms: int) -> None:
     """One file of cuts is of one recording. Raises UsageError for more, or if it is not there."""
     if cuts is not None and not cuts.exists():
         raise UsageError(f"--cuts {cuts}: no such file or folder")
@@ -187,7 +187,7 @@ def check_one_recording(cuts: Path | None, rooms: int) -> None:
         raise UsageError(f"--cuts {cuts} is of one recording and there are {rooms}; give a folder of files instead")
 
 
-def build_results(options: BuildOptions, labels: Labels) -> "Iterator[JobResult]":
+def _build_results(options: BuildOptions, labels: Labels) -> "Iterator[JobResult]":
     """Read what the labels come from, then build room after room."""
     from kuaihl.engines.archive.manifest import read_rooms
     from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
@@ -199,8 +199,8 @@ def build_results(options: BuildOptions, labels: Labels) -> "Iterator[JobResult]
     segment_seconds = options.segment_seconds or bundle.segment_seconds
     profile = options.profile or bundle.profile
     rooms = read_rooms(options.archive, options.output)
-    check_one_recording(options.cuts, len(rooms))
-    source = label_source(options, labels, segment_seconds)
+    _check_one_recording(options.cuts, len(rooms))
+    source = _label_source(options, labels, segment_seconds)
     facts = dataset_facts(
         profile_named(profile),
         source.facts,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kuaihl.models.data.report import RoomSummary, SplitSummary, Summary
 
 # Rows of the rooms' table: which figure, what it is called, how it is written.
-FIGURES = (
+_FIGURES = (
     ("rooms", "rooms", "{:,.0f}"),
     ("streamers", "streamers", "{:,.0f}"),
     ("rooms_per_streamer", "rooms per streamer", "{:,.2f}"),
@@ -43,14 +43,14 @@ def as_json(data: "KLive", summary: "Summary") -> dict[str, Any]:
 
 def as_lines(data: "KLive", summary: "Summary") -> Iterator[str]:
     """The same for people."""
-    yield from facts_lines(data, summary.rooms.counts)
+    yield from _facts_lines(data, summary.rooms.counts)
     yield ""
-    yield from split_lines(summary.splits)
+    yield from _split_lines(summary.splits)
     yield ""
-    yield from room_lines(summary.rooms)
+    yield from _room_lines(summary.rooms)
 
 
-def facts_lines(data: "KLive", counts: tuple[str, ...]) -> Iterator[str]:
+def _facts_lines(data: "KLive", counts: tuple[str, ...]) -> Iterator[str]:
     """What `dataset.json` says, and which counts per segment there are."""
     facts = data.facts
     yield f"features   {facts.profile}: {', '.join(encoder.name for encoder in facts.encoders)}"
@@ -61,11 +61,11 @@ def facts_lines(data: "KLive", counts: tuple[str, ...]) -> Iterator[str]:
     masked = f"masked under {facts.label.min_views} views" if facts.label.min_views else "none masked for its views"
     yield f"           from {facts.label.source}; {masked}"
     yield f"licence    {facts.licence or '(not given)'}"
-    for line in ceiling_lines(data.path, facts.ceiling or {}):
+    for line in _ceiling_lines(data.path, facts.ceiling or {}):
         yield f"ceiling    {line}"
 
 
-def ceiling_lines(path: Path, ceiling: Mapping[str, Any]) -> list[str]:
+def _ceiling_lines(path: Path, ceiling: Mapping[str, Any]) -> list[str]:
     """What label noise allows, in words; of an older set, whose taus are another measure, how to have it measured."""
     from kuaihl.models.simulation.dataset import TAU_ABOVE
 
@@ -73,29 +73,29 @@ def ceiling_lines(path: Path, ceiling: Mapping[str, Any]) -> list[str]:
     if any(TAU_ABOVE not in found for found in reached.values()):
         return [f"stored under an earlier measure; to measure it anew: kuaihl eval --data {path}"]
     return [
-        f"{name}: tau {found[TAU_ABOVE]['0.0']} over the test, {found['tau a room']} a room"
+        f"{name}: tau {found[TAU_ABOVE]['0.0']} over the test, {found['tau_per_room']} per room"
         for name, found in reached.items()
     ]
 
 
-def split_lines(splits: "dict[str, SplitSummary]") -> Iterator[str]:
+def _split_lines(splits: "dict[str, SplitSummary]") -> Iterator[str]:
     """A column per split."""
     found = [asdict(split) for split in splits.values()]
-    columns = {name: [cell(split[name]) for split in found] for name in found[0]}
+    columns = {name: [_format_cell(split[name]) for split in found] for name in found[0]}
     for name, cells in {"": list(splits), **columns}.items():
         yield f"{name.replace('_', ' '):<20}" + "".join(f"{text:>14}" for text in cells)
 
 
-def room_lines(rooms: "RoomSummary") -> Iterator[str]:
+def _room_lines(rooms: "RoomSummary") -> Iterator[str]:
     """All rooms, and KLive's."""
     yield f"{'all rooms':<20}{'this set':>14}{'KLive *':>14}"
-    for name, title, style in FIGURES:
+    for name, title, style in _FIGURES:
         values = (getattr(rooms, name), PRINTED.get(name))
         yield f"{title:<20}" + "".join(f"{'-' if value is None else style.format(value):>14}" for value in values)
     yield f"A room's viewers are its mean views (impressions) per segment; {rooms.rooms_with_views:,} rooms have views."
     yield "* as the paper's supplement prints it, '-' where it does not; 19,334 h / 17,897 rooms are 1.08 h"
 
 
-def cell(value: float | None) -> str:
+def _format_cell(value: float | None) -> str:
     """A number as a table shows it."""
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"

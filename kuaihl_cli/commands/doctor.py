@@ -10,12 +10,12 @@ from typing import Any
 
 import typer
 
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import JsonOption
 from kuaihl_cli.terminal.errors import error_words
 
-PACKAGES = ("kuaihl", "av", "decord", "torch", "transformers", "faster-whisper", "ctranslate2", "openai-whisper")
-PACKAGES_OF_ENGINES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
+_PACKAGES = ("kuaihl", "av", "decord", "torch", "transformers", "faster-whisper", "ctranslate2", "openai-whisper")
+_PACKAGES_OF_ENGINES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
 
 app = application()
 
@@ -28,7 +28,7 @@ class DoctorSettings:
 
 
 @app.command(epilog=RULE)
-@takes(DoctorSettings)
+@read_settings(DoctorSettings)
 def doctor(settings: DoctorSettings) -> None:
     """Report what was found on this machine, and what is missing: FFmpeg's libraries, devices, weights, engines."""
     findings = examine()
@@ -45,30 +45,30 @@ def examine() -> dict[str, dict[str, Any]]:
     """All findings by heading; nothing here raises if something is missing."""
     return {
         "system": {"python": platform.python_version(), "platform": platform.platform(), "executable": sys.executable},
-        "packages": {name: installed_version(name) for name in PACKAGES},
-        "ffmpeg libraries (in PyAV)": ffmpeg_libraries(),
-        "devices": devices(),
-        "processor": processor_facts(),
-        "engines": {name: installed_version(name) for name in PACKAGES_OF_ENGINES},
-        "compiled of bundle edge": compiled_files(),
-        "weights": weights(),
+        "packages": {name: _installed_version(name) for name in _PACKAGES},
+        "ffmpeg libraries (in PyAV)": _ffmpeg_libraries(),
+        "devices": _describe_devices(),
+        "processor": _processor_facts(),
+        "engines": {name: _installed_version(name) for name in _PACKAGES_OF_ENGINES},
+        "compiled of bundle edge": _compiled_files(),
+        "weights": _describe_weights(),
     }
 
 
-def installed_version(name: str) -> str:
+def _installed_version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
 
 
-def ffmpeg_libraries() -> dict[str, str]:
+def _ffmpeg_libraries() -> dict[str, str]:
     import av
 
     return {name: ".".join(map(str, numbers)) for name, numbers in sorted(av.library_versions.items())}
 
 
-def devices() -> dict[str, str]:
+def _describe_devices() -> dict[str, str]:
     if find_spec("torch") is None:
         return {"torch": "not installed"}
     import torch
@@ -82,18 +82,18 @@ def devices() -> dict[str, str]:
     return found
 
 
-def processor_facts() -> dict[str, str]:
+def _processor_facts() -> dict[str, str]:
     """The instructions that decide what int8 is worth on a CPU, and what it is worth here."""
-    from kuaihl.engines.runtimes.processor import processor
+    from kuaihl.engines.runtimes.processor import read_processor
 
-    found = processor()
+    found = read_processor()
     facts = {"name": found.name}
     facts |= {name: "yes" if has else "no" for name, has in found.instructions.items()}
     vnni = "runs here" if found.vnni else "does not run here"
     return facts | {"int8": f"{found.gain_by_int8}; --target vnni {vnni}"}
 
 
-def compiled_files() -> dict[str, str]:
+def _compiled_files() -> dict[str, str]:
     """What `kuaihl export` has made of the default bundle on this machine."""
     from kuaihl.engines.runtimes.compiled import compiled_folder
     from kuaihl.models.bundle import load_bundle
@@ -108,7 +108,7 @@ def compiled_files() -> dict[str, str]:
     return named or {"none": "kuaihl export edge --to onnx makes scoring quicker on a CPU"}
 
 
-def weights() -> dict[str, str]:
+def _describe_weights() -> dict[str, str]:
     from kuaihl.engines.weights.resolve import found_weights
     from kuaihl.models.bundle import load_bundle
     from kuaihl.models.errors import KuaihlError

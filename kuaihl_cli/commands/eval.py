@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import DeviceOption, ThreadsOption, above_zero
 from kuaihl_cli.terminal.messages import say
 
 if TYPE_CHECKING:
     from kuaihl.models.bundle import Bundle
-    from kuaihl.models.evaluation.compare import Contest, Row
+    from kuaihl.models.evaluation.compare import Comparison, SystemResult
 
 Kind = Literal["klive", "phd", "tvsum", "summe"]
-KINDS: tuple[Kind, ...] = ("klive", "phd", "tvsum", "summe")
+_KINDS: tuple[Kind, ...] = ("klive", "phd", "tvsum", "summe")
 OTHER_SETS, REPORT = "PHD, TVSum and SumMe", "Report"
 
 app = application()
@@ -92,7 +92,7 @@ class EvalSettings:
 
 
 @app.command(epilog=RULE)
-@takes(EvalSettings)
+@read_settings(EvalSettings)
 def eval(settings: EvalSettings) -> None:
     """Measure how well each BUNDLE orders the segments of DATASET; several make the layout of Table I.
 
@@ -122,15 +122,15 @@ def eval(settings: EvalSettings) -> None:
     """
     from kuaihl_cli.commands.eval_tables import Heading, print_json, print_tables, with_published
 
-    kind = settings.kind or kind_of(settings.data)
-    published = published_rows(kind, settings.bundles, settings.published)
+    kind = settings.kind or _kind_of(settings.data)
+    published = _published_rows(kind, settings.bundles, settings.published)
     contest = measure(kind, settings)
     heading = Heading(kind, str(settings.data), settings.split, settings.bootstrap, settings.seed, contest.counted)
     rows = with_published(contest.rows, published)
     (print_json if settings.as_json else print_tables)(heading, rows)
 
 
-def published_rows(kind: str, bundles: Sequence[str], source: Path | None) -> "tuple[Row, ...]":
+def _published_rows(kind: str, bundles: Sequence[str], source: Path | None) -> "tuple[SystemResult, ...]":
     """The paper's Table I beside bundles, one's own csv if there is one, nothing if it is "none". Raises DataError."""
     from kuaihl.models.evaluation.published import paper_rows, read_published
 
@@ -139,40 +139,40 @@ def published_rows(kind: str, bundles: Sequence[str], source: Path | None) -> "t
     return () if source == Path("none") else read_published(source)
 
 
-def kind_of(data: Path) -> Kind:
+def _kind_of(data: Path) -> Kind:
     """What a data set is, by what can be seen of it from outside. Raises UsageError."""
     if data.is_dir():
         return "klive"
     if data.suffix == ".csv":
         return "phd"
-    for kind in KINDS[2:]:
+    for kind in _KINDS[2:]:
         if data.suffix in (".h5", ".hdf5", ".mat") and kind in data.name.lower():
             return kind
     if not data.exists():
         raise UsageError(f"{data}: no such data set")
-    raise UsageError(f"{data}: cannot tell what data set it is; say --kind {', '.join(KINDS)}")
+    raise UsageError(f"{data}: cannot tell what data set it is; say --kind {', '.join(_KINDS)}")
 
 
-def measure(kind: Kind, settings: EvalSettings) -> "Contest":
+def measure(kind: Kind, settings: EvalSettings) -> "Comparison":
     """Load the bundles, then measure. Raises UsageError for options that do not belong together."""
     from kuaihl.engines.runtimes.device import choose_device, set_threads
     from kuaihl.models.bundle import load_bundle
 
-    check_options(kind, settings)
+    _check_options(kind, settings)
     bundles = [load_bundle(name) for name in settings.bundles]
     set_threads(settings.threads)
-    common: dict[str, Any] = {"draws": settings.bootstrap, "seed": settings.seed, "track": track}
+    common: dict[str, Any] = {"draws": settings.bootstrap, "seed": settings.seed, "track": _show_progress}
     if bundles:
         common["device"] = choose_device(settings.device)
     if kind == "klive":
         from kuaihl.models.data.klive import open_klive
-        from kuaihl.models.evaluation.compare import klive_contest
+        from kuaihl.models.evaluation.compare import compare_on_klive
 
-        return klive_contest(bundles, open_klive(settings.data), settings.split, **common)
+        return compare_on_klive(bundles, open_klive(settings.data), settings.split, **common)
     if kind == "phd":
         from kuaihl.models.data.phd import PhdSet, read_phd
         from kuaihl.models.data.phd_counts import found_counts
-        from kuaihl.models.evaluation.compare import phd_contest
+        from kuaihl.models.evaluation.compare import compare_on_phd
 
         assert settings.features is not None and settings.fps is not None  # as checked
         targets = read_phd(settings.data)
@@ -183,13 +183,13 @@ def measure(kind: Kind, settings: EvalSettings) -> "Contest":
             frames_per_second=settings.fps,
             text_width=bundles[0].dims.text_width,
         )
-        return phd_contest(bundles, data, **common)
+        return compare_on_phd(bundles, data, **common)
     if settings.data.suffix == ".mat":
-        return annotators_alone(settings)
-    return measure_summaries(kind, bundles, settings, common)
+        return _annotators_alone(settings)
+    return _measure_summaries(kind, bundles, settings, common)
 
 
-def check_options(kind: Kind, settings: EvalSettings) -> None:
+def _check_options(kind: Kind, settings: EvalSettings) -> None:
     """What a kind needs, and what no other kind can use."""
     alone = kind == "tvsum" and settings.data.suffix == ".mat"
     if alone and settings.bundles:
@@ -209,24 +209,24 @@ def check_options(kind: Kind, settings: EvalSettings) -> None:
             raise UsageError(f"--{name} is for {' and '.join(kinds)}, and {settings.data} is {kind}")
 
 
-def annotators_alone(settings: EvalSettings) -> "Contest":
+def _annotators_alone(settings: EvalSettings) -> "Comparison":
     """The human agreement of TVSum's own file."""
     from kuaihl.models.data.tvsum_mat import read_tvsum_mat
     from kuaihl.models.evaluation.bootstrap import draw_rooms
-    from kuaihl.models.evaluation.compare import Contest, human_row
+    from kuaihl.models.evaluation.compare import Comparison, human_row
 
     videos = read_tvsum_mat(settings.data)
     drawn = draw_rooms(len(videos), settings.bootstrap, settings.seed)
-    return Contest({"videos": len(videos)}, (human_row([video.annotations for video in videos], drawn),))
+    return Comparison({"videos": len(videos)}, (human_row([video.annotations for video in videos], drawn),))
 
 
-def measure_summaries(
+def _measure_summaries(
     kind: Kind, bundles: "Sequence[Bundle]", settings: EvalSettings, common: dict[str, Any]
-) -> "Contest":
+) -> "Comparison":
     """TVSum or SumMe in the h5 layout: all videos, or the test videos of the splits."""
     from kuaihl.models.data.summary_h5 import read_splits, read_summaries, summary_keys
     from kuaihl.models.data.tvsum_mat import read_tvsum_mat
-    from kuaihl.models.evaluation.compare import rated, summary_contest
+    from kuaihl.models.evaluation.compare import compare_on_summaries, match_ratings
 
     path = settings.data
     keys = summary_keys(path)
@@ -241,12 +241,14 @@ def measure_summaries(
     folds = []
     for fold in tested:
         videos = read_summaries(path, fold)
-        given = rated(videos, ratings) if ratings else [video.user_summary.astype("float64") for video in videos]
+        given = (
+            match_ratings(videos, ratings) if ratings else [video.user_summary.astype("float64") for video in videos]
+        )
         folds.append(list(zip(videos, given, strict=True)))
-    return summary_contest(bundles, folds, **common)
+    return compare_on_summaries(bundles, folds, **common)
 
 
-def track(name: str, items: Iterable[Any]) -> Iterable[Any]:
+def _show_progress(name: str, items: Iterable[Any]) -> Iterable[Any]:
     """Show how far it is, on a terminal alone."""
     if not sys.stderr.isatty():
         return items

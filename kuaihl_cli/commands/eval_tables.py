@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kuaihl.models.evaluation.bootstrap import Estimate
-    from kuaihl.models.evaluation.compare import Row
+    from kuaihl.models.evaluation.compare import SystemResult
 
-BESIDES = {  # rows that are no bundle's
+_BESIDES = {  # rows that are no bundle's
     "published": "published, other data",  # nobody may take it for a figure of ours
     "ceiling": "the true rate",
     "humans": "with each other",
@@ -30,10 +30,10 @@ class Heading:
     counted: Mapping[str, Any]
 
 
-def with_published(rows: "Sequence[Row]", published: "Sequence[Row]") -> "list[Row]":
+def with_published(rows: "Sequence[SystemResult]", published: "Sequence[SystemResult]") -> "list[SystemResult]":
     """Each published row behind our bundles of that architecture; those of systems that we did not run come last."""
     ours = [row.facts.get("architecture") for row in rows]
-    placed: list[Row] = []
+    placed: list[SystemResult] = []
     for number, row in enumerate(rows):
         placed.append(row)
         if row.role == "bundle" and ours[number] not in ours[number + 1 :]:
@@ -41,14 +41,14 @@ def with_published(rows: "Sequence[Row]", published: "Sequence[Row]") -> "list[R
     return placed + [one for one in published if one.system not in ours]
 
 
-def print_tables(heading: Heading, rows: "Sequence[Row]") -> None:
+def print_tables(heading: Heading, rows: "Sequence[SystemResult]") -> None:
     """To standard output: tables on a terminal; elsewhere a line a figure: table, system, column, value, interval."""
     if not sys.stdout.isatty():
         for row in rows:
             for title, figures in row.figures.items():
                 for column, figure in figures.items():
-                    numbers = (plain(number) for number in (figure.value, figure.low, figure.high))
-                    name, detail = label(row)
+                    numbers = (_format_number(number) for number in (figure.value, figure.low, figure.high))
+                    name, detail = _label_row(row)
                     print(title, f"{name} ({detail})", column, *numbers, sep="\t")
         return
     from rich.box import SIMPLE_HEAD
@@ -56,7 +56,7 @@ def print_tables(heading: Heading, rows: "Sequence[Row]") -> None:
     from rich.table import Table
 
     console = Console()
-    console.print(in_words(heading), style="dim", highlight=False)
+    console.print(_in_words(heading), style="dim", highlight=False)
     for title in dict.fromkeys(title for row in rows for title in row.figures):
         shown = [row for row in rows if title in row.figures]
         columns = list(dict.fromkeys(column for row in shown for column in row.figures[title]))
@@ -67,21 +67,21 @@ def print_tables(heading: Heading, rows: "Sequence[Row]") -> None:
         for row in shown:
             digits = 4 if row.role == "published" else 3  # as printed
             figures = row.figures[title]
-            cells = [cell(figures[column], digits) if column in figures else "" for column in columns]
-            table.add_row("\n".join(label(row)), *cells, style="" if row.role == "bundle" else "dim")
+            cells = [_format_cell(figures[column], digits) if column in figures else "" for column in columns]
+            table.add_row("\n".join(_label_row(row)), *cells, style="" if row.role == "bundle" else "dim")
         console.print(table)
 
 
-def label(row: "Row") -> tuple[str, str]:
+def _label_row(row: "SystemResult") -> tuple[str, str]:
     """Who did that, and what to know of it."""
     if row.facts.get("measured_on") == "PHD":
         return row.system, "published, on PHD"
     if row.role != "bundle":
-        return row.system, BESIDES[row.role]
+        return row.system, _BESIDES[row.role]
     return row.system, row.facts["architecture"] + ("" if row.facts["causal"] else ", sees the future")
 
 
-def in_words(heading: Heading) -> str:
+def _in_words(heading: Heading) -> str:
     """One line over the tables."""
     counted = ", ".join(
         f"{number:,} {name}" for name, number in heading.counted.items() if isinstance(number, int) and number
@@ -90,7 +90,7 @@ def in_words(heading: Heading) -> str:
     return f"{heading.data} ({heading.kind}), {counted}{intervals}"
 
 
-def cell(figure: "Estimate", digits: int) -> str:
+def _format_cell(figure: "Estimate", digits: int) -> str:
     """A figure over its interval."""
     if math.isnan(figure.value):
         return "-"
@@ -98,11 +98,11 @@ def cell(figure: "Estimate", digits: int) -> str:
     return value if math.isnan(figure.low) else f"{value}\n[{figure.low:.2f} {figure.high:.2f}]"
 
 
-def plain(number: float) -> str:
+def _format_number(number: float) -> str:
     return "" if math.isnan(number) else f"{number:.4f}"
 
 
-def print_json(heading: Heading, rows: "Sequence[Row]") -> None:
+def print_json(heading: Heading, rows: "Sequence[SystemResult]") -> None:
     """One document; what could not be measured is null."""
     systems = [
         {
@@ -110,7 +110,7 @@ def print_json(heading: Heading, rows: "Sequence[Row]") -> None:
             "role": row.role,
             **row.facts,
             "figures": {
-                title: {column: numbers(figure) for column, figure in figures.items()}
+                title: {column: _list_numbers(figure) for column, figure in figures.items()}
                 for title, figures in row.figures.items()
             },
         }
@@ -119,6 +119,6 @@ def print_json(heading: Heading, rows: "Sequence[Row]") -> None:
     print(json.dumps(asdict(heading) | {"systems": systems}, ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def numbers(figure: "Estimate") -> dict[str, float | None]:
+def _list_numbers(figure: "Estimate") -> dict[str, float | None]:
     found = {"value": figure.value, "low": figure.low, "high": figure.high}
     return {name: None if math.isnan(number) else round(number, 6) for name, number in found.items()}

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import BundleArgument, QuietOption, TextWeightsOption, ThreadsOption
-from kuaihl_cli.terminal.messages import say, silent
+from kuaihl_cli.terminal.messages import log_only, say
 
 if TYPE_CHECKING:
     from kuaihl.engines.runtimes.compiled import CompiledFacts
@@ -76,7 +76,7 @@ class ExportSettings:
 
 
 @app.command(epilog=RULE)
-@takes(ExportSettings)
+@read_settings(ExportSettings)
 def export(settings: ExportSettings) -> None:
     """Compile BUNDLE's networks: the head as a streaming step and over a window, the vision and the text encoder.
 
@@ -89,11 +89,11 @@ def export(settings: ExportSettings) -> None:
     from kuaihl.models.bundle import load_bundle
 
     wanted = wanted_graphs([name.strip() for name in settings.graphs.split(",") if name.strip()])
-    check_options(settings, has_vision="vision" in wanted)
+    _check_options(settings, has_vision="vision" in wanted)
     bundle = load_bundle(settings.model)
     if settings.output is not None:
         bundle = copy_of(bundle, settings.output)
-    report = silent if settings.quiet else say
+    report = log_only if settings.quiet else say
     for file, facts in export_graphs(
         bundle,
         kind_named(settings.to),
@@ -105,11 +105,11 @@ def export(settings: ExportSettings) -> None:
         threads=settings.threads,
         text_weights=settings.text_weights,
     ):
-        report(file_words(file, facts))
+        report(_file_words(file, facts))
     report(f"wrote {compiled_folder(bundle)}/")
 
 
-def check_options(settings: ExportSettings, *, has_vision: bool) -> None:
+def _check_options(settings: ExportSettings, *, has_vision: bool) -> None:
     """Raise UsageError for options that do not belong together."""
     kind, precision = settings.to, settings.precision
     if precision == "int8" and not settings.sample and has_vision:
@@ -141,7 +141,7 @@ def copy_of(bundle: "Bundle", output: Path) -> "Bundle":
     return replace(bundle, path=output)
 
 
-def file_words(file: Path, facts: "CompiledFacts") -> str:
+def _file_words(file: Path, facts: "CompiledFacts") -> str:
     """A line of what was written: its size and how far it is from torch."""
     said = ", ".join(
         f"{name.replace('_', ' ')} {value:.2g}" for name, value in facts.parity.items() if "cos" not in name

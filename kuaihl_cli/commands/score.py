@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kuaihl.engines.archive.jobs import Job
-from kuaihl.engines.archive.manifest import comments_beside, distinct, source_stem
+from kuaihl.engines.archive.manifest import comments_beside, make_distinct, source_stem
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.errors import BatchError, KuaihlError, UsageError
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
 from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.terminal.errors import error_words
@@ -81,7 +81,7 @@ class ScoreOptions(RunOptions):
 
 
 @app.command(epilog=RULE)
-@takes(ScoreOptions)
+@read_settings(ScoreOptions)
 def score(options: ScoreOptions) -> int:
     """Score SOURCE: a media file, an rtmp, http(s), HLS or srt URL, or - for standard input.
 
@@ -92,19 +92,19 @@ def score(options: ScoreOptions) -> int:
     the others go on, and the exit code is 5.
     """
     settings = run_settings(options, threads=options.threads, start=options.start, end=options.end)
-    check_options(options)
-    rooms = rooms_of(options)
+    _check_options(options)
+    rooms = _rooms_of(options)
     if options.skip:
         rooms = [room for room in rooms if not is_finished(room.output)]
     if not rooms:
         return 0
     if len(options.sources) > 1:
-        return run_each(rooms, settings, options)
-    check_before_loading(rooms[0], settings, options)
+        return _run_each(rooms, settings, options)
+    _check_before_loading(rooms[0], settings, options)
     return run(rooms[0], settings, options)
 
 
-def check_options(options: ScoreOptions) -> None:
+def _check_options(options: ScoreOptions) -> None:
     """Raise UsageError for what no source can make right."""
     from kuaihl.engines.outputs.formats import parse_formats
 
@@ -119,41 +119,41 @@ def check_options(options: ScoreOptions) -> None:
         raise UsageError("standard input can be read once; give - once")
 
 
-def rooms_of(options: ScoreOptions) -> list[Job]:
+def _rooms_of(options: ScoreOptions) -> list[Job]:
     """Every source with its own output folder and its comments."""
-    stems = distinct([source_stem(source) for source in options.sources])
+    stems = make_distinct([source_stem(source) for source in options.sources])
     if len(options.sources) == 1:
         folders = [options.output or Path(f"{stems[0]}.kuaihl")]
     else:
         folders = [(options.output or Path()) / f"{stem}.kuaihl" for stem in stems]
     return [
-        Job(source, folder, comments_of(source, options), options.streamer)
+        Job(source, folder, _comments_of(source, options), options.streamer)
         for source, folder in zip(options.sources, folders, strict=True)
     ]
 
 
-def comments_of(source: str, options: ScoreOptions) -> Path | None:
+def _comments_of(source: str, options: ScoreOptions) -> Path | None:
     """The file that was named, else the one beside a recording."""
-    if options.comments is not None or options.no_comments or is_stream(source):
+    if options.comments is not None or options.no_comments or _is_stream(source):
         return options.comments
     return comments_beside(Path(source))
 
 
-def is_stream(source: str) -> bool:
+def _is_stream(source: str) -> bool:
     return source == "-" or "://" in source
 
 
-def check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
+def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
     """Raise UsageError or SourceError for what is known to fail without a model."""
     source, taken = (
         room.source,
-        [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if holds_something(room.output / name)],
+        [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if _holds_something(room.output / name)],
     )
     if taken and not (options.force or options.skip):
         raise UsageError(
             f"{room.output} already holds {taken[0]}; --force overwrites it, --output names another folder"
         )
-    if is_stream(source):
+    if _is_stream(source):
         if settings.clips:
             raise UsageError(f"--clips needs a file, and {source} is a stream: record it, then score the recording")
         if settings.frames == "exact":
@@ -169,7 +169,7 @@ def check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptio
         raise UsageError(f"{room.comments}: no such file of comments")
 
 
-def holds_something(file: Path) -> bool:
+def _holds_something(file: Path) -> bool:
     """Whether there is anything to lose: a run that failed at once leaves an empty file of scores."""
     return file.exists() and (not file.is_file() or file.stat().st_size > 0)
 
@@ -180,7 +180,7 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
     from kuaihl_cli.terminal.progress import progress_for
 
     with stopped_by_signals() as stop, progress_for(quiet=options.quiet) as progress:
-        outcome = score_one(
+        outcome = _score_one(
             room,
             load_model(settings, lambda line: progress.message(error_words(line))),
             settings,
@@ -188,16 +188,16 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
             progress,
             stop,
         )
-    print_outcome(outcome, room, options)
+    _print_outcome(outcome, room, options)
     return 0 if outcome.complete else EXIT_INTERRUPTED
 
 
-def run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
+def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
     """Load once, then score and print room after room; gives the exit code. Raises BatchError if some failed."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.progress import progress_for
 
-    ready = [room for room in rooms if succeeds(room, lambda room: check_before_loading(room, settings, options))]
+    ready = [room for room in rooms if _try_room(room, lambda room: _check_before_loading(room, settings, options))]
     failed = len(rooms) - len(ready)
     with stopped_by_signals() as stop:
         if ready:
@@ -208,12 +208,12 @@ def run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -
 
             def score_room(room: Job, outcomes: "list[ScoreResult]" = outcomes) -> None:
                 with progress_for(quiet=options.quiet) as progress:
-                    outcomes.append(score_one(room, model, settings, options, progress, stop))
+                    outcomes.append(_score_one(room, model, settings, options, progress, stop))
 
-            if not succeeds(room, score_room):
+            if not _try_room(room, score_room):
                 failed += 1
                 continue
-            print_outcome(outcomes[0], room, options)
+            _print_outcome(outcomes[0], room, options)
             if not outcomes[0].complete:
                 return EXIT_INTERRUPTED
     if failed:
@@ -221,7 +221,7 @@ def run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -
     return 0
 
 
-def succeeds(room: Job, step: Callable[[Job], None]) -> bool:
+def _try_room(room: Job, step: Callable[[Job], None]) -> bool:
     """Whether a step of one room of several ended well; if not, its error is reported, and the others go on."""
     try:
         step(room)
@@ -235,7 +235,7 @@ def succeeds(room: Job, step: Callable[[Job], None]) -> bool:
     return True
 
 
-def score_one(
+def _score_one(
     room: Job,
     model: "Model",
     settings: ScoreSettings,
@@ -266,7 +266,7 @@ def score_one(
     return outcome
 
 
-def print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> None:
+def _print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> None:
     """The document or the table, on standard output."""
     from kuaihl.engines.outputs.highlights_json import to_json
     from kuaihl_cli.terminal.highlight_table import print_highlights

@@ -11,7 +11,7 @@ from kuaihl.models.training.network_size import LEARNING_RATE as SIZED_RATE
 from kuaihl.models.training.network_size import MOST_EPOCHS, PATIENCE
 from kuaihl.models.training.plan import FINE_TUNING_RATE as TUNING_RATE
 from kuaihl.models.training.plan import LEARNING_RATE, PULL, TrainingPlan, batch_for, epochs_for, text_without
-from kuaihl_cli.command import RULE, application, takes
+from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.commands.train_settings import TrainSettings
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
 from kuaihl_cli.terminal.messages import is_main_process, say
@@ -26,7 +26,7 @@ app = application()
 
 
 @app.command(epilog=RULE)
-@takes(TrainSettings)
+@read_settings(TrainSettings)
 def train(settings: TrainSettings) -> int:
     """Train on DATASET and write BUNDLE.
 
@@ -40,14 +40,14 @@ def train(settings: TrainSettings) -> int:
     """
     output = settings.output
     folder = output.with_name(f"{output.name}.training")
-    refuse_to_overwrite(output, folder, resume=settings.resume, force=settings.force)
+    _refuse_to_overwrite(output, folder, resume=settings.resume, force=settings.force)
     from kuaihl_cli.commands.training_set import open_training_set
 
     data = open_training_set(settings)
     return run(data, plan_of(data, settings), folder, settings)
 
 
-def refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool) -> None:
+def _refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool) -> None:
     """Hours of training are not to be lost by a command typed twice. Raises UsageError."""
     from kuaihl.models.training.checkpoint import CHECKPOINT_FILE
 
@@ -62,7 +62,7 @@ def refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool
         raise UsageError(f"{output} is there already, and no checkpoint to go on from; --force overwrites it")
 
 
-def objective_of(settings: TrainSettings) -> "Objective":
+def _objective_of(settings: TrainSettings) -> "Objective":
     """What the options say of eq. 13."""
     from kuaihl.models.losses.objective import Objective
 
@@ -84,8 +84,8 @@ def plan_of(data: "KLive | VideoSet", settings: TrainSettings) -> TrainingPlan:
     from kuaihl_cli.commands.training_start import size_of, start_of
 
     if settings.arch == "linear":
-        refuse_schedule(settings)
-    if settings.arch != "kuaihl" and objective_of(settings) != Objective():
+        _refuse_schedule(settings)
+    if settings.arch != "kuaihl" and _objective_of(settings) != Objective():
         raise UsageError(
             f"--loss-weights, --pair, --pair-mean and --align are for --arch kuaihl; {settings.arch} has its own loss"
         )
@@ -97,7 +97,7 @@ def plan_of(data: "KLive | VideoSet", settings: TrainSettings) -> TrainingPlan:
     return TrainingPlan(
         architecture=settings.arch,
         dims=dims_of(data, settings, start, size),
-        objective=objective_of(settings),
+        objective=_objective_of(settings),
         samples=settings.samples,
         text=text_without(settings.without),
         epochs=settings.epochs or (MOST_EPOCHS if by_patience else epochs_for(data.facts.profile)),
@@ -110,11 +110,11 @@ def plan_of(data: "KLive | VideoSet", settings: TrainSettings) -> TrainingPlan:
         pull=PULL if start else 0.0,
         validate_every=settings.validate_every or ("auto" if by_patience or settings.patience else "epoch"),
         patience=settings.patience or (PATIENCE if by_patience else None),
-        judged_by="tau_a_room" if by_patience else "tau",
+        judged_by="tau_per_room" if by_patience else "tau",
     )
 
 
-def refuse_schedule(settings: TrainSettings) -> None:
+def _refuse_schedule(settings: TrainSettings) -> None:
     """The linear model is solved for at once: raise UsageError for what only a training in steps has."""
     of_steps = {
         "layers": settings.layers,
@@ -139,7 +139,7 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, folder: Path, settings: Tr
     """Train, show it, write the bundle; gives the exit code."""
     from kuaihl.engines.runtimes.device import choose_device, set_threads
     from kuaihl.models.training.loop import train as train_network
-    from kuaihl_cli.commands.training_log import hearers
+    from kuaihl_cli.commands.training_log import open_callbacks
     from kuaihl_cli.commands.training_start import network_to_start_from
 
     device = choose_device(settings.device)
@@ -147,7 +147,7 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, folder: Path, settings: Tr
         set_threads(settings.threads)
     with (
         stopped_by_signals() as stop,
-        hearers(folder, plan.batch, settings.tensorboard, quiet=settings.quiet) as tell,
+        open_callbacks(folder, plan.batch, settings.tensorboard, quiet=settings.quiet) as tell,
     ):
         trained = train_network(
             data,
@@ -157,22 +157,22 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, folder: Path, settings: Tr
             resume=settings.resume,
             device=device,
             checkpoint_seconds=60 * settings.checkpoint_minutes,
-            tell=tell,
-            keep=lambda best: write_bundle(best, data, settings),
+            on_report=tell,
+            on_best=lambda best: _write_bundle(best, data, settings),
             should_stop=stop.is_set,
         )
     if trained is None:
         if is_main_process():
-            say(f"stopped, checkpoint saved; go on with: {resume_command()}")
+            say(f"stopped, checkpoint saved; go on with: {_resume_command()}")
         return EXIT_INTERRUPTED
     if is_main_process():
-        write_bundle(trained, data, settings)
+        _write_bundle(trained, data, settings)
         best = trained.best
-        print(f"{settings.output}: epoch {best.epoch}, validation tau {best.tau:.3f}, a room {best.tau_a_room:.3f}")
+        print(f"{settings.output}: epoch {best.epoch}, validation tau {best.tau:.3f}, a room {best.tau_per_room:.3f}")
     return 0
 
 
-def write_bundle(trained: "Trained", data: "KLive | VideoSet", settings: TrainSettings) -> None:
+def _write_bundle(trained: "Trained", data: "KLive | VideoSet", settings: TrainSettings) -> None:
     """The best network with all that is known of how it came about. Raises ModelError."""
     from kuaihl.models.bundle import save_bundle
     from kuaihl_cli.commands.training_set import counts_of
@@ -191,7 +191,7 @@ def write_bundle(trained: "Trained", data: "KLive | VideoSet", settings: TrainSe
         streamers=trained.streamers,
         score_quantiles=trained.score_quantiles,
         metrics={
-            "command": command(),
+            "command": _format_command(),
             "validation": asdict(trained.best),
             "history": [asdict(epoch) for epoch in trained.history],
             "plan": {name: value for name, value in asdict(plan).items() if name != "dims"},
@@ -201,12 +201,12 @@ def write_bundle(trained: "Trained", data: "KLive | VideoSet", settings: TrainSe
     )
 
 
-def command() -> str:
+def _format_command() -> str:
     """The command as it was typed."""
     return shlex.join(["kuaihl", *sys.argv[1:]])
 
 
-def resume_command() -> str:
+def _resume_command() -> str:
     """The same command, going on."""
     words = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
     return shlex.join(["kuaihl", *words, "--resume"])

@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Report = StepReport | EpochReport
-Hearer = Callable[[Report], None]
+Callback = Callable[[Report], None]
 
-LOG_FILE = "log.jsonl"
-SECONDS_A_LINE = 10.0  # at most, where there is no terminal
+_LOG_FILE = "log.jsonl"
+_SECONDS_PER_LINE = 10.0  # at most, where there is no terminal
 
 
 @contextmanager
-def hearers(folder: Path, batch: int, tensorboard: Path | None, *, quiet: bool) -> Iterator[Hearer]:
+def open_callbacks(folder: Path, batch: int, tensorboard: Path | None, *, quiet: bool) -> Iterator[Callback]:
     """One function that passes a report on to all. Raises UsageError where TensorBoard is asked for and cannot be."""
     with ExitStack() as open_things:
-        heard_by: list[Hearer] = [JsonLog(folder / LOG_FILE)]
+        callbacks: list[Callback] = [_JsonLog(folder / _LOG_FILE)]
         if tensorboard:
-            heard_by.append(Scalars(tensorboard, open_things))
+            callbacks.append(_Scalars(tensorboard, open_things))
         if not quiet:
-            heard_by.append(Bar(batch, open_things) if sys.stderr.isatty() else Lines(batch))
+            callbacks.append(_Bar(batch, open_things) if sys.stderr.isatty() else _Lines(batch))
 
-        def tell(report: Report) -> None:
-            for hear in heard_by:
-                hear(report)
+        def report_to_all(report: Report) -> None:
+            for callback in callbacks:
+                callback(report)
 
-        yield tell
+        yield report_to_all
 
 
-class JsonLog:
+class _JsonLog:
     """A line a report. What an interrupted run wrote beyond its checkpoint is written anew, so it is cut off first."""
 
     def __init__(self, file: Path) -> None:
@@ -55,7 +55,7 @@ class JsonLog:
         if not self.begun:
             self.begun = True
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            kept = [line for line in self._lines() if before(json.loads(line), facts)]
+            kept = [line for line in self._lines() if _precedes(json.loads(line), facts)]
             self.file.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         with self.file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(facts) + "\n")
@@ -64,17 +64,17 @@ class JsonLog:
         return self.file.read_text(encoding="utf-8").splitlines() if self.file.exists() else []
 
 
-def before(line: dict[str, float], first: dict[str, float]) -> bool:
+def _precedes(line: dict[str, float], first: dict[str, float]) -> bool:
     """Whether a report of an earlier run precedes the first one of this."""
-    return steps_of(line) < steps_of(first)
+    return _steps_of(line) < _steps_of(first)
 
 
-def steps_of(report: dict[str, float]) -> float:
+def _steps_of(report: dict[str, float]) -> float:
     """Steps done by a report of either kind."""
     return report["step"] if "step" in report else report["steps_done"]
 
 
-class Scalars:
+class _Scalars:
     """TensorBoard's event files, by tensorboardX, which needs neither TensorFlow nor the viewer."""
 
     def __init__(self, folder: Path, open_things: ExitStack) -> None:
@@ -94,19 +94,19 @@ class Scalars:
         for name in TERMS:
             if name in facts:
                 self.writer.add_scalar(f"loss/{name}", facts[name], at)
-        for name in ("tau", "tau_a_room"):
+        for name in ("tau", "tau_per_room"):
             if name in facts:
                 self.writer.add_scalar(f"validation/{name}", facts[name], at)
 
 
-class Rate:
+class _Rate:
     """Windows a second since this process began: what an earlier run did before a resume counts for nothing."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
         self.since: tuple[int, float] | None = None
 
-    def of(self, step: int) -> float:
+    def rate_at(self, step: int) -> float:
         now = time.monotonic()
         if self.since is None:
             self.since = step, now
@@ -114,46 +114,46 @@ class Rate:
         return self.batch * (step - first) / (now - began) if step > first else 0.0
 
 
-class Lines:
+class _Lines:
     """Plain lines for logs and pipes: the loss now and then, every epoch's tau."""
 
     def __init__(self, batch: int) -> None:
-        self.rate, self.last = Rate(batch), float("-inf")
+        self.rate, self.last = _Rate(batch), float("-inf")
 
     def __call__(self, report: Report) -> None:
         if isinstance(report, EpochReport):
-            say(epoch_line(report))
+            say(_epoch_line(report))
             return
-        rate = self.rate.of(report.step)
-        if time.monotonic() - self.last >= SECONDS_A_LINE:
+        rate = self.rate.rate_at(report.step)
+        if time.monotonic() - self.last >= _SECONDS_PER_LINE:
             self.last = time.monotonic()
-            say(f"step {report.step}/{report.steps}  {terms(report)}  {rate:.0f} windows/s")
+            say(f"step {report.step}/{report.steps}  {_format_terms(report)}  {rate:.0f} windows/s")
 
 
-class Bar:
+class _Bar:
     """A bar over all steps with the loss terms, the speed and the time left; the epochs' lines scroll above it."""
 
     def __init__(self, batch: int, open_things: ExitStack) -> None:
-        self.rate, self.open_things = Rate(batch), open_things
+        self.rate, self.open_things = _Rate(batch), open_things
         self.progress: Progress | None = None
 
     def __call__(self, report: Report) -> None:
         if self.progress is None:
-            self.progress = self.open_things.enter_context(rich_progress())
+            self.progress = self.open_things.enter_context(_rich_progress())
             self.task = self.progress.add_task("training", total=None, terms="")
         if isinstance(report, EpochReport):
-            self.progress.console.print(epoch_line(report), markup=False, highlight=False)
+            self.progress.console.print(_epoch_line(report), markup=False, highlight=False)
             return
         self.progress.update(
             self.task,
             description=f"epoch {report.epoch}",
             total=report.steps,
             completed=report.step,
-            terms=f"{terms(report)}  {self.rate.of(report.step):.0f} windows/s",
+            terms=f"{_format_terms(report)}  {self.rate.rate_at(report.step):.0f} windows/s",
         )
 
 
-def rich_progress() -> "Progress":
+def _rich_progress() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -167,7 +167,7 @@ def rich_progress() -> "Progress":
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def terms(report: StepReport) -> str:
+def _format_terms(report: StepReport) -> str:
     """The losses of a report, those that are off left out."""
     named = {
         "loss": report.total,
@@ -179,8 +179,8 @@ def terms(report: StepReport) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in named.items() if value)
 
 
-def epoch_line(report: EpochReport) -> str:
+def _epoch_line(report: EpochReport) -> str:
     """A validation as a person reads it."""
     best = "  best so far, kept" if report.best else ""
-    taus = f"validation tau {report.tau:.3f}  a room {report.tau_a_room:.3f}"
+    taus = f"validation tau {report.tau:.3f}  a room {report.tau_per_room:.3f}"
     return f"step {report.steps_done}  epoch {report.epoch}  loss {report.loss:.4f}  {taus}{best}"

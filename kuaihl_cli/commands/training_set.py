@@ -95,13 +95,13 @@ def dims_of(
         if start is not None:
             read = ("patches", "streamers", "use_id", "use_text", "use_visual", "signals", "interest")
             return replace(start.dims, **{name: getattr(dims, name) for name in read})
-        return replace(dims, **given(held))
+        return replace(dims, **_drop_missing(held))
     if reads_counts:
         raise UsageError(f"{data.path}: holds no counts per segment, and --arch {settings.arch} reads nothing else")
-    return data.dims(replace(dims_for(data.facts, 0, without, beyond, **shape), **given(held)), settings.window)
+    return data.dims(replace(dims_for(data.facts, 0, without, beyond, **shape), **_drop_missing(held)), settings.window)
 
 
-def given(values: dict[str, float | None]) -> dict[str, Any]:
+def _drop_missing(values: dict[str, float | None]) -> dict[str, Any]:
     """Those that are given."""
     return {name: value for name, value in values.items() if value is not None}
 

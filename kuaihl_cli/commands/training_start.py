@@ -55,13 +55,13 @@ def size_of(data: "KLive | VideoSet", settings: TrainSettings) -> "NetworkSize |
     if not isinstance(data, KLive) or not sized or settings.start is not None:
         return None
     name = asked or (AUTO if data.facts.profile == "edge" else PROFILE)
-    size = size_named(name, labels_of(data) if name == AUTO else 0)
+    size = size_named(name, _labels_of(data) if name == AUTO else 0)
     if name == AUTO and size and not settings.quiet and is_main_process():
-        say(f"size {size.name}, for {labels_of(data):,} labels; --size chooses another")
+        say(f"size {size.name}, for {_labels_of(data):,} labels; --size chooses another")
     return size
 
 
-def labels_of(data: "KLive") -> int:
+def _labels_of(data: "KLive") -> int:
     """How many labels of the training split count. Raises DataError."""
     return sum(int(data.labels(record)[1].sum()) for record in data.rooms_of("train"))
 
@@ -69,13 +69,13 @@ def labels_of(data: "KLive") -> int:
 def network_to_start_from(data: "KLive | VideoSet", plan: "TrainingPlan", settings: TrainSettings) -> "KuaiHL | None":
     """The network of --from; says which of its parts begin afresh, for the bundle has none. Raises ModelError."""
     from kuaihl.models.network.kuaihl import KuaiHL
-    from kuaihl.models.training.fine_tuning import begun
+    from kuaihl.models.training.fine_tuning import begin_from
 
     bundle = start_of(data, settings)
     if bundle is None:
         return None
     network = bundle.network()
     assert isinstance(network, KuaiHL)
-    if (fresh := begun(network, plan.dims)[1]) and not settings.quiet and is_main_process():
+    if (fresh := begin_from(network, plan.dims)[1]) and not settings.quiet and is_main_process():
         say(f"{bundle.path} has no {', '.join(sorted(fresh))}: trained from scratch")
     return network

@@ -14,7 +14,7 @@ def error_words(error: KuaihlError | str) -> str:
     """One line: `--device cuda:9: give auto, cpu, cuda or cuda:N`. What is no option here keeps its plain words."""
     if isinstance(error, str):
         return error
-    option = option_of(error.setting)
+    option = _option_of(error.setting)
     if option not in OPTIONS.get():
         return error.line(error.subject, remedy_words(error.remedy))
     return error.line(option if error.value is None else f"{option} {error.value}", remedy_words(error.remedy))
@@ -29,21 +29,21 @@ def remedy_words(remedy: Remedy | None) -> str:
     """`compile it: kuaihl export BUNDLE --to onnx`, or `give a longer recording (--sample)`."""
     if remedy is None:
         return ""
-    typed = " ".join(option_words(remedy.settings))
+    typed = " ".join(_option_words(remedy.settings))
     if remedy.command:
         arguments = " ".join(map(shlex.quote, remedy.arguments))
         return " ".join(part for part in (f"{remedy.words}: kuaihl {remedy.command}", arguments, typed) if part)
-    known = all(option_of(name) in OPTIONS.get() for name in remedy.settings)
+    known = all(_option_of(name) in OPTIONS.get() for name in remedy.settings)
     return f"{remedy.words} ({typed})" if typed and known else remedy.words
 
 
-def option_words(settings: Mapping[str, str | bool | None]) -> list[str]:
+def _option_words(settings: Mapping[str, str | bool | None]) -> list[str]:
     """Settings as options: a switch alone, as is one whose value only the reader knows."""
     return [
-        option_of(name) if value in (True, None) else f"{option_of(name)} {value}" for name, value in settings.items()
+        _option_of(name) if value in (True, None) else f"{_option_of(name)} {value}" for name, value in settings.items()
     ]
 
 
-def option_of(setting: str) -> str:
+def _option_of(setting: str) -> str:
     """`--comments-offset` for comments_offset."""
     return "--" + setting.replace("_", "-")

@@ -3,15 +3,15 @@
 import sys
 from collections.abc import Sequence
 
-from kuaihl.engines.highlights.offline import ranks
+from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import Highlight
-from kuaihl_cli.terminal.progress import excerpt
+from kuaihl_cli.terminal.progress import shorten
 
 
 def print_highlights(highlights: Sequence[Highlight]) -> None:
     """Write the highlights to standard output in order of time, each with its rank, 1 for the best."""
-    ranked = list(zip(ranks(highlights), highlights, strict=True))
+    ranked = list(zip(rank_highlights(highlights), highlights, strict=True))
     if not sys.stdout.isatty():
         for rank, highlight in ranked:
             print(
@@ -19,7 +19,7 @@ def print_highlights(highlights: Sequence[Highlight]) -> None:
                 format_timecode(highlight.start),
                 format_timecode(highlight.end),
                 f"{highlight.score:.3f}",
-                excerpt(highlight.text, 200),
+                shorten(highlight.text, 200),
                 sep="\t",
             )
         return
@@ -41,6 +41,6 @@ def print_highlights(highlights: Sequence[Highlight]) -> None:
             format_timecode(highlight.start),
             format_timecode(highlight.end),
             f"{highlight.score:.3f}",
-            excerpt(highlight.text, 200),
+            shorten(highlight.text, 200),
         )
     Console().print(table)

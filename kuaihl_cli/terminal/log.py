@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kuaihl.models.errors import UsageError
 
-LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def start_log(file: Path | None, level: str | None) -> None:
@@ -20,6 +20,6 @@ def start_log(file: Path | None, level: str | None) -> None:
         handler = logging.StreamHandler(sys.stderr) if file is None else logging.FileHandler(file, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file}: cannot be written ({error.strerror}); choose another file for the log") from error
-    handler.setFormatter(logging.Formatter(LINE))
+    handler.setFormatter(logging.Formatter(_LINE))
     logging.basicConfig(level=(level or "info").upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)

@@ -14,7 +14,7 @@ def say(line: str) -> None:
     LOG.info(line)
 
 
-def silent(line: str) -> None:
+def log_only(line: str) -> None:
     """Log a line that `--quiet` keeps from the terminal."""
     LOG.info(line)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import ScoredSegment
 from kuaihl_cli.terminal.messages import LOG, say
-from kuaihl_cli.terminal.sparkline import sparkline
+from kuaihl_cli.terminal.sparkline import draw_sparkline
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -53,7 +53,7 @@ class SilentProgress:
         LOG.info("scoring %s", name)
 
     def segment(self, scored: ScoredSegment) -> None:
-        LOG.info(segment_line(scored))
+        LOG.info(_segment_line(scored))
 
     def message(self, text: str) -> None:
         LOG.info(text)
@@ -63,7 +63,7 @@ class PlainProgress(SilentProgress):
     """One line per segment, for logs and pipes."""
 
     def segment(self, scored: ScoredSegment) -> None:
-        say(segment_line(scored))
+        say(_segment_line(scored))
 
     def message(self, text: str) -> None:
         say(text)
@@ -107,10 +107,10 @@ class LiveProgress:
 
     def segment(self, scored: ScoredSegment) -> None:
         self.scores.append(scored.score)
-        self.rates = rates(scored)
+        self.rates = _format_rates(scored)
         self.position = scored.end
         self.last_text = scored.text or self.last_text
-        LOG.info(segment_line(scored))
+        LOG.info(_segment_line(scored))
 
     def message(self, text: str) -> None:
         LOG.info(text)
@@ -125,11 +125,11 @@ class LiveProgress:
         width = max(20, self.width)
         head = Text.assemble((self.name, "bold"), "  ", self.facts(), overflow="ellipsis", no_wrap=True)
         curve = Text.assemble(
-            (sparkline(self.scores, width=max(10, min(len(self.scores), width - len(self.rates) - 4))), "cyan"),
+            (draw_sparkline(self.scores, width=max(10, min(len(self.scores), width - len(self.rates) - 4))), "cyan"),
             f"  {self.rates}",
             no_wrap=True,
         )
-        words = Text(excerpt(self.last_text, width - 1), style="dim", no_wrap=True)
+        words = Text(shorten(self.last_text, width - 1), style="dim", no_wrap=True)
         return Text("\n").join([head, curve, words])
 
     def facts(self) -> str:
@@ -145,20 +145,20 @@ class LiveProgress:
         return f"{where} / {format_timecode(self.duration)}  {share:.0%}  {speed:.1f}× real time  ETA {left:.0f} s"
 
 
-def segment_line(scored: ScoredSegment) -> str:
+def _segment_line(scored: ScoredSegment) -> str:
     """A segment's span, its interest, the score of what comes next, the words."""
     span = f"{format_timecode(scored.start)}–{format_timecode(scored.end)}"
     gap = "  [gap]" if scored.gap else ""
-    return f"{span}  {rates(scored)}{gap}  {excerpt(scored.text, 70)}".rstrip()
+    return f"{span}  {_format_rates(scored)}{gap}  {shorten(scored.text, 70)}".rstrip()
 
 
-def rates(scored: ScoredSegment) -> str:
+def _format_rates(scored: ScoredSegment) -> str:
     """What the segment is worth now, if the network says so, and what it forecasts of the next."""
     now = "" if scored.interest is None else f"now {scored.interest:.3f}  "
     return f"{now}next {scored.score:.3f}"
 
 
-def excerpt(text: str, width: int) -> str:
+def shorten(text: str, width: int) -> str:
     """The text on one line, cut to `width` characters."""
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: max(0, width - 1)] + "…"

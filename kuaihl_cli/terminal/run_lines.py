@@ -19,13 +19,13 @@ def show_run(run: "Run", progress: Progress, *, start: float = 0.0, end: float |
             if event.kind != "eof":
                 progress.message(f"{format_timecode(event.time)}  {event.kind}: {event.detail}")
         for change in run.changes:
-            progress.message(change_words(change))
+            progress.message(_change_words(change))
     for change in run.changes:
-        progress.message(change_words(change))
+        progress.message(_change_words(change))
     return run.finish()
 
 
-def change_words(change: "HighlightEvent") -> str:
+def _change_words(change: "HighlightEvent") -> str:
     """An opening or closing of a highlight, in words for the terminal."""
     from kuaihl.engines.highlights.online import HighlightClosed, HighlightOpened
 

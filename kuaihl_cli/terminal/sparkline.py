@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-BLOCKS = "▁▂▃▄▅▆▇█"
-SMALLEST_RANGE = 0.02  # of scores; a flat curve is drawn flat, its noise is not blown up to mountains
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SMALLEST_RANGE = 0.02  # of scores; a flat curve is drawn flat, its noise is not blown up to mountains
 
 
-def sparkline(scores: Sequence[float], *, width: int) -> str:
+def draw_sparkline(scores: Sequence[float], *, width: int) -> str:
     """At most `width` characters, a block a score, or the highest of several where there are more scores than room."""
     columns = min(len(scores), max(1, width))
     if not columns:
@@ -16,5 +16,5 @@ def sparkline(scores: Sequence[float], *, width: int) -> str:
     edges = [len(scores) * column // columns for column in range(columns + 1)]
     peaks = [max(scores[a:b]) for a, b in pairwise(edges)]
     low = min(peaks)
-    scale = max(max(peaks) - low, SMALLEST_RANGE)
-    return "".join(BLOCKS[min(len(BLOCKS) - 1, int((peak - low) / scale * len(BLOCKS)))] for peak in peaks)
+    scale = max(max(peaks) - low, _SMALLEST_RANGE)
+    return "".join(_BLOCKS[min(len(_BLOCKS) - 1, int((peak - low) / scale * len(_BLOCKS)))] for peak in peaks)

@@ -8,14 +8,14 @@ import typer
 from kuaihl.models.errors import UsageError
 
 # Hours, minutes and seconds; a decimal comma is what SubRip files and half the world's keyboards have.
-TIMECODE = re.compile(
+_TIMECODE = re.compile(
     r"(?:(?:(?P<hours>[0-9]{1,6}):)?(?P<minutes>[0-9]{1,6}):)?(?P<seconds>[0-9]{1,9}(?:[.,][0-9]{1,9})?)"
 )
 
 
 def parse_timecode(text: str) -> float:
     """Seconds that a time code stands for. Raises UsageError if it is none, or if 60 is passed below the top."""
-    match = TIMECODE.fullmatch(text.strip())
+    match = _TIMECODE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"{text!r} is not a time; write 90, 1:30 or 00:01:30.5")
     hours, minutes = match["hours"], match["minutes"]

@@ -1,4 +1,4 @@
-"""BERT's encoder in plain PyTorch: token ids in, a vector a token out. Reads the hub's published layout.
+"""BERT's encoder in plain PyTorch: token ids in, a vector per token out. Reads the hub's published layout.
 
 Written out rather than imported: `transformers` alone takes longer to import than a whole segment to score.
 """
@@ -58,8 +58,8 @@ class Layer(nn.Module):
         self.value = nn.Linear(dims.width, dims.width)
         self.attended = nn.Linear(dims.width, dims.width)
         self.attended_norm = nn.LayerNorm(dims.width, eps=dims.norm_eps)
-        self.widen = nn.Linear(dims.width, dims.feed_forward)
-        self.narrow = nn.Linear(dims.feed_forward, dims.width)
+        self.up = nn.Linear(dims.width, dims.feed_forward)
+        self.down = nn.Linear(dims.feed_forward, dims.width)
         self.norm = nn.LayerNorm(dims.width, eps=dims.norm_eps)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # x [B, T, d], mask [B, 1, 1, T]: True where there is a token
@@ -69,29 +69,31 @@ class Layer(nn.Module):
         )
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
         x = self.attended_norm(x + self.attended(mixed))
-        return self.norm(x + self.narrow(F.gelu(self.widen(x))))  # type: ignore[no-any-return]
+        return self.norm(x + self.down(F.gelu(self.up(x))))  # type: ignore[no-any-return]
 
 
 class Bert(nn.Module):
-    """BERT without a pooler; `words` looks token ids up: an `nn.Embedding`, or one that keeps its table compressed."""
+    """BERT without a pooler; `token_embeddings` looks token ids up: an `nn.Embedding`, or one that keeps its table
+    compressed.
+    """
 
-    def __init__(self, dims: BertDims, words: nn.Module | None = None) -> None:
+    def __init__(self, dims: BertDims, token_embeddings: nn.Module | None = None) -> None:
         super().__init__()
         self.dims = dims
-        self.words = words or nn.Embedding(dims.vocabulary, dims.width)
-        self.places = nn.Embedding(dims.positions, dims.width)
+        self.token_embeddings = token_embeddings or nn.Embedding(dims.vocabulary, dims.width)
+        self.position_embeddings = nn.Embedding(dims.positions, dims.width)
         self.types = nn.Embedding(dims.types, dims.width)
         self.norm = nn.LayerNorm(dims.width, eps=dims.norm_eps)
         self.layers = nn.ModuleList(Layer(dims) for _ in range(dims.layers))
 
     def forward(self, ids: Tensor, types: Tensor, mask: Tensor) -> Tensor:
         """ids, types [B, T] int64 and mask [B, T] bool (True: a token, False: padding) -> [B, T, d]."""
-        return self.contextualise(self.words(ids), types, mask)
+        return self.contextualise(self.token_embeddings(ids), types, mask)
 
     def contextualise(self, words: Tensor, types: Tensor, mask: Tensor) -> Tensor:
-        """The same for `words` [B, T, d] that have been looked up."""
+        """The same for `token_embeddings` [B, T, d] that have been looked up."""
         places = torch.arange(words.shape[1], device=words.device)
-        x = self.norm(words + self.types(types) + self.places(places))
+        x = self.norm(words + self.types(types) + self.position_embeddings(places))
         for layer in self.layers:
             x = layer(x, mask[:, None, None, :])
         return x  # type: ignore[no-any-return]
@@ -103,28 +105,29 @@ MODULES_OF_LAYER = {
     "value": "attention.self.value",
     "attended": "attention.output.dense",
     "attended_norm": "attention.output.LayerNorm",
-    "widen": "intermediate.dense",
-    "narrow": "output.dense",
+    "up": "intermediate.dense",
+    "down": "output.dense",
     "norm": "output.LayerNorm",
 }
 
 
-def from_state_dict(dims: BertDims, published: Mapping[str, Tensor], words: nn.Module | None = None) -> Bert:
-    """The network with published weights, in float32; with `words`, its own table of words is not looked for.
+def from_state_dict(dims: BertDims, published: Mapping[str, Tensor], token_embeddings: nn.Module | None = None) -> Bert:
+    """The network with published weights, in float32; with `token_embeddings`, its own table of words is not looked
+    for.
 
     Names are `BertModel`'s, with or without the prefix "bert." of a model with a head; older ones say gamma and beta.
     Raises ModelError where they do not fit.
     """
-    state = {tidy_name(name): tensor for name, tensor in published.items()}
-    network = Bert(dims, words)
+    state = {_tidy_name(name): tensor for name, tensor in published.items()}
+    network = Bert(dims, token_embeddings)
     try:
         renamed = {
             ours: state[theirs].float()
-            for ours, theirs in names(dims).items()
-            if words is None or ours != "words.weight"
+            for ours, theirs in map_names(dims).items()
+            if token_embeddings is None or ours != "token_embeddings.weight"
         }
-        if words is not None:
-            renamed |= {f"words.{name}": tensor for name, tensor in words.state_dict().items()}
+        if token_embeddings is not None:
+            renamed |= {f"token_embeddings.{name}": tensor for name, tensor in token_embeddings.state_dict().items()}
         network.load_state_dict(renamed, assign=True)
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
@@ -132,16 +135,16 @@ def from_state_dict(dims: BertDims, published: Mapping[str, Tensor], words: nn.M
     return network.eval().requires_grad_(False)
 
 
-def tidy_name(name: str) -> str:
+def _tidy_name(name: str) -> str:
     name = name.removeprefix("bert.")
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
-def names(dims: BertDims) -> dict[str, str]:
+def map_names(dims: BertDims) -> dict[str, str]:
     """Our tensors' names and the published ones."""
     table = {
-        "words.weight": "embeddings.word_embeddings.weight",
-        "places.weight": "embeddings.position_embeddings.weight",
+        "token_embeddings.weight": "embeddings.word_embeddings.weight",
+        "position_embeddings.weight": "embeddings.position_embeddings.weight",
         "types.weight": "embeddings.token_type_embeddings.weight",
         "norm.weight": "embeddings.LayerNorm.weight",
         "norm.bias": "embeddings.LayerNorm.bias",

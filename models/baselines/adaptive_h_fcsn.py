@@ -22,26 +22,26 @@ from kuaihl.models.dims import NetworkDims
 from kuaihl.models.losses.objective import LossTerms, Objective, point_alone
 from kuaihl.models.network.history_tokens import mean_token
 
-KERNEL = 3
-DILATIONS = (1, 1, 2, 2)  # with the window of T-AIN a score depends on fewer than 2n - 1 segments
-SKIP = 2  # convolutions before the skip leaves
-EPSILON = 1e-5
+_KERNEL = 3
+_DILATIONS = (1, 1, 2, 2)  # with the window of T-AIN a score depends on fewer than 2n - 1 segments
+_SKIP = 2  # convolutions before the skip leaves
+_EPSILON = 1e-5
 
 
-class PastConvolution(nn.Module):
+class _PastConvolution(nn.Module):
     """Over this segment and earlier ones, or over both sides where the mask is fully visible."""
 
     def __init__(self, width: int, dilation: int, *, causal: bool) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(width, width, KERNEL, dilation=dilation)
-        reach = (KERNEL - 1) * dilation
+        self.convolution = nn.Conv1d(width, width, _KERNEL, dilation=dilation)
+        reach = (_KERNEL - 1) * dilation
         self.padding = (reach, 0) if causal else (reach // 2, reach - reach // 2)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:  # [B, d, S], [B, 1, S]
         return cast(Tensor, self.convolution(functional.pad(x * there, self.padding)).relu())
 
 
-class HistoryEncoder(nn.Module):
+class _HistoryEncoder(nn.Module):
     """Scale and shift of both T-AIN from a user's highlights."""
 
     def __init__(self, dims: NetworkDims) -> None:
@@ -66,9 +66,9 @@ class AdaptiveHFCSN(nn.Module):
         self.dims = dims
         self.inputs = SegmentInputs(dims, personal=True)
         self.convolutions = nn.ModuleList(
-            PastConvolution(dims.width, dilation, causal=dims.causal) for dilation in DILATIONS
+            _PastConvolution(dims.width, dilation, causal=dims.causal) for dilation in _DILATIONS
         )
-        self.history = HistoryEncoder(dims)
+        self.history = _HistoryEncoder(dims)
         self.last_score, self.skip_score = (nn.Conv1d(dims.width, 1, 1) for _ in range(2))
 
     def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -81,19 +81,19 @@ class AdaptiveHFCSN(nn.Module):
             stages.append(x)
         of_last, to_last, of_skip, to_skip = self.history(*self.inputs.liked(streamer)).unsqueeze(-1).unbind(dim=1)
         last = self.adapted(stages[-1], there, of_last, to_last)
-        skip = self.adapted(stages[SKIP - 1], there, of_skip, to_skip)
+        skip = self.adapted(stages[_SKIP - 1], there, of_skip, to_skip)
         return cast(Tensor, (self.last_score(last) + self.skip_score(skip)).squeeze(1))
 
     def adapted(self, x: Tensor, there: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """T-AIN of [B, d, S] with scale and shift [B, d, 1]."""
-        return normalised(x, there, self.dims.window, causal=self.dims.causal) * (1 + scale) + shift
+        return _normalise(x, there, self.dims.window, causal=self.dims.causal) * (1 + scale) + shift
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
         """Cross-entropy."""
         return point_alone(self(batch.visual, batch.text, batch.streamer, batch.segment_valid), batch)
 
 
-def normalised(x: Tensor, there: Tensor, window: int, *, causal: bool) -> Tensor:
+def _normalise(x: Tensor, there: Tensor, window: int, *, causal: bool) -> Tensor:
     """[B, d, S] less its mean over its deviation, of the window that ends there, or of the whole sequence."""
     if causal:
         seen, known = (functional.pad(part, (window - 1, 0)).unfold(2, window, 1) for part in (x, there))
@@ -104,4 +104,4 @@ def normalised(x: Tensor, there: Tensor, window: int, *, causal: bool) -> Tensor
     variance = ((seen - mean.unsqueeze(-1)).square() * known).sum(
         dim=-1
     ) / count  # not by squares' means, which lose digits
-    return (x - mean) / (variance + EPSILON).sqrt()
+    return (x - mean) / (variance + _EPSILON).sqrt()

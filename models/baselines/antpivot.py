@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kuaihl.models.baselines.antpivot_spans import boundaries, cut_spans
+from kuaihl.models.baselines.antpivot_spans import cut_spans, find_boundaries
 from kuaihl.models.baselines.context_block import ContextBlock
 from kuaihl.models.baselines.segment_inputs import SegmentInputs
 from kuaihl.models.batch import Batch
@@ -30,12 +30,12 @@ from kuaihl.models.losses.point import point_loss
 from kuaihl.models.network.attention import feed_forward
 from kuaihl.models.network.history_tokens import mean_token
 
-ROUNDS = 2  # three in the original; with two a score depends on 2n - 1 segments at most, as KuaiHL's does
-BOUNDARY, INSIDE = 1.0, 0.5  # weights of the losses, as in the original
-HIDDEN = -1e4
+_ROUNDS = 2  # three in the original; with two a score depends on 2n - 1 segments at most, as KuaiHL's does
+_BOUNDARY, _INSIDE = 1.0, 0.5  # weights of the losses, as in the original
+_HIDDEN = -1e4
 
 
-class PivotBlock(nn.Module):
+class _PivotBlock(nn.Module):
     """Self-attention and feed-forward of a chunk with its pivot; [N, T, d] to [N, T, d], `there` [N, T]."""
 
     def __init__(self, dims: NetworkDims) -> None:
@@ -63,21 +63,21 @@ class AntPivot(nn.Module):
         self.ahead = 0 if dims.causal else self.chunk // 2  # segments of a chunk that come after its own
         self.inputs = SegmentInputs(replace(dims, use_visual=False), personal=False)
         self.place = nn.Parameter(torch.randn(self.chunk, d) * d**-0.5)
-        self.first_gate, self.second_gate = gate(d), gate(d)
+        self.first_gate, self.second_gate = _gate(d), _gate(d)
         chunks = replace(dims, window=dims.window // self.chunk)
-        self.among = nn.ModuleList(ContextBlock(chunks) for _ in range(ROUNDS))
-        self.inside = nn.ModuleList(PivotBlock(dims) for _ in range(ROUNDS))
+        self.among = nn.ModuleList(ContextBlock(chunks) for _ in range(_ROUNDS))
+        self.inside = nn.ModuleList(_PivotBlock(dims) for _ in range(_ROUNDS))
         self.boundary = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.GELU(), nn.Linear(d, 1))
 
     def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits [B, S]; see `architectures`."""
         first, second, _ = self.heads(visual, text, valid)
-        return joined(first, second)
+        return join_gates(first, second)
 
     def spans(self, visual: Tensor, text: Tensor) -> list[list[tuple[int, int]]]:
         """Highlights of each room as first and last segment, by the original's dynamic programming."""
         first, second, boundary = self.heads(visual, text, None)
-        inside = torch.sigmoid(joined(first, second)).tolist()
+        inside = torch.sigmoid(join_gates(first, second)).tolist()
         return [cut_spans(*row) for row in zip(torch.sigmoid(boundary).tolist(), inside, strict=True)]
 
     def heads(self, visual: Tensor, text: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,15 +90,15 @@ class AntPivot(nn.Module):
         alive = known.any(dim=1).view(rooms, segments)
         block = self.chunks(x)
         weight = first = self.gate(self.first_gate, block, mean_token(block, known))
-        pivot = gathered(block, weight, known)  # [B*S, d]
+        pivot = _gather_tokens(block, weight, known)  # [B*S, d]
         gates = []
         for among, inside in zip(self.among, self.inside, strict=True):
-            pivot = self.apart(among, pivot.view(rooms, segments, -1), alive).flatten(0, 1)
+            pivot = self.attend_apart(among, pivot.view(rooms, segments, -1), alive).flatten(0, 1)
             tokens = torch.cat([pivot.unsqueeze(1), self.chunks(x) + self.place], dim=1)
             tokens = inside(tokens, functional.pad(known, (1, 0), value=True))
             pivot, block = tokens[:, 0], tokens[:, 1:]
             weight = self.gate(self.second_gate, block, pivot)
-            pivot = pivot + gathered(block, weight, known)
+            pivot = pivot + _gather_tokens(block, weight, known)
             x = block[:, self.own].view(rooms, segments, -1) * there.unsqueeze(-1)
             gates.append(weight[:, self.own])
         second = torch.stack(gates).mean(dim=0).view(rooms, segments)
@@ -114,16 +114,16 @@ class AntPivot(nn.Module):
         padded = functional.pad(x, (0, 0, self.own, self.ahead))
         return padded.unfold(1, self.chunk, 1).transpose(2, 3).flatten(0, 1)
 
-    def apart(self, among: nn.Module, pivot: Tensor, alive: Tensor) -> Tensor:
+    def attend_apart(self, among: nn.Module, pivot: Tensor, alive: Tensor) -> Tensor:
         """Attention among pivots [B, S, d] that lie whole chunks apart, which are those of one division of a window."""
         rooms, segments, d = pivot.shape
         fill = -segments % self.chunk
 
-        def divided(x: Tensor) -> Tensor:  # [B, S, k] -> [B*c, S/c, k]
+        def divide(x: Tensor) -> Tensor:  # [B, S, k] -> [B*c, S/c, k]
             padded = functional.pad(x, (0, 0, 0, fill))
             return padded.view(rooms, -1, self.chunk, x.shape[-1]).transpose(1, 2).flatten(0, 1)
 
-        found = among(divided(pivot), divided(alive.unsqueeze(-1)).squeeze(-1))
+        found = among(divide(pivot), divide(alive.unsqueeze(-1)).squeeze(-1))
         return cast(Tensor, found.view(rooms, self.chunk, -1, d).transpose(1, 2).flatten(1, 2)[:, :segments])
 
     @staticmethod
@@ -136,23 +136,25 @@ class AntPivot(nn.Module):
         first, second, boundary = self.heads(batch.visual, batch.text, batch.segment_valid)
         counted = batch.label_valid & batch.segment_valid
         point = (point_loss(first, batch.labels, counted) + point_loss(second, batch.labels, counted)) / 2
-        ends = point_loss(boundary, *boundaries(batch.labels, counted))
+        ends = point_loss(boundary, *find_boundaries(batch.labels, counted))
         nothing = first.float().sum() * 0.0
-        return LossTerms(INSIDE * point + BOUNDARY * ends, point, nothing, nothing, nothing, joined(first, second))
+        return LossTerms(
+            _INSIDE * point + _BOUNDARY * ends, point, nothing, nothing, nothing, join_gates(first, second)
+        )
 
 
-def gate(width: int) -> nn.Sequential:
+def _gate(width: int) -> nn.Sequential:
     """The layers of one."""
     return nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
 
 
-def gathered(block: Tensor, weight: Tensor, known: Tensor) -> Tensor:
+def _gather_tokens(block: Tensor, weight: Tensor, known: Tensor) -> Tensor:
     """[M, d], of tokens [M, c, d] weighed by the softmax of their gates [M, c]; zeros where none is there."""
-    shares = weight.masked_fill(~known, HIDDEN).softmax(dim=-1) * known
+    shares = weight.masked_fill(~known, _HIDDEN).softmax(dim=-1) * known
     return (block * shares.unsqueeze(-1)).sum(dim=1)
 
 
-def joined(first: Tensor, second: Tensor) -> Tensor:
+def join_gates(first: Tensor, second: Tensor) -> Tensor:
     """The logit of the geometric mean of both gates' probabilities, as the original joins them."""
     log = (functional.logsigmoid(first.float()) + functional.logsigmoid(second.float())) / 2
     return log - torch.log(-torch.expm1(log.clamp(max=-1e-6)))

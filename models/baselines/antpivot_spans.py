@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-START, END, INSIDE, OUTSIDE = range(4)
-BEFORE = {START: (OUTSIDE, END), END: (START, INSIDE), INSIDE: (START, INSIDE), OUTSIDE: (OUTSIDE, END)}
+_START, _END, _INSIDE, _OUTSIDE = range(4)
+_BEFORE = {_START: (_OUTSIDE, _END), _END: (_START, _INSIDE), _INSIDE: (_START, _INSIDE), _OUTSIDE: (_OUTSIDE, _END)}
 
 
 def cut_spans(boundary: Sequence[float], inside: Sequence[float]) -> list[tuple[int, int]]:
@@ -25,31 +25,34 @@ def cut_spans(boundary: Sequence[float], inside: Sequence[float]) -> list[tuple[
     inside) x (1 - boundary), all four stretched to [0, 1] over the stream. A highlight has two segments at least.
     """
     ends, within = np.asarray(boundary, np.float64), np.asarray(inside, np.float64)
-    no_end = stretched(1 - ends)
-    value = np.stack([stretched(ends)] * 2 + [stretched(within) * no_end, stretched(1 - within) * no_end], axis=1)
+    no_end = _stretch_to_unit(1 - ends)
+    value = np.stack(
+        [_stretch_to_unit(ends)] * 2 + [_stretch_to_unit(within) * no_end, _stretch_to_unit(1 - within) * no_end],
+        axis=1,
+    )
     best = np.full(value.shape, -np.inf)  # [L, 4], of the ways that lead there
     came = np.zeros(value.shape, np.int64)
-    best[0, [START, OUTSIDE]] = value[0, [START, OUTSIDE]]
+    best[0, [_START, _OUTSIDE]] = value[0, [_START, _OUTSIDE]]
     for i in range(1, len(value)):
-        for state, (one, other) in BEFORE.items():
+        for state, (one, other) in _BEFORE.items():
             came[i, state] = one if best[i - 1, one] >= best[i - 1, other] else other
             best[i, state] = best[i - 1, came[i, state]] + value[i, state]
-    state = OUTSIDE if best[-1, OUTSIDE] >= best[-1, END] else END
+    state = _OUTSIDE if best[-1, _OUTSIDE] >= best[-1, _END] else _END
     path = [state]
     for i in range(len(value) - 1, 0, -1):
         path.append(int(came[i, path[-1]]))
     path.reverse()
-    starts, stops = ([i for i, state in enumerate(path) if state == which] for which in (START, END))
+    starts, stops = ([i for i, state in enumerate(path) if state == which] for which in (_START, _END))
     return list(zip(starts, stops, strict=True))
 
 
-def stretched(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _stretch_to_unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Between 0, the lowest, and 1, the highest."""
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
-def boundaries(labels: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+def find_boundaries(labels: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
     """Where a span begins or ends [B, S] float, and where that is known [B, S]: both neighbours' labels count.
 
     A span is a run of labels above the mean of its sample; of labels 0 and 1, a run of 1.

@@ -20,12 +20,12 @@ from kuaihl.models.errors import ModelError
 from kuaihl.models.losses.objective import LossTerms, Objective, point_alone
 from kuaihl.models.network.kuaihl import streamer_source, streamer_vector
 
-BUCKETS_AN_OCTAVE = 2  # a count and one of 1.4 times as many differ
-BUCKETS = 64  # 0 for what nobody counted; the last begins at 2^31, the end of int32
-ROOM_DROPOUT = 0.5  # our choice, not the paper's
+_BUCKETS_PER_OCTAVE = 2  # a count and one of 1.4 times as many differ
+_BUCKETS = 64  # 0 for what nobody counted; the last begins at 2^31, the end of int32
+_ROOM_DROPOUT = 0.5  # our choice, not the paper's
 
 
-class IdCounts(nn.Module):
+class _IdCounts(nn.Module):
     """Tables of IDs and counts, and a perceptron over who and when, the present, and the past."""
 
     reads_counts = True
@@ -36,8 +36,8 @@ class IdCounts(nn.Module):
         d = dims.width
         self.streamer = streamer_source(dims)
         self.room = nn.Embedding(dims.rooms + 1, d)
-        self.time = nn.Embedding(BUCKETS, d)
-        self.counts = nn.Embedding(len(SEGMENT_COUNTS) * BUCKETS, d)
+        self.time = nn.Embedding(_BUCKETS, d)
+        self.counts = nn.Embedding(len(SEGMENT_COUNTS) * _BUCKETS, d)
         self.head = nn.Sequential(nn.LayerNorm(3 * d), nn.Linear(3 * d, d), nn.GELU(), nn.Linear(d, 1))
 
     def forward(
@@ -49,7 +49,7 @@ class IdCounts(nn.Module):
         u = streamer_vector(self.dims, self.streamer, streamer, training=self.training)  # [B, d]
         who = (u + self.room(self.shown_rooms(sparse[:, -1, ROOM]))).unsqueeze(1)  # [B, 1, d]
         ids = who + self.time(bucket(sparse[..., SEGMENT]))  # [B, S, d]
-        offsets = BUCKETS * torch.arange(len(SEGMENT_COUNTS), device=sparse.device)
+        offsets = _BUCKETS * torch.arange(len(SEGMENT_COUNTS), device=sparse.device)
         present = self.counts(bucket(sparse[..., FIRST_COUNT:]) + offsets).sum(dim=2)  # [B, S, d]
         past = windowed_mean(present, valid, self.dims.window)
         return cast(Tensor, self.head(torch.cat([ids, present, past], dim=-1)).squeeze(-1))
@@ -60,7 +60,7 @@ class IdCounts(nn.Module):
             return torch.full_like(rooms, UNKNOWN_ROOM)
         if not self.training:
             return rooms
-        return rooms.masked_fill(torch.rand(rooms.shape, device=rooms.device) < ROOM_DROPOUT, UNKNOWN_ROOM)
+        return rooms.masked_fill(torch.rand(rooms.shape, device=rooms.device) < _ROOM_DROPOUT, UNKNOWN_ROOM)
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
         """Cross-entropy against the LVTR (eq. 8)."""
@@ -72,8 +72,8 @@ class IdCounts(nn.Module):
 
 def bucket(counts: Tensor) -> Tensor:
     """The row of a table for each count: 0 where nobody counted, else a step for each factor of √2 of count + 1."""
-    steps = BUCKETS_AN_OCTAVE * torch.log2(counts.clamp(min=0).double() + 1)
-    return torch.where(counts < 0, 0, steps.long() + 1).clamp(max=BUCKETS - 1)
+    steps = _BUCKETS_PER_OCTAVE * torch.log2(counts.clamp(min=0).double() + 1)
+    return torch.where(counts < 0, 0, steps.long() + 1).clamp(max=_BUCKETS - 1)
 
 
 def windowed_mean(x: Tensor, valid: Tensor | None, window: int) -> Tensor:

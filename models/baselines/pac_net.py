@@ -19,8 +19,8 @@ from kuaihl.models.batch import Batch
 from kuaihl.models.dims import NetworkDims
 from kuaihl.models.losses.objective import LossTerms, Objective, point_alone
 
-PARTS = 4  # mini-histories
-PIECES = 8  # that stand in for a history on live rooms
+_PARTS = 4  # mini-histories
+_PIECES = 8  # that stand in for a history on live rooms
 
 
 class PACNet(nn.Module):
@@ -29,7 +29,7 @@ class PACNet(nn.Module):
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
         self.dims, d = dims, dims.width
-        self.inputs = SegmentInputs(dims, personal=True, pieces=PIECES)
+        self.inputs = SegmentInputs(dims, personal=True, pieces=_PIECES)
         self.context = ContextBlock(dims)
         self.common = nn.Parameter(torch.zeros(d))
         self.customiser = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.GELU(), nn.Linear(d, d + 1))
@@ -41,7 +41,7 @@ class PACNet(nn.Module):
         moved = self.customiser(parts)  # [B, K, d + 1]
         weight, bias = self.common + moved[..., :-1], moved[..., -1]
         logits = x @ weight.mT * x.shape[-1] ** -0.5 + bias.unsqueeze(1)  # [B, S, K]
-        return averaged(logits, there)
+        return average_logits(logits, there)
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
         """Cross-entropy."""
@@ -50,13 +50,13 @@ class PACNet(nn.Module):
 
 def mini_histories(liked: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
     """Means of PARTS parts [B, PARTS, d] of highlights [B, H, d] that are there [B, H], and which parts have any."""
-    part = (there.cumsum(dim=1) - 1) % PARTS  # [B, H]
-    member = (part.unsqueeze(1) == torch.arange(PARTS, device=liked.device).view(1, -1, 1)) & there.unsqueeze(1)
+    part = (there.cumsum(dim=1) - 1) % _PARTS  # [B, H]
+    member = (part.unsqueeze(1) == torch.arange(_PARTS, device=liked.device).view(1, -1, 1)) & there.unsqueeze(1)
     share = member.to(liked.dtype)  # [B, PARTS, H]
     return share @ liked / share.sum(dim=-1, keepdim=True).clamp(min=1.0), member.any(dim=-1)
 
 
-def averaged(logits: Tensor, there: Tensor) -> Tensor:
+def average_logits(logits: Tensor, there: Tensor) -> Tensor:
     """The logit [B, S] of the mean probability of logits [B, S, K] whose classifiers are there [B, K]."""
     hidden = ~there.unsqueeze(1)
     yes, no = (

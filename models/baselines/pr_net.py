@@ -21,9 +21,9 @@ from kuaihl.models.losses.margin import margin_loss
 from kuaihl.models.losses.objective import LossTerms, Objective
 from kuaihl.models.losses.point import point_loss
 
-PIECES = 8  # that stand in for a history on live rooms
-SHARPNESS = 5.0  # of the difference of two cosines, which lies in [-2, 2], as a logit
-MARGIN = 0.2
+_PIECES = 8  # that stand in for a history on live rooms
+_SHARPNESS = 5.0  # of the difference of two cosines, which lies in [-2, 2], as a logit
+_MARGIN = 0.2
 
 
 class PRNet(nn.Module):
@@ -32,7 +32,7 @@ class PRNet(nn.Module):
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
         self.dims, d = dims, dims.width
-        self.inputs = SegmentInputs(dims, personal=True, pieces=PIECES)
+        self.inputs = SegmentInputs(dims, personal=True, pieces=_PIECES)
         self.context = ContextBlock(dims)
         self.generic = nn.Parameter(torch.randn(d))
         self.no_highlight = nn.Parameter(torch.randn(d))
@@ -55,7 +55,7 @@ class PRNet(nn.Module):
         return (shares.unsqueeze(-1) * both).sum(dim=2)
 
     def logits(self, nearness: Tensor) -> Tensor:
-        return SHARPNESS * (nearness[..., 0] - nearness[..., 1]) + self.bias
+        return _SHARPNESS * (nearness[..., 0] - nearness[..., 1]) + self.bias
 
     def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits [B, S]; see `architectures`."""
@@ -66,7 +66,7 @@ class PRNet(nn.Module):
         nearness = self.nearness(batch.visual, batch.text, batch.streamer, batch.segment_valid)
         logits, counted = self.logits(nearness), batch.label_valid & batch.segment_valid
         point = point_loss(logits, batch.labels, counted)
-        pair = margin_loss(nearness[..., 0], batch.labels, counted, MARGIN)
-        pair = pair + margin_loss(-nearness[..., 1], batch.labels, counted, MARGIN)
+        pair = margin_loss(nearness[..., 0], batch.labels, counted, _MARGIN)
+        pair = pair + margin_loss(-nearness[..., 1], batch.labels, counted, _MARGIN)
         nothing = logits.float().sum() * 0.0
         return LossTerms(point + pair, point, pair, nothing, nothing, logits)

@@ -23,8 +23,8 @@ from kuaihl.models.losses.margin import margin_loss
 from kuaihl.models.losses.objective import LossTerms, Objective
 from kuaihl.models.losses.point import point_loss
 
-LIKED = 8  # pieces that stand in for liked clips on live rooms
-MARGIN = 1.0  # of logits
+_LIKED = 8  # pieces that stand in for liked clips on live rooms
+_MARGIN = 1.0  # of logits
 
 
 class ShowMe(nn.Module):
@@ -33,7 +33,7 @@ class ShowMe(nn.Module):
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
         self.dims, d = dims, dims.width
-        self.inputs = SegmentInputs(dims, personal=True, pieces=LIKED)
+        self.inputs = SegmentInputs(dims, personal=True, pieces=_LIKED)
         self.compare = nn.MultiheadAttention(d, dims.heads, dropout=dims.dropout, batch_first=True)
         self.weigh = nn.Linear(d, 1)
         self.user = nn.Linear(d, d)
@@ -42,13 +42,13 @@ class ShowMe(nn.Module):
 
     def forward(self, visual: Tensor, text: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits [B, S]; see `architectures`."""
-        user = self.fused(*self.inputs.liked(streamer))  # [B, d]
+        user = self.fuse(*self.inputs.liked(streamer))  # [B, d]
         x = self.context(self.inputs.tokens(visual, text).mean(dim=2), valid)  # [B, S, d]
         alike = (x * user.unsqueeze(1)).unflatten(-1, (self.dims.heads, -1))  # [B, S, h, d_h]
         products = alike.sum(dim=-1) * alike.shape[-1] ** -0.5
         return cast(Tensor, self.head(torch.cat([products, x], dim=-1)).squeeze(-1))
 
-    def fused(self, liked: Tensor, there: Tensor) -> Tensor:
+    def fuse(self, liked: Tensor, there: Tensor) -> Tensor:
         """The user's feature [B, d], of liked pieces [B, K, d] that are there [B, K]."""
         mixed = liked + self.compare(liked, liked, liked, key_padding_mask=~there, need_weights=False)[0]
         shares = self.weigh(mixed).squeeze(-1).masked_fill(~there, float("-inf")).softmax(dim=-1)
@@ -59,6 +59,6 @@ class ShowMe(nn.Module):
         logits = self(batch.visual, batch.text, batch.streamer, batch.segment_valid)
         counted = batch.label_valid & batch.segment_valid
         point = point_loss(logits, batch.labels, counted)
-        pair = margin_loss(logits, batch.labels, counted, MARGIN)
+        pair = margin_loss(logits, batch.labels, counted, _MARGIN)
         nothing = logits.float().sum() * 0.0
         return LossTerms(point + pair, point, pair, nothing, nothing, logits)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from kuaihl.models.facts import DataSetFacts, RoomRecord
 
 SPLITS = ("train", "validation", "test")
-SAFE_ID = re.compile(r"\w[\w.\-]{0,119}")  # becomes a file's name
-TEXTS = ("text", "text_speech", "text_comments")
-OPTIONAL = (*TEXTS, "counts", "signals")  # what all rooms of a data set have, or none
-COUNTS = ("views", "long_views")
-RATES = ("rate", "true_rate")
-EXPONENT = np.uint16(0x7C00)  # of a float16: all ones in infinity and NaN, and in nothing else
-BLOCK = 16  # rows looked at together, so that a check holds little memory
+_SAFE_ID = re.compile(r"\w[\w.\-]{0,119}")  # becomes a file's name
+_TEXTS = ("text", "text_speech", "text_comments")
+OPTIONAL = (*_TEXTS, "counts", "signals")  # what all rooms of a data set have, or none
+_COUNTS = ("views", "long_views")
+_RATES = ("rate", "true_rate")
+_EXPONENT = np.uint16(0x7C00)  # of a float16: all ones in infinity and NaN, and in nothing else
+_BLOCK = 16  # rows looked at together, so that a check holds little memory
 
 
 def see_all_faults(data_set: "Path") -> Remedy:
@@ -43,7 +43,7 @@ def record_problems(records: "Sequence[RoomRecord]") -> Iterator[str]:
     """Every fault of a table of rooms, naming the row."""
     first_row: dict[str, int] = {}
     for row, record in enumerate(records):
-        if not SAFE_ID.fullmatch(record.id):
+        if not _SAFE_ID.fullmatch(record.id):
             yield f"row {row}: id {record.id[:130]!r} cannot be a file's name (letters, digits, _ . -; 120 at most)"
         if record.split not in SPLITS:
             yield f"row {row}: room {record.id} is of split {record.split!r}, known are {', '.join(SPLITS)}"
@@ -56,9 +56,9 @@ def record_problems(records: "Sequence[RoomRecord]") -> Iterator[str]:
 def room_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
     """Every fault of a room that should have that many segments."""
     yield from label_problems(arrays, segments, facts)
-    if any(wrong_shapes(arrays, segments, facts)):
+    if any(_wrong_shapes(arrays, segments, facts)):
         return
-    for name in ("visual", *TEXTS):
+    for name in ("visual", *_TEXTS):
         if name in arrays:
             for row in rows_not_finite(arrays[name]):
                 yield f"row {row}: {name} features hold NaN or infinity"
@@ -69,26 +69,26 @@ def room_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "Dat
 
 def label_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
     """The faults that can be told without reading features: in shapes, and in labels where the shapes are right."""
-    shape_problems = list(wrong_shapes(arrays, segments, facts))
+    shape_problems = list(_wrong_shapes(arrays, segments, facts))
     if shape_problems:
         yield from shape_problems
     else:
-        yield from wrong_labels(arrays)
-        yield from wrong_counts(arrays)
+        yield from _wrong_labels(arrays)
+        yield from _wrong_counts(arrays)
 
 
-def wrong_shapes(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
+def _wrong_shapes(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
     """Arrays that are missing, or of another type or shape than dataset.json and rooms.parquet say."""
     text = ("float16", (segments, facts.text_width))
     expected = {
         "visual": ("float16", (segments, facts.patches, facts.visual_width)),
-        **dict.fromkeys(TEXTS, text),
-        **dict.fromkeys(COUNTS, ("int32", (segments,))),
-        **dict.fromkeys(RATES, ("float32", (segments,))),
+        **dict.fromkeys(_TEXTS, text),
+        **dict.fromkeys(_COUNTS, ("int32", (segments,))),
+        **dict.fromkeys(_RATES, ("float32", (segments,))),
         "counts": ("int32", (segments, len(SEGMENT_COUNTS))),
         "signals": ("float32", (segments, len(facts.signals.names) if facts.signals else 0)),
     }
-    needed = ("visual", "text") if "rate" in arrays else ("visual", "text", *COUNTS)
+    needed = ("visual", "text") if "rate" in arrays else ("visual", "text", *_COUNTS)
     for name in needed:
         if name not in arrays:
             yield f"has no {name}"
@@ -104,16 +104,16 @@ def rows_not_finite(features: NDArray[np.float16]) -> list[int]:
     """Rows that hold NaN or infinity, told by their bits: three times as fast as asking for the numbers."""
     bits = features.reshape(len(features), -1).view(np.uint16)
     bad = []
-    for first in range(0, len(bits), BLOCK):
-        block = bits[first : first + BLOCK] & EXPONENT
-        if block.max(initial=0) == EXPONENT:
-            bad += [first + int(row) for row in np.flatnonzero((block == EXPONENT).any(axis=1))]
+    for first in range(0, len(bits), _BLOCK):
+        block = bits[first : first + _BLOCK] & _EXPONENT
+        if block.max(initial=0) == _EXPONENT:
+            bad += [first + int(row) for row in np.flatnonzero((block == _EXPONENT).any(axis=1))]
     return bad
 
 
-def wrong_labels(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+def _wrong_labels(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     """Labels outside [0, 1]: counts that no view log could have given, and rates that are none."""
-    for name in RATES:
+    for name in _RATES:
         if name in arrays:
             rate = arrays[name]
             for row in np.flatnonzero(~((rate >= 0) & (rate <= 1))):  # NaN is neither
@@ -124,7 +124,7 @@ def wrong_labels(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
             yield f"row {row}: {long_views[row]} long views of {views[row]} views, a label outside [0, 1]"
 
 
-def wrong_counts(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+def _wrong_counts(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     """Counts per segment that nobody can have counted."""
     if "counts" in arrays:
         counts = arrays["counts"]

@@ -1,6 +1,6 @@
 """Data sets in the KLive layout (DESIGN section 6): a directory in, look-back windows with shifted labels out.
 
-`dataset.json` says what the features are, `rooms.parquet` has a row a room, `rooms/<id>.safetensors` holds each
+`dataset.json` says what the features are, `rooms.parquet` has a row per room, `rooms/<id>.safetensors` holds each
 segment once. Windows of n = 20 segments are cut from memory-mapped rooms as they are asked for (paper, section IV-A).
 """
 
@@ -28,14 +28,14 @@ from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomReco
 from kuaihl.models.features import UNREAD, Float16, TextSource
 from kuaihl.models.signals import SIGNALS_WIDTH, SignalsFacts, columns_of, parse_signals
 
-DATASET_FORMAT = 1
+DATASET_FORMAT = 2  # one more if a key is renamed
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
 COLUMNS = ("id", "streamer", "segments", "split", "start_time")  # of rooms.parquet
-ROOMS_AT_ONCE = 512  # rows of the table turned into records, so that what lies between takes no memory
+_ROOMS_AT_ONCE = 512  # rows of the table turned into records, so that what lies between takes no memory
 OPEN_ROOMS = 64  # mapped at a time; each holds a file open
 
-Arrays = Mapping[str, NDArray[Any]]
-TEXT_ARRAYS: Mapping[TextSource, str] = {"both": "text", "speech": "text_speech", "comments": "text_comments"}
+_Arrays = Mapping[str, NDArray[Any]]
+_TEXT_ARRAYS: Mapping[TextSource, str] = {"both": "text", "speech": "text_speech", "comments": "text_comments"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class RoomData:
     def present_labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The LVTR of each segment itself [S], what `interest` answers, and whether it counts [S]."""
         if self.views is not None and self.long_views is not None and self.rate is None:
-            return lvtr(self.views, self.long_views, self.min_views)
+            return _compute_lvtr(self.views, self.long_views, self.min_views)
         if self.rate is not None:
             return self.rate, np.ones(len(self.visual), np.bool_)
         return np.zeros(len(self.visual), np.float32), np.zeros(len(self.visual), np.bool_)
@@ -85,7 +85,7 @@ class Windows:
     signals: NDArray[np.float32] | None = None  # [B, n, k] where asked for
 
 
-def lvtr(
+def _compute_lvtr(
     views: NDArray[np.int32], long_views: NDArray[np.int32], min_views: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Long-view-through rates (eq. 1), 0 where they count for nothing, and where they count; of any shape."""
@@ -130,7 +130,7 @@ class KLive:
         Raises DataError naming room and row if unfit.
         """
         file = self.open_room(record, text, counts=counts, signals=signals)
-        found = room_data(file.mapped(), self.facts, text)
+        found = _room_data(file.map_arrays(), self.facts, text)
         if signals and found.signals is not None and UNREAD[text]:
             read = np.array(found.signals)  # the file's own stay as they are
             read[:, columns_of(UNREAD[text])] = 0
@@ -157,13 +157,13 @@ class KLive:
         if file is None:
             file = RoomFile(f"{self._folder}{record.id}.safetensors", known)
             if known is None:
-                for problem in room_problems(file.mapped(), record.segments, self.facts):
+                for problem in room_problems(file.map_arrays(), record.segments, self.facts):
                     raise DataError(f"{self.path}: room {record.id}, {problem}", remedy=see_all_faults(self.path))
             with self._lock:
                 self._open[record.id] = file
                 if len(self._open) > OPEN_ROOMS:
                     self._open.popitem(last=False)
-        name = TEXT_ARRAYS[text]
+        name = _TEXT_ARRAYS[text]
         if name not in file:
             raise DataError(f"{self.path}: room {record.id} has no {name}, the text of {text} alone; build it again")
         if counts and "counts" not in file:
@@ -177,14 +177,14 @@ class KLive:
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
-        return self.counted(record).labels()
+        return self.check_room(record).labels()
 
-    def counted(self, record: RoomRecord) -> RoomData:
+    def check_room(self, record: RoomRecord) -> RoomData:
         """A room, mapped, of which all but the features has been looked at. Raises DataError."""
         arrays = map_room(room_path(self.path, record.id))
         for problem in label_problems(arrays, record.segments, self.facts):
             raise DataError(f"{self.path}: room {record.id}, {problem}", remedy=see_all_faults(self.path))
-        return room_data(arrays, self.facts, "both")
+        return _room_data(arrays, self.facts, "both")
 
 
 class WindowIndex:
@@ -203,12 +203,12 @@ class WindowIndex:
     ) -> None:
         self.data, self.records, self.window, self.text = data, records, window, text
         self.counts, self.signals = counts, signals
-        # A few bytes a room, and none or four a window: KLive has 1.4 million windows.
+        # A few bytes per room, and none or four a window: KLive has 1.4 million windows.
         self._ends: NDArray[np.int32] | None = None  # where windows end that do not end at every segment
         sizes = [record.segments for record in records]
         if samples == "recent":
             least = data.facts.label.min_views
-            ends = [recent_samples(data.counted(record).views, record.segments, window, least) for record in records]
+            ends = [recent_samples(data.check_room(record).views, record.segments, window, least) for record in records]
             sizes, self._ends = [len(some) for some in ends], np.concatenate(ends) if ends else np.empty(0, np.int32)
         self._after = np.cumsum(sizes, dtype=np.int64)
         self._layouts: list[Layout | None] = [None] * len(records)  # of rooms whose rows have been looked at, once
@@ -235,7 +235,7 @@ class WindowIndex:
         views, long_views = np.zeros((2, count, n + 1), np.int32)  # of the window, and of the segment after it
         rates, is_rate = np.zeros((count, n + 1), np.float32), np.zeros((count, n + 1), np.bool_)
         segment_valid = np.zeros((count, n), np.bool_)
-        streamers, text_name = [], TEXT_ARRAYS[self.text]
+        streamers, text_name = [], _TEXT_ARRAYS[self.text]
         sparse = np.full((count, n, SPARSE), NOT_COUNTED, np.int32) if self.counts else None
         signals = np.zeros((count, n, SIGNALS_WIDTH), np.float32) if self.signals else None
         for i, (where, end) in enumerate(zip(*map(np.ndarray.tolist, self.pairs(indices)), strict=True)):
@@ -268,7 +268,7 @@ class WindowIndex:
         least = facts.label.min_views if self._ends is None else 1  # all labels of a sample that was kept
         if signals is not None:
             signals[..., columns_of(UNREAD[self.text])] = 0
-        counted, enough = lvtr(views, long_views, least)
+        counted, enough = _compute_lvtr(views, long_views, least)
         labels, valid = counted + rates, enough | is_rate
         return Windows(
             visual=visual,
@@ -297,11 +297,11 @@ def open_klive(path: str | Path) -> KLive:
     return KLive(folder, facts, rooms)
 
 
-def room_data(arrays: Arrays, facts: DataSetFacts, text: TextSource) -> RoomData:
+def _room_data(arrays: _Arrays, facts: DataSetFacts, text: TextSource) -> RoomData:
     """A room's arrays, which have been checked, by their names."""
     return RoomData(
         visual=arrays["visual"],
-        text=arrays[TEXT_ARRAYS[text]],
+        text=arrays[_TEXT_ARRAYS[text]],
         views=arrays.get("views"),
         long_views=arrays.get("long_views"),
         rate=arrays.get("rate"),
@@ -359,7 +359,7 @@ def read_rooms(folder: Path) -> tuple[RoomRecord, ...]:
     rooms: list[RoomRecord] = []
     try:
         with pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(ROOMS_AT_ONCE, columns=list(COLUMNS), use_threads=False):
+            for batch in table.iter_batches(_ROOMS_AT_ONCE, columns=list(COLUMNS), use_threads=False):
                 columns = (batch.column(name).to_pylist() for name in COLUMNS)
                 rooms.extend(
                     RoomRecord(str(room), intern(streamer or ""), int(segments), intern(split or ""), start)

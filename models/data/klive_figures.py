@@ -3,11 +3,11 @@
 ROOMS, HOSTS = 17_897, 9_932
 HOURS = 19_334.0  # "nearly"
 LONGEST_HOURS = 46.46
-PRINTED_MEAN_HOURS = 1.0  # HOURS / ROOMS is 1.08
+_PRINTED_MEAN_HOURS = 1.0  # HOURS / ROOMS is 1.08
 LONG_MINUTES, LONG_SHARE = 36.0, 0.49  # so many rooms last longer than so long
 MANY_VIEWERS, MANY_SHARE = 100, 0.38  # so many rooms have more viewers than so many on average
-MOST_VIEWERS, LEAST_VIEWERS = 32_006, 60  # of a room, on average
-SAMPLES = 1_436_979 + 286_510  # windows of 20 segments, training and test
+_MOST_VIEWERS, LEAST_VIEWERS = 32_006, 60  # of a room, on average
+_SAMPLES = 1_436_979 + 286_510  # windows of 20 segments, training and test
 SEGMENT_SECONDS = 30.0
 
 # By the names of `dataset_summary.RoomSummary`; what is not here is not printed.
@@ -17,9 +17,9 @@ PRINTED: dict[str, float] = {
     "rooms_per_streamer": ROOMS / HOSTS,
     "hours": HOURS,
     "longest_hours": LONGEST_HOURS,
-    "mean_hours": PRINTED_MEAN_HOURS,
+    "mean_hours": _PRINTED_MEAN_HOURS,
     "share_longer_than_36_minutes": LONG_SHARE,
-    "most_viewers": MOST_VIEWERS,
+    "most_viewers": _MOST_VIEWERS,
     "least_viewers": LEAST_VIEWERS,
     "share_above_100_viewers": MANY_SHARE,
 }

@@ -20,14 +20,14 @@ from kuaihl.models.data.klive import DATASET_FORMAT, FACTS_FILE, ROOMS_FILE, ROO
 from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.facts import DataSetFacts, RoomRecord
 
-METADATA_KEY = "kuaihl"
-ROOMS_A_GROUP = 1024  # of the table: what a reader must hold at a time
+_METADATA_KEY = "kuaihl"
+_ROOMS_PER_GROUP = 1024  # of the table: what a reader must hold at a time
 
 
 class DataSetWriter:
     """A data set that is being built in `path`; one of the same facts that is there already is gone on with.
 
-    Several processes may write rooms of one data set; the one that finishes it asks for each that is `written`.
+    Several processes may write rooms of one data set; the one that finishes it asks for each that is `find_written`.
     """
 
     def __init__(self, path: Path, facts: DataSetFacts) -> None:
@@ -36,7 +36,7 @@ class DataSetWriter:
         self.records: dict[str, RoomRecord] = {}
         if path.exists() and not (path / FACTS_FILE).is_file() and not (path.is_dir() and not any(path.iterdir())):
             raise DataError(f"{path}: exists and is not a data set; choose another place or remove it")
-        if (path / FACTS_FILE).is_file() and described(read_facts(path)) != described(facts):
+        if (path / FACTS_FILE).is_file() and _describe(read_facts(path)) != _describe(facts):
             raise DataError(f"{path}: holds a data set of other features or labels; choose another place or remove it")
         try:
             (path / ROOMS_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -45,14 +45,14 @@ class DataSetWriter:
         if not (path / FACTS_FILE).is_file():
             self._write_facts()
 
-    def written(self, room: str) -> RoomRecord | None:
+    def find_written(self, room: str) -> RoomRecord | None:
         """The record of a room that an earlier run has written whole, which `finish` then keeps; else None."""
         from safetensors import SafetensorError, safe_open
 
         file = room_path(self.path, room)
         try:
             with safe_open(file, framework="numpy") as opened:
-                record = parse_record(json.loads((opened.metadata() or {})[METADATA_KEY]))
+                record = _parse_record(json.loads((opened.metadata() or {})[_METADATA_KEY]))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None  # not there, or not ours: it is written again
         if record.id != room:
@@ -73,8 +73,8 @@ class DataSetWriter:
         for problem in room_problems(contiguous, record.segments, self.facts):
             raise DataError(f"{self.path}: room {record.id}, {problem}")
         said = asdict(record) | {"start_time": record.start_time and record.start_time.isoformat()}
-        data = save(contiguous, {METADATA_KEY: json.dumps(said, ensure_ascii=False)})
-        write_file(room_path(self.path, record.id), data)
+        data = save(contiguous, {_METADATA_KEY: json.dumps(said, ensure_ascii=False)})
+        _write_file(room_path(self.path, record.id), data)
         self.records[record.id] = record
 
     def finish(self, ceiling: Mapping[str, Any] | None = None) -> None:
@@ -96,8 +96,8 @@ class DataSetWriter:
         )
         table = pa.table({name: [getattr(room, name) for room in rooms] for name in schema.names}, schema=schema)
         buffer = pa.BufferOutputStream()
-        pq.write_table(table, buffer, row_group_size=ROOMS_A_GROUP)
-        write_file(self.path / ROOMS_FILE, buffer.getvalue().to_pybytes())
+        pq.write_table(table, buffer, row_group_size=_ROOMS_PER_GROUP)
+        _write_file(self.path / ROOMS_FILE, buffer.getvalue().to_pybytes())
         if ceiling is not None:
             self._write_facts(ceiling)
 
@@ -105,17 +105,17 @@ class DataSetWriter:
         facts = {"format": DATASET_FORMAT} | asdict(self.facts)
         facts["ceiling"] = ceiling if ceiling is not None else facts["ceiling"]
         text = json.dumps(facts, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-        write_file(self.path / FACTS_FILE, text.encode())
+        _write_file(self.path / FACTS_FILE, text.encode())
 
 
-def described(facts: DataSetFacts) -> dict[str, Any]:
+def _describe(facts: DataSetFacts) -> dict[str, Any]:
     """What two runs that write one data set must agree on."""
     said = asdict(facts)
     del said["ceiling"], said["licence"]
     return said
 
 
-def parse_record(said: Mapping[str, Any]) -> RoomRecord:
+def _parse_record(said: Mapping[str, Any]) -> RoomRecord:
     """A record as `write_room` left it. Raises KeyError, TypeError, ValueError."""
     start = said["start_time"]
     return RoomRecord(
@@ -127,7 +127,7 @@ def parse_record(said: Mapping[str, Any]) -> RoomRecord:
     )
 
 
-def write_file(file: Path, data: bytes) -> None:
+def _write_file(file: Path, data: bytes) -> None:
     """Write a file of the data set, whole or not at all. Raises DataError."""
     try:
         write_atomic(file, data)

@@ -29,8 +29,8 @@ from kuaihl.models.features import Float16
 
 STRETCH = 192  # frames
 COLUMNS = ("youtubeId", "start", "duration", "user_id", "video_duration", "is_last")
-VIDEO_ID = re.compile(r"[\w\-]{1,64}", re.ASCII)  # becomes a file's name
-MAX_SECONDS = 86_400.0
+_VIDEO_ID = re.compile(r"[\w\-]{1,64}", re.ASCII)  # becomes a file's name
+_MAX_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def read_phd(path: Path) -> tuple[PhdTarget, ...]:
                 raise DataError(f"{path}: is no csv of PHD: it has no column {', '.join(missing)}")
             for row in reader:
                 last, before = users.setdefault(row["user_id"], ([], []))
-                span = parse_span(path, reader.line_num, row)
+                span = _parse_span(path, reader.line_num, row)
                 (last if row["is_last"] == "True" else before).append(span)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
@@ -207,14 +207,14 @@ def read_phd(path: Path) -> tuple[PhdTarget, ...]:
     )
 
 
-def parse_span(path: Path, line: int, row: dict[str, Any]) -> Span:
+def _parse_span(path: Path, line: int, row: dict[str, Any]) -> Span:
     """One row. `video_duration` is not read: it is -1 where nobody knew it, and shorter than some spans."""
     try:
         start, duration = float(row["start"]), float(row["duration"])
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}, line {line}: start {row['start']!r}, duration {row['duration']!r}") from error
-    if not (0 <= start <= MAX_SECONDS and 0 < duration <= MAX_SECONDS):
+    if not (0 <= start <= _MAX_SECONDS and 0 < duration <= _MAX_SECONDS):
         raise DataError(f"{path}, line {line}: a span of {duration} s from {start} s")
-    if not VIDEO_ID.fullmatch(row["youtubeId"] or "") or row["is_last"] not in ("True", "False"):
+    if not _VIDEO_ID.fullmatch(row["youtubeId"] or "") or row["is_last"] not in ("True", "False"):
         raise DataError(f"{path}, line {line}: youtubeId {row['youtubeId']!r}, is_last {row['is_last']!r}")
     return Span(row["youtubeId"], start, start + duration)

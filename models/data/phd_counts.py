@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kuaihl.models.data.phd import PhdTarget
 
-PAPER = {"training": (12_541, 81_056), "testing": (833, 7_595)}  # users and videos
+_PAPER = {"training": (12_541, 81_056), "testing": (833, 7_595)}  # users and videos
 
 
 def found_counts(path: Path, targets: Sequence[PhdTarget], features: Path) -> str:
@@ -21,6 +21,6 @@ def found_counts(path: Path, targets: Sequence[PhdTarget], features: Path) -> st
         f"{len(users):,} users and {len(videos):,} videos",
         f"features of {len(with_target):,} users' targets and of {len(there):,} videos",
     ]
-    if path.stem in PAPER:
-        parts.append("the paper has {:,} and {:,}".format(*PAPER[path.stem]))
+    if path.stem in _PAPER:
+        parts.append("the paper has {:,} and {:,}".format(*_PAPER[path.stem]))
     return f"{path.name}: {'; '.join(parts)}"

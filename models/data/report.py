@@ -67,7 +67,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class ReadRoom:
+class _ReadRoom:
     """What is kept of a room while the others are read."""
 
     record: RoomRecord
@@ -80,45 +80,45 @@ def summarise(data: KLive) -> Summary:
     """Read labels and counts of every room, and no features. Raises DataError."""
     if not data.rooms:
         raise DataError(f"{data.path}: holds no rooms; build the data set again")
-    read = [read_room(record, data.counted(record)) for split in SPLITS for record in data.rooms_of(split)]
+    read = [_read_room(record, data.check_room(record)) for split in SPLITS for record in data.rooms_of(split)]
     known = {room.streamer for room in data.rooms_of("train")} - {""}
     seconds = data.facts.segment_seconds
     of_split = {split: [one for one in read if one.record.split == split] for split in SPLITS}
     return Summary(
-        splits={split: summarise_split(some, known, seconds) for split, some in of_split.items()},
-        rooms=summarise_rooms(read, seconds),
-        room_hours=hours_of(read, seconds),
-        room_viewers=viewers_of(read),
+        splits={split: _summarise_split(some, known, seconds) for split, some in of_split.items()},
+        rooms=_summarise_rooms(read, seconds),
+        room_hours=_hours_of(read, seconds),
+        room_viewers=_viewers_of(read),
     )
 
 
-def read_room(record: RoomRecord, room: RoomData) -> ReadRoom:
+def _read_room(record: RoomRecord, room: RoomData) -> _ReadRoom:
     """The figures of one room."""
     labels, valid = room.labels()
     counts = np.full((1, len(SEGMENT_COUNTS)), NOT_COUNTED) if room.counts is None else room.counts
     counted: NDArray[np.bool_] = np.any(counts > NOT_COUNTED, axis=0)
-    return ReadRoom(record, labels[valid], None if room.views is None else float(room.views.mean()), counted)
+    return _ReadRoom(record, labels[valid], None if room.views is None else float(room.views.mean()), counted)
 
 
-def summarise_split(read: list[ReadRoom], known: set[str], segment_seconds: float) -> SplitSummary:
+def _summarise_split(read: list[_ReadRoom], known: set[str], segment_seconds: float) -> SplitSummary:
     """The rooms of one split; `known` are the streamers of the training split."""
     labels = np.concatenate([np.empty(0, np.float32), *(one.labels for one in read)])
     return SplitSummary(
         rooms=len(read),
-        streamers=len(streamers_of(read)),
+        streamers=len(_streamers_of(read)),
         unknown_streamers=sum(one.record.streamer not in known for one in read),
         segments=sum(one.record.segments for one in read),
-        hours=float(hours_of(read, segment_seconds).sum()),
+        hours=float(_hours_of(read, segment_seconds).sum()),
         labelled=len(labels),
         mean_label=float(labels.mean()) if len(labels) else None,
         label_deviation=float(labels.std()) if len(labels) else None,
     )
 
 
-def summarise_rooms(read: list[ReadRoom], segment_seconds: float) -> RoomSummary:
+def _summarise_rooms(read: list[_ReadRoom], segment_seconds: float) -> RoomSummary:
     """All rooms together, at least one."""
-    hours, viewers = hours_of(read, segment_seconds), viewers_of(read)
-    streamers, labels = len(streamers_of(read)), sum(len(one.labels) for one in read)
+    hours, viewers = _hours_of(read, segment_seconds), _viewers_of(read)
+    streamers, labels = len(_streamers_of(read)), sum(len(one.labels) for one in read)
     possible = sum(one.record.segments - 1 for one in read)
     counted = np.logical_or.reduce([one.counted for one in read])
     return RoomSummary(
@@ -141,16 +141,16 @@ def summarise_rooms(read: list[ReadRoom], segment_seconds: float) -> RoomSummary
     )
 
 
-def streamers_of(read: Iterable[ReadRoom]) -> set[str]:
+def _streamers_of(read: Iterable[_ReadRoom]) -> set[str]:
     """Those that somebody names."""
     return {one.record.streamer for one in read} - {""}
 
 
-def hours_of(read: Iterable[ReadRoom], segment_seconds: float) -> NDArray[np.float64]:
+def _hours_of(read: Iterable[_ReadRoom], segment_seconds: float) -> NDArray[np.float64]:
     return np.array([one.record.segments * segment_seconds / 3600 for one in read])
 
 
-def viewers_of(read: Iterable[ReadRoom]) -> NDArray[np.float64]:
+def _viewers_of(read: Iterable[_ReadRoom]) -> NDArray[np.float64]:
     return np.array([one.viewers for one in read if one.viewers is not None])
 
 
@@ -166,7 +166,7 @@ def dataset_problems(path: Path) -> Iterator[str]:
     for problem in record_problems(rooms):
         yield f"rooms.parquet, {problem}"
     optional: dict[str, set[str]] = {}  # of each room that can be read
-    for record in readable(rooms):
+    for record in _readable_rooms(rooms):
         try:
             arrays = map_room(room_path(path, record.id))
         except DataError as error:
@@ -181,7 +181,7 @@ def dataset_problems(path: Path) -> Iterator[str]:
             yield f"room {room}: has no {name}, which other rooms have"
 
 
-def readable(rooms: tuple[RoomRecord, ...]) -> Iterator[RoomRecord]:
+def _readable_rooms(rooms: tuple[RoomRecord, ...]) -> Iterator[RoomRecord]:
     """The rooms whose files may be looked for, each once."""
     looked_at: set[str] = set()
     for record in rooms:

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from kuaihl.models.errors import DataError
 
-LENGTH_BYTES = 8  # little-endian, before the header
-MAX_HEADER_BYTES = 1 << 20  # a room has ten tensors at most
-USUAL_HEADER_BYTES = 4096  # read at once
-METADATA = '{"__metadata__":'  # comes first, if at all
-DECODER = json.JSONDecoder()
-DTYPES: Mapping[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "I32": np.dtype("<i4")}
+_LENGTH_BYTES = 8  # little-endian, before the header
+_MAX_HEADER_BYTES = 1 << 20  # a room has ten tensors at most
+_USUAL_HEADER_BYTES = 4096  # read at once
+_METADATA = '{"__metadata__":'  # comes first, if at all
+_DECODER = json.JSONDecoder()
+_DTYPES: Mapping[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "I32": np.dtype("<i4")}
 
 Place = tuple[np.dtype[Any], tuple[int, ...], int]  # dtype, shape, offset into the data
 
@@ -66,19 +66,19 @@ class RoomFile:
 
     def _read_layout(self, size: int) -> Layout:
         try:
-            start = os.pread(self.file, USUAL_HEADER_BYTES, 0)
-            length = int.from_bytes(start[:LENGTH_BYTES], "little")
-            first = LENGTH_BYTES + length
-            if not LENGTH_BYTES < first <= min(size, LENGTH_BYTES + MAX_HEADER_BYTES):
+            start = os.pread(self.file, _USUAL_HEADER_BYTES, 0)
+            length = int.from_bytes(start[:_LENGTH_BYTES], "little")
+            first = _LENGTH_BYTES + length
+            if not _LENGTH_BYTES < first <= min(size, _LENGTH_BYTES + _MAX_HEADER_BYTES):
                 raise DataError(f"{self.path}: is no safetensors file, or cut short; build the room again")
-            header = start[LENGTH_BYTES:first] if first <= len(start) else os.pread(self.file, length, LENGTH_BYTES)
-            return parse_layout(without_metadata(header.decode()), first, size)
+            header = start[_LENGTH_BYTES:first] if first <= len(start) else os.pread(self.file, length, _LENGTH_BYTES)
+            return _parse_layout(_without_metadata(header.decode()), first, size)
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read ({error.strerror})") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{self.path}: has a header that cannot be used ({error}); build the room again") from error
 
-    def mapped(self) -> dict[str, NDArray[Any]]:
+    def map_arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays, read-only; pages are read as they are touched and given back when memory is short."""
         memory = mmap.mmap(self.file, 0, access=mmap.ACCESS_READ)
         return {
@@ -101,27 +101,27 @@ class RoomFile:
 
 def map_room(path: Path | str) -> dict[str, NDArray[Any]]:
     """The arrays of a room, mapped. Raises DataError where there is no such file, or it is not what its header says."""
-    return RoomFile(path).mapped()
+    return RoomFile(path).map_arrays()
 
 
-def without_metadata(header: str) -> str:
+def _without_metadata(header: str) -> str:
     """A header without what differs from room to room, if it has that and has it first."""
-    if not header.startswith(METADATA):
+    if not header.startswith(_METADATA):
         return header
-    _, end = DECODER.raw_decode(header, len(METADATA))
+    _, end = _DECODER.raw_decode(header, len(_METADATA))
     return "{" + header[end:].lstrip().removeprefix(",")
 
 
 @lru_cache(maxsize=4096)  # rooms of one length share a layout, and a data set has few lengths
-def parse_layout(header: str, first: int, size: int) -> Layout:
+def _parse_layout(header: str, first: int, size: int) -> Layout:
     """The layout that a header describes, of a file of that size. Raises ValueError, KeyError or TypeError."""
     entries = json.loads(header)
     entries.pop("__metadata__", None)
     places = {}
     for name, entry in entries.items():
-        if entry["dtype"] not in DTYPES:
-            raise ValueError(f"{name} is {entry['dtype']}, known are {', '.join(DTYPES)}")
-        dtype, shape, (begin, end) = DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+        if entry["dtype"] not in _DTYPES:
+            raise ValueError(f"{name} is {entry['dtype']}, known are {', '.join(_DTYPES)}")
+        dtype, shape, (begin, end) = _DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
         if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
             raise ValueError(f"{name} has a shape or offset that is no number")
         if end - begin != math.prod(shape) * dtype.itemsize:

@@ -19,9 +19,9 @@ from kuaihl.models.errors import DataError, UsageError, reason_of
 if TYPE_CHECKING:
     import h5py
 
-MAX_FRAMES = 2_000_000  # a day of video
-MAX_WIDTH = 16_384
-MAX_USERS = 1_000
+_MAX_FRAMES = 2_000_000  # a day of video
+_MAX_WIDTH = 16_384
+_MAX_USERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ class SummarySplit:
 
 def summary_keys(path: Path) -> tuple[str, ...]:
     """The videos of a file, video_2 before video_10. Raises DataError, UsageError where h5py is missing."""
-    with open_h5(path) as file:
+    with _open_h5(path) as file:
         return tuple(sorted(file, key=lambda key: (len(key), key)))
 
 
 def read_summaries(path: Path, keys: Sequence[str] | None = None) -> list[SummaryVideo]:
     """The videos of those keys, or all. Raises DataError naming video and array, UsageError where h5py is missing."""
     chosen = summary_keys(path) if keys is None else keys
-    with open_h5(path) as file:
-        return [read_video(path, file, key) for key in chosen]
+    with _open_h5(path) as file:
+        return [_read_video(path, file, key) for key in chosen]
 
 
 def read_splits(path: Path, keys: Sequence[str]) -> tuple[SummarySplit, ...]:
@@ -70,7 +70,7 @@ def read_splits(path: Path, keys: Sequence[str]) -> tuple[SummarySplit, ...]:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        splits = tuple(SummarySplit(keys_of(one["train_keys"]), keys_of(one["test_keys"])) for one in found)
+        splits = tuple(SummarySplit(_keys_of(one["train_keys"]), _keys_of(one["test_keys"])) for one in found)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -84,12 +84,12 @@ def read_splits(path: Path, keys: Sequence[str]) -> tuple[SummarySplit, ...]:
     return splits
 
 
-def keys_of(names: Sequence[str]) -> tuple[str, ...]:
+def _keys_of(names: Sequence[str]) -> tuple[str, ...]:
     """Keys without what may stand before them."""
     return tuple(name.rsplit("/", 1)[-1] for name in names)
 
 
-def open_h5(path: Path) -> "h5py.File":
+def _open_h5(path: Path) -> "h5py.File":
     """The file, open to read. Raises DataError where it is none, UsageError where h5py is missing."""
     try:
         import h5py
@@ -101,7 +101,7 @@ def open_h5(path: Path) -> "h5py.File":
         raise DataError(f"{path}: cannot be read as HDF5 ({reason_of(error)})") from error
 
 
-def read_video(path: Path, file: "h5py.File", key: str) -> SummaryVideo:
+def _read_video(path: Path, file: "h5py.File", key: str) -> SummaryVideo:
     """One video, its arrays checked against each other. Raises DataError naming video and array."""
     if key not in file:
         raise DataError(f"{path}: has no {key}")
@@ -116,23 +116,23 @@ def read_video(path: Path, file: "h5py.File", key: str) -> SummaryVideo:
         return np.asarray(group[name][()])
 
     n_frames = int(read("n_frames", ()))
-    features = read("features", (MAX_FRAMES, MAX_WIDTH)).astype(np.float32)
+    features = read("features", (_MAX_FRAMES, _MAX_WIDTH)).astype(np.float32)
     video = SummaryVideo(
         key=key,
         features=features,
-        picks=read("picks", (MAX_FRAMES,)).astype(np.int64),
-        gtscore=read("gtscore", (MAX_FRAMES,)).astype(np.float32),
-        user_summary=read("user_summary", (MAX_USERS, MAX_FRAMES)).astype(np.float32),
-        change_points=read("change_points", (MAX_FRAMES, 2)).astype(np.int64),
+        picks=read("picks", (_MAX_FRAMES,)).astype(np.int64),
+        gtscore=read("gtscore", (_MAX_FRAMES,)).astype(np.float32),
+        user_summary=read("user_summary", (_MAX_USERS, _MAX_FRAMES)).astype(np.float32),
+        change_points=read("change_points", (_MAX_FRAMES, 2)).astype(np.int64),
         n_frames=n_frames,
-        name=as_text(group["video_name"][()]) if "video_name" in group else "",
+        name=_as_text(group["video_name"][()]) if "video_name" in group else "",
     )
-    for problem in video_problems(video):
+    for problem in _video_problems(video):
         raise DataError(f"{path}, {key}: {problem}")
     return video
 
 
-def video_problems(video: SummaryVideo) -> list[str]:
+def _video_problems(video: SummaryVideo) -> list[str]:
     """What does not fit together in a video."""
     sampled, frames = len(video.features), video.n_frames
     shots = video.change_points
@@ -155,5 +155,5 @@ def video_problems(video: SummaryVideo) -> list[str]:
     return [problem for problem, holds in checks.items() if not holds]
 
 
-def as_text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

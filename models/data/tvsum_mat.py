@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kuaihl.models.errors import DataError, UsageError, reason_of
 
-TABLE = "tvsum50"
+_TABLE = "tvsum50"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def read_tvsum_mat(path: str | Path) -> tuple[RatedVideo, ...]:
         raise UsageError(f"{path}: needs h5py: pip install 'kuaihl[train]'") from error
     try:
         with h5py.File(path) as file:
-            videos = file[TABLE]
+            videos = file[_TABLE]
             count = len(videos["video"])
             return tuple(_read(file, videos, number) for number in range(count))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:

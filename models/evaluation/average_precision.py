@@ -12,7 +12,7 @@ def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
     Segments of equal scores are taken together, so that their order never helps. Raises ValueError for sequences of
     unlike length, labels other than 0 and 1 or scores that are not finite.
     """
-    found, precision = precision_by_threshold(scores, labels)
+    found, precision = _precision_by_threshold(scores, labels)
     if not found[-1]:
         return float("nan")
     return float(np.diff(found, prepend=0) @ precision / found[-1])
@@ -24,14 +24,14 @@ def interpolated_precision(scores: ArrayLike, labels: ArrayLike) -> float:
     The mean is over the distinct scores that add a highlight, each once, however many it adds. Raises as
     `average_precision` does.
     """
-    found, precision = precision_by_threshold(scores, labels)
+    found, precision = _precision_by_threshold(scores, labels)
     if not found[-1]:
         return float("nan")
     best = np.maximum.accumulate(precision[::-1])[::-1]
     return float(best[np.diff(found, prepend=0) > 0].mean())
 
 
-def precision_by_threshold(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _precision_by_threshold(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For each of the K distinct scores from the highest down: highlights that score as high, and their share [K]."""
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if x.shape != y.shape or x.ndim != 1:

@@ -43,7 +43,7 @@ class Evaluation:
     rooms: int  # with at least one label that counts
     labels: int
     tau: Mapping[float, Estimate]  # over the segments above Δ of all rooms
-    tau_a_room: Mapping[float, Estimate]  # mean over rooms, of each one's segments above Δ
+    tau_per_room: Mapping[float, Estimate]  # mean over rooms, of each one's segments above Δ
     rooms_counted: Mapping[float, int]  # that mean is over
     labels_above: Mapping[float, int]  # segments above Δ, of all rooms
 
@@ -58,23 +58,23 @@ def evaluate(
     """Measure scored rooms. With `draws` 0 there are no intervals. Raises ValueError for scores that are not finite."""
     rooms = [room for room in rooms if room.valid.any()]
     drawn = draw_rooms(len(rooms), draws, seed)
-    tau, tau_a_room, rooms_counted, labels_above = {}, {}, {}, {}
+    tau, tau_per_room, rooms_counted, labels_above = {}, {}, {}, {}
     for threshold in thresholds:
-        chosen = [room.valid & above(room.labels, threshold) for room in rooms]
+        chosen = [room.valid & is_above(room.labels, threshold) for room in rooms]
         scores = [room.scores[which] for room, which in zip(rooms, chosen, strict=True)]
         labels = [room.labels[which] for room, which in zip(rooms, chosen, strict=True)]
         sizes = np.array([len(room) for room in labels], dtype=np.int64)
         pairs = room_pairs(scores, labels)
         each = np.where(sizes >= FEWEST_LABELS, pairs.tau_each(), np.nan)
         tau[threshold] = _estimate(pairs.tau(drawn))
-        tau_a_room[threshold] = mean_estimate(each, drawn)
+        tau_per_room[threshold] = mean_estimate(each, drawn)
         rooms_counted[threshold] = int(np.isfinite(each).sum())
         labels_above[threshold] = int(sizes.sum())
     labels_counted = sum(int(room.valid.sum()) for room in rooms)
-    return Evaluation(len(rooms), labels_counted, tau, tau_a_room, rooms_counted, labels_above)
+    return Evaluation(len(rooms), labels_counted, tau, tau_per_room, rooms_counted, labels_above)
 
 
-def above(labels: Floats, threshold: float) -> NDArray[np.bool_]:  # [N] -> [N]
+def is_above(labels: Floats, threshold: float) -> NDArray[np.bool_]:  # [N] -> [N]
     """Which labels are greater than the threshold: 12 long views of 60 are not above 0.2.
 
     Compared in the single precision in which data sets hold them, where 0.2 is a little more than in double.

@@ -26,7 +26,7 @@ from kuaihl.models.evaluation.bootstrap import (
     evaluate,
     mean_estimate,
 )
-from kuaihl.models.evaluation.summary_protocol import RankAgreement, agreement, human_agreement
+from kuaihl.models.evaluation.summary_protocol import RankAgreement, human_agreement, measure_agreement
 
 if TYPE_CHECKING:
     from kuaihl.models.data.klive import KLive
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
     from kuaihl.models.data.tvsum_mat import RatedVideo
     from kuaihl.models.evaluation.room_scores import ScoredRoom
 
-ALL, EACH = "tau over all segments", "tau a room, mean"
-PRESENT_ALL, PRESENT_EACH = "interest: tau over all segments", "interest: tau a room, mean"
+ALL, _EACH = "tau over all segments", "tau per room, mean"
+_PRESENT_ALL, _PRESENT_EACH = "interest: tau over all segments", "interest: tau per room, mean"
 PRECISION, RANKS = "mean average precision", "rank correlation with annotators, mean"
-PROTOCOL, PLAIN = "mAP", "mAP per frame"  # the first alone may stand beside the paper's mAP column
-CEILING, HUMANS = "noise ceiling", "humans"
+_PROTOCOL, _PLAIN = "mAP", "mAP per frame"  # the first alone may stand beside the paper's mAP column
+_CEILING, _HUMANS = "noise ceiling", "humans"
 
 Role = Literal["bundle", "ceiling", "humans", "published"]
 Figures = Mapping[str, Mapping[str, Estimate]]  # table -> column -> figure
 Item = TypeVar("Item")
-Track = Callable[[str, Iterable[Any]], Iterable[Any]]  # passes items on and tells somebody how far it is
+Progress = Callable[[str, Iterable[Any]], Iterable[Any]]  # passes items on and tells somebody how far it is
 
 
 @dataclass(frozen=True)
-class Row:
+class SystemResult:
     """A system and how it did."""
 
     system: str
@@ -58,19 +58,19 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Contest:
+class Comparison:
     """What was measured on what."""
 
     counted: Mapping[str, Any]  # rooms and labels, or videos
-    rows: tuple[Row, ...]
+    rows: tuple[SystemResult, ...]
 
 
-def untracked(_name: str, items: Iterable[Item]) -> Iterable[Item]:
+def _show_nothing(_name: str, items: Iterable[Item]) -> Iterable[Item]:
     """Tell nobody."""
     return items
 
 
-def klive_contest(
+def compare_on_klive(
     bundles: Sequence[Bundle],
     data: "KLive",
     split: str,
@@ -78,8 +78,8 @@ def klive_contest(
     device: str = "cpu",
     draws: int = DRAWS,
     seed: int = 0,
-    track: Track = untracked,
-) -> Contest:
+    progress: Progress = _show_nothing,
+) -> Comparison:
     """Every bundle on the rooms of a split, and the ceiling where it is known.
 
     Raises DataError where no label of the split counts, UsageError where there is no such split or a bundle reads other
@@ -88,12 +88,12 @@ def klive_contest(
     from kuaihl.models.evaluation.room_scores import ceiling_rooms, score_rooms
 
     for bundle in bundles:
-        check_features(bundle, data)
+        _check_features(bundle, data)
     records = data.rooms_of(split)
     if not records:
         there = sorted({room.split for room in data.rooms})
         raise UsageError(f"{data.path}: has no {split} split; it has {', '.join(there)}")
-    rows: list[Row] = []
+    rows: list[SystemResult] = []
     counted: dict[str, Any] = {}
 
     def measure(system: str, role: Role, rooms: "Sequence[Any]", facts: Mapping[str, Any]) -> None:
@@ -106,30 +106,30 @@ def klive_contest(
             labels_above=by_threshold(found.labels_above),
             rooms_counted=by_threshold(found.rooms_counted),
         )
-        figures = figures_of(found) | present_figures(rooms, draws=draws, seed=seed)
-        rows.append(Row(system, role, figures, facts))
+        figures = _figures_of(found) | _present_figures(rooms, draws=draws, seed=seed)
+        rows.append(SystemResult(system, role, figures, facts))
 
     for bundle in bundles:
         network = bundle.network(device)
-        scored = score_rooms(network, data, track(bundle.name, records), bundle.streamers, text=bundle.text)
-        measure(bundle.name, "bundle", scored, facts_of(bundle) | {"text": bundle.text})
+        scored = score_rooms(network, data, progress(bundle.name, records), bundle.streamers, text=bundle.text)
+        measure(bundle.name, "bundle", scored, _facts_of(bundle) | {"text": bundle.text})
     ceiling = ceiling_rooms(data, records)
     if ceiling:
-        measure(CEILING, "ceiling", ceiling, {})
+        measure(_CEILING, "ceiling", ceiling, {})
     if not rows:
         raise UsageError(f"{data.path}: knows no true rate, so without a bundle there is nothing to measure")
-    return Contest(counted, with_differences(rows))
+    return Comparison(counted, _with_differences(rows))
 
 
-def phd_contest(
+def compare_on_phd(
     bundles: Sequence[Bundle],
     data: "PhdSet",
     *,
     device: str = "cpu",
     draws: int = DRAWS,
     seed: int = 0,
-    track: Track = untracked,
-) -> Contest:
+    progress: Progress = _show_nothing,
+) -> Comparison:
     """Every bundle on PHD's target videos: mAP by the protocol of published figures, and over all frames and users.
 
     Raises UsageError for a bundle of other features.
@@ -141,32 +141,32 @@ def phd_contest(
     drawn = draw_rooms(len(data.targets), draws, seed)
     known = np.array([data.history(number).any() for number in range(len(data.targets))])
     for bundle in bundles:
-        check_widths(bundle, data.patches, data.visual_width, f"{data.folder}")
+        _check_widths(bundle, data.patches, data.visual_width, f"{data.folder}")
         protocol, plain = [], []
-        scored = track(bundle.name, score_targets(bundle.network(device), data))
+        scored = progress(bundle.name, score_targets(bundle.network(device), data))
         for one, target in zip(scored, data.targets, strict=True):
             protocol.append(protocol_precision(one.scores, data.frames_per_second, target.highlights))
             plain.append(average_precision(one.scores, one.labels))
-        each = {PROTOCOL: np.where(known, protocol, np.nan), PLAIN: np.array(plain)}
+        each = {_PROTOCOL: np.where(known, protocol, np.nan), _PLAIN: np.array(plain)}
         figures = {PRECISION: {name: mean_estimate(values, drawn) for name, values in each.items()}}
-        rows.append(Row(bundle.name, "bundle", figures, facts_of(bundle)))
+        rows.append(SystemResult(bundle.name, "bundle", figures, _facts_of(bundle)))
     counted = {
         "videos": len(data.targets),
         "videos missing": data.missing,
         "videos of users without history": int((~known).sum()),
     }
-    return Contest(counted, with_differences(rows))
+    return Comparison(counted, _with_differences(rows))
 
 
-def summary_contest(
+def compare_on_summaries(
     bundles: Sequence[Bundle],
     folds: "Sequence[Sequence[tuple[SummaryVideo, NDArray[np.float64]]]]",
     *,
     device: str = "cpu",
     draws: int = DRAWS,
     seed: int = 0,
-    track: Track = untracked,
-) -> Contest:
+    progress: Progress = _show_nothing,
+) -> Comparison:
     """Bundles on videos [T sampled frames] with what annotators gave them [A, N], and what humans reach on the same.
 
     Each bundle is tested on the one fold there is. Where there are as many folds as bundles, bundle k is tested on
@@ -186,23 +186,23 @@ def summary_contest(
         found: list[RankAgreement] = []
         for bundle, fold in zip(system, folds, strict=True):
             for video, _ in fold:
-                check_widths(bundle, 1, video.features.shape[1], video.key)
+                _check_widths(bundle, 1, video.features.shape[1], video.key)
             scores = score_videos(bundle.network(device), [video for video, _ in fold])
-            for (video, given), given_scores in zip(fold, track(bundle.name, scores), strict=True):
-                found.append(agreement(video.to_frames(given_scores), given))
+            for (video, given), given_scores in zip(fold, progress(bundle.name, scores), strict=True):
+                found.append(measure_agreement(video.to_frames(given_scores), given))
         name = " + ".join(bundle.name for bundle in system)
-        rows.append(Row(name, "bundle", rank_figures(found, drawn), facts_of(system[0])))
+        rows.append(SystemResult(name, "bundle", _rank_figures(found, drawn), _facts_of(system[0])))
     humans = human_row([given for _, given in videos], drawn)
-    return Contest({"videos": len(videos)}, (*with_differences(rows), humans))
+    return Comparison({"videos": len(videos)}, (*_with_differences(rows), humans))
 
 
-def with_differences(rows: Sequence[Row]) -> tuple[Row, ...]:
+def _with_differences(rows: Sequence[SystemResult]) -> tuple[SystemResult, ...]:
     """Give each bundle but the first further tables: how much more it has than the first."""
     first, others = rows[0], rows[1:]
-    return first, *(replace(row, figures={**row.figures, **over(row, first)}) for row in others)
+    return first, *(replace(row, figures={**row.figures, **_differences_to(row, first)}) for row in others)
 
 
-def over(row: Row, first: Row) -> Figures:
+def _differences_to(row: SystemResult, first: SystemResult) -> Figures:
     """Tables of differences, for a bundle."""
     if row.role != "bundle":
         return {}
@@ -215,12 +215,12 @@ def over(row: Row, first: Row) -> Figures:
     }
 
 
-def human_row(annotations: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64]) -> Row:
+def human_row(annotations: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64]) -> SystemResult:
     """How far the annotators of videos agree with one another."""
-    return Row(HUMANS, "humans", rank_figures([human_agreement(given) for given in annotations], drawn))
+    return SystemResult(_HUMANS, "humans", _rank_figures([human_agreement(given) for given in annotations], drawn))
 
 
-def rated(videos: "Sequence[SummaryVideo]", ratings: "Sequence[RatedVideo]") -> list[NDArray[np.float64]]:
+def match_ratings(videos: "Sequence[SummaryVideo]", ratings: "Sequence[RatedVideo]") -> list[NDArray[np.float64]]:
     """TVSum's ratings of videos that the h5 file numbers: found by the number of frames, which no two videos share.
 
     Raises DataError where a video has none.
@@ -232,17 +232,17 @@ def rated(videos: "Sequence[SummaryVideo]", ratings: "Sequence[RatedVideo]") -> 
     return [by_frames[video.n_frames] for video in videos]
 
 
-def figures_of(found: Evaluation) -> dict[str, dict[str, Estimate]]:
-    return {ALL: by_threshold(found.tau), EACH: by_threshold(found.tau_a_room)}
+def _figures_of(found: Evaluation) -> dict[str, dict[str, Estimate]]:
+    return {ALL: by_threshold(found.tau), _EACH: by_threshold(found.tau_per_room)}
 
 
-def present_figures(rooms: "Sequence[ScoredRoom]", *, draws: int, seed: int) -> dict[str, dict[str, Estimate]]:
+def _present_figures(rooms: "Sequence[ScoredRoom]", *, draws: int, seed: int) -> dict[str, dict[str, Estimate]]:
     """The same of the second output, with the labels of the segments themselves; nothing of rooms without it."""
     present = [room.present for room in rooms if room.present is not None]
     if len(present) < len(rooms):
         return {}
     found = evaluate(present, draws=draws, seed=seed)
-    return {PRESENT_ALL: by_threshold(found.tau), PRESENT_EACH: by_threshold(found.tau_a_room)}
+    return {_PRESENT_ALL: by_threshold(found.tau), _PRESENT_EACH: by_threshold(found.tau_per_room)}
 
 
 def by_threshold(found: Mapping[float, Item]) -> dict[str, Item]:
@@ -250,18 +250,18 @@ def by_threshold(found: Mapping[float, Item]) -> dict[str, Item]:
     return {f"Δ = {threshold:g}": value for threshold, value in found.items()}
 
 
-def rank_figures(found: Sequence[RankAgreement], drawn: NDArray[np.float64]) -> Figures:
+def _rank_figures(found: Sequence[RankAgreement], drawn: NDArray[np.float64]) -> Figures:
     columns = {"Kendall's tau": [one.tau for one in found], "Spearman's rho": [one.rho for one in found]}
     return {RANKS: {name: mean_estimate(np.array(values), drawn) for name, values in columns.items()}}
 
 
-def facts_of(bundle: Bundle) -> dict[str, Any]:
+def _facts_of(bundle: Bundle) -> dict[str, Any]:
     """What tells one system from another."""
     causal = ARCHITECTURES[bundle.architecture].causal and bundle.dims.causal
     return {"bundle": str(bundle.path), "architecture": bundle.architecture, "causal": causal}
 
 
-def check_features(bundle: Bundle, data: "KLive") -> None:
+def _check_features(bundle: Bundle, data: "KLive") -> None:
     """Raise UsageError where the data set's features are not those that the bundle was trained on."""
     facts = data.facts
     for role in ("vision", "text"):
@@ -271,7 +271,8 @@ def check_features(bundle: Bundle, data: "KLive") -> None:
         )
         if ours and theirs and ours != theirs:
             raise UsageError(
-                f"{bundle.path}: reads {role} features of {names(ours)}, {data.path} holds {names(theirs)}; "
+                f"{bundle.path}: reads {role} features of {_format_names(ours)}, {data.path} holds "
+                f"{_format_names(theirs)}; "
                 "build the data set with the bundle's encoders"
             )
     if bundle.dims.signals and facts.signals != bundle.signals:
@@ -279,21 +280,21 @@ def check_features(bundle: Bundle, data: "KLive") -> None:
             f"{bundle.path}: reads signals of version {bundle.signals and bundle.signals.version}, {data.path} holds "
             f"{facts.signals.version if facts.signals else 'none'}; build the data set again"
         )
-    check_widths(bundle, facts.patches, facts.visual_width, str(data.path))
+    _check_widths(bundle, facts.patches, facts.visual_width, str(data.path))
     if facts.text_width != bundle.dims.text_width:
         raise UsageError(f"{bundle.path}: reads text {bundle.dims.text_width} wide, {data.path}: {facts.text_width}")
 
 
-def check_widths(bundle: Bundle, patches: int, width: int, source: str) -> None:
+def _check_widths(bundle: Bundle, patches: int, width: int, source: str) -> None:
     """Raise UsageError where the visual features are of another shape than those that the bundle was trained on."""
     dims = bundle.dims
     if (patches, width) != (dims.patches, dims.visual_width):
         raise UsageError(
-            f"{bundle.path}: reads {dims.patches} visual tokens a segment, {dims.visual_width} wide; "
+            f"{bundle.path}: reads {dims.patches} visual tokens per segment, {dims.visual_width} wide; "
             f"{source} has {patches}, {width} wide: measure it on the kind of data that it was trained on"
         )
 
 
-def names(encoders: set[tuple[str, str]]) -> str:
+def _format_names(encoders: set[tuple[str, str]]) -> str:
     """With the hash where two of one name differ in it."""
     return ", ".join(f"{name} ({digest[:12]})" if digest else name for name, digest in sorted(encoders))

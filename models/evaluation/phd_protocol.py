@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from kuaihl.models.data.phd import Span
 from kuaihl.models.evaluation.average_precision import interpolated_precision
 
-FRAME_RATE = 30  # frames per second that the code takes every video to have
-SEGMENT = 5 * FRAME_RATE  # frames
+_FRAME_RATE = 30  # frames per second that the code takes every video to have
+_SEGMENT = 5 * _FRAME_RATE  # frames
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +25,8 @@ def protocol_precision(scores: Floats, frames_per_second: float, highlights: Seq
 
     Raises ValueError for scores that are not finite.
     """
-    frames = max(1, round(len(scores) / frames_per_second * FRAME_RATE))
-    middle = (np.arange(frames) + 0.5) / FRAME_RATE
+    frames = max(1, round(len(scores) / frames_per_second * _FRAME_RATE))
+    middle = (np.arange(frames) + 0.5) / _FRAME_RATE
     labels = np.zeros(frames, np.bool_)
     for span in highlights:
         labels |= (middle >= span.start) & (middle < span.end)
@@ -36,7 +36,7 @@ def protocol_precision(scores: Floats, frames_per_second: float, highlights: Seq
 def segment_means(scores: Floats, frames: int) -> Floats:
     """Scores [F] held to the nearest of `frames`, each of which then has the mean of its 5 s."""
     held = scores[np.arange(frames) * len(scores) // frames]
-    starts = np.arange(0, frames, SEGMENT)
+    starts = np.arange(0, frames, _SEGMENT)
     lengths = np.diff(starts, append=frames)
     means: Floats = np.repeat(np.add.reduceat(held, starts) / lengths, lengths)
     return means

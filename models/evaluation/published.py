@@ -17,10 +17,10 @@ import numpy as np
 
 from kuaihl.models.errors import DataError
 from kuaihl.models.evaluation.bootstrap import THRESHOLDS, Estimate
-from kuaihl.models.evaluation.compare import ALL, PRECISION, RANKS, Row, by_threshold
+from kuaihl.models.evaluation.compare import ALL, PRECISION, RANKS, SystemResult, by_threshold
 
-PAPER_FILE = "published_figures/kuaihl-icme2024.csv"
-PLACES = {"mAP": (PRECISION, "mAP"), "tau": (RANKS, "Kendall's tau"), "rho": (RANKS, "Spearman's rho")}
+_PAPER_FILE = "published_figures/kuaihl-icme2024.csv"
+_PLACES = {"mAP": (PRECISION, "mAP"), "tau": (RANKS, "Kendall's tau"), "rho": (RANKS, "Spearman's rho")}
 
 PaperTable = Literal["I", "II", "III"]
 
@@ -45,7 +45,7 @@ def paper_table(table: PaperTable) -> dict[str, PaperRow]:
     -visual, phd, phd-without-visual and -caption (Table III). Two printed changes do not fit the figures beside them:
     e has 0.66 for 0.63, phd-without-caption −1.11 for −1.83.
     """
-    text = (files("kuaihl.models.evaluation") / PAPER_FILE).read_text(encoding="utf-8")
+    text = (files("kuaihl.models.evaluation") / _PAPER_FILE).read_text(encoding="utf-8")
     return {
         cells["row"]: PaperRow(
             name=cells["name"],
@@ -61,24 +61,24 @@ def paper_table(table: PaperTable) -> dict[str, PaperRow]:
     }
 
 
-def paper_rows(kind: str) -> tuple[Row, ...]:
+def paper_rows(kind: str) -> tuple[SystemResult, ...]:
     """The systems of Table I with their figures for a kind of data set: klive has taus, phd mAP, others nothing."""
     rows = []
     for system, printed in paper_table("I").items():
         figures = {}
         if kind == "klive":
-            figures[ALL] = by_threshold({threshold: estimate(tau) for threshold, tau in printed.tau.items()})
+            figures[ALL] = by_threshold({threshold: _without_interval(tau) for threshold, tau in printed.tau.items()})
         elif kind == "phd" and printed.mean_average_precision is not None:
-            table, column = PLACES["mAP"]
-            figures[table] = {column: estimate(share(printed.mean_average_precision))}
+            table, column = _PLACES["mAP"]
+            figures[table] = {column: _without_interval(_to_share(printed.mean_average_precision))}
         if figures:
             facts = {"source": "ICME 2024, Table I", "group": printed.group, "venue": printed.venue}
             facts["measured_on"] = "KLive" if kind == "klive" else "PHD"
-            rows.append(Row(system, "published", figures, facts))
+            rows.append(SystemResult(system, "published", figures, facts))
     return tuple(rows)
 
 
-def read_published(path: Path) -> tuple[Row, ...]:
+def read_published(path: Path) -> tuple[SystemResult, ...]:
     """A row a system of one's own csv. Raises DataError naming the line that is no row of figures.
 
     The first column is `system`, the others are named as a table's columns: 0, 0.2, 0.4 and 0.6 for tau above that LVTR
@@ -90,41 +90,41 @@ def read_published(path: Path) -> tuple[Row, ...]:
             header = next(reader, [])
             if not header or header[0] != "system":
                 raise DataError(f"{path}: its first column is not called system")
-            places = [place_of(path, name) for name in header[1:]]
-            return tuple(row_of(path, reader.line_num, cells, places) for cells in reader if any(cells))
+            places = [_place_of(path, name) for name in header[1:]]
+            return tuple(_row_of(path, reader.line_num, cells, places) for cells in reader if any(cells))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: is no csv ({error})") from error
 
 
-def place_of(path: Path, name: str) -> tuple[str, str]:
+def _place_of(path: Path, name: str) -> tuple[str, str]:
     """Table and column of a header's cell."""
-    if name in PLACES:
-        return PLACES[name]
+    if name in _PLACES:
+        return _PLACES[name]
     try:
         return ALL, f"Δ = {float(name):g}"
     except ValueError as error:
-        raise DataError(f"{path}: column {name!r} is neither a threshold of LVTR nor {', '.join(PLACES)}") from error
+        raise DataError(f"{path}: column {name!r} is neither a threshold of LVTR nor {', '.join(_PLACES)}") from error
 
 
-def row_of(path: Path, line: int, cells: list[str], places: list[tuple[str, str]]) -> Row:
+def _row_of(path: Path, line: int, cells: list[str], places: list[tuple[str, str]]) -> SystemResult:
     """One line of the csv."""
     figures: dict[str, dict[str, Estimate]] = {}
     try:
         for (table, column), cell in zip(places, cells[1:], strict=True):
             value = float(cell) if cell.strip() else math.nan
-            figures.setdefault(table, {})[column] = estimate(share(value) if table == PRECISION else value)
+            figures.setdefault(table, {})[column] = _without_interval(_to_share(value) if table == PRECISION else value)
     except ValueError as error:
         raise DataError(f"{path}, line {line}: is not a system and {len(places)} figures") from error
-    return Row(cells[0], "published", figures)
+    return SystemResult(cells[0], "published", figures)
 
 
-def share(precision: float) -> float:
+def _to_share(precision: float) -> float:
     """A mean average precision in [0, 1]; more than 1 can only be per cent, in which papers print it."""
     return precision / 100 if precision > 1 else precision
 
 
-def estimate(value: float) -> Estimate:
+def _without_interval(value: float) -> Estimate:
     """A figure without an interval."""
     return Estimate(value, math.nan, math.nan, np.empty(0))

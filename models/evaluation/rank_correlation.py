@@ -23,8 +23,8 @@ def kendall_tau_b(scores: ArrayLike, labels: ArrayLike) -> float:
     x_rank, y_rank = dense_ranks(x), dense_ranks(y)
     both = x_rank * (len(x) + 1) + y_rank  # equal where scores and labels are both tied
     pairs = len(x) * (len(x) - 1) // 2
-    x_tied, y_tied, both_tied = (_tied(ranks) for ranks in (x_rank, y_rank, dense_ranks(both)))
-    discordant = _inversions(x_rank[np.lexsort((x_rank, y_rank))])
+    x_tied, y_tied, both_tied = (_count_tied(ranks) for ranks in (x_rank, y_rank, dense_ranks(both)))
+    discordant = _count_inversions(x_rank[np.lexsort((x_rank, y_rank))])
     concordant = pairs - x_tied - y_tied + both_tied - discordant
     norm = math.sqrt(float(pairs - x_tied) * float(pairs - y_tied))
     return (concordant - discordant) / norm if norm else math.nan
@@ -35,7 +35,7 @@ def dense_ranks(values: NDArray[np.float64] | Integers) -> Integers:
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
-def _inversions(ranks: Integers) -> int:
+def _count_inversions(ranks: Integers) -> int:
     """Pairs i < j with ranks[i] > ranks[j], counted while blocks are sorted and merged (Knight 1966)."""
     number = len(ranks)
     length = 1 << max(number - 1, 0).bit_length()
@@ -53,7 +53,7 @@ def _inversions(ranks: Integers) -> int:
     return found
 
 
-def _tied(ranks: Integers) -> int:
+def _count_tied(ranks: Integers) -> int:
     counts = np.bincount(ranks)
     return int((counts * (counts - 1) // 2).sum())
 

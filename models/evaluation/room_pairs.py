@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kuaihl.models.evaluation.rank_correlation import dense_ranks
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+_Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def room_pairs(scores: Sequence[Floats], labels: Sequence[Floats]) -> RoomPairs:
     return RoomPairs(*tables)
 
 
-def _counts_before(ranks: Integers, length: int) -> Integers:
+def _counts_before(ranks: _Integers, length: int) -> _Integers:
     """How many of `ranks` are below 0, 1, …, `length`."""
     return np.concatenate([[0], np.cumsum(np.bincount(ranks, minlength=length))])
 
 
-def _both_before(x_rank: Integers, y_rank: Integers) -> Integers:  # [m], [m] -> [m + 1, m + 1]
+def _both_before(x_rank: _Integers, y_rank: _Integers) -> _Integers:  # [m], [m] -> [m + 1, m + 1]
     """How many of a room's segments are among both its p lowest scores and its q smallest labels."""
     m = len(x_rank)
     table = np.zeros((m + 1, m + 1), np.int64)

@@ -22,8 +22,8 @@ from kuaihl.models.features import TextSource
 from kuaihl.models.network.kuaihl import KuaiHL
 from kuaihl.models.network.linear import LaggedLinear
 
-STRETCH = 256  # segments scored in one pass
-FEWEST_BEFORE = 24  # segments that Adaptive-H-FCSN's convolutions reach back, however short the window
+_STRETCH = 256  # segments scored in one pass
+_FEWEST_BEFORE = 24  # segments that Adaptive-H-FCSN's convolutions reach back, however short the window
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def score_rooms(
     records: Iterable[RoomRecord],
     streamers: Mapping[str, int],
     text: TextSource = "both",
-    stretch: int = STRETCH,
+    stretch: int = _STRETCH,
 ) -> list[ScoredRoom]:
     """Score rooms on the network's own device; one that is not causal reads each room whole. Raises DataError.
 
@@ -53,7 +53,7 @@ def score_rooms(
     device = next(network.parameters()).device
     dims = cast(NetworkDims, network.dims)
     reads_counts = getattr(network, "reads_counts", False)
-    context = max(2 * dims.window - 2, FEWEST_BEFORE) if dims.causal else 0
+    context = max(2 * dims.window - 2, _FEWEST_BEFORE) if dims.causal else 0
     scored = []
     with torch.inference_mode():
         for record in records:

@@ -22,7 +22,7 @@ class RankAgreement:
     rho: float
 
 
-def agreement(scores: ArrayLike, annotations: ArrayLike) -> RankAgreement:
+def measure_agreement(scores: ArrayLike, annotations: ArrayLike) -> RankAgreement:
     """How far scores [F] of a video's frames agree with its annotators' [A, F].
 
     Annotators who rated all frames alike are left out; scores that are all alike agree with none, which is 0. Raises

@@ -1,4 +1,4 @@
-"""Scores of videos that are no live rooms: PHD's targets and summarisation's videos in, a score a frame out.
+"""Scores of videos that are no live rooms: PHD's targets and summarisation's videos in, a score per frame out.
 
 Their networks read a video with a fully visible mask, PHD's in stretches of 192 frames with the user's history in
 place of the streamer's id, and give the frame's own score, not the next one's.
@@ -38,10 +38,10 @@ def score_targets(network: nn.Module, data: "PhdSet") -> Iterator[ScoredTarget]:
         found = data.gather(data.stretches_of(number))
         with torch.inference_mode():
             logits = network(
-                _on(device, found.visual).float(),
-                _on(device, found.text).float(),
-                _on(device, found.history),
-                _on(device, found.frame_valid),
+                _move_to(device, found.visual).float(),
+                _move_to(device, found.text).float(),
+                _move_to(device, found.history),
+                _move_to(device, found.frame_valid),
             )  # [stretches, 192]
         scores = torch.sigmoid(logits).double().cpu().numpy()[found.frame_valid]
         yield ScoredTarget(target.user, target.video, scores, found.labels[found.frame_valid].astype(np.float64))
@@ -53,7 +53,7 @@ def score_videos(network: nn.Module, videos: "Iterable[SummaryVideo]") -> Iterat
     network.eval()
     dims = cast(NetworkDims, network.dims)
     for video in videos:
-        visual = _on(device, video.features)[None, :, None]  # [1, T, 1, d]
+        visual = _move_to(device, video.features)[None, :, None]  # [1, T, 1, d]
         text = visual.new_zeros(1, len(video.features), dims.text_width)
         who = torch.tensor([UNKNOWN_STREAMER], device=device)
         if dims.history_width:
@@ -63,5 +63,5 @@ def score_videos(network: nn.Module, videos: "Iterable[SummaryVideo]") -> Iterat
         yield torch.sigmoid(logits).double().cpu().numpy()
 
 
-def _on(device: torch.device, array: NDArray[np.generic]) -> Tensor:
+def _move_to(device: torch.device, array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from kuaihl.models.losses.soft_dtw import LAMBDA, soft_dtw
 
-GAMMA = 0.1  # temperature of the swap's draw (eq. 6): the authors' code, not the paper
+_GAMMA = 0.1  # temperature of the swap's draw (eq. 6): the authors' code, not the paper
 NEGATIVES = 8  # N
 TAU = 1.0  # temperature of InfoNCE (eq. 7): the paper prints none, the authors' code divides by none
 
@@ -29,7 +29,7 @@ def alignment_loss(
     swap: bool = True,
     negatives: int = NEGATIVES,
     tau: float = TAU,
-    gamma: float = GAMMA,
+    gamma: float = _GAMMA,
     smoothing: float = LAMBDA,
     generator: torch.Generator | None = None,
 ) -> Tensor:
@@ -39,7 +39,7 @@ def alignment_loss(
     """
     order = valid.sort(dim=1, descending=True, stable=True).indices  # segments that are there first, in their order
     lengths = valid.sum(dim=1)
-    cost = pair_costs(_rows(text, order), _rows(visual, order))  # [B, S, S]
+    cost = pair_costs(_gather_rows(text, order), _gather_rows(visual, order))  # [B, S, S]
     positive = swapped_order(1 - cost.detach(), lengths, gamma, generator) if swap else _in_order(cost)
     orders = torch.cat(
         [positive.unsqueeze(1), random_orders(cost, lengths, negatives, generator)], dim=1
@@ -61,7 +61,7 @@ def pair_costs(text: Tensor, visual: Tensor) -> Tensor:
 
 
 def swapped_order(
-    similarity: Tensor, lengths: Tensor, gamma: float = GAMMA, generator: torch.Generator | None = None
+    similarity: Tensor, lengths: Tensor, gamma: float = _GAMMA, generator: torch.Generator | None = None
 ) -> Tensor:
     """The order [B, S] with one pair i < j swapped, drawn from softmax(similarity[i, j] / γ) over all such pairs."""
     segments = similarity.shape[1]
@@ -89,5 +89,5 @@ def _in_order(like: Tensor) -> Tensor:
     return torch.arange(like.shape[1], device=like.device).expand(like.shape[0], -1)
 
 
-def _rows(vectors: Tensor, order: Tensor) -> Tensor:
+def _gather_rows(vectors: Tensor, order: Tensor) -> Tensor:
     return vectors.gather(1, order.unsqueeze(2).expand_as(vectors))

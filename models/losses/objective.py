@@ -45,7 +45,7 @@ class LossTerms:
     logits: Tensor  # [B, S]
 
 
-def losses(
+def compute_losses(
     objective: Objective,
     batch: Batch,
     logits: Tensor,  # [B, S]

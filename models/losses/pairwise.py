@@ -43,13 +43,13 @@ def pairwise_loss(
     apart = scores.unsqueeze(2) - scores.unsqueeze(1)  # s_i − s_j [B, S, S]
     border = labels.unsqueeze(2) - labels.unsqueeze(1)  # y_i − y_j
     ordered = (border > 0) & valid.unsqueeze(2) & valid.unsqueeze(1)
-    counted = ordered & part(variant, apart, border)
+    counted = ordered & _counted_pairs(variant, apart, border)
     each = functional.softplus(-sigma * apart)  # log(1 + exp(−σ …))
     pairs = counted if mean == "counted" else ordered
     return each.masked_fill(~counted, 0.0).sum() / pairs.sum().clamp(min=1)
 
 
-def part(variant: PairVariant, apart: Tensor, border: Tensor) -> Tensor:
+def _counted_pairs(variant: PairVariant, apart: Tensor, border: Tensor) -> Tensor:
     """Where a pair counts, by s_i − s_j and y_i − y_j > 0: bool, of their shape."""
     if variant == "pair0":
         return torch.ones_like(apart, dtype=torch.bool)

@@ -43,7 +43,7 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, smoothing: float = LAM
 
 
 class _SoftDtw(torch.autograd.Function):
-    """Works on Q = −R / λ, the log-weight of all paths to a cell, in cells [I+1, J+1, N] (see `_along`)."""
+    """Works on Q = −R / λ, the log-weight of all paths to a cell, in cells [I+1, J+1, N] (see `_view_along`)."""
 
     @staticmethod
     def forward(ctx: Any, cost: Tensor, last: Tensor, smoothing: float) -> Tensor:
@@ -53,11 +53,11 @@ class _SoftDtw(torch.autograd.Function):
         total[0, 0] = 0.0  # the only way to enter the first cell
         entered = torch.empty_like(total)  # what came to a cell, before its own cost
         for at in range(rows + columns - 1):
-            corner, above, left = (_along(total, at, *edge) for edge in _EDGES)
-            came = _along(entered, at)
+            corner, above, left = (_view_along(total, at, *edge) for edge in _EDGES)
+            came = _view_along(entered, at)
             torch.logaddexp(above, left, out=came)
             torch.logaddexp(came, corner, out=came)
-            _along(total, at).add_(came)
+            _view_along(total, at).add_(came)
         ctx.save_for_backward(total, entered, last)
         return total[last[0] + 1, last[1] + 1, torch.arange(number, device=cost.device)] * -smoothing
 
@@ -70,15 +70,15 @@ class _SoftDtw(torch.autograd.Function):
         share[last[0] + 1, last[1] + 1, torch.arange(number, device=grad.device)] = grad
         for at in range(rows + columns - 2, -1, -1):
             # A cell hands its share to its origins by what came over each edge: exp(Q[origin] − entered), in all 1.
-            own = functional.hardshrink(_along(share, at), _NOTHING)
-            came = _along(entered, at)
+            own = functional.hardshrink(_view_along(share, at), _NOTHING)
+            came = _view_along(entered, at)
             for edge in _EDGES:
-                part = torch.sub(_along(total, at, *edge), came).clamp_(min=_FAINTEST).exp_()
-                _along(share, at, *edge).addcmul_(own, part)
+                part = torch.sub(_view_along(total, at, *edge), came).clamp_(min=_FAINTEST).exp_()
+                _view_along(share, at, *edge).addcmul_(own, part)
         return share[1:, 1:].permute(2, 0, 1), None, None
 
 
-def _along(cells: Tensor, at: int, rows_back: int = 0, columns_back: int = 0) -> Tensor:
+def _view_along(cells: Tensor, at: int, rows_back: int = 0, columns_back: int = 0) -> Tensor:
     """A view [cells, N] of anti-diagonal `at`, or of the cells so many rows and columns before its own.
 
     `cells` [I+1, J+1, N] is contiguous, with a row and a column before the first cell, so that no edge needs a case of

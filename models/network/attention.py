@@ -1,6 +1,6 @@
-"""Multi-head attention of one query a segment to the tokens of the segments within its window.
+"""Multi-head attention of one query per segment to the tokens of the segments within its window.
 
-Order is told by a learned bias on the logits, one a head and segment distance; of order the paper says nothing.
+Order is told by a learned bias on the logits, one per head and segment distance; of order the paper says nothing.
 Nothing depends on absolute position, so the same weights serve a window of 20, a whole room, and a stream that never
 ends.
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kuaihl.models.network.attention_state import HIDDEN, PartialAttention, attend, merged, pooled
+from kuaihl.models.network.attention_state import MASKED, AttentionState, attend, merge_states, softmax_state
 
 
 class WindowedAttention(nn.Module):
@@ -21,7 +21,7 @@ class WindowedAttention(nn.Module):
     Before the segments' tokens may stand `timeless` ones that every query sees: the streamer's, or a history's, which
     have no order and so share their bias. Keys and values travel side by side as one tensor, the memory
     [B, timeless + S*T, 2d]. They have no bias: the keys' would be dropped by softmax, and the values' is the output's;
-    a stream's step needs neither of the two (`newest`).
+    a stream's step needs neither of the two (`forward_step`).
     """
 
     def __init__(
@@ -60,54 +60,59 @@ class WindowedAttention(nn.Module):
             blocks.append(self._attend(queries[:, first:last], self._slice(memory, seen), bias, known))
         return torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
 
-    def newest(
-        self, query: Tensor, own: Tensor, ring: Tensor, distance: Tensor, timeless: Tensor | None = None
+    def forward_step(
+        self, query: Tensor, current: Tensor, ring: Tensor, distance: Tensor, timeless: Tensor | None = None
     ) -> Tensor:
-        """From the newest segment's query [B, 1, d] to the timeless token, its `own`, and those of the n before.
+        """From the newest segment's query [B, 1, d] to the timeless token, its `current`, and those of the n before.
 
-        `timeless` is [B, 1, d], `own` [B, T, d]; `ring` [B, n, T, d] is in any order, `distance` [B, n] says how far
-        back each of its segments is, n for those out of sight. The result is that of `forward`, without keys and
+        `timeless` is [B, 1, d], `current` [B, T, d]; `ring` [B, n, T, d] is in any order, `distance` [B, n] says how
+        far back each of its segments is, n for those out of sight. The result is that of `forward`, without keys and
         values: q (W_k e) = (W_k^T q) e and sum_j a_j (W_v e_j) = W_v (sum_j a_j e_j), so a stream keeps its tokens
         alone, once for all layers, and a step projects one query in place of all that it has not seen before.
         """
-        asked = self._asked(query)
+        projected = self._project_query(query)
         bias = self._ring_bias(distance).unsqueeze(-1).expand(-1, -1, -1, self.tokens).flatten(2)  # [B, h, n*T]
-        parts = [self._here(attend(asked, own)), attend(asked, ring.flatten(1, 2), bias)]
-        return self._told(parts if timeless is None else [*parts, attend(asked, timeless, self.timeless_bias)])
+        parts = [self._local(attend(projected, current)), attend(projected, ring.flatten(1, 2), bias)]
+        return self._project_output(
+            parts if timeless is None else [*parts, attend(projected, timeless, self.timeless_bias)]
+        )
 
-    def newest_of_means(
-        self, query: Tensor, own: Tensor, means: Tensor, weights: Tensor, distance: Tensor, timeless: Tensor
-    ) -> tuple[Tensor, PartialAttention]:
-        """`newest` where the query is the same for every segment: of each of the n before, its part in place of tokens.
+    def forward_step_cached(
+        self, query: Tensor, current: Tensor, means: Tensor, weights: Tensor, distance: Tensor, timeless: Tensor
+    ) -> tuple[Tensor, AttentionState]:
+        """`forward_step` where the query is the same for every segment: of each of the n before, its part in place of
+        tokens.
 
         `means` [B, h, n, d] and `weights` [B, h, n] are such parts as were returned for them, beside the result.
         """
-        asked = self._asked(query)
-        added = attend(asked, own)
-        before = pooled(weights + self._ring_bias(distance), means)
-        return self._told([self._here(added), before, attend(asked, timeless, self.timeless_bias)]), added
+        projected = self._project_query(query)
+        added = attend(projected, current)
+        before = softmax_state(weights + self._ring_bias(distance), means)
+        return self._project_output(
+            [self._local(added), before, attend(projected, timeless, self.timeless_bias)]
+        ), added
 
-    def _asked(self, query: Tensor) -> Tensor:
+    def _project_query(self, query: Tensor) -> Tensor:
         """W_k^T of a query [B, 1, d]: what each head looks for among tokens, scaled, [B, h, d]."""
-        rooms, _, width = query.shape
+        batch, _, width = query.shape
         to_keys = self.key_value.weight.view(2, self.heads, -1, width)[0]  # [h, d_h, d]
-        heads = self.query(query).view(rooms, self.heads, -1).transpose(0, 1)  # [h, B, d_h]
+        heads = self.query(query).view(batch, self.heads, -1).transpose(0, 1)  # [h, B, d_h]
         return cast(Tensor, (heads @ to_keys).transpose(0, 1) * heads.shape[-1] ** -0.5)
 
-    def _told(self, parts: Sequence[PartialAttention]) -> Tensor:
+    def _project_output(self, parts: Sequence[AttentionState]) -> Tensor:
         """The output [B, 1, d] for what was seen in parts."""
-        mixed = merged(parts)  # [B, h, d]
+        mixed = merge_states(parts)  # [B, h, d]
         to_values = self.key_value.weight.view(2, self.heads, -1, mixed.shape[-1])[1]
         valued = mixed.transpose(0, 1) @ to_values.mT  # [h, B, d_h]
         return cast(Tensor, self.out(valued.transpose(0, 1).flatten(1).unsqueeze(1)))
 
-    def _here(self, part: PartialAttention) -> PartialAttention:
+    def _local(self, part: AttentionState) -> AttentionState:
         """A segment's part, seen from that segment."""
-        return PartialAttention(part.mean, part.weight + self.distance_bias[:, 0])
+        return AttentionState(part.out, part.lse + self.distance_bias[:, 0])
 
     def _ring_bias(self, distance: Tensor) -> Tensor:
         """The learned bias [B, h, n] of segments at `distance` [B, n]; those at n are hidden."""
-        unseen = torch.full_like(self.distance_bias[:, :1], HIDDEN)
+        unseen = torch.full_like(self.distance_bias[:, :1], MASKED)
         return torch.cat([self.distance_bias, unseen], dim=1)[:, distance].transpose(0, 1)
 
     def _attend(self, queries: Tensor, memory: Tensor, bias: Tensor, known: Tensor | None) -> Tensor:

@@ -1,6 +1,6 @@
 """KuaiHL: features of segments in, for every segment the logit of the next segment's LVTR out (paper, section III).
 
-Beyond the paper a network may read one more token a segment, its signals, and answer a second question, the LVTR of
+Beyond the paper a network may read one more token per segment, its signals, and answer a second question, the LVTR of
 the present segment (DESIGN section 5). Without both it is the paper's to the bit.
 
 `forward` reads a whole sequence at once (a window of 20 in training, a room in evaluation); `step` reads one more
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from kuaihl.models.batch import Batch
 from kuaihl.models.dims import HISTORY_ITEMS, UNKNOWN_STREAMER, NetworkDims
-from kuaihl.models.losses.objective import LossTerms, Objective, losses
+from kuaihl.models.losses.objective import LossTerms, Objective, compute_losses
 from kuaihl.models.network.attention import WindowedAttention, feed_forward
-from kuaihl.models.network.attention_state import PartialAttention
+from kuaihl.models.network.attention_state import AttentionState
 from kuaihl.models.network.history_tokens import HistoryTokens, mean_token
 from kuaihl.models.network.stream_state import StreamState, ring_distance, start_streams
 
@@ -30,7 +30,7 @@ class Outputs(NamedTuple):
 
 
 class KuaiHL(nn.Module):
-    """The network. B rooms, S segments, P patches, T tokens a segment, d wide, k columns of signals."""
+    """The network. B rooms, S segments, P patches, T tokens per segment, d wide, k columns of signals."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
@@ -46,9 +46,9 @@ class KuaiHL(nn.Module):
             self.streamer = streamer_source(dims)
         self.streamer_norm = nn.LayerNorm(d)
         self.perceiver = nn.ModuleList(PerceiverLayer(dims) for _ in range(dims.layers))
-        self.decoder = Decoder(dims)
+        self.decoder = _Decoder(dims)
         if dims.signals:  # the last to be made, so that all else begins as without
-            self.signals = signals_projection(dims)  # W_x
+            self.signals = _signals_projection(dims)  # W_x
 
     def forward(
         self,
@@ -98,7 +98,7 @@ class KuaiHL(nn.Module):
         else:
             u, known = self.streamer_vector(streamer), None  # [B, d]
             who = u.unsqueeze(1)
-        latents = u.unsqueeze(1).expand(-1, tokens.shape[1], -1)  # [B, S, d], one query a segment
+        latents = u.unsqueeze(1).expand(-1, tokens.shape[1], -1)  # [B, S, d], one query per segment
         seen = torch.cat([who, tokens.flatten(1, 2)], dim=1)  # [B, 1 + S*T, d], or H + S*T
         for layer in self.perceiver:
             latents = layer(latents, seen, valid, known)  # [B, S, d]
@@ -118,7 +118,7 @@ class KuaiHL(nn.Module):
         if self.dims.use_text and self.dims.use_visual:
             patches = self.dims.patches
             modalities = tokens[:, :, patches], tokens[:, :, :patches].mean(dim=2)
-        return losses(objective, batch, logits, present, modalities)
+        return compute_losses(objective, batch, logits, present, modalities)
 
     def start(self, streamer: Tensor) -> StreamState:
         """The state of B streams of which nothing has been seen; `streamer` [B] as in `forward`."""
@@ -129,11 +129,11 @@ class KuaiHL(nn.Module):
 
         `visual` [B, P, d_v], `text` [B, d_t], `signals` [B, k] if the network reads them.
         """
-        scores, kept = self.newest(visual, text, signals, *state.inputs())
+        scores, kept = self.forward_step(visual, text, signals, *state.inputs())
         state.push(*kept)
         return scores
 
-    def newest(
+    def forward_step(
         self,
         visual: Tensor,
         text: Tensor,
@@ -151,17 +151,17 @@ class KuaiHL(nn.Module):
         """
         distance = ring_distance(position, self.dims.window)
         told = None if signals is None else signals.unsqueeze(1)
-        own = self.embed(visual.unsqueeze(1), text.unsqueeze(1), told).squeeze(1)  # [B, T, d]
+        current = self.embed(visual.unsqueeze(1), text.unsqueeze(1), told).squeeze(1)  # [B, T, d]
         u = self.streamer_vector(streamer).unsqueeze(1)  # [B, 1, d]
         first, *others = (cast(PerceiverLayer, layer) for layer in self.perceiver)
-        latent, part = first.newest_of_means(u, own, means, weights, distance)
+        latent, part = first.forward_step_cached(u, current, means, weights, distance)
         for layer in others:
-            latent = layer.newest(latent, own, tokens, distance, u)
-        logit, present, kept = self.decoder.newest(latent, latents, distance)
+            latent = layer.forward_step(latent, current, tokens, distance, u)
+        logit, present, kept = self.decoder.forward_step(latent, latents, distance)
         scores = Outputs(
             torch.sigmoid(logit).squeeze(1), None if present is None else torch.sigmoid(present).squeeze(1)
         )
-        return scores, (own, part.mean, part.weight, kept.squeeze(1))
+        return scores, (current, part.out, part.lse, kept.squeeze(1))
 
 
 class PerceiverLayer(nn.Module):
@@ -187,15 +187,15 @@ class PerceiverLayer(nn.Module):
         memory = self.attention.keys_and_values(tokens)
         return self._mix(latents, self.attention(self.norm(latents), memory, valid, known))
 
-    def newest(self, latent: Tensor, own: Tensor, ring: Tensor, distance: Tensor, streamer: Tensor) -> Tensor:
+    def forward_step(self, latent: Tensor, current: Tensor, ring: Tensor, distance: Tensor, streamer: Tensor) -> Tensor:
         """The same for the newest segment alone: latent and `streamer` [B, 1, d], the others as the attention's."""
-        return self._mix(latent, self.attention.newest(self.norm(latent), own, ring, distance, streamer))
+        return self._mix(latent, self.attention.forward_step(self.norm(latent), current, ring, distance, streamer))
 
-    def newest_of_means(
-        self, latent: Tensor, own: Tensor, means: Tensor, weights: Tensor, distance: Tensor
-    ) -> tuple[Tensor, PartialAttention]:
+    def forward_step_cached(
+        self, latent: Tensor, current: Tensor, means: Tensor, weights: Tensor, distance: Tensor
+    ) -> tuple[Tensor, AttentionState]:
         """The same in the first layer, whose every latent is the streamer's vector."""
-        seen, part = self.attention.newest_of_means(self.norm(latent), own, means, weights, distance, latent)
+        seen, part = self.attention.forward_step_cached(self.norm(latent), current, means, weights, distance, latent)
         return self._mix(latent, seen), part
 
     def _mix(self, latents: Tensor, seen: Tensor) -> Tensor:
@@ -203,7 +203,7 @@ class PerceiverLayer(nn.Module):
         return cast(Tensor, latents + self.feed_forward(latents))
 
 
-class Decoder(nn.Module):
+class _Decoder(nn.Module):
     """Causal self-attention over the latents within the window, feed-forward, linear."""
 
     def __init__(self, dims: NetworkDims) -> None:
@@ -222,13 +222,14 @@ class Decoder(nn.Module):
         normed = self.norm(latents)
         return self._logits(latents, self.attention(normed, self.attention.keys_and_values(normed), valid))
 
-    def newest(self, latent: Tensor, ring: Tensor, distance: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+    def forward_step(self, latent: Tensor, ring: Tensor, distance: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         """The newest latent [B, 1, d], the `ring` [B, n, d] of those before -> logits [B, 1], its place in the ring.
 
-        `distance` [B, n] as in `WindowedAttention.newest`. The ring holds latents as the attention reads them, normed.
+        `distance` [B, n] as in `WindowedAttention.forward_step`. The ring holds latents as the attention reads them,
+        normed.
         """
         normed = self.norm(latent)  # [B, 1, d]
-        return *self._logits(latent, self.attention.newest(normed, normed, ring.unsqueeze(2), distance)), normed
+        return *self._logits(latent, self.attention.forward_step(normed, normed, ring.unsqueeze(2), distance)), normed
 
     def _logits(self, latents: Tensor, seen: Tensor) -> tuple[Tensor, Tensor | None]:
         latents = latents + self.dropout(seen)
@@ -269,7 +270,7 @@ def text_projection(dims: NetworkDims) -> nn.Sequential:
     return nn.Sequential(*layers, nn.LayerNorm(dims.width))
 
 
-def signals_projection(dims: NetworkDims) -> nn.Sequential:
+def _signals_projection(dims: NetworkDims) -> nn.Sequential:
     """W_x: [..., k] columns of `signals` -> [..., d], a perceptron as W_z. Not in the paper.
 
     They are numbers of many kinds, and what one means depends on others, so one linear layer would not do.

@@ -15,10 +15,10 @@ from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import ModelError
 from kuaihl.models.network.kuaihl import Outputs
 
-LAGS = 4  # L, segments that an answer is of: two minutes
-COMPONENTS = 64  # of pictures and of words each, that weights are fitted to
+_LAGS = 4  # L, segments that an answer is of: two minutes
+_COMPONENTS = 64  # of pictures and of words each, that weights are fitted to
 FARTHEST = 5.0  # deviations; a number farther out says no more, so that another world's pictures break nothing
-STATE_FORMAT = 1
+_STATE_FORMAT = 1
 
 
 @dataclass
@@ -28,7 +28,7 @@ class LinearState:
     pending: Tensor  # [B, L, Q], what the segments so far add to the logits of the coming L segments; the last is 0
 
     def inputs(self) -> tuple[Tensor, ...]:
-        """As `LaggedLinear.newest` and every engine take it."""
+        """As `LaggedLinear.forward_step` and every engine take it."""
         return (self.pending,)
 
     def push(self, pending: Tensor) -> None:
@@ -37,15 +37,15 @@ class LinearState:
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of the state as named tensors, ready for safetensors."""
-        return {"pending": self.pending.detach().clone(), "format": torch.tensor(STATE_FORMAT)}
+        return {"pending": self.pending.detach().clone(), "format": torch.tensor(_STATE_FORMAT)}
 
     @classmethod
     def from_tensors(cls, parts: dict[str, Tensor]) -> "LinearState":
         """The inverse of `tensors`. Raises ModelError for another format."""
         found = int(parts.get("format", torch.tensor(0)))
-        if found != STATE_FORMAT:
+        if found != _STATE_FORMAT:
             raise ModelError(
-                f"stream state: format {found}, this version reads {STATE_FORMAT}; start the stream anew without it"
+                f"stream state: format {found}, this version reads {_STATE_FORMAT}; start the stream anew without it"
             )
         return cls(parts["pending"])
 
@@ -54,7 +54,7 @@ class LinearState:
         return LinearState(self.pending.detach().clone().to(device))
 
 
-class Reader(nn.Module):
+class _Reader(nn.Module):
     """Features [..., k] to what they add to the logits at each lag [..., L, Q]; a row of zeros, no input, adds 0."""
 
     def __init__(self, width: int, lags: int, answers: int) -> None:
@@ -81,11 +81,11 @@ class LaggedLinear(nn.Module):
         self.dims = dims
         self.answers = 2 if dims.interest else 1
         if dims.use_visual:
-            self.visual = Reader(dims.visual_width, dims.window, self.answers)
+            self.visual = _Reader(dims.visual_width, dims.window, self.answers)
         if dims.use_text:
-            self.text = Reader(dims.text_width, dims.window, self.answers)
+            self.text = _Reader(dims.text_width, dims.window, self.answers)
         if dims.signals:
-            self.signals = Reader(dims.signals, dims.window, self.answers)
+            self.signals = _Reader(dims.signals, dims.window, self.answers)
         self.bias = nn.Parameter(torch.zeros(self.answers))
 
     def forward(
@@ -108,14 +108,14 @@ class LaggedLinear(nn.Module):
         signals: Tensor | None = None,
     ) -> Outputs:
         """Logits [B, S] of both questions."""
-        added = self.added(visual, text, signals)  # [B, S, L, Q]
+        added = self.contributions(visual, text, signals)  # [B, S, L, Q]
         if valid is not None:
             added = added * valid[..., None, None]
         length = added.shape[1]
         lagged = [functional.pad(added[:, :, lag], (0, 0, lag, 0))[:, :length] for lag in range(self.dims.window)]
         return self.split(torch.stack(lagged).sum(dim=0) + self.bias)
 
-    def added(self, visual: Tensor, text: Tensor, signals: Tensor | None) -> Tensor:
+    def contributions(self, visual: Tensor, text: Tensor, signals: Tensor | None) -> Tensor:
         """What each segment adds to the logits at each lag: [..., L, Q]; pictures are the mean of their patches."""
         parts = []
         if self.dims.use_visual:
@@ -138,15 +138,15 @@ class LaggedLinear(nn.Module):
 
     def step(self, state: LinearState, visual: Tensor, text: Tensor, signals: Tensor | None = None) -> Outputs:
         """Scores [B] in (0, 1) after one more segment; `state` moves on. Arguments as `KuaiHL.step`."""
-        scores, kept = self.newest(visual, text, signals, *state.inputs())
+        scores, kept = self.forward_step(visual, text, signals, *state.inputs())
         state.push(*kept)
         return scores
 
-    def newest(
+    def forward_step(
         self, visual: Tensor, text: Tensor, signals: Tensor | None, pending: Tensor
     ) -> tuple[Outputs, tuple[Tensor]]:
         """A step as a function of tensors alone: the newest segment and the state in, scores and the state out."""
-        total = pending + self.added(visual, text, signals)  # [B, L, Q]
+        total = pending + self.contributions(visual, text, signals)  # [B, L, Q]
         scores = self.split(torch.sigmoid(total[:, 0] + self.bias))
         return scores, (functional.pad(total[:, 1:], (0, 0, 0, 1)),)
 
@@ -155,8 +155,8 @@ def linear_dims(dims: NetworkDims, components: int | None = None, lags: int | No
     """A network's dims as the linear model's: `window` is L, `width` the components; it reads no id."""
     return replace(
         dims,
-        width=components or COMPONENTS,
-        window=lags or LAGS,
+        width=components or _COMPONENTS,
+        window=lags or _LAGS,
         heads=1,
         layers=1,
         streamers=0,

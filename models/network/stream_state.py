@@ -1,8 +1,9 @@
 """All that the network remembers of a batch of streams: tokens and latents of the last n segments, nothing older.
 
 They lie in rings: segment i in slot i mod n, so that a step writes one slot and moves nothing. Keys and values are not
-kept, since attention can do without them (`WindowedAttention.newest`): the state is less than a quarter of theirs. What
-the first layer makes of a segment is: all its latents are the streamer's vector, and it never reads those tokens again.
+kept, since attention can do without them (`WindowedAttention.forward_step`): the state is less than a quarter of
+theirs. What the first layer makes of a segment is: all its latents are the streamer's vector, and it never reads those
+tokens again.
 """
 
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ from torch import Tensor
 from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import ModelError
 
-STATE_FORMAT = 3
+_STATE_FORMAT = 3
 
 
 @dataclass
@@ -30,7 +31,7 @@ class StreamState:
     position: Tensor  # [B] int64: segments seen so far
 
     def inputs(self) -> tuple[Tensor, ...]:
-        """The parts in the order in which `KuaiHL.newest` and every engine take them."""
+        """The parts in the order in which `KuaiHL.forward_step` and every engine take them."""
         return self.tokens, self.means, self.weights, self.latents, self.streamer, self.position
 
     def push(self, tokens: Tensor, mean: Tensor, weight: Tensor, latents: Tensor) -> None:
@@ -46,16 +47,16 @@ class StreamState:
     def tensors(self) -> dict[str, Tensor]:
         """A copy of the state as named tensors, ready for safetensors."""
         parts = {part.name: getattr(self, part.name).detach().clone() for part in fields(self)}
-        return parts | {"format": torch.tensor(STATE_FORMAT)}
+        return parts | {"format": torch.tensor(_STATE_FORMAT)}
 
     @classmethod
     def from_tensors(cls, parts: dict[str, Tensor]) -> "StreamState":
         """The inverse of `tensors`. Raises ModelError for another format or a missing part."""
         names = [part.name for part in fields(cls)]
         found = int(parts.get("format", torch.tensor(0)))
-        if found != STATE_FORMAT:
+        if found != _STATE_FORMAT:
             raise ModelError(
-                f"stream state: format {found}, this version reads {STATE_FORMAT}; start the stream anew without it"
+                f"stream state: format {found}, this version reads {_STATE_FORMAT}; start the stream anew without it"
             )
         missing = [name for name in names if name not in parts]
         if missing:

@@ -14,11 +14,11 @@ from kuaihl.models.simulation.terms import GAME, GREETINGS, HYPE, LAUGHTER, TOPI
 # What most audiences stay for, on the logit of LVTR; every streamer's own taste differs from it.
 COMMON_TASTE = np.array([0.5, 0.4, 0.0, -0.5, -0.25, 0.1, 0.1, -0.1])
 # How likely an event begins in a segment of each topic.
-EVENT_HAZARD = np.array([0.0, 0.0, 0.03, 0.008, 0.012, 0.09, 0.06, 0.01])
-ANNOUNCED = 0.1  # of the events show on stage in the segment before; assumed
-TELLING = 0.4  # of lift from which on a segment is about its event
-WANING = 0.1  # a lift below it is over
-SURGE_FADING = 0.5
+_EVENT_HAZARD = np.array([0.0, 0.0, 0.03, 0.008, 0.012, 0.09, 0.06, 0.01])
+_ANNOUNCED = 0.1  # of the events show on stage in the segment before; assumed
+_TELLING = 0.4  # of lift from which on a segment is about its event
+_WANING = 0.1  # a lift below it is over
+_SURGE_FADING = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def draw_course(length: int, mix: Floats, temper: Temper, random: np.random.Gene
     """Topics and what breaks into them. An event jumps, then fades; few announce themselves a segment ahead."""
     beneath = np.zeros(length, dtype=np.int64)
     lift, laughs, stage_only, surge = np.zeros((4, length))
-    hazard = (temper.eventfulness * EVENT_HAZARD).tolist()
+    hazard = (temper.eventfulness * _EVENT_HAZARD).tolist()
     chance = random.random((6, length)).tolist()
     others = random.choice(len(TOPICS), p=mix, size=length).tolist()
     topic, high, funny, rush = GREETINGS, 0.0, False, 0.0
@@ -45,23 +45,23 @@ def draw_course(length: int, mix: Floats, temper: Temper, random: np.random.Gene
         if chance[0][segment] < temper.switching:
             topic = others[segment]
         beneath[segment] = topic
-        high = high * temper.fading if high * temper.fading >= WANING else 0.0
+        high = high * temper.fading if high * temper.fading >= _WANING else 0.0
         if chance[1][segment] < hazard[topic]:
             jump = 0.7 + 1.1 * chance[2][segment]
             high += jump
             funny = chance[3][segment] > (0.8 if topic == GAME else 0.45)
-            if segment and chance[4][segment] < ANNOUNCED:
+            if segment and chance[4][segment] < _ANNOUNCED:
                 stage_only[segment - 1] += 0.5 * jump
         lift[segment] = high
         laughs[segment] = high if funny else 0.0
         if chance[5][segment] < temper.false_alarms:
             stage_only[segment] += 0.7 + 0.5 * chance[2][segment]
-        rush = SURGE_FADING * rush if rush > 0.2 else 0.0
+        rush = _SURGE_FADING * rush if rush > 0.2 else 0.0
         if chance[5][segment] > 1.0 - temper.surges:
             rush += 0.5 + 1.5 * chance[4][segment]
         surge[segment] = rush
     event = np.where(laughs > 0, LAUGHTER, HYPE)
-    return Course(np.where(lift > TELLING, event, beneath), beneath, lift, laughs, stage_only, surge)
+    return Course(np.where(lift > _TELLING, event, beneath), beneath, lift, laughs, stage_only, surge)
 
 
 def stage_excitement(course: Course) -> Floats:
@@ -75,7 +75,7 @@ def crowd_excitement(course: Course, taste: Floats) -> Floats:
     return course.lift + taste[course.topics]
 
 
-def usual(excitement: Floats) -> tuple[float, float]:
+def fit_usual(excitement: Floats) -> tuple[float, float]:
     """Mean and deviation, to make standard scores of."""
     return float(excitement.mean()), float(max(excitement.std(), 0.2))
 
@@ -111,7 +111,7 @@ def draw_views(
     return crowd, views
 
 
-def displaced(topics: Integers, random: np.random.Generator, *, early: float, late: float) -> Integers:
+def displace(topics: Integers, random: np.random.Generator, *, early: float, late: float) -> Integers:
     """The topics as they show: some a segment early, some a segment late."""
     which = random.random(len(topics))
     ahead, behind = np.append(topics[1:], topics[-1]), np.insert(topics[:-1], 0, topics[0])

@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from kuaihl.models.network.kuaihl import KuaiHL
 
 
-Rows = NDArray[Any]
+_Rows = NDArray[Any]
 
-STREAMERS = 200  # of an epoch
-ID_DROPOUT = 0.5  # high, for the shipped head meets none of these streamers again
+_STREAMERS = 200  # of an epoch
+_ID_DROPOUT = 0.5  # high, for the shipped head meets none of these streamers again
 SEQUENCE = 39  # 2n - 1 segments: all that a score of a running stream may depend on
-BATCH = 24
-BEGINNING = 0.3  # of the stretches begin with their room, as every stream does
-BLANK = 0.1  # of the training stretches show no pictures, as sound alone does; so the ablation is no surprise either
-ELSEWHERE = 0.8  # at most so much of a training picture is of a world not drawn, or the head trusts 32 drawings
+_BATCH = 24
+_BEGINNING = 0.3  # of the stretches begin with their room, as every stream does
+_BLANK = 0.1  # of the training stretches show no pictures, as sound alone does; so the ablation is no surprise either
+_ELSEWHERE = 0.8  # at most so much of a training picture is of a world not drawn, or the head trusts 32 drawings
 BLUR = 1.0  # deviations of the training texts along each direction: no text is read the same twice
-UNTOLD = 0.5  # of the stretches lack some signals of the groups that they know: platforms do not tell all
-MOST_UNTOLD = 0.6  # of the signals of such a stretch
-LEARNING_RATE = 1e-3
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+_UNTOLD = 0.5  # of the stretches lack some signals of the groups that they know: platforms do not tell all
+_MOST_UNTOLD = 0.6  # of the signals of such a stretch
+_LEARNING_RATE = 1e-3
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def simulate(
     count: int, bank: FeatureBank, seed: int, first_room: int = 0, genres: Sequence[str] = TRAINING_GENRES
 ) -> SimulatedSet:
     """Rooms of streamers of their own: another seed gives others, another `first_room` other rooms of the same."""
-    streamers = draw_streamers(STREAMERS, np.random.default_rng(seed), genres)
+    streamers = draw_streamers(_STREAMERS, np.random.default_rng(seed), genres)
     random = np.random.default_rng((seed, first_room))
     rooms = draw_rooms(count, streamers, bank.styles, random)
     features = [features_of(room, bank, random) for room in rooms]
@@ -93,7 +93,7 @@ def train_cold_start(
     rooms: int,
     epochs: int,
     seed: int,
-    tell: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> ColdStart:
     """Train the edge head and measure it; the epoch with the best validation tau, both questions' mean, is kept.
 
@@ -115,8 +115,8 @@ def train_cold_start(
         replace(
             EDGE_DIMS,
             text_width=directions.shape[1],
-            streamers=STREAMERS,
-            id_dropout=ID_DROPOUT,
+            streamers=_STREAMERS,
+            id_dropout=_ID_DROPOUT,
             signals=SIGNALS_WIDTH,
             interest=True,
         )
@@ -124,10 +124,10 @@ def train_cold_start(
     read_standardised(network.text, train_bank.text)
     read_standardised(network.visual, train_bank.visual)
     read_standardised(network.signals, np.concatenate(validation.signals))
-    optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    optimiser = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
     random = np.random.default_rng(seed)
-    steps = -(-2 * rooms // BATCH) * epochs
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    steps = -(-2 * rooms // _BATCH) * epochs
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=steps, pct_start=0.1)
     # Most rooms lack words or pictures, and what is not there cannot be aligned.
     objective = Objective(align=0.0)
     best, best_tau = network.state_dict(), -1.0
@@ -148,7 +148,7 @@ def train_cold_start(
         interest = float(
             np.nanmean(room_taus([each.interest for each in answers], validation.rooms, present_labels_of))
         )
-        tell(
+        on_message(
             f"epoch {epoch + 1}/{epochs}: loss {total / batches:.4f}, "
             f"validation tau of score {score:.3f}, of interest {interest:.3f}"
         )
@@ -159,9 +159,9 @@ def train_cold_start(
     network = reading_whole_vectors(network, directions)
     answers = score_rooms(network, held_out)
     report = measure(network, answers, held_out, seed=seed) | {"validation_tau": round(best_tau, 3)}
-    values = np.quantile(np.concatenate([each.score for each in answers]), QUANTILES)
+    values = np.quantile(np.concatenate([each.score for each in answers]), _QUANTILES)
     return ColdStart(
-        without_streamers(network), report, {str(q): float(v) for q, v in zip(QUANTILES, values, strict=True)}
+        without_streamers(network), report, {str(q): float(v) for q, v in zip(_QUANTILES, values, strict=True)}
     )
 
 
@@ -172,13 +172,13 @@ def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterat
     from kuaihl.models.batch import Batch
 
     order = random.permutation(np.repeat(np.arange(len(data.rooms)), 2))
-    for first in range(0, len(order), BATCH):
-        drawn: dict[str, list[Rows]] = {}
+    for first in range(0, len(order), _BATCH):
+        drawn: dict[str, list[_Rows]] = {}
         streamers = []
-        for index in order[first : first + BATCH]:
+        for index in order[first : first + _BATCH]:
             streamers.append(data.rooms[index].streamer + 1)
-            for name, rows in stretch(data, int(index), random).items():
-                drawn.setdefault(name, []).append(padded(rows))
+            for name, rows in _stretch(data, int(index), random).items():
+                drawn.setdefault(name, []).append(_pad(rows))
         parts = {name: torch.from_numpy(np.stack(rows)) for name, rows in drawn.items()}
         yield Batch(
             visual=parts["visual"],  # [B, S, P, d_v]
@@ -193,20 +193,20 @@ def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterat
         )
 
 
-def stretch(data: SimulatedSet, index: int, random: np.random.Generator) -> dict[str, Rows]:
+def _stretch(data: SimulatedSet, index: int, random: np.random.Generator) -> dict[str, _Rows]:
     """At most SEQUENCE segments of a room, some from its beginning on, by the names of a `Batch`."""
     room, features = data.rooms[index], data.features[index]
     latest = max(len(room.rate) - SEQUENCE, 0)
-    start = 0 if random.random() < BEGINNING else int(random.integers(latest + 1))
+    start = 0 if random.random() < _BEGINNING else int(random.integers(latest + 1))
     part = slice(start, start + SEQUENCE)
     (rate, usable), (present, present_usable) = labels_of(room), present_labels_of(room)
-    signals = told(data.signals[index][part], random)
-    visual = shown(data.bank, features, part, random)
+    signals = withhold_signals(data.signals[index][part], random)
+    visual = _show_pictures(data.bank, features, part, random)
     if not visual.any():
         signals = without_group(signals, "pictures")
     return {
         "visual": visual,
-        "text": said(data.bank, features.text[part], random),
+        "text": say_words(data.bank, features.text[part], random),
         "signals": signals,
         "labels": rate[part],
         "label_valid": usable[part],
@@ -216,16 +216,16 @@ def stretch(data: SimulatedSet, index: int, random: np.random.Generator) -> dict
     }
 
 
-def padded(rows: Rows) -> Rows:
+def _pad(rows: _Rows) -> _Rows:
     """A stretch [at most SEQUENCE, ...] with zeros after a short room's end: no score looks ahead to them."""
     return np.concatenate([rows, np.zeros((SEQUENCE - len(rows), *rows.shape[1:]), rows.dtype)])
 
 
-def told(signals: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+def withhold_signals(signals: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
     """Signals [S, k] of a training stretch, of which some may be unknown throughout."""
-    if random.random() >= UNTOLD:
+    if random.random() >= _UNTOLD:
         return signals
-    lost = random.random(len(SIGNALS)) < random.uniform(0.0, MOST_UNTOLD)
+    lost = random.random(len(SIGNALS)) < random.uniform(0.0, _MOST_UNTOLD)
     kept: NDArray[np.float32] = signals * np.concatenate([np.ones(len(GROUPS), np.bool_), ~lost, ~lost])
     return kept
 
@@ -238,27 +238,29 @@ def without_group(signals: NDArray[np.float32], group: str) -> NDArray[np.float3
     return kept
 
 
-def shown(bank: FeatureBank, features: RoomFeatures, part: slice, random: np.random.Generator) -> NDArray[np.float32]:
+def _show_pictures(
+    bank: FeatureBank, features: RoomFeatures, part: slice, random: np.random.Generator
+) -> NDArray[np.float32]:
     """Pictures [S, P, d_v] of a training stretch: in part another world, the same in every segment; or blank.
 
     A picture with its channels shuffled is as far from all drawn ones as a real picture is, and as sparse.
     """
-    own = bank.shown(features, part).astype(np.float32)
-    if random.random() < BLANK:
+    own = bank.visual_of(features, part).astype(np.float32)
+    if random.random() < _BLANK:
         return np.zeros_like(own)
-    share = np.float32(random.uniform(0.0, ELSEWHERE))
+    share = np.float32(random.uniform(0.0, _ELSEWHERE))
     elsewhere = own[int(random.integers(len(own)))][:, random.permutation(own.shape[-1])]
     mixed: NDArray[np.float32] = (1 - share) * own + share * elsewhere
     return mixed
 
 
-def said(bank: FeatureBank, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
+def say_words(bank: FeatureBank, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
     """Words [S, d_t] of a training stretch, each part way to another text of its kind, and blurred.
 
     The bank has few texts of each kind, and what others say of a topic lies elsewhere.
     """
     share = random.uniform(0.0, 0.5, size=(len(rows), 1)).astype(np.float32)
-    mixed = (1 - share) * bank.words(rows) + share * bank.words(bank.alike(rows, random))
+    mixed = (1 - share) * bank.text_of(rows) + share * bank.text_of(bank.draw_alike(rows, random))
     blur = BLUR * bank.spread * random.standard_normal(mixed.shape, np.float32)
     blurred: NDArray[np.float32] = np.where((rows == NO_WORDS)[:, None], np.float32(0.0), mixed + blur)
     return blurred
@@ -275,8 +277,8 @@ def score_rooms(network: "KuaiHL", data: SimulatedSet, *, without: Sequence[str]
     answers = []
     with torch.inference_mode():
         for features, columns in zip(data.features, data.signals, strict=True):
-            visual = torch.from_numpy(data.bank.shown(features))[None].float()
-            text = torch.from_numpy(data.bank.words(features.text))[None].float()
+            visual = torch.from_numpy(data.bank.visual_of(features))[None].float()
+            text = torch.from_numpy(data.bank.text_of(features.text))[None].float()
             columns = without_group(columns, "pictures") if "pictures" in without else columns
             signals = torch.from_numpy(columns)[None]
             score, interest = network.outputs(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kuaihl.models.data.klive_writer import DataSetWriter
 from kuaihl.models.data.segment_counts import NOT_COUNTED, segment_counts
 from kuaihl.models.data.shift import next_of
-from kuaihl.models.evaluation.bootstrap import THRESHOLDS, above
+from kuaihl.models.evaluation.bootstrap import THRESHOLDS, is_above
 from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
 from kuaihl.models.facts import MIN_VIEWS, DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
 from kuaihl.models.features import Float16
@@ -29,7 +29,7 @@ from kuaihl.models.simulation.streamers import draw_streamers
 from kuaihl.models.simulation.terms import EVERYTHING, NOTHING, Integers, Room, labels_of
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the rooms
-FRAMES = 3  # a segment's patches are those of its frames, one after another
+_FRAMES = 3  # a segment's patches are those of its frames, one after another
 FARTHEST_SWAP = 4  # segments between two things that are said in the other order
 TAU_ABOVE = "tau above"  # a ceiling's taus by Δ; older sets hold "tau", over pairs of labels more than Δ apart
 
@@ -63,9 +63,9 @@ def write_simulated_set(
     *,
     profile: str,
     encoders: tuple[EncoderFacts, ...],
-    tell: Callable[[int, int], None] = lambda done, rooms: None,
+    progress: Callable[[int, int], None] = lambda done, rooms: None,
 ) -> dict[str, Any]:
-    """Simulate rooms, write them, and give the ceiling; `tell` hears how far it is.
+    """Simulate rooms, write them, and give the ceiling; `progress` hears how far it is.
 
     Raises DataError.
     """
@@ -79,7 +79,7 @@ def write_simulated_set(
         signals=SignalsFacts(),
         visual_width=width,
         text_width=train_bank.text.shape[-1],
-        patches=FRAMES if plan.pooled else patches,
+        patches=_FRAMES if plan.pooled else patches,
         licence="simulated; sentences and scenes written for kuaihl (MIT)",
     )
     writer = DataSetWriter(path, facts)
@@ -90,7 +90,7 @@ def write_simulated_set(
             record = RoomRecord(f"room-{done:05}", f"streamer-{room.streamer:04}", len(room.rate), split)
             writer.write_room(record, room_arrays(swapped, banks[split], random, pooled=plan.pooled))
             done += 1
-            tell(done, plan.rooms)
+            progress(done, plan.rooms)
             if split == "test":
                 test_rooms.append(room)
     ceiling = noise_ceiling(test_rooms)
@@ -113,7 +113,7 @@ def simulated_rooms(
         hosts, lengths = draw_hosts(plan.rooms, plan.streamers, random), draw_segments(plan.rooms, random)
         streamers = with_audiences(streamers, random)
         outlines = zip(hosts.tolist(), lengths.tolist(), strict=True)
-    for split, count in room_counts(plan.rooms).items():
+    for split, count in _room_counts(plan.rooms).items():
         random = np.random.default_rng((plan.seed, list(SHARES).index(split)))
         if plan.proportions == "even":
             yield split, random, draw_rooms(count, streamers, styles[split], random)
@@ -136,7 +136,7 @@ def simulated_rooms(
             )
 
 
-def room_counts(rooms: int) -> dict[str, int]:
+def _room_counts(rooms: int) -> dict[str, int]:
     """How many rooms each split gets, at least one each."""
     held = {split: max(1, round(SHARES[split] * rooms)) for split in ("validation", "test")}
     return {"train": rooms - sum(held.values()), **held}
@@ -147,13 +147,13 @@ def split_banks(plan: SimulationPlan, train: FeatureBank, held_out: FeatureBank)
 
     So are the drawn worlds of even proportions. With KLive's, a host looks the same in all splits, as real hosts do.
     """
-    banks = dict(zip(SHARES, (train, *halves(held_out)), strict=True))
+    banks = dict(zip(SHARES, (train, *split_bank(held_out)), strict=True))
     if plan.proportions == "klive":
         return {split: replace(bank, visual=train.visual) for split, bank in banks.items()}
     return banks
 
 
-def halves(bank: FeatureBank) -> tuple[FeatureBank, FeatureBank]:
+def split_bank(bank: FeatureBank) -> tuple[FeatureBank, FeatureBank]:
     """Two banks that share no text and no style; each key has texts in both if it has two."""
     styles = bank.styles // 2
     one, other = half_rows(bank)
@@ -190,17 +190,17 @@ def room_arrays(room: Room, bank: FeatureBank, random: np.random.Generator, *, p
     other_style = np.full(length, random.integers(bank.styles))  # a room's world is the same throughout
     style_share = np.float32(random.uniform(0.0, 0.5))
 
-    def said(rows: Integers) -> Float16:
-        return between(bank.words(rows), bank.words(bank.alike(rows, random)), text_share)
+    def say_words(rows: Integers) -> Float16:
+        return _interpolate(bank.text_of(rows), bank.text_of(bank.draw_alike(rows, random)), text_share)
 
     scene, level, _ = features.visual
     other = replace(features, visual=(scene, level, other_style))
-    visual = between(bank.shown(features), bank.shown(other), style_share)
+    visual = _interpolate(bank.visual_of(features), bank.visual_of(other), style_share)
     return {
         "visual": pool_frames(visual) if pooled else visual,
-        "text": said(features.text),
-        "text_speech": said(bank.draw(keys_of(room, comments=False), random)),
-        "text_comments": said(bank.draw(keys_of(room, speech=False), random)),
+        "text": say_words(features.text),
+        "text_speech": say_words(bank.draw(keys_of(room, comments=False), random)),
+        "text_comments": say_words(bank.draw(keys_of(room, speech=False), random)),
         "signals": with_standard_scores(room.signals),
         "views": room.views.astype(np.int32),
         "long_views": room.long_views.astype(np.int32),
@@ -214,7 +214,7 @@ def room_arrays(room: Room, bank: FeatureBank, random: np.random.Generator, *, p
     }
 
 
-def between(one: Float16, other: Float16, share: "NDArray[np.float32] | np.float32") -> Float16:
+def _interpolate(one: Float16, other: Float16, share: "NDArray[np.float32] | np.float32") -> Float16:
     """`share` of the way from one to the other."""
     mixed: Float16 = ((1 - share) * one.astype(np.float32) + share * other.astype(np.float32)).astype(np.float16)
     return mixed
@@ -222,7 +222,7 @@ def between(one: Float16, other: Float16, share: "NDArray[np.float32] | np.float
 
 def pool_frames(visual: Float16) -> Float16:  # [S, P, d_v] -> [S, FRAMES, d_v]
     """The mean of each frame's patches."""
-    frames = visual.reshape(len(visual), FRAMES, -1, visual.shape[-1])
+    frames = visual.reshape(len(visual), _FRAMES, -1, visual.shape[-1])
     pooled: Float16 = frames.mean(axis=2, dtype=np.float32).astype(np.float16)
     return pooled
 
@@ -230,7 +230,7 @@ def pool_frames(visual: Float16) -> Float16:  # [S, P, d_v] -> [S, FRAMES, d_v]
 def noise_ceiling(rooms: list[Room]) -> dict[str, Any]:
     """What knowing the truth would reach: taus of the next segment's true rate with the rate counted.
 
-    They are over the segments whose counted rate is above Δ, as in `evaluate`; the tau a room is that at Δ = 0. The
+    They are over the segments whose counted rate is above Δ, as in `evaluate`; the tau per room is that at Δ = 0. The
     counted rate is a binomial draw at the true one; what lacks to 1 is the noise of that draw. Beside it the tau of
     the present segment's true rate: what knowing how the viewers are now, but not what comes, would reach.
     """
@@ -243,21 +243,21 @@ def noise_ceiling(rooms: list[Room]) -> dict[str, Any]:
     found: dict[str, Any] = {"split": "test", "rooms": len(rooms), "labels": len(counted)}
     for name, rates in contenders.items():
         true = np.concatenate([rate[valid] for rate, (_, valid) in zip(rates, labels, strict=True)])
-        chosen = [valid & above(seen, 0.0) for seen, valid in labels]
-        a_room = [
+        chosen = [valid & is_above(seen, 0.0) for seen, valid in labels]
+        per_room = [
             kendall_tau_b(rate[which], seen[which])
             for rate, (seen, _), which in zip(rates, labels, chosen, strict=True)
             if which.sum() >= FEWEST_LABELS
         ]
         found[name] = {
-            TAU_ABOVE: {str(threshold): tau_above(true, counted, threshold) for threshold in THRESHOLDS},
-            "tau a room": round(float(np.nanmean(a_room)), 4) if a_room else None,
+            TAU_ABOVE: {str(threshold): _tau_above(true, counted, threshold) for threshold in THRESHOLDS},
+            "tau_per_room": round(float(np.nanmean(per_room)), 4) if per_room else None,
         }
     return found
 
 
-def tau_above(scores: NDArray[np.float64], labels: NDArray[np.float64], threshold: float) -> float | None:
+def _tau_above(scores: NDArray[np.float64], labels: NDArray[np.float64], threshold: float) -> float | None:
     """Kendall's tau-b over the segments whose label is above the threshold, to four digits; None if there is none."""
-    which = above(labels, threshold)
+    which = is_above(labels, threshold)
     value = kendall_tau_b(scores[which], labels[which])
     return round(value, 4) if np.isfinite(value) else None

@@ -14,10 +14,10 @@ from kuaihl.models.features import Float16
 from kuaihl.models.simulation.terms import GENRES, NOTHING, TOPICS, Integers, Room
 
 LANGUAGES = ("en", "zh")
-MOTION_EDGES = (0.3, 0.65)  # between the three levels of motion that scenes are drawn at
-MANY_COMMENTS = 6  # a segment's comments from here on count as many
+_MOTION_EDGES = (0.3, 0.65)  # between the three levels of motion that scenes are drawn at
+_MANY_COMMENTS = 6  # a segment's comments from here on count as many
 KEY = ("language", "genre", "speech", "chatter", "many")  # topics as in a Room; many is 0 or 1
-SHAPE = (len(LANGUAGES), len(GENRES), len(TOPICS) + 1, len(TOPICS) + 1, 2)
+_SHAPE = (len(LANGUAGES), len(GENRES), len(TOPICS) + 1, len(TOPICS) + 1, 2)
 NO_WORDS = -1  # in place of a row, where nothing is said or written
 
 
@@ -47,7 +47,7 @@ class FeatureBank:
     @cached_property
     def counts(self) -> Integers:
         """How many texts each code of a key has."""
-        return np.bincount(codes_of(self.keys), minlength=int(np.prod(SHAPE)))
+        return np.bincount(codes_of(self.keys), minlength=int(np.prod(_SHAPE)))
 
     @cached_property
     def starts(self) -> Integers:
@@ -66,17 +66,17 @@ class FeatureBank:
         place = self.starts[codes] + (random.random(len(codes)) * self.counts[codes]).astype(np.int64)
         return np.where(worded, self.order[np.where(worded, place, 0)], NO_WORDS)
 
-    def alike(self, rows: Integers, random: np.random.Generator) -> Integers:
+    def draw_alike(self, rows: Integers, random: np.random.Generator) -> Integers:
         """For each row [S] another, or the same, of its key."""
         keys = np.where((rows == NO_WORDS)[:, None], NOTHING, self.keys[rows])
         keys[rows == NO_WORDS, :2], keys[rows == NO_WORDS, 4] = 0, 0
         return self.draw(keys, random)
 
-    def words(self, rows: Integers) -> Float16:
+    def text_of(self, rows: Integers) -> Float16:
         """Vectors [S, d_t] of rows [S], zeros where there are no words."""
         return np.where((rows == NO_WORDS)[:, None], np.float16(0), self.text[rows])
 
-    def shown(self, features: "RoomFeatures", part: slice = slice(None)) -> Float16:
+    def visual_of(self, features: "RoomFeatures", part: slice = slice(None)) -> Float16:
         """Vectors [S, P, d_v] of the pictures of a room, or of part of it; zeros where none were recorded."""
         seen = self.visual[tuple(each[part] for each in features.visual)]
         return seen if features.pictures else np.zeros_like(seen)
@@ -98,7 +98,7 @@ class RoomFeatures:
 def codes_of(keys: Integers) -> Integers:
     """One number for each key [N, KEY]."""
     language, genre, speech, chatter, many = keys.T
-    return np.asarray(np.ravel_multi_index((language, genre, speech + 1, chatter + 1, many), SHAPE))
+    return np.asarray(np.ravel_multi_index((language, genre, speech + 1, chatter + 1, many), _SHAPE))
 
 
 def keys_of(room: Room, *, speech: bool = True, comments: bool = True) -> Integers:
@@ -110,7 +110,7 @@ def keys_of(room: Room, *, speech: bool = True, comments: bool = True) -> Intege
     spoken = room.speech if speech else np.full(length, NOTHING)
     written = room.chatter if comments else np.full(length, NOTHING)
     strays = (spoken != NOTHING) & (spoken != written)
-    many = (room.comments >= MANY_COMMENTS) & (written != NOTHING) & ~strays
+    many = (room.comments >= _MANY_COMMENTS) & (written != NOTHING) & ~strays
     return np.stack(
         [np.full(length, room.language), np.full(length, room.genre), spoken, written, many.astype(np.int64)], axis=1
     )
@@ -118,6 +118,6 @@ def keys_of(room: Room, *, speech: bool = True, comments: bool = True) -> Intege
 
 def features_of(room: Room, bank: FeatureBank, random: np.random.Generator) -> RoomFeatures:
     """Choose the sentences and pictures of a room: one style throughout, other sentences every time."""
-    level = np.digitize(room.motion, MOTION_EDGES)
+    level = np.digitize(room.motion, _MOTION_EDGES)
     style = np.full(len(room.speech), room.style % bank.styles)
     return RoomFeatures(bank.draw(keys_of(room), random), (room.scene, level, style), "pictures" in room.known)

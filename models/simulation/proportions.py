@@ -28,17 +28,17 @@ from kuaihl.models.simulation.terms import Integers, Streamer
 
 Proportions = Literal["even", "klive"]  # "even": 20 to 109 segments, any streamer alike, audiences of some 270
 
-ROOMS_PER_HOST = klive.ROOMS / klive.HOSTS
-Z = NormalDist().inv_cdf(1 - klive.LONG_SHARE)
-SIGMA = Z + sqrt(Z**2 + 2 * log(klive.HOURS / klive.ROOMS / (klive.LONG_MINUTES / 60)))
-MU = log(klive.LONG_MINUTES / 60) - Z * SIGMA
+_ROOMS_PER_HOST = klive.ROOMS / klive.HOSTS
+_Z = NormalDist().inv_cdf(1 - klive.LONG_SHARE)
+SIGMA = _Z + sqrt(_Z**2 + 2 * log(klive.HOURS / klive.ROOMS / (klive.LONG_MINUTES / 60)))
+MU = log(klive.LONG_MINUTES / 60) - _Z * SIGMA
 ALPHA = log(klive.MANY_SHARE) / log(klive.LEAST_VIEWERS / klive.MANY_VIEWERS)
-FEWEST_SEGMENTS = 2
+_FEWEST_SEGMENTS = 2
 
 
 def hosts_for(rooms: int) -> int:
     """How many hosts so many rooms are of, at least one."""
-    return max(1, round(rooms / ROOMS_PER_HOST))
+    return max(1, round(rooms / _ROOMS_PER_HOST))
 
 
 def draw_hosts(rooms: int, hosts: int, random: np.random.Generator) -> Integers:
@@ -50,7 +50,7 @@ def draw_hosts(rooms: int, hosts: int, random: np.random.Generator) -> Integers:
 def draw_segments(rooms: int, random: np.random.Generator) -> Integers:
     """How long each room is [rooms], in segments."""
     hours = np.exp(random.normal(MU, SIGMA, rooms)).clip(max=klive.LONGEST_HOURS)
-    return np.maximum(np.rint(hours * 3600 / klive.SEGMENT_SECONDS).astype(np.int64), FEWEST_SEGMENTS)
+    return np.maximum(np.rint(hours * 3600 / klive.SEGMENT_SECONDS).astype(np.int64), _FEWEST_SEGMENTS)
 
 
 def with_audiences(streamers: Sequence[Streamer], random: np.random.Generator) -> list[Streamer]:

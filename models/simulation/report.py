@@ -14,13 +14,13 @@ from kuaihl.models.evaluation.bootstrap import DRAWS, draw_rooms, mean_estimate
 from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
 from kuaihl.models.signals import GROUPS
 from kuaihl.models.simulation.cold_start import RoomAnswers, SimulatedSet, score_rooms
-from kuaihl.models.simulation.rules import RULES, measured
+from kuaihl.models.simulation.rules import RULES, measure_rules
 from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, Room, labels_of, present_labels_of
 
 if TYPE_CHECKING:
     from kuaihl.models.network.kuaihl import KuaiHL
 
-INPUTS = ("pictures", "words", "signals")
+_INPUTS = ("pictures", "words", "signals")
 
 Floats = NDArray[np.float64]
 Labels = Callable[[Room], tuple[Floats, NDArray[np.bool_]]]
@@ -36,7 +36,7 @@ def room_taus(scores: Sequence[Floats], rooms: Sequence[Room], labels: Labels) -
     return taus
 
 
-def overall_tau(scores: Sequence[Floats], rooms: Sequence[Room], labels: Labels) -> float:
+def _overall_tau(scores: Sequence[Floats], rooms: Sequence[Room], labels: Labels) -> float:
     """Kendall's tau-b over the segments of all rooms at once."""
     found = [labels(room) for room in rooms]
     chosen = np.concatenate([score[usable] for score, (_, usable) in zip(scores, found, strict=True)])
@@ -45,11 +45,11 @@ def overall_tau(scores: Sequence[Floats], rooms: Sequence[Room], labels: Labels)
 
 def measure(network: "KuaiHL", answers: Sequence[RoomAnswers], data: SimulatedSet, *, seed: int) -> dict[str, Any]:
     """Tables of both questions, and how much there was to measure on."""
-    blanked = {f"head, {name} blanked": score_rooms(network, data, without=[name]) for name in INPUTS}
+    blanked = {f"head, {name} blanked": score_rooms(network, data, without=[name]) for name in _INPUTS}
     heads = {"head": answers, **blanked}
     return {
-        "next": table_of({name: [one.score for one in each] for name, each in heads.items()}, data, labels_of, seed),
-        "present": table_of(
+        "next": _table_of({name: [one.score for one in each] for name, each in heads.items()}, data, labels_of, seed),
+        "present": _table_of(
             {name: [one.interest for one in each] for name, each in heads.items()}, data, present_labels_of, seed
         ),
         "held_out_rooms": len(data.rooms),
@@ -57,8 +57,8 @@ def measure(network: "KuaiHL", answers: Sequence[RoomAnswers], data: SimulatedSe
     }
 
 
-def table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels, seed: int) -> dict[str, Any]:
-    """Mean tau a room with 95% intervals over rooms: heads, rules, what bounds them; and the margins, room by room.
+def _table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels, seed: int) -> dict[str, Any]:
+    """Mean tau per room with 95% intervals over rooms: heads, rules, what bounds them; and the margins, room by room.
 
     "best known rule" takes in every room, of the rules whose input it knows, the one that is best over all rooms that
     know it: as good as choosing a rule by its results.
@@ -70,14 +70,14 @@ def table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels,
         "this segment's true rate": [room.rate for room in rooms],
     }
     taus = {name: room_taus(each, rooms, labels) for name, each in (heads | bounds).items()}
-    rules = rule_taus(data, labels)
+    rules = _rule_taus(data, labels)
     order = sorted(rules, key=lambda rule: -float(np.nanmean(rules[rule])))
-    first_known = np.array([next((rule for rule in order if measured(rule, room)), order[0]) for room in rooms])
+    first_known = np.array([next((rule for rule in order if measure_rules(rule, room)), order[0]) for room in rooms])
     taus["best known rule"] = np.array([rules[rule][place] for place, rule in enumerate(first_known)])
-    table = {name: interval(each, drawn) for name, each in taus.items()}
+    table = {name: _mean_interval(each, drawn) for name, each in taus.items()}
     for name, each in heads.items():
-        table[name]["tau_overall"] = round(overall_tau(each, rooms, labels), 3)
-    table |= {f"rule: {rule}": interval(rules[rule], drawn) for rule in order[:8]}
+        table[name]["tau_overall"] = round(_overall_tau(each, rooms, labels), 3)
+    table |= {f"rule: {rule}": _mean_interval(rules[rule], drawn) for rule in order[:8]}
     margin = taus["head"] - taus["best known rule"]
     new = np.array([GENRES[room.genre] in HELD_OUT_GENRES for room in rooms])
     parts = {"genres of training": ~new, "other genres": new} | {
@@ -85,28 +85,28 @@ def table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels,
         for inputs in (frozenset({"comments"}), frozenset({"speech"}), frozenset({"sound"}))
     }
     return {
-        "kendall_tau_a_room": table,
-        "margin_over_best_known_rule": interval(margin, drawn),
+        "kendall_tau_per_room": table,
+        "margin_over_best_known_rule": _mean_interval(margin, drawn),
         "parts": {
-            name: {"rooms": int(which.sum()), "head": interval(np.where(which, taus["head"], np.nan), drawn)}
-            | {"margin": interval(np.where(which, margin, np.nan), drawn)}
+            name: {"rooms": int(which.sum()), "head": _mean_interval(np.where(which, taus["head"], np.nan), drawn)}
+            | {"margin": _mean_interval(np.where(which, margin, np.nan), drawn)}
             for name, which in parts.items()
             if np.isfinite(margin[which]).any()
         },
     }
 
 
-def rule_taus(data: SimulatedSet, labels: Labels) -> dict[str, Floats]:
+def _rule_taus(data: SimulatedSet, labels: Labels) -> dict[str, Floats]:
     """Each rule's tau of every room [R], NaN where its input is not known."""
     found = {}
     for place, rule in enumerate(RULES):
         columns = [each[:, len(GROUPS) + place].astype(np.float64) for each in data.signals]
-        there = np.array([measured(rule, room) for room in data.rooms])
+        there = np.array([measure_rules(rule, room) for room in data.rooms])
         found[rule] = np.where(there, room_taus(columns, data.rooms, labels), np.nan)
     return found
 
 
-def interval(values: Floats, drawn: Floats) -> dict[str, Any]:  # [R], [1 + B, R]
+def _mean_interval(values: Floats, drawn: Floats) -> dict[str, Any]:  # [R], [1 + B, R]
     """The mean of one value per room, NaN for none, with its 95% bootstrap interval over rooms."""
     mean = mean_estimate(values, drawn)
     return {"tau": round(mean.value, 3), "ci95": [round(mean.low, 3), round(mean.high, 3)]}

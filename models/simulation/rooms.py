@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from kuaihl.models.signals import SignalGroup
-from kuaihl.models.simulation.causes import Course, displaced, draw_course, draw_drift, draw_views
+from kuaihl.models.simulation.causes import Course, displace, draw_course, draw_drift, draw_views
 from kuaihl.models.simulation.signals import (
     all_of,
-    assembled,
+    assemble,
     draw_chat,
     draw_courses,
     draw_known,
@@ -32,9 +32,9 @@ from kuaihl.models.simulation.terms import (
     Streamer,
 )
 
-SHORTEST, LONGEST = 20, 110  # segments of a room, where no length is given
-OWN_WORLD = 0.9  # of a streamer's rooms look the same
-STRAY = 0.2  # of the segments' comments, or words, are about something else
+_SHORTEST, _LONGEST = 20, 110  # segments of a room, where no length is given
+_OWN_WORLD = 0.9  # of a streamer's rooms look the same
+_STRAY = 0.2  # of the segments' comments, or words, are about something else
 
 
 def draw_room(
@@ -51,7 +51,7 @@ def draw_room(
 
     Of inputs that are given all signals are measured.
     """
-    length = int(random.integers(SHORTEST, LONGEST)) if length is None else length
+    length = int(random.integers(_SHORTEST, _LONGEST)) if length is None else length
     if known is None:
         known = draw_known(random)
         measured = draw_measured(known, random)
@@ -68,8 +68,8 @@ def draw_room(
     crowd, views = draw_views(streamer.audience, length, random, least_mean)
     courses = draw_courses(course, streamer, random)
     chat = draw_chat(courses, course, streamer, crowd / streamer.audience, random)
-    speech = draw_speech(course, streamer, random)
-    chatter = draw_chatter(course, streamer, chat.count, random)
+    speech = _draw_speech(course, streamer, random)
+    chatter = _draw_chatter(course, streamer, chat.count, random)
     seen = course.topics
     if streamer.static_camera:
         seen = np.full(length, random.choice(len(TOPICS), p=streamer.mix))
@@ -80,7 +80,7 @@ def draw_room(
         | draw_spoken(courses, course, speech, streamer.genre, random)
         | pictures
     )
-    world = streamer.world if random.random() < OWN_WORLD else random.random()
+    world = streamer.world if random.random() < _OWN_WORLD else random.random()
     return Room(
         streamer=index,
         genre=streamer.genre,
@@ -90,39 +90,39 @@ def draw_room(
         speech=speech if "speech" in known else np.full(length, NOTHING),
         chatter=chatter if "comments" in known else np.full(length, NOTHING),
         comments=chat.count if "comments" in known else np.zeros(length, np.int64),
-        scene=displaced(seen, random, early=0.0, late=0.1),
+        scene=displace(seen, random, early=0.0, late=0.1),
         motion=motion,
-        signals=assembled(values, measured),
+        signals=assemble(values, measured),
         rate=rate,
         views=views,
         long_views=random.binomial(views, rate),
     )
 
 
-def draw_speech(course: Course, streamer: Streamer, random: np.random.Generator) -> Integers:
+def _draw_speech(course: Course, streamer: Streamer, random: np.random.Generator) -> Integers:
     """What is spoken of [S]: not every event, some things that are none, and some of it early or late."""
     heard = random.random(len(course.topics)) < streamer.temper.heard
     about = np.where(heard, course.topics, course.beneath)
     about = np.where(heard & (course.stage_only > 0.5) & (course.lift == 0), HYPE, about)
-    about = displaced(about, random, early=0.15, late=0.15)
+    about = displace(about, random, early=0.15, late=0.15)
     usual = 0.02 if GENRES[streamer.genre] in COMMENTATED else random.uniform(0.0, 0.15)
-    about = with_strays(about, random)
+    about = _with_strays(about, random)
     silent = random.random(len(about)) < np.where(about == IDLE, 0.4, np.where(about == MUSIC, 0.6, usual))
     return np.where(silent | (not streamer.speaks), NOTHING, about)
 
 
-def draw_chatter(course: Course, streamer: Streamer, count: Integers, random: np.random.Generator) -> Integers:
+def _draw_chatter(course: Course, streamer: Streamer, count: Integers, random: np.random.Generator) -> Integers:
     """What most comments of a segment are about [S]; part trails into the next segment, surges greet."""
     noticed = random.random(len(count)) < streamer.temper.heard
     about = np.where(noticed, course.topics, course.beneath)
-    about = displaced(about, random, early=0.0, late=streamer.temper.lateness)
+    about = displace(about, random, early=0.0, late=streamer.temper.lateness)
     about = np.where(course.surge > 0.4, GREETINGS, about)
-    return np.where(count > 0, with_strays(about, random), NOTHING)
+    return np.where(count > 0, _with_strays(about, random), NOTHING)
 
 
-def with_strays(topics: Integers, random: np.random.Generator) -> Integers:
+def _with_strays(topics: Integers, random: np.random.Generator) -> Integers:
     """The topics [S] with some replaced by any other: people shout and joke about nothing, too."""
-    strays = random.random(len(topics)) < STRAY
+    strays = random.random(len(topics)) < _STRAY
     return np.where(strays, random.integers(len(TOPICS), size=len(topics)), topics)
 
 

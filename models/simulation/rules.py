@@ -12,10 +12,10 @@ from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, with_standard_scores
 from kuaihl.models.simulation.terms import GENRES, Floats, Room, labels_of, present_labels_of
 
 RULES = COLUMNS[len(GROUPS) :]
-MARKED = 0.15  # of a room's segments are its highlights; 8 to 20% of the segments of real sets are
+_MARKED = 0.15  # of a room's segments are its highlights; 8 to 20% of the segments of real sets are
 
 
-def measured(rule: str, room: Room) -> bool:
+def measure_rules(rule: str, room: Room) -> bool:
     """Whether the signal that the rule goes by was measured in the room."""
     return bool(np.isfinite(room.signals[:, RULES.index(rule) % len(SIGNALS)]).all())
 
@@ -23,7 +23,7 @@ def measured(rule: str, room: Room) -> bool:
 def rule_scores(room: Room) -> dict[str, Floats]:
     """Scores [S] of every rule whose input is known in the room."""
     columns = with_standard_scores(room.signals).astype(np.float64)
-    return {rule: columns[:, len(GROUPS) + place] for place, rule in enumerate(RULES) if measured(rule, room)}
+    return {rule: columns[:, len(GROUPS) + place] for place, rule in enumerate(RULES) if measure_rules(rule, room)}
 
 
 def simulated_rule_taus(rooms: Sequence[Room]) -> dict[str, dict[str, dict[str, float]]]:
@@ -37,7 +37,7 @@ def simulated_rule_taus(rooms: Sequence[Room]) -> dict[str, dict[str, dict[str, 
     for room in rooms:
         of_genre = found.setdefault(GENRES[room.genre], {})
         for rule, scores in rule_scores(room).items():
-            of_genre.setdefault(rule, []).append(taus_of(scores, room))
+            of_genre.setdefault(rule, []).append(_taus_of(scores, room))
     return {
         genre: {
             rule: {name: round(float(np.nanmean([one[name] for one in taus])), 4) for name in taus[0]}
@@ -48,9 +48,9 @@ def simulated_rule_taus(rooms: Sequence[Room]) -> dict[str, dict[str, dict[str, 
     }
 
 
-def taus_of(scores: Floats, room: Room) -> dict[str, float]:
+def _taus_of(scores: Floats, room: Room) -> dict[str, float]:
     """The four taus of one room's scores [S]; a constant rule has 0, a room of few labels NaN."""
-    marks = (room.rate > np.quantile(room.rate, 1 - MARKED)).astype(np.float64)
+    marks = (room.rate > np.quantile(room.rate, 1 - _MARKED)).astype(np.float64)
     highest = float(np.sqrt(2 * marks.mean() * (1 - marks.mean()) * len(marks) / (len(marks) - 1)))
     taus = {}
     for name, (labels, usable) in {"present": present_labels_of(room), "next": labels_of(room)}.items():

@@ -15,13 +15,13 @@ from kuaihl.models.simulation.causes import Course, crowd_excitement, draw_waves
 from kuaihl.models.simulation.streamers import COMMENTATED, COURSES, FAMILIES, OF_CROWD
 from kuaihl.models.simulation.terms import CHINESE, GENRES, IDLE, MUSIC, NOTHING, Floats, Integers, Streamer
 
-SHARED = 0.5  # of the noise of a course is that of its family; assumed
-CLUMPING = 8.0  # shape of the gamma that a segment's expected comments are drawn by: more spread than Poisson
-SEGMENT_FRAMES = 3  # pictures of a segment, with SEGMENT_FRAMES - 1 pairs that follow each other
-ALONE = 0.08  # of the rooms know one input alone, for each of three inputs
-MISSING: dict[SignalGroup, float] = {"comments": 0.3, "sound": 0.2, "speech": 0.25, "pictures": 0.3}  # of the others
-PARTLY = 0.3  # of the rooms, some signals of what was recorded are not measured
-SILENCE = -10.0  # log10 of the mean square of digital silence
+_SHARED = 0.5  # of the noise of a course is that of its family; assumed
+_CLUMPING = 8.0  # shape of the gamma that a segment's expected comments are drawn by: more spread than Poisson
+_SEGMENT_FRAMES = 3  # pictures of a segment, with SEGMENT_FRAMES - 1 pairs that follow each other
+_ALONE = 0.08  # of the rooms know one input alone, for each of three inputs
+_MISSING: dict[SignalGroup, float] = {"comments": 0.3, "sound": 0.2, "speech": 0.25, "pictures": 0.3}  # of the others
+_PARTLY = 0.3  # of the rooms, some signals of what was recorded are not measured
+_SILENCE = -10.0  # log10 of the mean square of digital silence
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,24 @@ class Chat:
 def draw_courses(course: Course, streamer: Streamer, random: np.random.Generator) -> dict[str, Floats]:
     """Standardised courses [S] by the names of COURSES."""
     length = len(course.topics)
-    stage = standardised(stage_excitement(course), streamer.usual_stage)
-    crowd = standardised(crowd_excitement(course, streamer.taste), streamer.usual_crowd)
-    late = trailing(crowd, streamer.temper.lateness)
+    stage = _standardise(stage_excitement(course), streamer.usual_stage)
+    crowd = _standardise(crowd_excitement(course, streamer.taste), streamer.usual_crowd)
+    late = _delay_comments(crowd, streamer.temper.lateness)
     excitement = np.where(OF_CROWD, late[:, None], stage[:, None])
     persistence = np.append(streamer.looks.persistence, np.full(FAMILIES.max() + 1, 0.5))
     noise = draw_waves(length, persistence, random)
     own, families = noise[:, : len(COURSES)], noise[:, len(COURSES) :]
-    mixed = np.sqrt(SHARED) * families[:, FAMILIES] + np.sqrt(1 - SHARED) * own
+    mixed = np.sqrt(_SHARED) * families[:, FAMILIES] + np.sqrt(1 - _SHARED) * own
     effects = streamer.looks.effects
     return dict(zip(COURSES, (effects * excitement + np.sqrt(1 - effects**2) * mixed).T, strict=True))
 
 
-def trailing(course: Floats, lateness: float) -> Floats:
+def _delay_comments(course: Floats, lateness: float) -> Floats:
     """What comments follow [S]: they trail, so part of them falls into the next segment."""
     return (1 - lateness) * course + lateness * np.insert(course[:-1], 0, 0.0)
 
 
-def standardised(excitement: Floats, usual: tuple[float, float]) -> Floats:
+def _standardise(excitement: Floats, usual: tuple[float, float]) -> Floats:
     mean, deviation = usual
     return ((excitement - mean) / deviation).clip(-3.0, 4.0)
 
@@ -67,7 +67,7 @@ def draw_chat(
     length = len(crowd)
     swing = float(np.exp(random.normal(-0.6, 0.4)))  # deviation of ln(comments) within the room
     expected = streamer.chattiness * crowd**0.6 * np.exp(swing * courses["chat"] + course.surge)
-    count = random.poisson((expected * random.gamma(CLUMPING, 1 / CLUMPING, length)).clip(max=2000.0))
+    count = random.poisson((expected * random.gamma(_CLUMPING, 1 / _CLUMPING, length)).clip(max=2000.0))
     regulars = 2.0 + streamer.chattiness * float(np.exp(random.normal(0.8, 0.5))) * crowd
     writing = (1.0 - np.exp(-count / regulars)) * regulars
     authors = np.where(
@@ -82,7 +82,7 @@ def draw_chat(
         return random.binomial(count, sigmoid(level + rise)) / np.maximum(count, 1)
 
     chinese = streamer.language == CHINESE
-    laughing = random.normal(1.5, 0.8) * trailing(course.laughs, streamer.temper.lateness)
+    laughing = random.normal(1.5, 0.8) * _delay_comments(course.laughs, streamer.temper.lateness)
     wide = random.normal(0.0, 0.7, 5)
     gifts = np.zeros(length, np.int64)
     if random.random() < 0.5:  # half of the platforms have none, or tell none
@@ -113,7 +113,7 @@ def draw_sound(
     gain, swing = random.normal(-2.3, 0.7), float(np.exp(random.normal(-1.3, 0.4)))
     # Idle screens are quieter and music is louder than talk, whatever it is worth; assumed.
     loudness = gain + swing * courses["loudness"] - 0.3 * (topics == IDLE) + 0.2 * (topics == MUSIC)
-    loudness = loudness.clip(SILENCE, 0.0)
+    loudness = loudness.clip(_SILENCE, 0.0)
     crest = (random.normal(0.5, 0.12) + 0.08 * courses["crest"]).clip(0.02, 1.3)
     tilt = random.normal((0.5, 0.8, -1.0), 0.5)
     bands = np.exp(
@@ -123,12 +123,12 @@ def draw_sound(
     cheers = {"sport": -1.5, "esports": -2.5, "music": -2.5}.get(GENRES[genre], -4.0)
     return {
         "loudness": loudness,
-        "peak": (loudness + crest).clip(SILENCE, 0.0),
+        "peak": (loudness + crest).clip(_SILENCE, 0.0),
         "dynamics": (random.normal(0.5, 0.15) + 0.12 * courses["dynamics"]).clip(0.02, 2.0),
-        "fullness": (random.normal(-1.8, 0.3) + 0.24 * courses["fullness"]).clip(SILENCE, 0.0),
-        "low_band": low.clip(SILENCE),
-        "middle_band": middle.clip(SILENCE),
-        "high_band": high.clip(SILENCE),
+        "fullness": (random.normal(-1.8, 0.3) + 0.24 * courses["fullness"]).clip(_SILENCE, 0.0),
+        "low_band": low.clip(_SILENCE),
+        "middle_band": middle.clip(_SILENCE),
+        "high_band": high.clip(_SILENCE),
         "cheering": random.binomial(300, sigmoid(cheers + random.normal(0, 0.7) + 0.7 * courses["cheering"])) / 300,
     }
 
@@ -163,7 +163,7 @@ def draw_pictures(
     still = (topics == IDLE) & (random.random(len(topics)) < random.uniform(0.0, 0.4))
     change = np.where(still, 0.0, (usual * np.exp(0.4 * courses["change"])).clip(1e-4, 0.9))
     cuts = sigmoid(random.normal(-2.0, 1.0) + 0.6 * courses["shots"] - 3.0 * streamer.static_camera)
-    pairs = SEGMENT_FRAMES - 1
+    pairs = _SEGMENT_FRAMES - 1
     values = {
         "change": change,
         "shots": np.where(still, 0.0, random.binomial(pairs, cuts) / pairs),
@@ -173,7 +173,7 @@ def draw_pictures(
     return values, np.where(still, 0.0, (moving + 0.2 * courses["change"]).clip(0.0, 1.0))
 
 
-def assembled(values: dict[str, Floats], measured: NDArray[np.bool_]) -> NDArray[np.float32]:
+def assemble(values: dict[str, Floats], measured: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Values [S, SIGNALS] in the order of SIGNALS, NaN where a signal was not `measured` [SIGNALS]."""
     columns = np.stack([values[name] for name in SIGNAL_NAMES], axis=1).astype(np.float32)
     columns[:, ~measured] = np.nan
@@ -191,7 +191,7 @@ def draw_measured(known: frozenset[SignalGroup], random: np.random.Generator) ->
     Chats come without authors or emotes, transcripts without marks, and sound as features of which little can be had.
     """
     measured = all_of(known)
-    if random.random() >= PARTLY:
+    if random.random() >= _PARTLY:
         return measured
     kept = measured & (random.random(len(SIGNALS)) >= random.uniform(0.0, 1.0))
     for group in sorted(known):
@@ -204,9 +204,9 @@ def draw_known(random: np.random.Generator) -> frozenset[SignalGroup]:
     """Which inputs were recorded: words, comments or sound alone in 8% of rooms each, else most; one at least."""
     alone: tuple[SignalGroup, ...] = ("speech", "comments", "sound")
     which = random.random()
-    if which < ALONE * len(alone):
-        return frozenset([alone[int(which / ALONE)]])
-    while not (known := frozenset(group for group in GROUPS if random.random() >= MISSING[group])):
+    if which < _ALONE * len(alone):
+        return frozenset([alone[int(which / _ALONE)]])
+    while not (known := frozenset(group for group in GROUPS if random.random() >= _MISSING[group])):
         pass
     return known
 

@@ -17,12 +17,12 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 TOPICS = ("hype", "laughter", "questions", "idle", "selling", "game", "music", "greetings")
-HYPE, LAUGHTER, QUESTIONS, IDLE, SELLING, GAME, MUSIC, GREETINGS = range(len(TOPICS))
+HYPE, LAUGHTER, _QUESTIONS, IDLE, _SELLING, GAME, MUSIC, GREETINGS = range(len(TOPICS))
 NOTHING = -1  # no speech, or no comments, in a segment
 TRAINING_GENRES = ("esports", "sport", "talk", "music", "selling", "games", "outdoor", "dance", "news")
 HELD_OUT_GENRES = ("cooking", "beauty", "fitness")  # met in test rooms alone
 GENRES = TRAINING_GENRES + HELD_OUT_GENRES
-ENGLISH, CHINESE = 0, 1
+_ENGLISH, CHINESE = 0, 1
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ from kuaihl.models.simulation.terms import TOPICS, Integers
 if TYPE_CHECKING:
     from kuaihl.models.network.kuaihl import KuaiHL
 
-PENALTY = 1.0  # of texts in deviations of each number; what held-out genres are read best with (docs/cold-start.md)
+_PENALTY = 1.0  # of texts in deviations of each number; what held-out genres are read best with (docs/cold-start.md)
 SPEECH, CHATTER = 2, 3  # columns of feature_bank.KEY
 DIRECTIONS = 2 * len(TOPICS) + 1
 
 Floats = NDArray[np.float32]
 
 
-def topic_directions(bank: FeatureBank, penalty: float = PENALTY) -> Floats:
+def topic_directions(bank: FeatureBank, penalty: float = _PENALTY) -> Floats:
     """Directions [d_t, DIRECTIONS]: one for each topic of speech and of comments, and whether there are words.
 
     Along a topic's direction texts have mean 0 and deviation 1, along the last one mean 1. A segment without words,

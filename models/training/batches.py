@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kuaihl.models.training.video_set import Stretches
 
 
-def steps_an_epoch(windows: int, batch: int) -> int:
+def steps_per_epoch(windows: int, batch: int) -> int:
     """Every window is met in every epoch; some twice, where they do not fill the last batch."""
     return -(-windows // batch)
 
@@ -38,7 +38,7 @@ def batches(
 
     The next batch is read while the network is busy with the last. Raises DataError, as reading does.
     """
-    epoch_steps = steps_an_epoch(len(windows), plan.batch)
+    epoch_steps = steps_per_epoch(len(windows), plan.batch)
     share = plan.batch // processes
     order: NDArray[np.int64] = np.empty(0, np.int64)
     epoch = -1
@@ -57,13 +57,13 @@ def batches(
         for step in steps:
             coming: Future[Windows | Batch] = reader.submit(windows.gather, indices(step))
             if waiting is not None:
-                yield as_batch(waiting.result(), streamers)
+                yield _as_batch(waiting.result(), streamers)
             waiting = coming
         if waiting is not None:
-            yield as_batch(waiting.result(), streamers)
+            yield _as_batch(waiting.result(), streamers)
 
 
-def as_batch(windows: Windows | Batch, streamers: Mapping[str, int]) -> Batch:
+def _as_batch(windows: Windows | Batch, streamers: Mapping[str, int]) -> Batch:
     """The same as tensors, with the streamers' indices in place of their names; nothing is copied."""
     if isinstance(windows, Batch):  # stretches of videos, which know no streamer
         return windows

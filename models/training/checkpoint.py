@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-CHECKPOINT_FORMAT = 2
+_CHECKPOINT_FORMAT = 3
 CHECKPOINT_FILE = "checkpoint.safetensors"
-START_OVER = Remedy("start over instead of resuming", {"force": True})
+_START_OVER = Remedy("start over instead of resuming", {"force": True})
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Checkpoint:
     facts: Mapping[str, Any]
 
 
-def save_checkpoint(file: Path, tensors: Mapping[str, "Tensor"], facts: Mapping[str, Any]) -> None:
+def _save_checkpoint(file: Path, tensors: Mapping[str, "Tensor"], facts: Mapping[str, Any]) -> None:
     """Write both, whole or not at all. Raises ModelError where the place cannot be written."""
     from safetensors.torch import save
 
-    header = {"format": str(CHECKPOINT_FORMAT), "facts": json.dumps(facts, ensure_ascii=False)}
+    header = {"format": str(_CHECKPOINT_FORMAT), "facts": json.dumps(facts, ensure_ascii=False)}
     data = save({name: part.detach().cpu().contiguous() for name, part in tensors.items()}, metadata=header)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -55,21 +55,23 @@ def save_checkpoint(file: Path, tensors: Mapping[str, "Tensor"], facts: Mapping[
 
 
 def load_checkpoint(file: Path) -> Checkpoint:
-    """Read what `save_checkpoint` wrote. Raises ModelError where the file is damaged or of another version."""
+    """Read what `_save_checkpoint` wrote. Raises ModelError where the file is damaged or of another version."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(file), framework="pt") as opened:
             header = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-        if header.get("format") != str(CHECKPOINT_FORMAT):
-            raise ModelError(f"{file}: checkpoint format {header.get('format')}, this kuaihl reads {CHECKPOINT_FORMAT}")
+        if header.get("format") != str(_CHECKPOINT_FORMAT):
+            raise ModelError(
+                f"{file}: checkpoint format {header.get('format')}, this kuaihl reads {_CHECKPOINT_FORMAT}"
+            )
         return Checkpoint(file, tensors, json.loads(header["facts"]))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(f"{file}: no usable checkpoint ({error})", remedy=START_OVER) from error
+        raise ModelError(f"{file}: no usable checkpoint ({error})", remedy=_START_OVER) from error
 
 
-def adam_tensors(network: "Module", adam: "Optimizer") -> "dict[str, Tensor]":
+def _adam_tensors(network: "Module", adam: "Optimizer") -> "dict[str, Tensor]":
     """Adam's step and moments, named after the parameter they belong to."""
     return {
         f"adam.{kind}.{name}": part
@@ -78,14 +80,14 @@ def adam_tensors(network: "Module", adam: "Optimizer") -> "dict[str, Tensor]":
     }
 
 
-def restore(network: "Module", adam: "Optimizer", checkpoint: Checkpoint) -> None:
+def _restore(network: "Module", adam: "Optimizer", checkpoint: Checkpoint) -> None:
     """Put weights and moments back in place. Raises ModelError where they are of another network."""
     weights = {
         name.removeprefix("network."): part for name, part in checkpoint.tensors.items() if name.startswith("network.")
     }
     expected = network.state_dict()
     if weights.keys() != expected.keys() or any(weights[name].shape != expected[name].shape for name in weights):
-        raise ModelError(f"{checkpoint.file}: its weights are of another network", remedy=START_OVER)
+        raise ModelError(f"{checkpoint.file}: its weights are of another network", remedy=_START_OVER)
     network.load_state_dict(weights)
     for name, parameter in network.named_parameters():
         moments = {kind: checkpoint.tensors.get(f"adam.{kind}.{name}") for kind in ("step", "exp_avg", "exp_avg_sq")}
@@ -121,7 +123,7 @@ def save_state(
     """Write a checkpoint of it all. `scaler` is the gradient scaler of fp16, else None. Raises ModelError."""
     tensors = {f"network.{name}": part for name, part in network.state_dict().items()}
     tensors |= {f"best.{name}": part for name, part in state.best_weights.items()}
-    tensors |= adam_tensors(network, adam) | {"unreported": state.unreported}
+    tensors |= _adam_tensors(network, adam) | {"unreported": state.unreported}
     facts = {
         "plan": asdict(plan),
         "windows": windows,
@@ -132,7 +134,7 @@ def save_state(
         "best_quantiles": state.best_quantiles,
         "scaler": scaler and scaler.state_dict(),
     }
-    save_checkpoint(file, tensors, facts)
+    _save_checkpoint(file, tensors, facts)
 
 
 def load_state(
@@ -152,12 +154,12 @@ def load_state(
                 if isinstance(value, dict)
                 else name
             )
-            raise UsageError(f"{file}: was made with another {what}; resume with the one of before", remedy=START_OVER)
+            raise UsageError(f"{file}: was made with another {what}; resume with the one of before", remedy=_START_OVER)
     if facts["windows"] != windows:
         raise UsageError(
-            f"{file}: was made on {facts['windows']} windows, the data set now has {windows}", remedy=START_OVER
+            f"{file}: was made on {facts['windows']} windows, the data set now has {windows}", remedy=_START_OVER
         )
-    restore(network, adam, checkpoint)
+    _restore(network, adam, checkpoint)
     if scaler is not None:
         scaler.load_state_dict(facts["scaler"])
     return TrainingState(

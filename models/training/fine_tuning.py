@@ -16,7 +16,7 @@ from kuaihl.models.errors import ModelError, Remedy
 from kuaihl.models.facts import DataSetFacts
 from kuaihl.models.network.kuaihl import KuaiHL
 
-WITHOUT = Remedy("give another bundle to begin with, or none", {"from": None})
+_WITHOUT = Remedy("give another bundle to begin with, or none", {"from": None})
 
 
 def check_start(bundle: Bundle, facts: DataSetFacts) -> None:
@@ -24,7 +24,7 @@ def check_start(bundle: Bundle, facts: DataSetFacts) -> None:
     if bundle.architecture != "kuaihl":
         raise ModelError(
             f"{bundle.path}: is of architecture {bundle.architecture}, and a training begins with one of kuaihl",
-            remedy=WITHOUT,
+            remedy=_WITHOUT,
         )
     for role in ("vision", "text"):
         theirs, ours = (
@@ -36,16 +36,16 @@ def check_start(bundle: Bundle, facts: DataSetFacts) -> None:
             raise ModelError(
                 f"{bundle.path}: reads {role} of {names[0]}, the data set has it of {names[1]}; "
                 "build the data set with the bundle's encoders",
-                remedy=WITHOUT,
+                remedy=_WITHOUT,
             )
     widths = (bundle.dims.visual_width, bundle.dims.text_width), (facts.visual_width, facts.text_width)
     if widths[0] != widths[1]:
         raise ModelError(
-            f"{bundle.path}: reads features {widths[0]} wide, the data set's are {widths[1]}", remedy=WITHOUT
+            f"{bundle.path}: reads features {widths[0]} wide, the data set's are {widths[1]}", remedy=_WITHOUT
         )
 
 
-def begun(source: KuaiHL, dims: NetworkDims) -> tuple[KuaiHL, set[str]]:
+def begin_from(source: KuaiHL, dims: NetworkDims) -> tuple[KuaiHL, set[str]]:
     """A network of `dims` with what it shares with `source`, and the names of its modules that begin afresh.
 
     Every streamer begins as the unknown one. Raises ModelError if a part that both have is of another shape.
@@ -62,10 +62,10 @@ def begun(source: KuaiHL, dims: NetworkDims) -> tuple[KuaiHL, set[str]]:
         taken[name] = old[name]
     with torch.no_grad():
         network.load_state_dict(new | taken)
-    return network, {module_of(name) for name in new.keys() - taken.keys()}
+    return network, {_module_of(name) for name in new.keys() - taken.keys()}
 
 
-def module_of(name: str) -> str:
+def _module_of(name: str) -> str:
     """Of a weight's name: signals, or decoder.interest."""
     first, *rest = name.split(".")
     return f"{first}.{rest[0]}" if first == "decoder" else first

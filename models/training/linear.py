@@ -17,7 +17,7 @@ from kuaihl.models.training.video_set import VideoSet
 
 
 @dataclass(frozen=True)
-class TrainingRooms:
+class _TrainingRooms:
     """The rooms of the training split, read from their files however often they are gone through."""
 
     data: KLive
@@ -36,8 +36,8 @@ def train_linear(
     data: KLive | VideoSet,
     plan: TrainingPlan,
     *,
-    tell: Callable[[StepReport | EpochReport], None] = lambda report: None,
-    keep: Callable[[Trained], None] = lambda trained: None,
+    on_report: Callable[[StepReport | EpochReport], None] = lambda report: None,
+    on_best: Callable[[Trained], None] = lambda trained: None,
 ) -> Trained:
     """Fit, validate once, and give what `train` gives; its loss is the mean squared error of labels left out.
 
@@ -48,12 +48,12 @@ def train_linear(
     if not data.rooms_of("train") or not data.rooms_of("validation"):
         raise DataError(f"{data.path}: has no rooms to train on or none to validate on", remedy=see_contents(data.path))
     try:
-        network, fits = fit_linear(TrainingRooms(data, plan), plan.dims)
+        network, fits = fit_linear(_TrainingRooms(data, plan), plan.dims)
     except ValueError as error:
         raise DataError(f"{data.path}: {error}") from error
     found = validate(network, data, {}, plan.text)
-    report = EpochReport(1, 1, fits["score"].left_out_error, found.tau, found.tau_a_room, best=True)
+    report = EpochReport(1, 1, fits["score"].left_out_error, found.tau, found.tau_per_room, best=True)
     trained = Trained(network, plan, {}, (report,), found.score_quantiles)
-    keep(trained)
-    tell(report)
+    on_best(trained)
+    on_report(report)
     return trained

@@ -19,9 +19,9 @@ from kuaihl.models.dims import NetworkDims
 from kuaihl.models.network.linear import FARTHEST, LaggedLinear
 from kuaihl.models.training.ridge import Moments, RidgeFit, fit_ridge, moments_of
 
-GROUPS = 5  # of the rooms, or parts of each room if there are fewer: each is left out once, to choose the penalty
-CONSTANT = 1e-6  # a deviation below it is none
-LEAST_SPREAD = 0.01  # of a rate's variance, lest labels that are all alike divide by nothing
+_GROUPS = 5  # of the rooms, or parts of each room if there are fewer: each is left out once, to choose the penalty
+_CONSTANT = 1e-6  # a deviation below it is none
+_LEAST_SPREAD = 0.01  # of a rate's variance, lest labels that are all alike divide by nothing
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ class LabelledRoom:
 
 
 @dataclass
-class Spread:
+class _Spread:
     """Sums over the rows of one block that are not all zero: no input."""
 
     rows: int
@@ -65,7 +65,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Standardiser:
+class _Standardiser:
     """A block's columns as standard scores, turned onto its components; the whole has variance 1 or less."""
 
     mean: Floats  # [k]
@@ -85,11 +85,11 @@ def fit_linear(rooms: Iterable[LabelledRoom], dims: NetworkDims) -> tuple[Lagged
 
     Raises ValueError if the labels of an answer are too few to leave some out.
     """
-    standardisers, count = standardisers_of(rooms, dims)
+    standardisers, count = _standardisers_of(rooms, dims)
     answers = ("score", "interest") if dims.interest else ("score",)
-    moments: dict[str, list[Moments | None]] = {answer: [None] * GROUPS for answer in answers}
+    moments: dict[str, list[Moments | None]] = {answer: [None] * _GROUPS for answer in answers}
     totals, counts = dict.fromkeys(answers, 0.0), dict.fromkeys(answers, 0.0)
-    parts = GROUPS if count < GROUPS else 1
+    parts = _GROUPS if count < _GROUPS else 1
     for number, room in enumerate(rooms):
         turned = np.concatenate([standardisers[name](block) for name, block in room.blocks(dims).items()], axis=1)
         features = past_of(turned, dims.window)
@@ -102,40 +102,40 @@ def fit_linear(rooms: Iterable[LabelledRoom], dims: NetworkDims) -> tuple[Lagged
             totals[answer] += labels[counted].sum()
             x, y = features - features[counted].mean(axis=0), labels - labels[counted].mean()
             for part, rows in enumerate(np.array_split(np.arange(len(y)), parts)):
-                found, group = moments_of(x[rows], y[rows]), (number + part) % GROUPS
+                found, group = moments_of(x[rows], y[rows]), (number + part) % _GROUPS
                 before = moments[answer][group]
                 moments[answer][group] = found if before is None else before + found
     fits = {answer: fit_ridge([group for group in moments[answer] if group is not None]) for answer in answers}
     levels = [float(totals[answer] / counts[answer]) for answer in answers]
-    return model_of(dims, standardisers, [fits[answer] for answer in answers], levels), fits
+    return _model_of(dims, standardisers, [fits[answer] for answer in answers], levels), fits
 
 
-def standardisers_of(rooms: Iterable[LabelledRoom], dims: NetworkDims) -> tuple[dict[str, Standardiser], int]:
+def _standardisers_of(rooms: Iterable[LabelledRoom], dims: NetworkDims) -> tuple[dict[str, _Standardiser], int]:
     """Of each block that is read, and how many rooms there are. Signals, which are few, are not turned."""
-    spreads: dict[str, Spread] = {}
+    spreads: dict[str, _Spread] = {}
     count = 0
     for room in rooms:
         count += 1
         for name, block in room.blocks(dims).items():
             width = block.shape[1]
-            spreads.setdefault(name, Spread(0, np.zeros(width), np.zeros((width, width)))).add(block)
+            spreads.setdefault(name, _Spread(0, np.zeros(width), np.zeros((width, width)))).add(block)
     return {
-        name: standardiser_of(spread, None if name == "signals" else dims.width) for name, spread in spreads.items()
+        name: _standardiser_of(spread, None if name == "signals" else dims.width) for name, spread in spreads.items()
     }, count
 
 
-def standardiser_of(spread: Spread, components: int | None) -> Standardiser:
+def _standardiser_of(spread: _Spread, components: int | None) -> _Standardiser:
     """From a block's sums. The total variance of its columns is 1 before it is turned, so one penalty suits all."""
     rows = max(spread.rows, 1)
     mean = spread.total / rows
     covariance = spread.products / rows - np.outer(mean, mean)
     deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    varied = deviation > CONSTANT
-    scale = np.where(varied, 1 / np.maximum(deviation, CONSTANT), 0.0)
+    varied = deviation > _CONSTANT
+    scale = np.where(varied, 1 / np.maximum(deviation, _CONSTANT), 0.0)
     turn = np.eye(len(mean))
     if components is not None and components < len(mean):
         turn = np.linalg.eigh(covariance * np.outer(scale, scale))[1][:, ::-1][:, :components]
-    return Standardiser(mean, scale, turn / np.sqrt(max(int(varied.sum()), 1)))
+    return _Standardiser(mean, scale, turn / np.sqrt(max(int(varied.sum()), 1)))
 
 
 def past_of(rows: Floats, lags: int) -> Floats:
@@ -144,8 +144,8 @@ def past_of(rows: Floats, lags: int) -> Floats:
     return np.concatenate([padded[lags - 1 - lag : len(padded) - lag] for lag in range(lags)], axis=1)
 
 
-def model_of(
-    dims: NetworkDims, standardisers: dict[str, Standardiser], fits: list[RidgeFit], levels: list[float]
+def _model_of(
+    dims: NetworkDims, standardisers: dict[str, _Standardiser], fits: list[RidgeFit], levels: list[float]
 ) -> LaggedLinear:
     """The weights in place, the turns folded in; `levels` are the mean labels.
 
@@ -154,7 +154,7 @@ def model_of(
     It rises with d, so that nothing changes places, and its sigmoid is in (0, 1).
     """
     model = LaggedLinear(dims)
-    spreads = [max(level * (1 - level), LEAST_SPREAD) for level in levels]
+    spreads = [max(level * (1 - level), _LEAST_SPREAD) for level in levels]
     widths = [each.turn.shape[1] for each in standardisers.values()]
     by_answer = [(fit.weights / spread).reshape(dims.window, -1) for fit, spread in zip(fits, spreads, strict=True)]
     by_block = np.split(np.stack(by_answer, axis=-1), np.cumsum(widths)[:-1], axis=1)  # [L, c, Q] each
@@ -166,6 +166,6 @@ def model_of(
             folded = np.einsum("kc,lcq->klq", each.turn, weights)
             reader.weight.copy_(torch.from_numpy(folded.reshape(len(folded), -1)))
         for place, (fit, level, spread) in enumerate(zip(fits, levels, spreads, strict=True)):
-            inside = float(np.clip(level, LEAST_SPREAD, 1 - LEAST_SPREAD))
+            inside = float(np.clip(level, _LEAST_SPREAD, 1 - _LEAST_SPREAD))
             model.bias[place] = np.log(inside / (1 - inside)) + fit.intercept / spread
     return model.eval()

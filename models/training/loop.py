@@ -24,9 +24,9 @@ from kuaihl.models.errors import DataError, ModelError, Remedy, UsageError
 from kuaihl.models.losses.objective import Objective
 from kuaihl.models.network.kuaihl import KuaiHL
 from kuaihl.models.network.standardize import read_standardised
-from kuaihl.models.training.batches import batches, on_device, steps_an_epoch
+from kuaihl.models.training.batches import batches, on_device, steps_per_epoch
 from kuaihl.models.training.checkpoint import CHECKPOINT_FILE, TrainingState, load_state, save_state
-from kuaihl.models.training.fine_tuning import begun, pull_back
+from kuaihl.models.training.fine_tuning import begin_from, pull_back
 from kuaihl.models.training.network_size import validate_every_for
 from kuaihl.models.training.plan import TrainingPlan
 from kuaihl.models.training.report import TERMS, EpochReport, StepReport
@@ -52,7 +52,7 @@ class Trained:
         return [epoch for epoch in self.history if epoch.best][-1]
 
 
-class StepLosses(nn.Module):
+class _StepLosses(nn.Module):
     """Network and losses as one module: whoever averages gradients over processes stands behind its `forward`."""
 
     def __init__(self, network: nn.Module, objective: Objective) -> None:
@@ -74,13 +74,13 @@ def train(
     resume: bool = False,
     device: str = "cpu",
     checkpoint_seconds: float = 900.0,
-    tell: Callable[[StepReport | EpochReport], None] = lambda report: None,
-    keep: Callable[[Trained], None] = lambda trained: None,
+    on_report: Callable[[StepReport | EpochReport], None] = lambda report: None,
+    on_best: Callable[[Trained], None] = lambda trained: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trained | None:
     """Train by the plan, from the network `start` if there is one, on a device that is here: cpu, cuda, cuda:N or mps.
 
-    `tell` hears how it goes and `keep` gets every new best network, in the main process alone.
+    `on_report` hears how it goes and `on_best` gets every new best network, in the main process alone.
 
     A `folder` gets a checkpoint after every epoch, every `checkpoint_seconds`, and when `should_stop` says so; then
     None is returned. With `resume` training goes on from the checkpoint, if there is one.
@@ -88,40 +88,42 @@ def train(
     Raises DataError naming room and row for data that cannot be learned from, UsageError where processes, device or
     checkpoint do not fit the plan, ModelError for a loss that is not finite.
     """
-    accelerator = start_processes(plan, device)
+    accelerator = _start_processes(plan, device)
     process, processes, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     if ARCHITECTURES[plan.architecture].closed_form:
         from kuaihl.models.training.linear import train_linear
 
-        return train_linear(data, plan, tell=tell, keep=keep) if main else train_linear(data, plan)
+        return train_linear(data, plan, on_report=on_report, on_best=on_best) if main else train_linear(data, plan)
     file = folder / CHECKPOINT_FILE if folder else None
-    streamers, windows = material(data, plan)
-    epoch_steps = steps_an_epoch(len(windows), plan.batch)
+    streamers, windows = _choose_material(data, plan)
+    epoch_steps = steps_per_epoch(len(windows), plan.batch)
     steps = plan.epochs * epoch_steps
     every = {"epoch": epoch_steps, "auto": validate_every_for(epoch_steps)}
     validate_every = plan.validate_every if isinstance(plan.validate_every, int) else every[plan.validate_every]
 
     torch.manual_seed(plan.seed)
-    network, fresh = (build_network(plan.architecture, plan.dims), None) if start is None else begun(start, plan.dims)
-    start_readers(network, next(batches(windows, streamers, plan, range(1))), fresh)
+    network, fresh = (
+        (build_network(plan.architecture, plan.dims), None) if start is None else begin_from(start, plan.dims)
+    )
+    _start_readers(network, next(batches(windows, streamers, plan, range(1))), fresh)
     adam = torch.optim.Adam(
         network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True
     )
     anchor = {name: part.detach().to(accelerator.device, copy=True) for name, part in network.named_parameters()}
-    model, optimiser = accelerator.prepare(StepLosses(network, plan.objective), adam)
+    model, optimiser = accelerator.prepare(_StepLosses(network, plan.objective), adam)
     state = TrainingState(torch.zeros(len(TERMS), dtype=torch.float64, device=accelerator.device))
     if resume and file and file.exists():
         state = load_state(file, network, adam, plan, len(windows), accelerator.scaler, accelerator.device)
 
     if start is not None and not fresh and not state.history:  # a start that is whole is kept, if it stays the best
-        judge(state, network, data, streamers, plan, epoch_steps)
+        _validate_and_note(state, network, data, streamers, plan, epoch_steps)
         if main:
-            tell(state.history[-1])
+            on_report(state.history[-1])
     saved_at = monotonic()
     left = range(0) if state.out_of_patience(plan.patience) else range(state.step, steps)
     for batch in batches(windows, streamers, plan, left, process, processes):
         model.train()
-        seed_step(plan.seed, state.step, process)
+        _seed_step(plan.seed, state.step, process)
         terms = model(on_device(batch, accelerator.device))
         optimiser.zero_grad()
         accelerator.backward(terms[0])
@@ -136,16 +138,16 @@ def train(
         validated = state.step % validate_every == 0 or state.step == steps
         reported = ended or validated or state.step % plan.report_every == 0
         if reported:
-            report = report_step(accelerator, state, steps, epoch_steps)
+            report = _report_step(accelerator, state, steps, epoch_steps)
             if main:
-                tell(report)
+                on_report(report)
         if validated:
-            if judge(state, network, data, streamers, plan, epoch_steps) and main:
-                keep(trained(state, network, plan, streamers))
+            if _validate_and_note(state, network, data, streamers, plan, epoch_steps) and main:
+                on_best(_result_so_far(state, network, plan, streamers))
             if main:
-                tell(state.history[-1])
+                on_report(state.history[-1])
         # Several processes stop and save where they have just agreed on their sums.
-        stop = should_stop() if processes == 1 else reported and any_process(accelerator, should_stop())
+        stop = should_stop() if processes == 1 else reported and _any_process(accelerator, should_stop())
         due = reported and monotonic() - saved_at > checkpoint_seconds
         finished = state.out_of_patience(plan.patience)
         if file and main and (ended or finished or stop or due):
@@ -155,10 +157,10 @@ def train(
             break
         if stop and state.step < steps:
             return None
-    return trained(state, network, plan, streamers)
+    return _result_so_far(state, network, plan, streamers)
 
 
-def material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, int], WindowIndex | Stretches]:
+def _choose_material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, int], WindowIndex | Stretches]:
     """Who is known, and what is learned from. Raises DataError where that or what to validate on is missing."""
     if isinstance(data, VideoSet):
         return {}, data.stretches
@@ -176,7 +178,7 @@ def material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, i
     return streamer_index(data.rooms), windows
 
 
-def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
+def _start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
     """This process's place among those that a launcher started, on its device. Raises UsageError, see `train`."""
     try:
         from accelerate import Accelerator
@@ -199,7 +201,7 @@ def start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
     return accelerator
 
 
-def start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
+def _start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
     """Begin with projections that read features standardised over a batch: some encoders' hardly differ at all.
 
     Of a network that began from another, only those that are `fresh`.
@@ -211,12 +213,12 @@ def start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = Non
             read_standardised(reader, features.numpy())
 
 
-def seed_step(seed: int, step: int, process: int) -> None:
+def _seed_step(seed: int, step: int, process: int) -> None:
     """Dropout, hidden ids, swaps and random orders of a step are drawn from here on."""
     torch.manual_seed(int(np.random.SeedSequence((seed, step, process)).generate_state(1, np.uint64)[0]))
 
 
-def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, epoch_steps: int) -> StepReport:
+def _report_step(accelerator: "Accelerator", state: TrainingState, steps: int, epoch_steps: int) -> StepReport:
     """Means over the processes and the steps since the last report. Raises ModelError where one is not finite."""
     total, point, pair, align, interest = (
         accelerator.reduce(state.unreported, "mean") / state.unreported_steps
@@ -230,7 +232,7 @@ def report_step(accelerator: "Accelerator", state: TrainingState, steps: int, ep
     return StepReport(state.step, steps, (state.step - 1) // epoch_steps + 1, total, point, pair, align, interest)
 
 
-def judge(
+def _validate_and_note(
     state: TrainingState,
     network: nn.Module,
     data: KLive | VideoSet,
@@ -248,17 +250,19 @@ def judge(
     before = state.history[-1].steps_done if state.history else 0
     loss, state.total = state.total / max(state.step - before, 1), 0.0
     epoch = (state.step - 1) // epoch_steps + 1
-    state.history.append(EpochReport(epoch, state.step, loss, found.tau, found.tau_a_room, best))
+    state.history.append(EpochReport(epoch, state.step, loss, found.tau, found.tau_per_room, best))
     return best
 
 
-def trained(state: TrainingState, network: nn.Module, plan: TrainingPlan, streamers: Mapping[str, int]) -> Trained:
+def _result_so_far(
+    state: TrainingState, network: nn.Module, plan: TrainingPlan, streamers: Mapping[str, int]
+) -> Trained:
     """What has come out so far."""
     best = deepcopy(network).cpu().eval()
     best.load_state_dict(state.best_weights)
     return Trained(best, plan, streamers, tuple(state.history), state.best_quantiles)
 
 
-def any_process(accelerator: "Accelerator", asked: bool) -> bool:
+def _any_process(accelerator: "Accelerator", asked: bool) -> bool:
     """Whether one of the processes was asked: all must stop at the same step."""
     return bool(accelerator.reduce(torch.tensor(float(asked), device=accelerator.device), "sum") > 0)

@@ -24,12 +24,12 @@ class NetworkSize:
     weight_decay: float  # decoupled: the share of each weight that goes per step, in learning rates
 
 
-SIZES = (
+_SIZES = (
     NetworkSize("small", 0, 64, 1, 2, dropout=0.5, id_dropout=0.5, weight_decay=1.0),
     NetworkSize("medium", 3_000, 128, 2, 4, dropout=0.2, id_dropout=0.3, weight_decay=0.3),
     NetworkSize("large", 30_000, 256, 3, 4, dropout=0.1, id_dropout=0.1, weight_decay=0.0),
 )
-SIZE_NAMES = (AUTO, PROFILE, *(size.name for size in SIZES))
+SIZE_NAMES = (AUTO, PROFILE, *(size.name for size in _SIZES))
 LEARNING_RATE = 3e-4  # of Adam, for networks of these sizes
 
 
@@ -38,12 +38,12 @@ def size_named(name: str, labels: int) -> NetworkSize | None:
     if name == PROFILE:
         return None
     if name == AUTO:
-        return [size for size in SIZES if labels >= size.least_labels][-1]
-    return next(size for size in SIZES if size.name == name)
+        return [size for size in _SIZES if labels >= size.least_labels][-1]
+    return next(size for size in _SIZES if size.name == name)
 
 
 def validate_every_for(epoch_steps: int) -> int:
-    """Four times an epoch, but not more often than every fifth step."""
+    """Four times per epoch, but not more often than every fifth step."""
     return max(5, epoch_steps // 4)
 
 

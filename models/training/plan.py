@@ -26,7 +26,7 @@ PHD_BATCH, PHD_EPOCHS = 8, 20
 Ablation = Literal["id", "text", "audio", "comments", "visual", "signals"]
 Extra = Literal["signals"]
 Precision = Literal["no", "fp16", "bf16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+_PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TrainingPlan:
     start: str = ""  # SHA-256 of the head that it begins from; "" from scratch
     pull: float = 0.0  # the share of its way back to where it began that each weight goes per step, in learning rates
     validate_every: int | Literal["epoch", "auto"] = "epoch"  # steps, an epoch's, or by `network_size`
-    judged_by: Literal["tau", "tau_a_room"] = "tau"  # which makes a network the best: over all segments, or a room
+    judged_by: Literal["tau", "tau_per_room"] = "tau"  # which makes a network the best: over all segments, or a room
     patience: int | None = None  # validations in a row without a better tau, after which it stops; None: it does not
     report_every: int = 10  # steps
 

@@ -27,5 +27,5 @@ class EpochReport:
     steps_done: int
     loss: float  # mean total since the validation before
     tau: float  # over all segments of all validation rooms
-    tau_a_room: float  # mean over rooms
+    tau_per_room: float  # mean over rooms
     best: bool  # this network is the best so far

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PENALTIES = tuple(10.0 ** (power / 2) for power in range(-4, 11))  # 0.01 … 100,000, of features in groups of variance 1
+_PENALTIES = tuple(
+    10.0 ** (power / 2) for power in range(-4, 11)
+)  # 0.01 … 100,000, of features in groups of variance 1
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +52,7 @@ def moments_of(features: Floats, target: Floats) -> Moments:
     return Moments(float(len(y)), x.sum(axis=0), float(y.sum()), x.T @ x, x.T @ y, float(y @ y))
 
 
-def fit_ridge(groups: Sequence[Moments], penalties: Sequence[float] = PENALTIES) -> RidgeFit:
+def fit_ridge(groups: Sequence[Moments], penalties: Sequence[float] = _PENALTIES) -> RidgeFit:
     """The weights of all groups at the penalty whose weights of the others tell each group best.
 
     Features should come in groups of variance 1 however many, for one penalty is for all. The intercept has none.
@@ -64,14 +66,14 @@ def fit_ridge(groups: Sequence[Moments], penalties: Sequence[float] = PENALTIES)
         everything = everything + group
     errors = np.zeros(len(penalties))
     for group in told:
-        for i, (weights, intercept) in enumerate(solutions(everything - group, penalties)):
+        for i, (weights, intercept) in enumerate(solve(everything - group, penalties)):
             errors[i] += squared_error(group, weights, intercept)
     best = int(errors.argmin())
-    ((weights, intercept),) = solutions(everything, [penalties[best]])
+    ((weights, intercept),) = solve(everything, [penalties[best]])
     return RidgeFit(weights, intercept, penalties[best], float(errors[best] / everything.rows))
 
 
-def solutions(moments: Moments, penalties: Sequence[float]) -> list[tuple[Floats, float]]:
+def solve(moments: Moments, penalties: Sequence[float]) -> list[tuple[Floats, float]]:
     """Weights and intercept at each penalty, from one decomposition."""
     mean, level = moments.features / moments.rows, moments.target / moments.rows
     centred = moments.products - moments.rows * np.outer(mean, mean)

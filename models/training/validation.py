@@ -13,7 +13,7 @@ from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau
 from kuaihl.models.evaluation.room_scores import score_rooms
 from kuaihl.models.features import TextSource
 
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 Floats = NDArray[np.floating[Any]]
 
@@ -23,7 +23,7 @@ class Validation:
     """Taus in [-1, 1], 0 where scores are constant, and quantiles of the scores, as bundles keep them."""
 
     tau: float  # over all labelled segments of all rooms
-    tau_a_room: float  # mean over rooms
+    tau_per_room: float  # mean over rooms
     score_quantiles: dict[str, float]
 
 
@@ -39,9 +39,9 @@ def validation_of(rooms: Iterable[tuple[Floats, Floats]], every_score: Floats | 
     found = list(rooms)
     scores, labels = (np.concatenate([room[part] for room in found]) for part in (0, 1))
     taus = [kendall_tau_b(*room) for room in found if len(room[0]) >= FEWEST_LABELS]
-    values = np.quantile(scores if every_score is None else every_score, QUANTILES)
+    values = np.quantile(scores if every_score is None else every_score, _QUANTILES)
     return Validation(
         tau=float(np.nan_to_num(kendall_tau_b(scores, labels))),
-        tau_a_room=float(np.nan_to_num(taus).mean()) if taus else 0.0,
-        score_quantiles={str(level): float(value) for level, value in zip(QUANTILES, values, strict=True)},
+        tau_per_room=float(np.nan_to_num(taus).mean()) if taus else 0.0,
+        score_quantiles={str(level): float(value) for level, value in zip(_QUANTILES, values, strict=True)},
     )

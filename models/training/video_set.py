@@ -25,9 +25,9 @@ from kuaihl.models.evaluation.video_scores import score_targets, score_videos
 from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts
 from kuaihl.models.training.validation import Validation, validation_of
 
-HELD_BACK = 10  # every tenth user or video
-TEXT_DIMENSIONS = 2  # [frames, d_t]
-SUMMARY_SECONDS = 0.5  # between sampled frames: every fifteenth of about thirty a second
+_HELD_BACK = 10  # every tenth user or video
+_TEXT_DIMENSIONS = 2  # [frames, d_t]
+_SUMMARY_SECONDS = 0.5  # between sampled frames: every fifteenth of about thirty a second
 
 
 class Stretches(Protocol):
@@ -77,9 +77,9 @@ def open_phd(path: Path, features: Path, frames_per_second: float) -> VideoSet:
     targets = read_phd(path)
     kept = [target for target in targets if (features / f"{target.video}.safetensors").is_file()]
     users = list(dict.fromkeys(target.user for target in kept))
-    held = held_back(users, f"{features}: has target videos of {len(users)} users of {path.name}")
+    held = _held_back(users, f"{features}: has target videos of {len(users)} users of {path.name}")
     text = map_room(features / f"{kept[0].video}.safetensors").get("text")
-    has_text = text is not None and text.ndim == TEXT_DIMENSIONS
+    has_text = text is not None and text.ndim == _TEXT_DIMENSIONS
     text_width = text.shape[1] if text is not None and has_text else 1
     parts = [[target for target in kept if (target.user in held) == is_held] for is_held in (False, True)]
     train, validation = (
@@ -107,11 +107,11 @@ def open_phd(path: Path, features: Path, frames_per_second: float) -> VideoSet:
             remedy=Remedy("give the features' own frames per second", {"fps": None}),
         )
     about = found_counts(path, targets, features)
-    return VideoSet(path, facts, PhdBatches(train, stretches), validate, counts, has_text, history_width, about)
+    return VideoSet(path, facts, _PhdBatches(train, stretches), validate, counts, has_text, history_width, about)
 
 
 @dataclass(frozen=True)
-class PhdBatches:
+class _PhdBatches:
     """Some stretches of PHD's target videos as tensors."""
 
     data: PhdSet
@@ -141,7 +141,7 @@ def open_summaries(path: Path, splits: Path | None = None, split: int = 0) -> Vi
         if split >= len(read):
             raise DataError(f"{splits}: has splits 0 to {len(read) - 1}, not {split}")
         keys = read[split].train
-    held = held_back(keys, f"{path}: has {len(keys)} videos to train on")
+    held = _held_back(keys, f"{path}: has {len(keys)} videos to train on")
     videos = read_summaries(path, keys)
     train, validation = ([video for video in videos if (video.key in held) == is_held] for is_held in (False, True))
     width = train[0].features.shape[1]
@@ -151,7 +151,7 @@ def open_summaries(path: Path, splits: Path | None = None, split: int = 0) -> Vi
     facts = DataSetFacts(
         profile="summary",
         encoders=(EncoderFacts("vision", "GoogLeNet pool5, as in the h5 file", "", ""),),
-        segment_seconds=SUMMARY_SECONDS,
+        segment_seconds=_SUMMARY_SECONDS,
         label=LabelFacts("importance", "mean importance that the annotators gave this frame", 0, "gtscore"),
         visual_width=width,
         text_width=1,
@@ -162,10 +162,10 @@ def open_summaries(path: Path, splits: Path | None = None, split: int = 0) -> Vi
         scores = score_videos(network, validation)
         return validation_of((one, video.gtscore) for one, video in zip(scores, validation, strict=True))
 
-    return VideoSet(path, facts, SummaryBatches(train), validate, {"train": len(train), "validation": len(validation)})
+    return VideoSet(path, facts, _SummaryBatches(train), validate, {"train": len(train), "validation": len(validation)})
 
 
-class SummaryBatches:
+class _SummaryBatches:
     """Stretches of videos as tensors; a video's last one is padded on the right."""
 
     def __init__(self, videos: Sequence[SummaryVideo]) -> None:
@@ -188,8 +188,8 @@ class SummaryBatches:
         return Batch(visual, torch.zeros(count, STRETCH, 1), nobody, labels, there, there)
 
 
-def held_back(names: Sequence[str], found: str) -> set[str]:
+def _held_back(names: Sequence[str], found: str) -> set[str]:
     """Every tenth, one at least. Raises DataError, which says what was `found`, where nothing would be left."""
     if len(names) <= 1:
         raise DataError(f"{found}; two are the least, one to learn from and one to choose the best epoch by")
-    return set(names[HELD_BACK - 1 :: HELD_BACK] or names[-1:])
+    return set(names[_HELD_BACK - 1 :: _HELD_BACK] or names[-1:])

@@ -10,7 +10,7 @@ import typer
 from support.command import assert_one_line, kuaihl
 from typer.testing import CliRunner
 
-from kuaihl_cli.command import application, takes
+from kuaihl_cli.command import application, read_settings
 from kuaihl_cli.main import COMMANDS, load_command
 
 
@@ -103,7 +103,7 @@ def test_times_lists_and_flags_come_from_variables() -> None:
     app = application()
 
     @app.command()
-    @takes(Settings)
+    @read_settings(Settings)
     def command(settings: Settings) -> None:
         found.append(settings)
 

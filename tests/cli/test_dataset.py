@@ -37,7 +37,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 
 def write_views(file: Path, room: str) -> Path:
-    """A hundred impressions a segment of the demo; the later the segment, the more of them are long."""
+    """A hundred impressions per segment of the demo; the later the segment, the more of them are long."""
     with file.open("w", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["time", "room", "watched"])
@@ -183,7 +183,7 @@ def test_info_shows_a_ceiling_of_the_papers_metric_and_none_of_the_earlier_one(
     folder = small_dataset(tmp_path / "set")
     file = folder / "dataset.json"
     for name, shown in (("tau above", "tau 0.75 over the test, 0.5 a room"), ("tau", f"kuaihl eval --data {folder}")):
-        found = {"split": "test", "next segment's true rate": {name: {"0.0": 0.75}, "tau a room": 0.5}}
+        found = {"split": "test", "next segment's true rate": {name: {"0.0": 0.75}, "tau_per_room": 0.5}}
         file.write_text(json.dumps(json.loads(file.read_text()) | {"ceiling": found}))
         (line,) = [line for line in run(capsys, "info", folder)[1].splitlines() if line.startswith("ceiling")]
         assert shown in line

@@ -91,7 +91,7 @@ def test_it_measures_tau_at_the_papers_thresholds_over_the_test_rooms(dataset: P
     found = as_json(one, "--data", dataset, "--bootstrap", "50")
     assert (found["kind"], found["split"], found["counted"]["rooms"]) == ("klive", "test", 4)
     figures = found["systems"][0]["figures"]
-    assert list(figures) == ["tau over all segments", "tau a room, mean"]
+    assert list(figures) == ["tau over all segments", "tau per room, mean"]
     for columns in figures.values():
         assert list(columns) == ["Δ = 0", "Δ = 0.2", "Δ = 0.4", "Δ = 0.6"]
     estimate = figures["tau over all segments"]["Δ = 0"]
@@ -116,7 +116,7 @@ def test_a_second_output_is_measured_with_the_labels_of_the_segments_themselves(
     dataset = small_dataset(tmp_path / "told", signals=True)
     told = bundle(tmp_path / "told-bundle", signals=SIGNALS_WIDTH, interest=True)
     figures = as_json(told, "--data", dataset, "--bootstrap", "0")["systems"][0]["figures"]
-    assert list(figures)[2:] == ["interest: tau over all segments", "interest: tau a room, mean"]
+    assert list(figures)[2:] == ["interest: tau over all segments", "interest: tau per room, mean"]
     data = open_klive(dataset)
     rooms = score_rooms(load_bundle(told).network(), data, data.rooms_of("test"), {})
     interest = np.concatenate([room.present.scores[room.present.valid] for room in rooms if room.present])
@@ -234,7 +234,7 @@ def test_a_bundle_of_other_features_is_refused_by_name(dataset: Path, tmp_path: 
     other = (EncoderFacts("vision", "swin", "1", ""), ENCODERS[1])
     assert "reads vision features of swin" in refused(bundle(tmp_path / "swin", encoders=other), "--data", dataset)
     whole = bundle(tmp_path / "whole", patches=12)
-    assert "reads 12 visual tokens a segment, 10 wide" in refused(whole, "--data", dataset)
+    assert "reads 12 visual tokens per segment, 10 wide" in refused(whole, "--data", dataset)
     large = bundle(tmp_path / "large", text_width=9)
     assert "reads text 9 wide" in refused(large, "--data", dataset)
 
@@ -266,7 +266,7 @@ def test_help_explains_the_measure_to_a_reader_of_the_paper() -> None:
 
 @pytest.fixture
 def phd(tmp_path: Path) -> tuple[Path, Path]:
-    """Two users with a target video of 200 and 250 frames each, at 2 frames a second, and a video of their history."""
+    """Two users with a target video of 200 and 250 frames each, at 2 frames per second, and a video of their history."""
     rows = ["youtubeId,start,duration,user_id,video_duration,is_last"]
     draw = np.random.default_rng(0)
     features = tmp_path / "features"

@@ -160,7 +160,7 @@ def test_edge_features_take_a_size_that_suits_the_labels_and_train_until_nothing
     """8 rooms of 25 segments have fewer than 3,000 labels: the small network."""
     plan = plan_said(dataset, "")
     assert (plan.dims.width, plan.dims.layers, plan.dims.dropout, plan.weight_decay) == (64, 1, 0.5, 1.0)
-    assert (plan.patience, plan.validate_every, plan.judged_by) == (12, "auto", "tau_a_room")
+    assert (plan.patience, plan.validate_every, plan.judged_by) == (12, "auto", "tau_per_room")
     own = plan_said(dataset, "--width 32 --dropout 0.25 --weight-decay 0 --patience 3 --validate-every 7 --lr 0.01")
     assert (own.dims.width, own.dims.heads, own.dims.dropout, own.weight_decay) == (32, 2, 0.25, 0.0)
     assert (own.patience, own.validate_every, own.learning_rate) == (3, 7, 0.01)

@@ -15,7 +15,7 @@ from kuaihl.engines.encoders.profiles import EDGE
 from kuaihl.engines.encoders.vision import EFFICIENTNET_LITE2, VisionEncoder, efficientnet, graph_of
 from kuaihl.engines.export.onnx_export import export_onnx, random_inputs
 from kuaihl.engines.runtimes.graphs import Graph, text_graph
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 from kuaihl.engines.weights.resolve import resolve
 from kuaihl.models.backbones.bert import Bert, Layer
 from kuaihl.models.errors import ModelError
@@ -36,8 +36,8 @@ def text() -> tuple[Graph, bytes, list[Inputs]]:
                 previous.norm.bias[list(OUTLIERS)] += LARGER
                 layer.attended.bias[list(OUTLIERS)] -= LARGER
             layer.attended_norm.bias[list(OUTLIERS)] += LARGER
-            layer.narrow.bias[list(OUTLIERS)] -= LARGER  # what is added to them takes it away again
-            for linear in (layer.query, layer.key, layer.value, layer.widen):
+            layer.down.bias[list(OUTLIERS)] -= LARGER  # what is added to them takes it away again
+            for linear in (layer.query, layer.key, layer.value, layer.up):
                 linear.weight[:, list(OUTLIERS)] /= LARGER  # what reads them has learnt how large they are
             previous = layer
     graph = text_graph(network.eval(), "mean")
@@ -53,7 +53,7 @@ def vision(request: pytest.FixtureRequest) -> tuple[Graph, bytes, list[Inputs], 
     except ModelError as error:
         pytest.skip(f"the edge profile's weights are not here: {error}")
     graph = graph_of(efficientnet(weights), EFFICIENTNET_LITE2)
-    encoder = VisionEncoder(TorchEngine(graph), EFFICIENTNET_LITE2)
+    encoder = VisionEncoder(TorchRuntime(graph), EFFICIENTNET_LITE2)
     random = np.random.default_rng(0)
 
     def scenes(first: int, number: int) -> list[Inputs]:

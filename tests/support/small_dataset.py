@@ -56,7 +56,7 @@ def small_dataset(
     table = pa.table(dict(zip(("id", "streamer", "start_time", "segments", "split"), columns, strict=True)))
     pq.write_table(table, folder / "rooms.parquet")
     facts = {
-        "format": 1,
+        "format": 2,
         "profile": "edge",
         "encoders": [asdict(EncoderFacts("vision", "drawn", "1", "")), asdict(EncoderFacts("text", "drawn", "1", ""))],
         "segment_seconds": 30.0,

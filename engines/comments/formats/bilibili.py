@@ -11,37 +11,37 @@ from collections.abc import Iterator
 from typing import TextIO
 from xml.parsers import expat
 
-from kuaihl.engines.comments.formats.comment_format import CommentFormat, paid, seconds, usable
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_amount, parse_seconds
 from kuaihl.engines.types import Comment
 
 CHUNK = 1 << 18  # characters
-MAX_TOKEN = 1 << 20  # characters of one tag; expat holds an unclosed one in memory
-MAX_DANMAKU = 4096  # characters of one element's text, more than a comment: the advanced mode's is a JSON array
-MAX_DEPTH = 64  # of elements; danmaku have two or three
-MAX_RESTARTS = 1000  # a file with more torn places than this is not danmaku
+_MAX_TOKEN = 1 << 20  # characters of one tag; expat holds an unclosed one in memory
+_MAX_DANMAKU = 4096  # characters of one element's text, more than a comment: the advanced mode's is a JSON array
+_MAX_DEPTH = 64  # of elements; danmaku have two or three
+_MAX_RESTARTS = 1000  # a file with more torn places than this is not danmaku
 
-GUARDS = {"1": "总督", "2": "提督", "3": "舰长"}  # ranks of a paid crew, highest first
-ADVANCED, PROGRAMS = "7", ("8", "9")  # modes whose text is not plain: a JSON array, ActionScript, BAS
+_GUARDS = {"1": "总督", "2": "提督", "3": "舰长"}  # ranks of a paid crew, highest first
+_ADVANCED, _PROGRAMS = "7", ("8", "9")  # modes whose text is not plain: a JSON array, ActionScript, BAS
 
 # What XML 1.0 forbids, as itself and as a numeric reference: viewers paste it, and recorders write it through.
-FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,10}));")
-ELEMENTS = ("d", "sc", "gift", "guard", "s")
-RESUME = re.compile(rb"<(?:d|sc|gift|guard|s)\s")
+_FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,10}));")
+_ELEMENTS = ("d", "sc", "gift", "guard", "s")
+_RESUME = re.compile(rb"<(?:d|sc|gift|guard|s)\s")
 
 
 class RefusedXml(Exception):
     """Not danmaku, and perhaps meant to harm: declares entities, is nested deep, or is hardly XML at all."""
 
 
-def recognises(head: str) -> bool:
+def _recognises(head: str) -> bool:
     start = head.lstrip()
     if not start.startswith("<") or re.search(r"<html[\s>]", head, re.IGNORECASE):
         return False
     return re.search(r"<(?:d|sc|gift|guard)\s[^>]*=|<(?:i|root)[\s/>]", start) is not None
 
 
-def read(stream: TextIO) -> Iterator[Comment | None]:
+def _read(stream: TextIO) -> Iterator[Comment | None]:
     """Raises RefusedXml for a document that no recorder writes."""
     elements = _Elements()
     held = ""
@@ -51,51 +51,51 @@ def read(stream: TextIO) -> Iterator[Comment | None]:
         cut = text.rfind("&", max(0, len(text) - 12))
         cut = len(text) if cut < 0 or ";" in text[cut:] else cut
         held = text[cut:]
-        yield from elements.feed(allowed(text[:cut]))
-    yield from elements.feed(allowed(held))
+        yield from elements.feed(_drop_forbidden(text[:cut]))
+    yield from elements.feed(_drop_forbidden(held))
     yield from elements.finish()
 
 
-def allowed(text: str) -> str:
+def _drop_forbidden(text: str) -> str:
     """Without the characters that XML forbids."""
-    return FORBIDDEN.sub("", REFERENCE.sub(_allowed_reference, text))
+    return _FORBIDDEN.sub("", _REFERENCE.sub(_allowed_reference, text))
 
 
 def _allowed_reference(match: re.Match[str]) -> str:
     code = int(match[1], 16) if match[1] else int(match[2])
-    return match[0] if 0 < code < 0x110000 and not FORBIDDEN.match(chr(code)) else ""
+    return match[0] if 0 < code < 0x110000 and not _FORBIDDEN.match(chr(code)) else ""
 
 
-def comments_of(name: str, fields: dict[str, str], text: str) -> Iterator[Comment | None]:
+def _comments_of(name: str, fields: dict[str, str], text: str) -> Iterator[Comment | None]:
     """The comment that one element holds; none where it is a program rather than a message."""
     if name == "d":
-        yield from danmaku(fields, text)
+        yield from _parse_danmaku(fields, text)
         return
-    time = seconds(fields.get("ts") or fields.get("timestamp"))
+    time = parse_seconds(fields.get("ts") or fields.get("timestamp"))
     author = fields.get("user") or fields.get("username")
-    gift = fields.get("giftname") or (GUARDS.get(fields.get("level", "")) if name == "guard" else None)
+    gift = fields.get("giftname") or (_GUARDS.get(fields.get("level", "")) if name == "guard" else None)
     if name == "sc" or (text.strip() and not gift):
-        yield usable(time, text, author, value=paid(fields.get("price")) if name == "sc" else None)
+        yield make_comment(time, text, author, value=parse_amount(fields.get("price")) if name == "sc" else None)
     else:
-        yield usable(time, gift, author, "gift")
+        yield make_comment(time, gift, author, "gift")
 
 
-def danmaku(fields: dict[str, str], text: str) -> Iterator[Comment | None]:
+def _parse_danmaku(fields: dict[str, str], text: str) -> Iterator[Comment | None]:
     p = fields.get("p", "").split(",")
     # The second layout: an id, 0, milliseconds, mode. In the first, the fourth field is a colour.
     if len(p) > 3 and p[0].isdigit() and p[1] == "0" and p[3] in "123456789":
-        time, mode, sender = seconds(p[2], 0.001), p[3], p[8:9]
+        time, mode, sender = parse_seconds(p[2], 0.001), p[3], p[8:9]
     else:
-        time, mode, sender = seconds(p[0]), p[1] if len(p) > 1 else "", p[6:7]
-    if mode in PROGRAMS:
+        time, mode, sender = parse_seconds(p[0]), p[1] if len(p) > 1 else "", p[6:7]
+    if mode in _PROGRAMS:
         return
-    if mode == ADVANCED:
+    if mode == _ADVANCED:
         try:
             text = str(json.loads(text)[4])
         except (ValueError, TypeError, LookupError, RecursionError):
             yield None
             return
-    yield usable(time, text, fields.get("user") or next((uid for uid in sender if uid != "0"), None))
+    yield make_comment(time, text, fields.get("user") or next((uid for uid in sender if uid != "0"), None))
 
 
 class _Elements:
@@ -115,11 +115,11 @@ class _Elements:
             try:
                 self._parser.Parse(data)
             except expat.ExpatError:
-                data = self._behind(data, self._parser.ErrorByteIndex - before)
+                data = self._restart_behind(data, self._parser.ErrorByteIndex - before)
             else:
                 data = b""
-                if self._fed - self._parser.CurrentByteIndex > MAX_TOKEN:
-                    self._behind(b"", 0)
+                if self._fed - self._parser.CurrentByteIndex > _MAX_TOKEN:
+                    self._restart_behind(b"", 0)
         return self._take()
 
     def finish(self) -> list[Comment | None]:
@@ -132,16 +132,16 @@ class _Elements:
         found, self._found = self._found, []
         return found
 
-    def _behind(self, data: bytes, bad: int) -> bytes:
+    def _restart_behind(self, data: bytes, bad: int) -> bytes:
         """Start anew at the next element behind byte `bad` of `data`; returns what is left to feed."""
         self._restarts += 1
-        if self._restarts > MAX_RESTARTS:
-            raise RefusedXml(f"not XML in more than {MAX_RESTARTS} places; save the danmaku again")
+        if self._restarts > _MAX_RESTARTS:
+            raise RefusedXml(f"not XML in more than {_MAX_RESTARTS} places; save the danmaku again")
         self._found.append(None)
         self._begin()
         self._parser.Parse(b"<i>")
         self._fed = 3
-        resume = RESUME.search(data, max(bad, 0) + 1)
+        resume = _RESUME.search(data, max(bad, 0) + 1)
         return data[resume.start() :] if resume else b""
 
     def _begin(self) -> None:
@@ -162,22 +162,22 @@ class _Elements:
 
     def _open(self, name: str, fields: dict[str, str]) -> None:
         self._depth += 1
-        if self._depth > MAX_DEPTH:
+        if self._depth > _MAX_DEPTH:
             raise RefusedXml("nested too deep to be danmaku")
-        if name in ELEMENTS:
+        if name in _ELEMENTS:
             if self._name:  # the one before was never closed: a torn write
                 self._found.append(None)
             self._name, self._fields, self._text = name, fields, ""
 
     def _add(self, text: str) -> None:
-        if self._name and len(self._text) < MAX_DANMAKU:
+        if self._name and len(self._text) < _MAX_DANMAKU:
             self._text += text
 
     def _close(self, name: str) -> None:
         self._depth -= 1
         if name == self._name:
             self._name = ""
-            self._found.extend(comments_of(name, self._fields, self._text))
+            self._found.extend(_comments_of(name, self._fields, self._text))
 
 
-FORMAT = CommentFormat("Bilibili danmaku XML", recognises, read)
+FORMAT = CommentFormat("Bilibili danmaku XML", _recognises, _read)

@@ -7,45 +7,45 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from kuaihl.engines.comments.formats.comment_format import CommentFormat, paid, seconds, usable
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_amount, parse_seconds
 from kuaihl.engines.comments.json_stream import BAD, dig, json_values
 from kuaihl.engines.types import Comment, CommentKind
 
-GIFT_WORDS = ("sticker", "gift", "subscription", "donation")
-JOIN_WORDS = ("membership", "raid", "join")
+_GIFT_WORDS = ("sticker", "gift", "subscription", "donation")
+_JOIN_WORDS = ("membership", "raid", "join")
 
 
-def recognises(head: str) -> bool:
+def _recognises(head: str) -> bool:
     return head.lstrip()[:1] in ("{", "[") and '"message' in head and '"time_in_seconds"' in head
 
 
-def recognises_csv(head: str) -> bool:
+def _recognises_csv(head: str) -> bool:
     columns = next(csv.reader(head.splitlines()[:1]), [])
     return {"message", "time_in_seconds"} <= set(columns)
 
 
-def read(stream: TextIO) -> Iterator[Comment | None]:
+def _read(stream: TextIO) -> Iterator[Comment | None]:
     for record in json_values(stream):
         if record is BAD:
             yield None
             continue
         author = dig(record, "author", "display_name") or dig(record, "author", "name")
         money, amount = dig(record, "money", "text"), dig(record, "money", "amount")
-        yield from comment(dig(record, "time_in_seconds"), dig(record, "message"), author, money, amount, record)
+        yield from _parse_comment(dig(record, "time_in_seconds"), dig(record, "message"), author, money, amount, record)
 
 
-def read_csv(stream: TextIO) -> Iterator[Comment | None]:
+def _read_csv(stream: TextIO) -> Iterator[Comment | None]:
     """Nested fields are columns with a dot: `author.name`."""
-    for row in rows(stream):
+    for row in _read_rows(stream):
         if row is None:
             yield None
             continue
         author = row.get("author.display_name") or row.get("author.name")
         money, amount = row.get("money.text"), row.get("money.amount")
-        yield from comment(row.get("time_in_seconds"), row.get("message"), author, money, amount, row)
+        yield from _parse_comment(row.get("time_in_seconds"), row.get("message"), author, money, amount, row)
 
 
-def rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
+def _read_rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
     """A row a record; None for one that is not CSV. Quoted messages may span lines, a NUL is dropped."""
     records = csv.DictReader(line.replace("\0", "") for line in stream)
     while True:
@@ -57,7 +57,7 @@ def rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
             yield None
 
 
-def comment(
+def _parse_comment(
     time: object, message: object, author: object, money: object, amount: object, record: object
 ) -> Iterable[Comment | None]:
     kind = dig(record, "message_type")
@@ -65,18 +65,18 @@ def comment(
     if name.startswith("ticker"):  # the same paid message once more, as it stands pinned above the chat
         return
     if isinstance(message, str) and message.strip():
-        yield usable(seconds(time), message, author, kind_of(name), paid(amount))
+        yield make_comment(parse_seconds(time), message, author, _kind_of(name), parse_amount(amount))
     elif money:
-        yield usable(seconds(time), money, author, "gift", paid(amount))
+        yield make_comment(parse_seconds(time), money, author, "gift", parse_amount(amount))
     else:
         yield None
 
 
-def kind_of(name: str) -> CommentKind:
-    if any(word in name for word in GIFT_WORDS):
+def _kind_of(name: str) -> CommentKind:
+    if any(word in name for word in _GIFT_WORDS):
         return "gift"
-    return "join" if any(word in name for word in JOIN_WORDS) else "chat"
+    return "join" if any(word in name for word in _JOIN_WORDS) else "chat"
 
 
-FORMAT = CommentFormat("chat-downloader JSON", recognises, read)
-FORMAT_CSV = CommentFormat("chat-downloader CSV", recognises_csv, read_csv)
+FORMAT = CommentFormat("chat-downloader JSON", _recognises, _read)
+FORMAT_CSV = CommentFormat("chat-downloader CSV", _recognises_csv, _read_csv)

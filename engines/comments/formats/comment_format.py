@@ -12,9 +12,9 @@ from typing import TextIO
 from kuaihl.engines.types import Comment, CommentKind
 
 MAX_TEXT = 1000  # characters kept of one comment; platforms allow 20 to 500
-MAX_AUTHOR = 100
-MAX_VALUE = 1e9
-MAX_SECONDS = 1e7  # 115 days: anything beyond is a clock reading, not a position in a stream
+_MAX_AUTHOR = 100
+_MAX_VALUE = 1e9
+_MAX_SECONDS = 1e7  # 115 days: anything beyond is a clock reading, not a position in a stream
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CommentFormat:
     read: Callable[[TextIO], Iterator[Comment | None]]
 
 
-def seconds(value: object, unit: float = 1.0) -> float | None:
+def parse_seconds(value: object, unit: float = 1.0) -> float | None:
     """A number, or a string of one, times `unit`; None where it is no position in a stream (NaN, infinite, a date)."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -34,23 +34,23 @@ def seconds(value: object, unit: float = 1.0) -> float | None:
         time = float(value) * unit
     except (ValueError, OverflowError):
         return None
-    return time if math.isfinite(time) and abs(time) <= MAX_SECONDS else None
+    return time if math.isfinite(time) and abs(time) <= _MAX_SECONDS else None
 
 
-def usable(
+def make_comment(
     time: float | None, text: object, author: object = None, kind: CommentKind = "chat", value: float | None = None
 ) -> Comment | None:
     """A comment with its text in bounds, or None where it has no time or no words."""
     if time is None or not isinstance(text, str):
         return None
-    words = encodable(text[:MAX_TEXT]).strip()
+    words = _make_encodable(text[:MAX_TEXT]).strip()
     if not words:
         return None
-    name = encodable(author[:MAX_AUTHOR]) if isinstance(author, str) and author else None
+    name = _make_encodable(author[:_MAX_AUTHOR]) if isinstance(author, str) and author else None
     return Comment(time, words, name, kind, value)
 
 
-def paid(amount: object) -> float | None:
+def parse_amount(amount: object) -> float | None:
     """What was paid, of a number or a string of one; None if nothing, or no amount."""
     if isinstance(amount, bool) or not isinstance(amount, int | float | str):
         return None
@@ -58,9 +58,9 @@ def paid(amount: object) -> float | None:
         value = float(amount)
     except (ValueError, OverflowError):
         return None
-    return value if 0 < value <= MAX_VALUE else None
+    return value if 0 < value <= _MAX_VALUE else None
 
 
-def encodable(text: str) -> str:
+def _make_encodable(text: str) -> str:
     """JSON may escape half of a surrogate pair, which no file or tokenizer downstream could take."""
     return text.encode("utf-8", "replace").decode()

@@ -8,12 +8,12 @@ import json
 from collections.abc import Iterator
 from typing import TextIO, cast, get_args
 
-from kuaihl.engines.comments.formats.comment_format import CommentFormat, paid, seconds, usable
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_amount, parse_seconds
 from kuaihl.engines.comments.json_stream import dig, json_values
 from kuaihl.engines.types import Comment, CommentKind
 
 
-def recognises(head: str) -> bool:
+def _recognises(head: str) -> bool:
     first = next((line for line in head.splitlines() if line.strip()), "")
     try:
         value = json.loads(first)
@@ -25,12 +25,12 @@ def recognises(head: str) -> bool:
 def read(stream: TextIO, now: float | None = None) -> Iterator[Comment | None]:
     """A line without `time` was said at `now`; where `now` is None it cannot be used."""
     for line in json_values(stream):
-        time = seconds(dig(line, "time"))
+        time = parse_seconds(dig(line, "time"))
         if time is None and isinstance(line, dict) and "time" not in line:
             time = now
         kind = dig(line, "kind")
         known = cast(CommentKind, kind) if kind in get_args(CommentKind) else "chat"
-        yield usable(time, dig(line, "text"), dig(line, "author"), known, paid(dig(line, "value")))
+        yield make_comment(time, dig(line, "text"), dig(line, "author"), known, parse_amount(dig(line, "value")))
 
 
-FORMAT = CommentFormat("kuaihl JSON Lines", recognises, read)
+FORMAT = CommentFormat("kuaihl JSON Lines", _recognises, read)

@@ -6,29 +6,29 @@
 from collections.abc import Iterator
 from typing import TextIO
 
-from kuaihl.engines.comments.formats.comment_format import CommentFormat, paid, seconds, usable
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_amount, parse_seconds
 from kuaihl.engines.comments.json_stream import dig, json_values
 from kuaihl.engines.types import Comment, CommentKind
 
-GIFTS = ("sub", "resub", "subgift", "anonsubgift", "submysterygift", "giftpaidupgrade", "primepaidupgrade")
+_GIFTS = ("sub", "resub", "subgift", "anonsubgift", "submysterygift", "giftpaidupgrade", "primepaidupgrade")
 
 
-def recognises(head: str) -> bool:
+def _recognises(head: str) -> bool:
     # The header of a chat with many chapters may fill the head, so that no comment shows in it.
     return head.lstrip()[:1] in ("{", "[") and (
         '"content_offset_seconds"' in head or ('"streamer"' in head and '"video"' in head)
     )
 
 
-def read(stream: TextIO) -> Iterator[Comment | None]:
+def _read(stream: TextIO) -> Iterator[Comment | None]:
     for comment in json_values(stream, array="comments"):
         message = dig(comment, "message")
         author = dig(comment, "commenter", "display_name") or dig(comment, "commenter", "name")
-        time = seconds(dig(comment, "content_offset_seconds"))
-        yield usable(time, body_of(message), author, kind_of(message), paid(dig(message, "bits_spent")))
+        time = parse_seconds(dig(comment, "content_offset_seconds"))
+        yield make_comment(time, _body_of(message), author, _kind_of(message), parse_amount(dig(message, "bits_spent")))
 
 
-def body_of(message: object) -> object:
+def _body_of(message: object) -> object:
     body = dig(message, "body")
     if isinstance(body, str) and body.strip():
         return body
@@ -37,12 +37,12 @@ def body_of(message: object) -> object:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def kind_of(message: object) -> CommentKind:
+def _kind_of(message: object) -> CommentKind:
     """A cheer with bits stays chat: its words are the viewer's own."""
     notice = dig(message, "user_notice_params", "msg_id") or dig(message, "user_notice_params", "msg-id")
-    if notice in GIFTS:
+    if notice in _GIFTS:
         return "gift"
     return "join" if notice == "raid" else "chat"
 
 
-FORMAT = CommentFormat("TwitchDownloader JSON", recognises, read)
+FORMAT = CommentFormat("TwitchDownloader JSON", _recognises, _read)

@@ -7,39 +7,39 @@ import re
 from collections.abc import Iterator
 from typing import TextIO
 
-from kuaihl.engines.comments.formats.comment_format import CommentFormat, paid, seconds, usable
+from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_amount, parse_seconds
 from kuaihl.engines.comments.json_stream import BAD, dig, json_values
 from kuaihl.engines.types import Comment
 
-MARKS = ('"replayChatItemAction"', '"liveChatContinuation"')
+_MARKS = ('"replayChatItemAction"', '"liveChatContinuation"')
 
 # Items that are nobody's message: a placeholder for one held back, notices of the system, the poll's box.
-MESSAGE = "liveChatTextMessageRenderer"
-PAID = "liveChatPaidMessageRenderer"
-STICKER = "liveChatPaidStickerRenderer"
-MEMBER = "liveChatMembershipItemRenderer"
-GIFTED = "liveChatSponsorshipsGiftPurchaseAnnouncementRenderer"
+_MESSAGE = "liveChatTextMessageRenderer"
+_PAID = "liveChatPaidMessageRenderer"
+_STICKER = "liveChatPaidStickerRenderer"
+_MEMBER = "liveChatMembershipItemRenderer"
+_GIFTED = "liveChatSponsorshipsGiftPurchaseAnnouncementRenderer"
 
 
 # A price in any language: groups of three digits, and one or two behind the last sign if there are cents.
-AMOUNT = re.compile(r"(?P<whole>[0-9]+(?:[.,\s'][0-9]{3})*)(?:[.,](?P<cents>[0-9]{1,2})(?![0-9]))?")
+_AMOUNT = re.compile(r"(?P<whole>[0-9]+(?:[.,\s'][0-9]{3})*)(?:[.,](?P<cents>[0-9]{1,2})(?![0-9]))?")
 
 
-def recognises(head: str) -> bool:
-    return head.lstrip()[:1] == "{" and any(mark in head for mark in MARKS)
+def _recognises(head: str) -> bool:
+    return head.lstrip()[:1] == "{" and any(mark in head for mark in _MARKS)
 
 
-def read(stream: TextIO) -> Iterator[Comment | None]:
+def _read(stream: TextIO) -> Iterator[Comment | None]:
     for value in json_values(stream):
         if value is BAD:
             yield None
             continue
         page = dig(value, "continuationContents", "liveChatContinuation", "actions")
         for entry in page if isinstance(page, list) else [value]:
-            yield from messages(entry)
+            yield from _parse_entry(entry)
 
 
-def messages(entry: object) -> Iterator[Comment | None]:
+def _parse_entry(entry: object) -> Iterator[Comment | None]:
     """The comments of one entry: most hold one action, and most actions that are not messages hold none."""
     replay = dig(entry, "replayChatItemAction")
     offset = dig(replay, "videoOffsetTimeMsec") or dig(entry, "videoOffsetTimeMsec")
@@ -48,40 +48,40 @@ def messages(entry: object) -> Iterator[Comment | None]:
         item = dig(action, "addChatItemAction", "item")
         if isinstance(item, dict):
             for name, renderer in item.items():
-                yield from message(name, renderer, seconds(offset, 0.001))
+                yield from _parse_message(name, renderer, parse_seconds(offset, 0.001))
 
 
-def message(name: str, renderer: object, time: float | None) -> Iterator[Comment | None]:
+def _parse_message(name: str, renderer: object, time: float | None) -> Iterator[Comment | None]:
     author = dig(renderer, "authorName", "simpleText")
-    if (shown := before_start(dig(renderer, "timestampText", "simpleText"))) is not None:
+    if (shown := _before_start(dig(renderer, "timestampText", "simpleText"))) is not None:
         time = shown
-    words = text_of(dig(renderer, "message"))
+    words = _text_of(dig(renderer, "message"))
     price = dig(renderer, "purchaseAmountText", "simpleText")
-    value = price_of(price)
-    if name in (MESSAGE, PAID, MEMBER) and words:
-        yield usable(time, words, author, value=value)
-    elif name == PAID:
-        yield usable(time, price, author, "gift", value)
-    elif name == STICKER:
+    value = _price_of(price)
+    if name in (_MESSAGE, _PAID, _MEMBER) and words:
+        yield make_comment(time, words, author, value=value)
+    elif name == _PAID:
+        yield make_comment(time, price, author, "gift", value)
+    elif name == _STICKER:
         label = dig(renderer, "sticker", "accessibility", "accessibilityData", "label")
-        yield usable(time, label, author, "gift", value)
-    elif name == MEMBER:
-        welcome = text_of(dig(renderer, "headerSubtext")) or text_of(dig(renderer, "headerPrimaryText"))
-        yield usable(time, welcome, author, "join")
-    elif name == GIFTED:
+        yield make_comment(time, label, author, "gift", value)
+    elif name == _MEMBER:
+        welcome = _text_of(dig(renderer, "headerSubtext")) or _text_of(dig(renderer, "headerPrimaryText"))
+        yield make_comment(time, welcome, author, "join")
+    elif name == _GIFTED:
         header = dig(renderer, "header", "liveChatSponsorshipsHeaderRenderer")
-        yield usable(time, text_of(dig(header, "primaryText")), dig(header, "authorName", "simpleText"), "gift")
+        yield make_comment(time, _text_of(dig(header, "primaryText")), dig(header, "authorName", "simpleText"), "gift")
 
 
-def price_of(shown: object) -> float | None:
+def _price_of(shown: object) -> float | None:
     """Of "CA$5.00", "¥1,000" or "5,00 €" the number, whatever the currency; None if there is none."""
-    found = AMOUNT.search(shown) if isinstance(shown, str) else None
+    found = _AMOUNT.search(shown) if isinstance(shown, str) else None
     if found is None:
         return None
-    return paid(re.sub("[^0-9]", "", found["whole"]) + "." + (found["cents"] or "0"))
+    return parse_amount(re.sub("[^0-9]", "", found["whole"]) + "." + (found["cents"] or "0"))
 
 
-def text_of(message: object) -> str:
+def _text_of(message: object) -> str:
     """Runs of text and emoji as one string; a channel's own emoji is named by its shortcut, `:wave:`."""
     simple = dig(message, "simpleText")
     if isinstance(simple, str):
@@ -95,7 +95,7 @@ def text_of(message: object) -> str:
     return "".join(words)
 
 
-def before_start(shown: object) -> float | None:
+def _before_start(shown: object) -> float | None:
     """Of "-1:05", written while viewers waited: -65. Their offset is 0, which would make a crowd at the start."""
     if not isinstance(shown, str) or shown[:1] not in ("-", "\u2212"):
         return None
@@ -105,4 +105,4 @@ def before_start(shown: object) -> float | None:
     return -float(sum(int(field) * 60**place for place, field in enumerate(reversed(fields))))
 
 
-FORMAT = CommentFormat("yt-dlp live_chat.json", recognises, read)
+FORMAT = CommentFormat("yt-dlp live_chat.json", _recognises, _read)

@@ -8,11 +8,11 @@ import re
 
 from kuaihl.engines.encoders.chat_words import BRACKETED, SHORTCUT
 
-EMOJI = re.compile(
+_EMOJI = re.compile(
     "[\U0001f000-\U0001f9ff\U0001fa70-\U0001faff\u2600-\u2752\u2754-\u2756\u2758-\u27bf\u2b50\u2b55\u231a\u231b\u23e9-\u23f3]"
 )  # without ❗, which is an exclamation mark
-CHANNEL_EMOTE = re.compile("[a-z][a-z0-9]{2,9}[A-Z][A-Za-z0-9]*")
-NAMES = """
+_CHANNEL_EMOTE = re.compile("[a-z][a-z0-9]{2,9}[A-Z][A-Za-z0-9]*")
+_NAMES = """
     4Head AngelThump AYAYA BabyRage BibleThump BloodTrail BrokeBack CarlSmile Clap COPIUM CoolCat CoolStoryBob
     CorgiDerp DansGame DatSheffy EleGiggle EZ FailFish FeelsBadMan FeelsGoodMan FeelsStrongMan FrankerZ GivePLZ GIGACHAD
     HeyGuys HYPERS Jebaited Kappa KappaPride KappaRoss Keepo KEKL KEKW Kreygasm LUL LuL LULW MingLee MrDestructoid
@@ -21,21 +21,21 @@ NAMES = """
     SMOrc SourPls SwiftRage TakeNRG TheIlluminati TriHard TwitchUnity VoHiYo WeirdChamp WutFace ZreknarF
     catJAM cmonBruh haHAA monkaHmm monkaS monkaW peepoClap peepoHappy widepeepoHappy
 """
-GLOBAL_EMOTES = frozenset(NAMES.split())
+_GLOBAL_EMOTES = frozenset(_NAMES.split())
 
 
-def is_emote(word: str) -> bool:
+def _is_emote(word: str) -> bool:
     """Whether a word is the name of an emote of Twitch or its extensions."""
-    return word in GLOBAL_EMOTES or (not word.islower() and CHANNEL_EMOTE.fullmatch(word) is not None)
+    return word in _GLOBAL_EMOTES or (not word.islower() and _CHANNEL_EMOTE.fullmatch(word) is not None)
 
 
 def has_emoji(text: str) -> bool:
-    return not text.isascii() and EMOJI.search(text) is not None
+    return not text.isascii() and _EMOJI.search(text) is not None
 
 
 def without_emotes(word: str) -> str:
     """A word without the names of emotes in it."""
-    if is_emote(word):
+    if _is_emote(word):
         return ""
     if "[" in word:
         word = BRACKETED.sub("", word)

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 # By the first letter, for most words of a chat begin with another or end the match at the next.
-LATIN = {
+_LATIN = {
     first: re.compile(pattern)
     for letters, pattern in {
         "a": "a+(?:h+a+){2,}h*|(?:a+h+){2,}a*|a+(?:j+a+){2,}j*",
@@ -27,12 +27,12 @@ LATIN = {
     }.items()
     for first in letters
 }
-SMALL_W = re.compile("w{3,}")
+_SMALL_W = re.compile("w{3,}")
 # What a channel calls its own emote: a prefix of its own, then its name.
-CHANNEL_EMOTE = re.compile("[a-z][a-z0-9]{2,9}(?:OMEGALUL|LULW?|KEKW?|LOL|LMAO|X[Dd]|L[Aa][Uu][Gg][Hh])")
-TOKEN = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")  # 233.5 is a number and www.x.com an address
+_CHANNEL_EMOTE = re.compile("[a-z][a-z0-9]{2,9}(?:OMEGALUL|LULW?|KEKW?|LOL|LMAO|X[Dd]|L[Aa][Uu][Gg][Hh])")
+_TOKEN = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")  # 233.5 is a number and www.x.com an address
 
-OTHER_SCRIPTS = re.compile(
+_OTHER_SCRIPTS = re.compile(
     "|".join(
         (
             "哈{2,}|嘻{2,}|嘿{2,}|科科|顆顆|ㄏ{2,}|笑[死哭喷噴尿拉飞]|大笑|爆笑|[(（]笑[)）]|(?<![微可冷苦嘲傻玩])笑+$",
@@ -45,42 +45,44 @@ OTHER_SCRIPTS = re.compile(
         )
     )
 )
-HINT = re.compile("[哈嘻嘿科顆ㄏ笑草ワわw\u110fㅋ\u1112ㅎХхهخฮถחहχ😂🤣😆😹]")  # one of them is in each of OTHER_SCRIPTS
-THAI_LAUGHTER = re.compile(r"(?<!\d)5{3,}(?!\d)")
-NOTED = re.compile(
+_HINT = re.compile(
+    "[哈嘻嘿科顆ㄏ笑草ワわw\u110fㅋ\u1112ㅎХхهخฮถחहχ😂🤣😆😹]"
+)  # one of them is in each of OTHER_SCRIPTS
+_THAI_LAUGHTER = re.compile(r"(?<!\d)5{3,}(?!\d)")
+_NOTED = re.compile(
     r"[(\[*](?:laugh\w*|chuckl\w*|giggl\w*|笑声|笑聲|笑い声)[)\]*]", re.IGNORECASE
 )  # as subtitles say it
-HA_HA = re.compile(r"(?<!\w)h[ae](?:[ ,-]+h[ae])+(?!\w)", re.IGNORECASE)
+_HA_HA = re.compile(r"(?<!\w)h[ae](?:[ ,-]+h[ae])+(?!\w)", re.IGNORECASE)
 
 
 def laughs(text: str) -> bool:
     """Whether a word, or words without spaces, laughs; in NFKC, and not folded."""
-    if not text.isascii() and HINT.search(text) and OTHER_SCRIPTS.search(text):
+    if not text.isascii() and _HINT.search(text) and _OTHER_SCRIPTS.search(text):
         return True
-    return any(map(token_laughs, TOKEN.findall(text)))
+    return any(map(token_laughs, _TOKEN.findall(text)))
 
 
 @lru_cache(maxsize=4096)
 def token_laughs(token: str) -> bool:
     """Whether letters and digits of Latin script laugh."""
     small = token.lower()
-    spelling = LATIN.get(small[0])
+    spelling = _LATIN.get(small[0])
     return (
         (spelling is not None and spelling.fullmatch(small) is not None)
-        or CHANNEL_EMOTE.fullmatch(token) is not None
-        or SMALL_W.fullmatch(token) is not None
+        or _CHANNEL_EMOTE.fullmatch(token) is not None
+        or _SMALL_W.fullmatch(token) is not None
     )
 
 
 def laughs_in_thai(text: str) -> bool:
     """Whether it laughs if those who write are Thai."""
-    return "555" in text and THAI_LAUGHTER.search(text) is not None
+    return "555" in text and _THAI_LAUGHTER.search(text) is not None
 
 
 def count_laughs(transcript: str) -> int:
     """Laughs in what was said, each run once: haha, ha ha, or (laughter)."""
-    found = sum(map(token_laughs, TOKEN.findall(transcript)))
-    found += len(HA_HA.findall(transcript)) + len(NOTED.findall(transcript))
-    if not transcript.isascii() and HINT.search(transcript):
-        found += len(OTHER_SCRIPTS.findall(transcript))
+    found = sum(map(token_laughs, _TOKEN.findall(transcript)))
+    found += len(_HA_HA.findall(transcript)) + len(_NOTED.findall(transcript))
+    if not transcript.isascii() and _HINT.search(transcript):
+        found += len(_OTHER_SCRIPTS.findall(transcript))
     return found

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from kuaihl.engines.encoders.signals.comments import comment_signals
-from kuaihl.engines.encoders.signals.pictures import Thumbnail, picture_signals, thumbnail
+from kuaihl.engines.encoders.signals.pictures import Thumbnail, make_thumbnail, picture_signals
 from kuaihl.engines.encoders.signals.sound import sound_signals
 from kuaihl.engines.encoders.signals.speech import speech_signals
 from kuaihl.engines.types import Segment, Transcript
 from kuaihl.models.signals import SIGNAL_NAMES, Floats, unknown_values
 
-PLACES = {name: place for place, name in enumerate(SIGNAL_NAMES)}
+_PLACES = {name: place for place, name in enumerate(SIGNAL_NAMES)}
 
 
 class SignalMeter:
@@ -41,7 +41,7 @@ class SignalMeter:
     def see(self, segment: Segment) -> Mapping[str, float]:
         """The signals of the pictures; a frame that stands in for one that could not be had is seen once."""
         frames = {frame.time: frame.image for frame in segment.frames}
-        seen = [thumbnail(image) for image in frames.values()]
+        seen = [make_thumbnail(image) for image in frames.values()]
         found = picture_signals(seen, self.previous)
         self.previous = seen[-1] if seen else self.previous
         return found
@@ -51,5 +51,5 @@ def values_of(found: Mapping[str, float]) -> Floats:
     """Values [SIGNALS] of the signals that were found, NaN for the others."""
     values = unknown_values()
     for name, value in found.items():
-        values[PLACES[name]] = np.float32(value)
+        values[_PLACES[name]] = np.float32(value)
     return values

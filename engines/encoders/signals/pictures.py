@@ -11,21 +11,23 @@ from numpy.typing import NDArray
 
 from kuaihl.engines.types import RgbImage
 
-ROWS, COLUMNS = 27, 48  # of a thumbnail
-SAMPLES = 2  # sampled points of a cell, side by side
-FULL_SCALE = 255.0
+_ROWS, COLUMNS = 27, 48  # of a thumbnail
+_SAMPLES = 2  # sampled points of a cell, side by side
+_FULL_SCALE = 255.0
 
-LEVELS = 4  # of each colour in a histogram
-SHOT = 0.5  # share of the picture that has other colours: a change of shot
-STILL = 0.5 / FULL_SCALE  # mean difference below half a step of 8 bits: a camera's noise and its compression make more
+_LEVELS = 4  # of each colour in a histogram
+_SHOT = 0.5  # share of the picture that has other colours: a change of shot
+_STILL = (
+    0.5 / _FULL_SCALE
+)  # mean difference below half a step of 8 bits: a camera's noise and its compression make more
 
 Thumbnail = NDArray[np.int16]  # [ROWS, COLUMNS, 3], 0 to 255
 
 
-def thumbnail(image: RgbImage) -> Thumbnail:
+def make_thumbnail(image: RgbImage) -> Thumbnail:
     """A picture [H, W, 3] of any size, small."""
-    rows = np.arange(ROWS) * image.shape[0] // ROWS
-    columns = np.arange(COLUMNS * SAMPLES) * image.shape[1] // (COLUMNS * SAMPLES)
+    rows = np.arange(_ROWS) * image.shape[0] // _ROWS
+    columns = np.arange(COLUMNS * _SAMPLES) * image.shape[1] // (COLUMNS * _SAMPLES)
     sampled = image[rows][:, columns].astype(np.int16)
     cells: Thumbnail = (sampled[:, ::2] + sampled[:, 1::2]) >> 1
     return cells
@@ -40,18 +42,18 @@ def picture_signals(thumbnails: Sequence[Thumbnail], previous: Thumbnail | None)
     if not thumbnails or len(small) < 2:
         return {}
     seen = np.stack(small)
-    changes = np.abs(seen[1:] - seen[:-1]).mean(axis=(1, 2, 3)) / FULL_SCALE
-    shots = np.abs(np.diff(histograms(seen), axis=0)).sum(axis=1) / 2 > SHOT
+    changes = np.abs(seen[1:] - seen[:-1]).mean(axis=(1, 2, 3)) / _FULL_SCALE
+    shots = np.abs(np.diff(_compute_histograms(seen), axis=0)).sum(axis=1) / 2 > _SHOT
     return {
         "change": float(changes.mean()),
         "shots": float(shots.mean()),
-        "static": float(changes.max() < STILL),
+        "static": float(changes.max() < _STILL),
     }
 
 
-def histograms(small: NDArray[np.int16]) -> NDArray[np.float64]:
+def _compute_histograms(small: NDArray[np.int16]) -> NDArray[np.float64]:
     """Shares [n, LEVELS^3] of colours in thumbnails [n, ROWS, COLUMNS, 3]."""
-    levels = small * LEVELS >> 8
-    colours = (levels[..., 0] * LEVELS + levels[..., 1]) * LEVELS + levels[..., 2]
-    places = colours.reshape(len(small), -1) + LEVELS**3 * np.arange(len(small))[:, None]
-    return np.bincount(places.ravel(), minlength=len(small) * LEVELS**3).reshape(len(small), -1) / (ROWS * COLUMNS)
+    levels = small * _LEVELS >> 8
+    colours = (levels[..., 0] * _LEVELS + levels[..., 1]) * _LEVELS + levels[..., 2]
+    places = colours.reshape(len(small), -1) + _LEVELS**3 * np.arange(len(small))[:, None]
+    return np.bincount(places.ravel(), minlength=len(small) * _LEVELS**3).reshape(len(small), -1) / (_ROWS * COLUMNS)

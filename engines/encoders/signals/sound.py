@@ -16,120 +16,120 @@ from numpy.typing import NDArray
 
 from kuaihl.engines.types import SAMPLE_RATE, Audio
 
-FRAME = SAMPLE_RATE // 10  # samples: 0.1 s
-WINDOW = 256  # samples that a spectrum is of: 16 ms, bins of 62.5 Hz
-STEP = 2  # frames from one spectrum to the next
-SPECTRA_A_SECOND = SAMPLE_RATE // (FRAME * STEP)
-FLOOR = 1e-10  # -100 dBFS
-LOUDEST = 20  # `peak` is of the loudest twentieth of frames
+_FRAME = SAMPLE_RATE // 10  # samples: 0.1 s
+_WINDOW = 256  # samples that a spectrum is of: 16 ms, bins of 62.5 Hz
+_STEP = 2  # frames from one spectrum to the next
+_SPECTRA_A_SECOND = SAMPLE_RATE // (_FRAME * _STEP)
+_FLOOR = 1e-10  # -100 dBFS
+_LOUDEST = 20  # `peak` is of the loudest twentieth of frames
 
-LOW, HIGH = 300, 2_000  # Hz: the bands' edges
-NOISE_BAND = (500, 5_000)  # Hz
-FLAT = 0.5  # of 1: pink noise has 0.7 there, talks 0.05 to 0.2
-STEADY = 0.5  # deviation of a second's powers by their mean: dense noise has 0.2, syllables 0.7 to 2
-QUIET_PART = 10  # the quietest tenth of a segment is its quiet,
-RISE = 4.0  # and how many times as much power is loud: 6 dB
-AUDIBLE = 1e-6  # -60 dBFS; what is below is never loud
+_LOW, _HIGH = 300, 2_000  # Hz: the bands' edges
+_NOISE_BAND = (500, 5_000)  # Hz
+_FLAT = 0.5  # of 1: pink noise has 0.7 there, talks 0.05 to 0.2
+_STEADY = 0.5  # deviation of a second's powers by their mean: dense noise has 0.2, syllables 0.7 to 2
+_QUIET_PART = 10  # the quietest tenth of a segment is its quiet,
+_RISE = 4.0  # and how many times as much power is loud: 6 dB
+_AUDIBLE = 1e-6  # -60 dBFS; what is below is never loud
 
-PIECE_SECONDS = 5  # of sound that fullness compares with its loudest cell
-MELS = 32  # bands of the mel scale (HTK's formula), as many as bins of 62.5 Hz can fill
-DEEPEST = -8.0  # log10 below the loudest cell: 80 dB, as librosa's `power_to_db` has it
+_PIECE_SECONDS = 5  # of sound that fullness compares with its loudest cell
+_MELS = 32  # bands of the mel scale (HTK's formula), as many as bins of 62.5 Hz can fill
+_DEEPEST = -8.0  # log10 below the loudest cell: 80 dB, as librosa's `power_to_db` has it
 
-Powers = NDArray[np.float32]
-HANN = np.hanning(WINDOW).astype(np.float32)
-SCALE = 2.0 / (WINDOW * float(np.square(HANN).sum()))  # so that a spectrum's sum is the mean square
+_Powers = NDArray[np.float32]
+_HANN = np.hanning(_WINDOW).astype(np.float32)
+_SCALE = 2.0 / (_WINDOW * float(np.square(_HANN).sum()))  # so that a spectrum's sum is the mean square
 
 
 def sound_signals(audio: Audio) -> dict[str, float]:
     """The signals of the group `sound` of a segment's samples [n], n > 0."""
-    frames = framed(audio)
-    power = np.einsum("ij,ij->i", frames, frames) / FRAME  # [N]
+    frames = _cut_frames(audio)
+    power = np.einsum("ij,ij->i", frames, frames) / _FRAME  # [N]
     if not np.isfinite(power).all():
         frames = np.nan_to_num(frames, posinf=0.0, neginf=0.0)
-        power = np.einsum("ij,ij->i", frames, frames) / FRAME
-    spectrum = spectra(frames)  # [M, WINDOW // 2 + 1], M = N / STEP
+        power = np.einsum("ij,ij->i", frames, frames) / _FRAME
+    spectrum = _compute_spectra(frames)  # [M, WINDOW // 2 + 1], M = N / STEP
     bands = spectrum.mean(axis=0)
-    low, high = bin_of(LOW), bin_of(HIGH)
-    loudest = max(len(power) // LOUDEST, 1)
+    low, high = _bin_of(_LOW), _bin_of(_HIGH)
+    loudest = max(len(power) // _LOUDEST, 1)
     return {
-        "loudness": log_power(power.mean()),
-        "peak": log_power(np.partition(power, -loudest)[-loudest:].mean()),
-        "dynamics": float(np.log10(np.maximum(power, FLOOR)).std()),
-        "fullness": fullness(spectrum),
-        "low_band": log_power(bands[1:low].sum()),  # without a constant offset
-        "middle_band": log_power(bands[low:high].sum()),
-        "high_band": log_power(bands[high:].sum()),
-        "cheering": cheering(spectrum),
+        "loudness": _log_power(power.mean()),
+        "peak": _log_power(np.partition(power, -loudest)[-loudest:].mean()),
+        "dynamics": float(np.log10(np.maximum(power, _FLOOR)).std()),
+        "fullness": _measure_fullness(spectrum),
+        "low_band": _log_power(bands[1:low].sum()),  # without a constant offset
+        "middle_band": _log_power(bands[low:high].sum()),
+        "high_band": _log_power(bands[high:].sum()),
+        "cheering": _measure_cheering(spectrum),
     }
 
 
-def framed(audio: Audio) -> Audio:
+def _cut_frames(audio: Audio) -> Audio:
     """Samples in frames [N, FRAME], N > 0, without the rest of a frame; less than one is said again until it is one."""
-    if len(audio) < FRAME:
-        return np.resize(audio, (1, FRAME))
-    whole = len(audio) // FRAME
-    return audio[: whole * FRAME].reshape(whole, FRAME)
+    if len(audio) < _FRAME:
+        return np.resize(audio, (1, _FRAME))
+    whole = len(audio) // _FRAME
+    return audio[: whole * _FRAME].reshape(whole, _FRAME)
 
 
-def spectra(frames: Audio) -> Powers:
+def _compute_spectra(frames: Audio) -> _Powers:
     """Power spectrum [M, WINDOW // 2 + 1] of the beginning of every second frame; its sum is the mean square."""
-    transformed = np.fft.rfft(frames[::STEP, :WINDOW] * HANN)
-    return ((transformed.real**2 + transformed.imag**2) * SCALE).astype(np.float32, copy=False)
+    transformed = np.fft.rfft(frames[::_STEP, :_WINDOW] * _HANN)
+    return ((transformed.real**2 + transformed.imag**2) * _SCALE).astype(np.float32, copy=False)
 
 
-def cheering(spectrum: Powers) -> float:
+def _measure_cheering(spectrum: _Powers) -> float:
     """Share of moments that are loud for the segment and lie in a second that sounds like noise; spectrum [M, bins]."""
-    seconds = len(spectrum) // SPECTRA_A_SECOND
+    seconds = len(spectrum) // _SPECTRA_A_SECOND
     if seconds == 0:
         return 0.0
-    whole = spectrum[: seconds * SPECTRA_A_SECOND, bin_of(NOISE_BAND[0]) : bin_of(NOISE_BAND[1])]
-    band = whole.reshape(seconds, SPECTRA_A_SECOND, -1)  # [T, 5, bins of the band]
+    whole = spectrum[: seconds * _SPECTRA_A_SECOND, _bin_of(_NOISE_BAND[0]) : _bin_of(_NOISE_BAND[1])]
+    band = whole.reshape(seconds, _SPECTRA_A_SECOND, -1)  # [T, 5, bins of the band]
     power = band.sum(axis=2)  # [T, 5]
-    quiet = float(np.partition(power, power.size // QUIET_PART, axis=None)[power.size // QUIET_PART])
-    loud = power > max(quiet * RISE, AUDIBLE)
-    return float((loud & noise_like(band, power)[:, None]).mean())
+    quiet = float(np.partition(power, power.size // _QUIET_PART, axis=None)[power.size // _QUIET_PART])
+    loud = power > max(quiet * _RISE, _AUDIBLE)
+    return float((loud & _noise_like(band, power)[:, None]).mean())
 
 
-def fullness(spectrum: Powers) -> float:
+def _measure_fullness(spectrum: _Powers) -> float:
     """Mean log10 of the cells of a log-mel picture by the loudest of their 5 s, in [DEEPEST, 0]; spectrum [M, bins].
 
     The nearer to 0, the more of the time and of the bands is loud. Silence is DEEPEST.
     """
-    size = PIECE_SECONDS * SPECTRA_A_SECOND
+    size = _PIECE_SECONDS * _SPECTRA_A_SECOND
     pieces = max(len(spectrum) // size, 1)  # what is left over counts only if it is all there is
-    cells = (spectrum[: pieces * size] @ mel_bands()).reshape(pieces, -1)  # [pieces, cells]
+    cells = (spectrum[: pieces * size] @ _mel_bands()).reshape(pieces, -1)  # [pieces, cells]
     loudest = cells.max(axis=1, keepdims=True)
-    depth = np.where(loudest > FLOOR, cells / np.maximum(loudest, FLOOR), 0.0)
-    return float(np.log10(np.maximum(depth, 10**DEEPEST)).mean())
+    depth = np.where(loudest > _FLOOR, cells / np.maximum(loudest, _FLOOR), 0.0)
+    return float(np.log10(np.maximum(depth, 10**_DEEPEST)).mean())
 
 
 @cache
-def mel_bands() -> Powers:
+def _mel_bands() -> _Powers:
     """Triangles [WINDOW // 2 + 1, MELS] that are evenly spaced and of one width on the mel scale, from 0 Hz up."""
-    bins = mel(np.arange(WINDOW // 2 + 1) * SAMPLE_RATE / WINDOW)
-    centres = np.linspace(0.0, bins[-1], MELS + 2)
+    bins = _mel(np.arange(_WINDOW // 2 + 1) * SAMPLE_RATE / _WINDOW)
+    centres = np.linspace(0.0, bins[-1], _MELS + 2)
     width = centres[1]
-    bands: Powers = np.maximum(1 - np.abs(bins[:, None] - centres[1:-1]) / width, 0.0).astype(np.float32)
+    bands: _Powers = np.maximum(1 - np.abs(bins[:, None] - centres[1:-1]) / width, 0.0).astype(np.float32)
     return bands
 
 
-def mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2595.0 * np.log10(1.0 + frequency / 700.0)
 
 
-def noise_like(band: Powers, power: Powers) -> NDArray[np.bool_]:
+def _noise_like(band: _Powers, power: _Powers) -> NDArray[np.bool_]:
     """Which seconds [T] are flat and steady; band [T, 5, bins], power [T, 5] its sum."""
-    mean = band.mean(axis=1) + FLOOR / WINDOW
+    mean = band.mean(axis=1) + _FLOOR / _WINDOW
     flatness = np.exp(np.log(mean).mean(axis=1)) / mean.mean(axis=1)
-    variation = power.std(axis=1) / (power.mean(axis=1) + FLOOR)
-    noisy: NDArray[np.bool_] = (flatness > FLAT) & (variation < STEADY)
+    variation = power.std(axis=1) / (power.mean(axis=1) + _FLOOR)
+    noisy: NDArray[np.bool_] = (flatness > _FLAT) & (variation < _STEADY)
     return noisy
 
 
-def bin_of(frequency: float) -> int:
+def _bin_of(frequency: float) -> int:
     """The first bin that is not below a frequency in Hz."""
-    return -int(-frequency * WINDOW // SAMPLE_RATE)
+    return -int(-frequency * _WINDOW // SAMPLE_RATE)
 
 
-def log_power(power: float) -> float:
-    return float(np.log10(max(power, FLOOR)))
+def _log_power(power: float) -> float:
+    return float(np.log10(max(power, _FLOOR)))

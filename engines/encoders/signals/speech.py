@@ -14,47 +14,47 @@ from kuaihl.engines.encoders.signals.comments import log_count
 from kuaihl.engines.encoders.signals.laughter import count_laughs
 from kuaihl.engines.types import Sentence, Transcript
 
-MAX_CHARACTERS = 4_000  # 30 s of the fastest speech is under 700
-WORDS_A_CHARACTER = 0.6
-WORDS_A_SECOND = 2.5  # 150 words per minute: the share of speech where a transcript has no times
+_MAX_CHARACTERS = 4_000  # 30 s of the fastest speech is under 700
+_WORDS_PER_CHARACTER = 0.6
+_WORDS_PER_SECOND = 2.5  # 150 words per minute: the share of speech where a transcript has no times
 
-SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-WORD = re.compile(f"[{SPACELESS}]|[^\\W_{SPACELESS}]+(?:['’][^\\W_{SPACELESS}]+)*")
-CHARACTER = re.compile(f"[{SPACELESS}]")
-SAME_GROUP = re.compile(f"([{SPACELESS}]{{2,8}}?)\\1+|([{SPACELESS}])\\2{{2,}}")  # 进了进了, 好好好; not 看看
-MARK = re.compile("[!！‼]")
+_SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(f"[{_SPACELESS}]|[^\\W_{_SPACELESS}]+(?:['’][^\\W_{_SPACELESS}]+)*")
+_CHARACTER = re.compile(f"[{_SPACELESS}]")
+_SAME_GROUP = re.compile(f"([{_SPACELESS}]{{2,8}}?)\\1+|([{_SPACELESS}])\\2{{2,}}")  # 进了进了, 好好好; not 看看
+_MARK = re.compile("[!！‼]")
 
 
 def speech_signals(transcript: Transcript, seconds: float) -> dict[str, float]:
     """The signals of the group `speech` of a segment of `seconds`; all 0 if nothing was said."""
-    text = transcript.text[:MAX_CHARACTERS]
-    found = [word.casefold() for word in WORD.findall(text)]
-    words = math.fsum(map(words_in, found))
-    spoken = spoken_seconds(transcript.sentences)
+    text = transcript.text[:_MAX_CHARACTERS]
+    found = [word.casefold() for word in _WORD.findall(text)]
+    words = math.fsum(map(_words_in, found))
+    spoken = _spoken_seconds(transcript.sentences)
     if spoken == 0:  # no sentence has times
-        spoken = words / WORDS_A_SECOND
+        spoken = words / _WORDS_PER_SECOND
     return {
         "speech": min(spoken / seconds, 1.0) if seconds > 0 else 0.0,
         "words": log_count(words, seconds),
-        "spoken_exclamations": log_count(len(MARK.findall(text)), seconds),
+        "spoken_exclamations": log_count(len(_MARK.findall(text)), seconds),
         "spoken_laughter": log_count(count_laughs(text), seconds),
-        "spoken_repeats": repeated_words(text, found) / words if words else 0.0,
+        "spoken_repeats": _repeated_words(text, found) / words if words else 0.0,
     }
 
 
-def words_in(found: str) -> float:
+def _words_in(found: str) -> float:
     """How many words one match of WORD is."""
-    return WORDS_A_CHARACTER if CHARACTER.match(found) else 1.0
+    return _WORDS_PER_CHARACTER if _CHARACTER.match(found) else 1.0
 
 
-def repeated_words(text: str, found: Sequence[str]) -> float:
+def _repeated_words(text: str, found: Sequence[str]) -> float:
     """Words that repeat the word before; without spaces, the characters that a group is said again by."""
-    again = sum(before == word and words_in(word) == 1.0 for before, word in pairwise(found))
-    groups = sum(len(match[0]) - len(match[1] or match[2]) for match in SAME_GROUP.finditer(text))
-    return again + WORDS_A_CHARACTER * groups
+    again = sum(before == word and _words_in(word) == 1.0 for before, word in pairwise(found))
+    groups = sum(len(match[0]) - len(match[1] or match[2]) for match in _SAME_GROUP.finditer(text))
+    return again + _WORDS_PER_CHARACTER * groups
 
 
-def spoken_seconds(sentences: Sequence[Sentence]) -> float:
+def _spoken_seconds(sentences: Sequence[Sentence]) -> float:
     """How long anybody speaks: the sentences' spans, where two overlap once."""
     total = 0.0
     reached = float("-inf")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kuaihl.engines.cold_start.features import FEW, GENRES_OF, MANY, SPOKEN_LINES, TEXTS, text_keys, written_texts
-from kuaihl.models.simulation.dataset import halves
+from kuaihl.models.simulation.dataset import split_bank
 from kuaihl.models.simulation.feature_bank import FeatureBank, keys_of
 from kuaihl.models.simulation.rooms import draw_rooms
 from kuaihl.models.simulation.streamers import draw_streamers
@@ -46,7 +46,7 @@ def test_every_room_finds_its_texts_in_both_halves(split: str) -> None:
     keys = text_keys(split)
     bank = FeatureBank(np.zeros((len(keys), 1), np.float16), keys, np.zeros((len(TOPICS), 3, 4, 1, 1), np.float16))
     for room in draw_rooms(60, draw_streamers(40, random, GENRES_OF[split]), 4, random):
-        for part in (bank, *halves(bank)):
+        for part in (bank, *split_bank(bank)):
             part.draw(keys_of(room), random)
             part.draw(keys_of(room, speech=False), random)
             part.draw(keys_of(room, comments=False), random)

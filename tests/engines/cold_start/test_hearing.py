@@ -9,7 +9,7 @@ from kuaihl.engines.cold_start.hearing import (
     RUN_ON,
     as_whisper,
     cut_at_ends,
-    misheard,
+    mishear,
     without_marks,
 )
 
@@ -57,11 +57,11 @@ def test_a_cut_takes_a_quarter_at_each_end_at_most() -> None:
 
 def test_some_words_are_misheard_and_some_names_spelled_by_ear() -> None:
     random = np.random.default_rng(0)
-    variants = {misheard("The keeper gives it to Okafor.", "en", random) for _ in range(500)}
+    variants = {mishear("The keeper gives it to Okafor.", "en", random) for _ in range(500)}
     assert any("keep her" in variant for variant in variants)
     assert any("Okafor" not in variant and "O" in variant for variant in variants)
     assert all(variant.startswith("The ") for variant in variants)  # a capital that opens a line is no name
-    assert any("社门" in misheard("他射门了", "zh", random) for _ in range(500))
+    assert any("社门" in mishear("他射门了", "zh", random) for _ in range(500))
 
 
 def test_a_line_loops_at_times() -> None:

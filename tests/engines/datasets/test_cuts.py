@@ -10,7 +10,7 @@ import pytest
 from support.paths import EXAMPLES
 
 from kuaihl.engines.datasets.cut_files import MediaClock, Span
-from kuaihl.engines.datasets.cuts import CutSettings, media_clock, read_cuts, shares
+from kuaihl.engines.datasets.cuts import CutSettings, compute_shares, media_clock, read_cuts
 from kuaihl.models.errors import DataError
 
 STARTS = np.arange(4) * 30.0
@@ -18,7 +18,7 @@ ENDS = STARTS + 30.0
 
 
 def rates(*spans: tuple[float, float]) -> list[float]:
-    return shares([Span(*span) for span in spans], STARTS, ENDS, "demo.flv").tolist()
+    return compute_shares([Span(*span) for span in spans], STARTS, ENDS, "demo.flv").tolist()
 
 
 def test_a_segments_label_is_the_share_of_it_inside_any_span() -> None:

@@ -26,16 +26,16 @@ def spans(values: list[float], seconds: float) -> list[dict[str, float]]:
 def test_a_segments_rate_is_the_mean_of_the_map_over_its_time(tmp_path: Path) -> None:
     heat = read_heatmap(recording(tmp_path, heatmap=spans([1.0, 0.5, 0.0, 0.25], 20.0)))
     starts, ends = np.array([0.0, 30.0, 60.0]), np.array([30.0, 60.0, 80.0])
-    rates = heat.rates(starts, ends)
+    rates = heat.average_rates(starts, ends)
     np.testing.assert_allclose(rates, [(20 * 1.0 + 10 * 0.5) / 30, (10 * 0.5 + 20 * 0.0) / 30, 0.25], rtol=1e-6)
     assert rates.dtype == np.float32
 
 
 def test_a_map_a_little_shorter_than_the_recording_goes_on_as_it_ends(tmp_path: Path) -> None:
     heat = read_heatmap(recording(tmp_path, heatmap=spans([0.0, 0.8], 45.0)))
-    np.testing.assert_allclose(heat.rates(np.array([0.0, 60.0]), np.array([60.0, 95.0])), [0.2, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(heat.average_rates(np.array([0.0, 60.0]), np.array([60.0, 95.0])), [0.2, 0.8], rtol=1e-6)
     with pytest.raises(DataError, match="two videos"):
-        heat.rates(np.array([0.0, 60.0, 300.0]), np.array([60.0, 120.0, 400.0]))
+        heat.average_rates(np.array([0.0, 60.0, 300.0]), np.array([60.0, 120.0, 400.0]))
 
 
 def test_whose_it_is_and_when_it_began_are_read_too(tmp_path: Path) -> None:

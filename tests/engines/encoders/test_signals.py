@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from support.speech_media import clip
 
 from kuaihl.engines.encoders.signals.measure import SignalMeter
-from kuaihl.engines.encoders.signals.pictures import picture_signals, thumbnail
+from kuaihl.engines.encoders.signals.pictures import make_thumbnail, picture_signals
 from kuaihl.engines.encoders.signals.sound import sound_signals
 from kuaihl.engines.types import SAMPLE_RATE, Audio, Comment, Frame, RgbImage, Segment, Transcript
 from kuaihl.models.signals import GROUPS, SIGNAL_NAMES, SIGNALS, Floats
@@ -108,9 +108,9 @@ def plain(level: int, height: int = 72, width: int = 128) -> RgbImage:
 
 
 def test_change_is_the_mean_difference_over_pairs() -> None:
-    small = [thumbnail(plain(level)) for level in (0, 51, 51)]
+    small = [make_thumbnail(plain(level)) for level in (0, 51, 51)]
     assert picture_signals(small, None)["change"] == pytest.approx((0.2 + 0.0) / 2)
-    assert picture_signals(small, thumbnail(plain(255)))["change"] == pytest.approx((1.0 + 0.2 + 0.0) / 3)
+    assert picture_signals(small, make_thumbnail(plain(255)))["change"] == pytest.approx((1.0 + 0.2 + 0.0) / 3)
 
 
 def test_a_shot_changes_if_most_of_the_picture_has_other_colours() -> None:
@@ -118,7 +118,7 @@ def test_a_shot_changes_if_most_of_the_picture_has_other_colours() -> None:
     half[:, : 128 * 3 // 4] = 255
     quarter = plain(0)
     quarter[:, : 128 // 4] = 255
-    small = [thumbnail(image) for image in (plain(0), half, quarter, plain(0))]
+    small = [make_thumbnail(image) for image in (plain(0), half, quarter, plain(0))]
     assert picture_signals(small[:2], None)["shots"] == 1.0  # three quarters
     assert picture_signals(small[2:], None)["shots"] == 0.0  # one quarter
     assert picture_signals(small, None)["shots"] == pytest.approx(1 / 3)  # the middle pair differs by half, no more
@@ -128,19 +128,19 @@ def test_a_static_screen_is_told_from_a_still_camera() -> None:
     rng = np.random.default_rng(0)
     scene = rng.integers(20, 230, (720, 1280, 3), np.uint8)
     camera = [scene + rng.normal(0, 2, scene.shape).round().astype(np.int8).view(np.uint8) for _ in range(3)]
-    assert picture_signals([thumbnail(scene)] * 3, None)["static"] == 1.0
-    assert picture_signals([thumbnail(image) for image in camera], None)["static"] == 0.0
+    assert picture_signals([make_thumbnail(scene)] * 3, None)["static"] == 1.0
+    assert picture_signals([make_thumbnail(image) for image in camera], None)["static"] == 0.0
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 5), (1080, 1920), (1280, 720)])
 def test_pictures_of_any_size_are_compared(height: int, width: int) -> None:
-    found = picture_signals([thumbnail(plain(100, height, width))], thumbnail(plain(100)))
+    found = picture_signals([make_thumbnail(plain(100, height, width))], make_thumbnail(plain(100)))
     assert found == {"change": 0.0, "shots": 0.0, "static": 1.0}
 
 
 def test_one_picture_alone_tells_nothing() -> None:
-    assert picture_signals([thumbnail(plain(0))], None) == {}
-    assert picture_signals([], thumbnail(plain(0))) == {}
+    assert picture_signals([make_thumbnail(plain(0))], None) == {}
+    assert picture_signals([], make_thumbnail(plain(0))) == {}
 
 
 def segment(index: int = 0, *levels: int, audio: Audio | None = None, **known: object) -> Segment:

@@ -6,7 +6,7 @@ import pytest
 from support.paths import SHARED
 
 from kuaihl.engines.comments.reader import read_comments
-from kuaihl.engines.encoders.text_cleaning import clean, estimated_tokens, join_comments, join_texts, spread
+from kuaihl.engines.encoders.text_cleaning import clean, estimated_tokens, join_comments, join_texts, spread_order
 from kuaihl.engines.types import Comment
 
 DANMAKU = SHARED / "chat" / "bilibili_1200.xml"
@@ -171,4 +171,4 @@ def test_one_comment_alone_may_fill_the_room() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 8, 100])
 def test_the_spread_order_visits_each_place_once(n: int) -> None:
-    assert sorted(spread(n)) == list(range(n))
+    assert sorted(spread_order(n)) == list(range(n))

@@ -26,7 +26,7 @@ from kuaihl.engines.encoders.text import TextEncoder
 from kuaihl.engines.runtimes.torch_runtime import open_torch
 from kuaihl.engines.weights.catalog import TEXT_PAPER, VISION_EDGE
 from kuaihl.engines.weights.resolve import Resolved, resolve
-from kuaihl.models.backbones.bert import Bert, dims_from_config, names
+from kuaihl.models.backbones.bert import Bert, dims_from_config, map_names
 from kuaihl.models.bundle import Bundle, save_bundle
 from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import KuaihlError, ModelError
@@ -54,7 +54,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
     folder = tmp_path_factory.mktemp("bert")
     torch.manual_seed(0)
     dims = dims_from_config(CONFIG)
-    published = names(dims)
+    published = map_names(dims)
     save_file(
         {published[name]: part.clone() for name, part in Bert(dims).state_dict().items()}, folder / "model.safetensors"
     )

@@ -7,11 +7,11 @@ import pytest
 import torch
 from support.small_backbone import Inputs
 
-from kuaihl.engines.export.bias_correction import corrected, mean_shifts
-from kuaihl.engines.export.quantize import static
+from kuaihl.engines.export.bias_correction import correct_bias, mean_shifts
+from kuaihl.engines.export.quantize import quantize_static
 from kuaihl.engines.runtimes.graphs import Graph
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -19,8 +19,8 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 def lost(model: Any, graph: Graph, runs: list[Inputs]) -> float:
     """How far features are from torch's, as a share of their size."""
-    engine = OnnxEngine(model.SerializeToString(), "vision", exact=True)  # the same on every processor
-    whole = TorchEngine(graph)
+    engine = OnnxRuntime(model.SerializeToString(), "vision", exact=True)  # the same on every processor
+    whole = TorchRuntime(graph)
     pairs = [(engine.run(*run)[0], whole.run(*run)[0]) for run in runs]
     return float(torch.cat([ours - theirs for ours, theirs in pairs]).norm() / torch.cat([t for _, t in pairs]).norm())
 
@@ -29,8 +29,8 @@ def lost(model: Any, graph: Graph, runs: list[Inputs]) -> float:
 def test_outputs_have_the_mean_that_they_have_in_floats(
     exported: Any, pictures: list[Inputs], graph: Graph, symmetric: bool
 ) -> None:
-    plain = static(exported, pictures, symmetric=symmetric, in_floats=0)
-    mended = corrected(exported, plain, pictures)
+    plain = quantize_static(exported, pictures, symmetric=symmetric, in_floats=0)
+    mended = correct_bias(exported, plain, pictures)
     onnx.checker.check_model(mended)
     before, after = (mean_shifts(exported, model, pictures) for model in (plain, mended))
     assert list(before) == list(after)
@@ -41,7 +41,7 @@ def test_outputs_have_the_mean_that_they_have_in_floats(
 
 
 def test_what_was_quantised_is_left_as_it_was(exported: Any, pictures: list[Inputs]) -> None:
-    plain = static(exported, pictures, symmetric=False, in_floats=0)
+    plain = quantize_static(exported, pictures, symmetric=False, in_floats=0)
     content = plain.SerializeToString()
-    assert corrected(exported, plain, pictures).SerializeToString() != content
+    assert correct_bias(exported, plain, pictures).SerializeToString() != content
     assert plain.SerializeToString() == content

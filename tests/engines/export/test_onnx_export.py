@@ -15,7 +15,7 @@ from kuaihl.engines.export.onnx_export import (
     RANDOM_SIZES,
     export_onnx,
     in_float32,
-    parity,
+    measure_parity,
     random_inputs,
 )
 from kuaihl.engines.runtimes.graphs import (
@@ -29,9 +29,9 @@ from kuaihl.engines.runtimes.graphs import (
     vision_graph,
     window_graph,
 )
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
 from kuaihl.engines.runtimes.runtime import Precision
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import ModelError, UsageError
 from kuaihl.models.network.kuaihl import KuaiHL
@@ -48,8 +48,8 @@ def exported(name: GraphName, precision: Precision) -> bytes:
     return bytes(export_onnx(small_graph(name), precision).SerializeToString())
 
 
-def engine_of(name: GraphName) -> OnnxEngine:
-    return OnnxEngine(exported(name, "fp32"), name)
+def engine_of(name: GraphName) -> OnnxRuntime:
+    return OnnxRuntime(exported(name, "fp32"), name)
 
 
 def other_weights(name: GraphName) -> Graph:
@@ -69,7 +69,7 @@ def test_every_graph_is_exported_in_every_precision_as_what_torch_computes(
     model = onnx.load_from_string(exported(name, precision))
     onnx.checker.check_model(model, full_check=True)
     graph = small_graph(name)
-    found = parity(graph, model, precision, [random_inputs(graph, {**EXAMPLE_SIZES, "rooms": 11}, seed=9)])
+    found = measure_parity(graph, model, precision, [random_inputs(graph, {**EXAMPLE_SIZES, "rooms": 11}, seed=9)])
     assert ("least_cosine" in found) == (name in ("vision", "text"))
     assert found["max_abs_difference"] < (1e-5 if precision == "fp32" else 0.1)
     assert [port.name for port in model.graph.input] == [port.name for port in graph.inputs]
@@ -98,7 +98,7 @@ def test_ports_are_of_the_same_types_in_every_precision(name: GraphName, precisi
 def test_no_size_of_a_batch_is_written_into_a_graph(name: GraphName, size: int) -> None:
     graph = small_graph(name)
     inputs = random_inputs(graph, dict.fromkeys(graph.ranges, size) | {"length": size + 10}, seed=size)
-    for ours, theirs in zip(engine_of(name).run(*inputs), TorchEngine(graph).run(*inputs), strict=True):
+    for ours, theirs in zip(engine_of(name).run(*inputs), TorchRuntime(graph).run(*inputs), strict=True):
         assert ours.shape == theirs.shape
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
@@ -146,7 +146,7 @@ def test_a_window_with_padding_in_front_scores_as_in_torch() -> None:
     *features, streamer, valid = random_inputs(graph, {"rooms": SMALL.window}, seed=3)
     for room in range(SMALL.window):
         valid[room, :room] = False
-    found = (each.run(*features, streamer, valid) for each in (TorchEngine(graph), engine_of("window")))
+    found = (each.run(*features, streamer, valid) for each in (TorchRuntime(graph), engine_of("window")))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(theirs[valid], ours[valid], atol=1e-5, rtol=0)
 
@@ -156,9 +156,9 @@ def test_a_step_has_ports_for_what_its_network_reads_and_answers_and_for_nothing
     graph = step_graph(KuaiHL(dims).eval())
     assert ("signals" in graph.input_names) == bool(dims.signals)
     assert ("interest" in graph.outputs) == dims.interest
-    engine = OnnxEngine(export_onnx(graph, "fp32").SerializeToString(), "step")
+    engine = OnnxRuntime(export_onnx(graph, "fp32").SerializeToString(), "step")
     inputs = random_inputs(graph, {"rooms": 3}, seed=1)
-    for ours, theirs in zip(engine.run(*inputs), TorchEngine(graph).run(*inputs), strict=True):
+    for ours, theirs in zip(engine.run(*inputs), TorchRuntime(graph).run(*inputs), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
@@ -169,7 +169,7 @@ def test_a_text_with_padding_has_the_vector_that_it_has_without() -> None:
     (both,) = engine.run(words, types, mask)
     (alone,) = engine.run(words[:1, :12], types[:1, :12], mask[:1, :12])
     torch.testing.assert_close(both[:1], alone, atol=1e-5, rtol=0)
-    torch.testing.assert_close(both, TorchEngine(small_graph("text")).run(words, types, mask)[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(both, TorchRuntime(small_graph("text")).run(words, types, mask)[0], atol=1e-5, rtol=0)
     assert float((both[0] - both[1]).abs().max()) > 1e-2
 
 
@@ -185,14 +185,14 @@ def test_pooling_of_an_uneven_map_is_exported_as_it_is() -> None:
     graph = vision_graph(Vision(torch.nn.Conv2d(3, 4, 3), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), grid=2), size=9)  # 7 x 7
     model = export_onnx(graph, "fp32")
     assert [node.op_type for node in model.graph.node].count("AveragePool") == 1
-    found = parity(graph, model, "fp32", [])
+    found = measure_parity(graph, model, "fp32", [])
     assert found["max_abs_difference"] < 1e-5
 
 
 @pytest.mark.parametrize("name", GRAPH_NAMES)
 def test_a_graph_of_other_weights_is_not_what_torch_computes(name: GraphName) -> None:
     with pytest.raises(ModelError, match=rf"^{name} in fp32 is not what torch computes \(.*\d.*\); it was not written"):
-        parity(other_weights(name), onnx.load_from_string(exported(name, "fp32")), "fp32", [])
+        measure_parity(other_weights(name), onnx.load_from_string(exported(name, "fp32")), "fp32", [])
 
 
 def test_real_inputs_are_compared_too() -> None:
@@ -210,9 +210,9 @@ def test_real_inputs_are_compared_too() -> None:
     wrong = Graph("window", Forgetful().eval(), graph.inputs, graph.outputs, graph.ranges)
     *features, valid = random_inputs(graph, {"rooms": 2}, seed=5)
     valid[:, :2] = False
-    parity(wrong, onnx.load_from_string(exported("window", "fp32")), "fp32", [])
+    measure_parity(wrong, onnx.load_from_string(exported("window", "fp32")), "fp32", [])
     with pytest.raises(ModelError, match="window in fp32 is not what torch computes"):
-        parity(wrong, onnx.load_from_string(exported("window", "fp32")), "fp32", [(*features, valid)])
+        measure_parity(wrong, onnx.load_from_string(exported("window", "fp32")), "fp32", [(*features, valid)])
 
 
 @pytest.mark.parametrize("name", GRAPH_NAMES)

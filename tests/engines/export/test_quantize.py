@@ -11,12 +11,12 @@ from support.small_graphs import SMALL_BERT
 from torch import Tensor
 from torch.nn import functional as F
 
-from kuaihl.engines.export.onnx_export import parity
-from kuaihl.engines.export.quantize import FLOAT_CONVOLUTIONS, dynamic, evened_out, quantise
+from kuaihl.engines.export.onnx_export import measure_parity
+from kuaihl.engines.export.quantize import FLOAT_CONVOLUTIONS, quantize, quantize_dynamic, smooth
 from kuaihl.engines.export.tensorrt_build import build_engine, profile_of
 from kuaihl.engines.runtimes.graphs import FRAMES, Graph
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 from kuaihl.models.errors import UsageError
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -30,14 +30,14 @@ def cosine(ours: Tensor, theirs: Tensor) -> float:
 
 
 def outputs(model: Any, runs: list[Inputs]) -> list[Tensor]:
-    engine = OnnxEngine(model.SerializeToString(), "text", exact=True)  # the same on every processor
+    engine = OnnxRuntime(model.SerializeToString(), "text", exact=True)  # the same on every processor
     return [engine.run(*inputs)[0] for inputs in runs]
 
 
 def test_evening_out_computes_the_same_function() -> None:
     _, content, runs = text()
     model = onnx.load_from_string(content)
-    even = evened_out(model, runs)
+    even = smooth(model, runs)
     onnx.checker.check_model(even, full_check=True)
     for ours, theirs in zip(outputs(even, runs), outputs(model, runs), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
@@ -47,26 +47,26 @@ def test_evening_out_computes_the_same_function() -> None:
 def test_one_scaling_serves_query_key_and_value() -> None:
     _, content, runs = text()
     model = onnx.load_from_string(content)
-    added = len(evened_out(model, runs).graph.node) - len(model.graph.node)
+    added = len(smooth(model, runs).graph.node) - len(model.graph.node)
     assert added == 4 * SMALL_BERT.layers  # before attention, after it, and before both products of the feed-forward
 
 
 def test_int8_is_nearer_to_fp32_with_channels_evened_out() -> None:
     graph, content, runs = text()
     model = onnx.load_from_string(content)
-    whole = [TorchEngine(graph).run(*inputs)[0] for inputs in runs]
+    whole = [TorchRuntime(graph).run(*inputs)[0] for inputs in runs]
 
     def lost(quantised: Any) -> float:
         return max(1 - cosine(o, t) for o, t in zip(outputs(quantised, runs), whole, strict=True))
 
-    plain, even = lost(dynamic(model)), lost(quantise(model, runs))
+    plain, even = lost(quantize_dynamic(model)), lost(quantize(model, runs))
     assert even < plain / 2, (even, plain)
     assert even < 0.01
 
 
 def test_products_of_a_text_graph_have_weights_in_int8() -> None:
     _, content, runs = text()
-    quantised = quantise(onnx.load_from_string(content), runs)
+    quantised = quantize(onnx.load_from_string(content), runs)
     kinds = [node.op_type for node in quantised.graph.node]
     assert kinds.count("MatMulInteger") == 6 * SMALL_BERT.layers
     assert len(quantised.SerializeToString()) < len(content) * 0.6
@@ -75,16 +75,16 @@ def test_products_of_a_text_graph_have_weights_in_int8() -> None:
 @pytest.fixture(scope="module")
 def symmetric(vision: tuple[Graph, bytes, list[Inputs], list[Inputs]]) -> Any:
     _, content, seen, _ = vision
-    return quantise(onnx.load_from_string(content), seen, symmetric=True)
+    return quantize(onnx.load_from_string(content), seen, symmetric=True)
 
 
 def test_a_backbone_in_int8_sees_new_pictures_as_before(
     vision: tuple[Graph, bytes, list[Inputs], list[Inputs]],
 ) -> None:
     graph, content, seen, unseen = vision
-    quantised = quantise(onnx.load_from_string(content), seen)
+    quantised = quantize(onnx.load_from_string(content), seen)
     onnx.checker.check_model(quantised)
-    assert parity(graph, quantised, "int8", unseen)["least_cosine"] >= 0.98
+    assert measure_parity(graph, quantised, "int8", unseen)["least_cosine"] >= 0.98
     assert len(quantised.SerializeToString()) < len(content) * 0.6
 
 
@@ -102,7 +102,7 @@ def test_the_symmetric_form_sees_as_before(
     vision: tuple[Graph, bytes, list[Inputs], list[Inputs]], symmetric: Any
 ) -> None:
     graph, _, _, unseen = vision
-    assert parity(graph, symmetric, "int8", unseen)["least_cosine"] >= 0.98
+    assert measure_parity(graph, symmetric, "int8", unseen)["least_cosine"] >= 0.98
 
 
 def test_the_symmetric_form_has_no_zero_point_and_no_quantised_bias(symmetric: Any) -> None:
@@ -129,4 +129,4 @@ def test_too_few_frames_to_calibrate_on_are_told(
 ) -> None:
     _, content, seen, _ = vision
     with pytest.raises(UsageError, match="there are 9; give a longer one"):
-        quantise(onnx.load_from_string(content), seen[:3])
+        quantize(onnx.load_from_string(content), seen[:3])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from support.outlier_bert import text
 from support.small_backbone import Inputs
 
-from kuaihl.engines.export.quantize import dynamic, quantise, static
+from kuaihl.engines.export.quantize import quantize, quantize_dynamic, quantize_static
 from kuaihl.engines.export.saturation import (
     QUANTISED,
     largest_pairs,
@@ -18,7 +18,7 @@ from kuaihl.engines.export.saturation import (
     without_saturation,
 )
 from kuaihl.engines.runtimes.graphs import Graph
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
@@ -53,7 +53,7 @@ def test_the_reference_saturates_as_a_processor_does() -> None:
 
 
 def test_no_pair_of_products_of_a_convolution_leaves_int16(exported: Any, pictures: list[Inputs]) -> None:
-    plain = static(exported, pictures, symmetric=False, in_floats=0)
+    plain = quantize_static(exported, pictures, symmetric=False, in_floats=0)
     mended = without_saturation(exported, plain)
     onnx.checker.check_model(mended)
     assert len(matrices(plain)) == len(matrices(mended)) == 2 * 5
@@ -64,9 +64,9 @@ def test_no_pair_of_products_of_a_convolution_leaves_int16(exported: Any, pictur
 def test_no_pair_of_products_of_a_text_graph_leaves_int16() -> None:
     _, content, runs = text()
     model = onnx.load_from_string(content)
-    assert any(saturates(weights) for weights in matrices(dynamic(model)))
-    assert not any(saturates(weights) for weights in matrices(quantise(model, runs)))
-    assert any(saturates(weights) for weights in matrices(quantise(model, runs, target="vnni")))
+    assert any(saturates(weights) for weights in matrices(quantize_dynamic(model)))
+    assert not any(saturates(weights) for weights in matrices(quantize(model, runs)))
+    assert any(saturates(weights) for weights in matrices(quantize(model, runs, target="vnni")))
 
 
 def test_no_pair_of_products_of_the_edge_backbone_leaves_int16(
@@ -74,13 +74,13 @@ def test_no_pair_of_products_of_the_edge_backbone_leaves_int16(
 ) -> None:
     _, content, seen, unseen = vision
     model = onnx.load_from_string(content)
-    portable = quantise(model, seen)
+    portable = quantize(model, seen)
     assert len(matrices(portable)) >= 20
     assert not any(saturates(weights) for weights in matrices(portable))
-    plain, exact = (OnnxEngine(portable.SerializeToString(), "vision", exact=exact) for exact in (False, True))
+    plain, exact = (OnnxRuntime(portable.SerializeToString(), "vision", exact=exact) for exact in (False, True))
     for inputs in unseen:  # what runs on this processor, whichever it is, is what the kernels that cannot saturate give
         torch.testing.assert_close(plain.run(*inputs)[0], exact.run(*inputs)[0], atol=1e-4, rtol=1e-4)
-    assert any(saturates(weights) for weights in matrices(quantise(model, seen, target="vnni")))
+    assert any(saturates(weights) for weights in matrices(quantize(model, seen, target="vnni")))
 
 
 def test_only_rows_that_need_it_are_rescaled() -> None:
@@ -101,7 +101,7 @@ def test_neighbours_of_a_convolution_are_so_by_channel_and_by_place() -> None:
 
 
 def test_a_rescaled_bias_is_worth_what_it_was(exported: Any, pictures: list[Inputs]) -> None:
-    plain = static(exported, pictures, symmetric=False, in_floats=0)
+    plain = quantize_static(exported, pictures, symmetric=False, in_floats=0)
     mended = without_saturation(exported, plain)
     before, after = (
         {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}

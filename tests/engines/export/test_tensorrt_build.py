@@ -11,7 +11,7 @@ from support.small_graphs import SOURCES, small_graph, write_onnx
 
 from kuaihl.engines.export.tensorrt_build import build_engine, builder_capabilities, compile_graph, profile_of
 from kuaihl.engines.runtimes.compiled import compile_remedy, facts_file, read_facts
-from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, GraphName, Range
+from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, GraphName, ShapeRange
 from kuaihl.engines.runtimes.runtime import Precision
 from kuaihl.engines.runtimes.tensorrt_package import load_tensorrt
 from kuaihl.engines.runtimes.tensorrt_runtime import deserialise
@@ -59,7 +59,7 @@ def test_a_graph_compiles_for_several_cards_at_once(bundle: Path) -> None:
 
 
 def test_a_profile_has_the_sizes_of_the_graph_for_every_input() -> None:
-    graph = replace(small_graph("text"), ranges={"texts": Range(1, 8, 64), "length": Range(4, 128, 200)})
+    graph = replace(small_graph("text"), ranges={"texts": ShapeRange(1, 8, 64), "length": ShapeRange(4, 128, 200)})
     assert profile_of(graph) == {
         "words": ((1, 4, 32), (8, 128, 32), (64, 200, 32)),
         "types": ((1, 4), (8, 128), (64, 200)),

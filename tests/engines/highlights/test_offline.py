@@ -9,7 +9,13 @@ import pytest
 from support.curves import random_stream, scored_stream
 
 from kuaihl.engines.highlights.curve import gap_times, predicted_curve
-from kuaihl.engines.highlights.offline import chosen_from, find_highlights, find_on_curve, peak_prominences, ranks
+from kuaihl.engines.highlights.offline import (
+    chosen_from,
+    find_highlights,
+    find_on_curve,
+    peak_prominences,
+    rank_highlights,
+)
 from kuaihl.engines.types import Event, Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError
 
@@ -196,7 +202,7 @@ def test_top_keeps_the_highest_scores_in_order_of_time_and_ranks_them() -> None:
         scores[place] = height
     best = predicted_highlights(scored_stream(scores), top=3)
     assert [one.score for one in best] == [0.6, 0.9, 0.8]
-    assert ranks(best) == [3, 1, 2]
+    assert rank_highlights(best) == [3, 1, 2]
 
 
 def test_min_score_leaves_lower_ones_out() -> None:
@@ -277,7 +283,7 @@ def test_highlights_never_overlap_nor_leave_the_stream_and_keep_to_their_limits(
             assert one.segments == tuple(two.segment for two in stream if two.start < one.end and two.end > one.start)
         for before, after in pairwise(found):
             assert before.end <= after.start
-        assert sorted(ranks(found)) == list(range(1, len(found) + 1))
+        assert sorted(rank_highlights(found)) == list(range(1, len(found) + 1))
     assert some > 300
 
 

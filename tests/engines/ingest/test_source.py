@@ -23,7 +23,7 @@ from support.media import make, media_tags, picture, with_legacy_hevc, write_flv
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
 from kuaihl.engines.ingest.packets import TimedPacket, packets
 from kuaihl.engines.ingest.source import Source, open_source
-from kuaihl.engines.ingest.timeouts import PipeReader, watched
+from kuaihl.engines.ingest.timeouts import PipeReader, call_with_timeout
 from kuaihl.engines.read_ahead import Channel
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Event
@@ -426,8 +426,8 @@ def test_schemes_that_are_not_spoken_are_refused_at_once() -> None:
 def test_a_call_that_hangs_is_left_behind() -> None:
     begin = time.monotonic()
     with pytest.raises(TimeoutError):
-        watched(lambda: time.sleep(30), 0.2)
+        call_with_timeout(lambda: time.sleep(30), 0.2)
     assert time.monotonic() - begin < 2
-    assert watched(lambda: 7, 1) == 7
+    assert call_with_timeout(lambda: 7, 1) == 7
     with pytest.raises(ZeroDivisionError):
-        watched(lambda: 1 // 0, 1)
+        call_with_timeout(lambda: 1 // 0, 1)

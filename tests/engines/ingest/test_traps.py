@@ -169,7 +169,7 @@ def test_an_audio_that_stops_leaves_silence_and_frames_go_on(plain: Path, made: 
 
 @pytest.mark.parametrize("suffix", ["flv", "mkv", "mp4"])
 def test_variable_frame_rate(made: Path, suffix: str) -> None:
-    """Bursts of 10 pictures a second and seconds without any: the frame shown is the one before."""
+    """Bursts of 10 pictures per second and seconds without any: the frame shown is the one before."""
     times = tuple(sorted({*(k / 10 for k in range(20)), 4.5, 7.0, *(9 + k / 10 for k in range(10)), 13.0, 17.9}))
     found = cut(make(made / f"vfr.{suffix}", seconds=18.0, frame_times=times, gop=1000))
     for one in found:

@@ -12,7 +12,7 @@ from support.small_bundle import make_bundle, segments
 from support.small_graphs import SOURCES, small_graph, write_onnx
 
 from kuaihl.engines.export.onnx_export import export_onnx, random_inputs
-from kuaihl.engines.runtimes.choice import choose_engine
+from kuaihl.engines.runtimes.choice import choose_runtime
 from kuaihl.engines.runtimes.compiled import (
     CompiledFacts,
     NotBuiltError,
@@ -24,10 +24,10 @@ from kuaihl.engines.runtimes.compiled import (
     write_compiled,
 )
 from kuaihl.engines.runtimes.graphs import GraphName, step_graph
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine, open_onnx, providers
-from kuaihl.engines.runtimes.processor import processor
-from kuaihl.engines.runtimes.runtime import Engine, Precision, Target, precision_of
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime, choose_providers, open_onnx
+from kuaihl.engines.runtimes.processor import read_processor
+from kuaihl.engines.runtimes.runtime import Precision, Runtime, Target, precision_of
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 from kuaihl.engines.scoring.scorer import StreamingScorer, open_step
 from kuaihl.models.bundle import Bundle, load_bundle
 from kuaihl.models.errors import KuaihlError, ModelError, Remedy, UsageError
@@ -98,7 +98,7 @@ def test_an_exported_step_scores_as_torch_does(bundle: Bundle, file: Path) -> No
     assert (engine.kind, engine.precision) == ("onnx", "fp32")
     graph = step_graph(bundle.streaming_network())
     inputs = random_inputs(graph, {"rooms": 4}, seed=0)
-    for ours, theirs in zip(engine.run(*inputs), TorchEngine(graph).run(*inputs), strict=True):
+    for ours, theirs in zip(engine.run(*inputs), TorchRuntime(graph).run(*inputs), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
     scored, expected = (
         [one.score for one in StreamingScorer(bundle, step, streamer="ann").scores(segments(12))]
@@ -183,7 +183,7 @@ def test_what_is_no_onnx_is_refused_by_onnx_runtime(bundle: Bundle) -> None:
 
 
 def test_inputs_that_do_not_fit_are_an_error_of_one_line(exported: bytes) -> None:
-    engine = OnnxEngine(exported, "step.onnx")
+    engine = OnnxRuntime(exported, "step.onnx")
     with pytest.raises(ModelError, match=r"^step\.onnx: ONNX Runtime failed \(") as caught:
         engine.run(*(torch.zeros(1) for _ in engine.inputs))
     assert "\n" not in str(caught.value)
@@ -197,13 +197,13 @@ def test_a_device_that_onnx_runtime_was_not_built_for_is_refused(bundle: Bundle,
     for device in ("cuda", "cuda:1"):
         with pytest.raises(UsageError, match=rf"^device '{device}': this ONNX Runtime is built for CPUs"):
             open_step(bundle, open_onnx(bundle, device=device))
-    assert providers("cpu") == ["CPUExecutionProvider"]
+    assert choose_providers("cpu") == ["CPUExecutionProvider"]
 
 
-def opened(bundle: Bundle, engine: str, precision: str = "auto") -> tuple[Engine, list[KuaihlError]]:
+def opened(bundle: Bundle, engine: str, precision: str = "auto") -> tuple[Runtime, list[KuaihlError]]:
     """The bundle's step as `engine` and `precision` choose it on a CPU, and what was said."""
     said: list[KuaihlError] = []
-    choice = choose_engine(engine, precision, bundle, device="cpu", threads=1, say=said.append)
+    choice = choose_runtime(engine, precision, bundle, device="cpu", threads=1, on_message=said.append)
     return open_step(bundle, choice), said
 
 
@@ -251,9 +251,9 @@ def without_vnni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     facts = tmp_path / "cpuinfo"
     facts.write_text("model name\t: Core i7-4770\nflags\t\t: fpu avx fma avx2\n")
     monkeypatch.setattr("kuaihl.engines.runtimes.processor.CPU_FACTS", facts)
-    processor.cache_clear()
+    read_processor.cache_clear()
     yield
-    processor.cache_clear()
+    read_processor.cache_clear()
 
 
 def write_text(bundle: Bundle, target: Target, *, named: bool = True) -> Path:
@@ -280,10 +280,10 @@ def write_text(bundle: Bundle, target: Target, *, named: bool = True) -> Path:
     return file
 
 
-def open_text(bundle: Bundle, engine: str) -> tuple[Engine, list[KuaihlError]]:
+def open_text(bundle: Bundle, engine: str) -> tuple[Runtime, list[KuaihlError]]:
     """The text graph in int8, and what was said of a fallback."""
     said: list[KuaihlError] = []
-    chosen = choose_engine(engine, "int8", bundle, device="cpu", threads=1, say=said.append)
+    chosen = choose_runtime(engine, "int8", bundle, device="cpu", threads=1, on_message=said.append)
     return chosen("text", SOURCES["text"], lambda: small_graph("text")), said
 
 
@@ -306,7 +306,7 @@ def test_a_file_for_vnni_is_refused_by_name_without_it(bundle: Bundle, engine: s
 def test_a_file_for_vnni_is_passed_over_with_a_line(bundle: Bundle) -> None:
     vnni, portable = write_text(bundle, "vnni"), write_text(bundle, "portable")
     opened, said = open_text(bundle, "auto")
-    assert isinstance(opened, OnnxEngine)
+    assert isinstance(opened, OnnxRuntime)
     assert opened.name == str(portable)
     assert len(said) == 1
     assert str(said[0]).startswith(
@@ -326,14 +326,14 @@ def test_a_file_for_vnni_comes_first_with_it(bundle: Bundle, tmp_path: Path, mon
     facts = tmp_path / "cpuinfo"
     facts.write_text("model name\t: Core i5-12400\nflags\t\t: fpu avx avx2 avx_vnni\n")
     monkeypatch.setattr("kuaihl.engines.runtimes.processor.CPU_FACTS", facts)
-    processor.cache_clear()
+    read_processor.cache_clear()
     vnni, portable = write_text(bundle, "vnni"), write_text(bundle, "portable")
     try:
         opened, said = open_text(bundle, "auto")
-        assert isinstance(opened, OnnxEngine)
+        assert isinstance(opened, OnnxRuntime)
         assert (opened.name, said) == (str(vnni), [])
     finally:
-        processor.cache_clear()
+        read_processor.cache_clear()
     assert portable.name == "text-int8.onnx"
 
 
@@ -393,5 +393,5 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(bundle: Bundle, exported
 def test_encoders_run_side_by_side_and_a_step_on_all_threads(bundle: Bundle, file: Path) -> None:
     write_onnx(bundle.path, small_graph("vision"))
     opened = open_onnx(bundle, threads=3)
-    assert opened("vision", SOURCES["vision"], lambda: small_graph("vision")).lanes == 3
-    assert open_step(bundle, opened).lanes == 1
+    assert opened("vision", SOURCES["vision"], lambda: small_graph("vision")).num_streams == 3
+    assert open_step(bundle, opened).num_streams == 1

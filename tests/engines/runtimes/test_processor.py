@@ -2,7 +2,7 @@
 
 import pytest
 
-from kuaihl.engines.runtimes.processor import Processor, parse_processor, processor
+from kuaihl.engines.runtimes.processor import Processor, parse_processor, read_processor
 
 HASWELL = "model name\t: Intel(R) Core(TM) i7-4770\nflags\t\t: fpu sse4_1 sse4_2 avx fma avx2 bmi2\n"
 ZEN_2 = "model name\t: AMD EPYC 7702\nflags\t\t: fpu sse4_1 avx fma avx2\n\nprocessor\t: 1\nflags\t: fpu avx512f\n"
@@ -29,9 +29,9 @@ def test_flags_say_which_instructions_are_there(facts: str, there: list[str]) ->
 
 
 def test_a_line_names_what_is_there_and_what_is_not() -> None:
-    assert parse_processor(HASWELL).said == "Intel(R) Core(TM) i7-4770 (AVX2; no AVX-512, VNNI, AMX)"
+    assert parse_processor(HASWELL).description == "Intel(R) Core(TM) i7-4770 (AVX2; no AVX-512, VNNI, AMX)"
 
 
 def test_this_processor_has_a_name() -> None:
-    assert processor().name
-    assert isinstance(processor(), Processor)
+    assert read_processor().name
+    assert isinstance(read_processor(), Processor)

@@ -125,9 +125,9 @@ def test_damaged_facts_are_an_error_that_names_them(tmp_path: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_opening_without_a_gpu_is_refused_in_one_line(tmp_path: Path) -> None:
     write_engine(tmp_path)
-    open_engine = open_tensorrt(tmp_path, "tensorrt-rtx", "fp16")
+    open_runtime = open_tensorrt(tmp_path, "tensorrt-rtx", "fp16")
     with pytest.raises(UsageError, match="needs an NVIDIA GPU, and there is none here"):
-        open_engine("step", SOURCES["step"], lambda: small_graph("step"))
+        open_runtime("step", SOURCES["step"], lambda: small_graph("step"))
 
 
 def test_a_cpu_asked_for_is_named() -> None:

@@ -62,14 +62,14 @@ def test_a_package_is_loaded_once_with_its_version() -> None:
 
 def test_the_first_complaint_is_kept_as_one_line() -> None:
     complaints = Complaints()
-    assert complaints.first() == "it gave no reason"
+    assert complaints.first_line() == "it gave no reason"
     for number in range(1000):
         complaints.add(f"cause\n  {number}")
-    assert complaints.first() == "cause 0"
+    assert complaints.first_line() == "cause 0"
     assert len(complaints.said) < 100
     complaints.clear()
     complaints.add("x" * 10_000)
-    assert len(complaints.first()) <= 300
+    assert len(complaints.first_line()) <= 300
 
 
 def test_a_cpu_is_no_gpu() -> None:

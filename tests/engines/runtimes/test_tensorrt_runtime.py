@@ -12,11 +12,11 @@ from kuaihl.engines.export.onnx_export import random_inputs
 from kuaihl.engines.export.tensorrt_build import builder_capabilities, compile_graph
 from kuaihl.engines.runtimes.compiled import read_facts, write_compiled
 from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, Graph, GraphName
-from kuaihl.engines.runtimes.runtime import Engine, Precision
+from kuaihl.engines.runtimes.runtime import Precision, Runtime
 from kuaihl.engines.runtimes.tensorrt_fit import built_engines, fitting_engine, this_machine
 from kuaihl.engines.runtimes.tensorrt_package import load_tensorrt
-from kuaihl.engines.runtimes.tensorrt_runtime import KEPT, TensorRtEngine, open_tensorrt
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.tensorrt_runtime import KEPT, TensorRtRuntime, open_tensorrt
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 from kuaihl.models.errors import ModelError
 
 for package in ("tensorrt_rtx", "onnx", "onnxscript"):
@@ -47,7 +47,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def open_small(bundle: Path, name: GraphName, precision: Precision = "fp32") -> Engine:
+def open_small(bundle: Path, name: GraphName, precision: Precision = "fp32") -> Runtime:
     return open_tensorrt(bundle, "tensorrt-rtx", precision)(name, SOURCES[name], never_built)
 
 
@@ -66,7 +66,7 @@ def never_built() -> Graph:
 @pytest.mark.parametrize("name", GRAPH_NAMES)
 def test_it_computes_what_torch_computes(bundle: Path, name: GraphName, precision: Precision) -> None:
     graph = small_graph(name)
-    engine, reference = open_small(bundle, name, precision), TorchEngine(graph)
+    engine, reference = open_small(bundle, name, precision), TorchRuntime(graph)
     inputs = random_inputs(graph, SIZES, seed=1)
     for ours, theirs in zip(engine.run(*inputs), reference.run(*inputs), strict=True):
         assert ours.dtype == theirs.dtype
@@ -79,7 +79,7 @@ def test_it_computes_what_torch_computes(bundle: Path, name: GraphName, precisio
 def test_a_replayed_cuda_graph_gives_what_the_first_run_gave(bundle: Path, name: GraphName) -> None:
     graph, engine = small_graph(name), open_small(bundle, name)
     first, other = (tuple(each.cuda() for each in random_inputs(graph, SIZES, seed=seed)) for seed in (1, 2))
-    plain = TensorRtEngine(
+    plain = TensorRtRuntime(
         engine_here(bundle, name).read_bytes(),
         (graph.input_names, graph.outputs),
         "tensorrt-rtx",
@@ -91,7 +91,7 @@ def test_a_replayed_cuda_graph_gives_what_the_first_run_gave(bundle: Path, name:
         found = engine.run(*(first, other)[turn % 2])
         for ours, theirs in zip(found, expected[turn % 2], strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-    assert isinstance(engine, TensorRtEngine)
+    assert isinstance(engine, TensorRtRuntime)
     assert len(engine.fixed) == 1
     assert not plain.fixed
 
@@ -99,8 +99,8 @@ def test_a_replayed_cuda_graph_gives_what_the_first_run_gave(bundle: Path, name:
 @gpu_test
 def test_shapes_that_change_are_captured_anew_and_few_are_kept(bundle: Path) -> None:
     graph, engine = small_graph("step"), open_small(bundle, "step")
-    reference = TorchEngine(graph)
-    assert isinstance(engine, TensorRtEngine)
+    reference = TorchRuntime(graph)
+    assert isinstance(engine, TensorRtRuntime)
     for rooms in [*range(1, KEPT + 3), 1, 2]:
         inputs = random_inputs(graph, {"rooms": rooms}, seed=rooms)
         for _ in range(4):
@@ -147,7 +147,7 @@ def test_an_engine_of_another_graph_is_refused(bundle: Path) -> None:
     content = engine_here(bundle, "vision").read_bytes()
     text = small_graph("text")
     with pytest.raises(ModelError, match="its ports are images, visual, not words, types, mask, text"):
-        TensorRtEngine(content, (text.input_names, text.outputs), "tensorrt-rtx", "fp32")
+        TensorRtRuntime(content, (text.input_names, text.outputs), "tensorrt-rtx", "fp32")
 
 
 @gpu_test

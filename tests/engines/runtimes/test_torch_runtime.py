@@ -7,7 +7,7 @@ from support.small_graphs import small_graph
 from kuaihl.engines.export.onnx_export import random_inputs
 from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, GraphName
 from kuaihl.engines.runtimes.runtime import Precision
-from kuaihl.engines.runtimes.torch_runtime import TorchEngine
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
 
 SIZES = {"rooms": 5, "frames": 3, "texts": 2, "length": 19}
 
@@ -19,7 +19,7 @@ def test_half_precision_is_near_and_goes_in_and_out_as_float32(
 ) -> None:
     graph = small_graph(name)
     inputs = random_inputs(graph, SIZES, seed=1)
-    ours, theirs = (TorchEngine(graph, precision=each).run(*inputs)[0] for each in (precision, "fp32"))
+    ours, theirs = (TorchRuntime(graph, precision=each).run(*inputs)[0] for each in (precision, "fp32"))
     assert ours.dtype == torch.float32
     torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=tolerance)
     assert not torch.equal(ours, theirs)

@@ -59,7 +59,7 @@ def test_the_head_is_small_and_free_of_pickle(bundle: Bundle) -> None:
 
 def test_on_held_out_rooms_it_beat_every_simple_rule_and_stayed_under_the_ceiling(bundle: Bundle) -> None:
     for question, truth in (("next", "the next segment's true rate"), ("present", "this segment's true rate")):
-        table = bundle.metrics[question]["kendall_tau_a_room"]
+        table = bundle.metrics[question]["kendall_tau_per_room"]
         rules = [found["ci95"][1] for name, found in table.items() if name.startswith(("rule: ", "best known rule"))]
         assert len(rules) == 9
         assert table["head"]["ci95"][0] > max(rules)

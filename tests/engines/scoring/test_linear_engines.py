@@ -7,9 +7,9 @@ import pytest
 import torch
 from support.small_bundle import BEYOND_PAPER, segments
 
-from kuaihl.engines.export.onnx_export import export_onnx, parity
+from kuaihl.engines.export.onnx_export import export_onnx, measure_parity
 from kuaihl.engines.runtimes.graphs import step_graph, window_graph
-from kuaihl.engines.runtimes.onnx_runtime import OnnxEngine
+from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
 from kuaihl.engines.scoring.scorer import ScorerState, StreamingScorer
 from kuaihl.models.bundle import Bundle, load_bundle, save_bundle
 from kuaihl.models.facts import EncoderFacts, LabelFacts
@@ -64,10 +64,10 @@ def test_onnx_runs_what_torch_computes(bundle: Bundle) -> None:
     network = bundle.streaming_network()
     for graph in (step_graph(network), window_graph(network)):
         model = export_onnx(graph, "fp32")
-        assert parity(graph, model, "fp32", [])["max_abs_difference"] < 1e-5
+        assert measure_parity(graph, model, "fp32", [])["max_abs_difference"] < 1e-5
         assert [port.name for port in model.graph.input] == list(graph.input_names)
         if graph.name == "step":
-            engine = OnnxEngine(model.SerializeToString(), "step")
+            engine = OnnxRuntime(model.SerializeToString(), "step")
             scores = [
                 [one.score for one in StreamingScorer(bundle, step).scores(segments(9))] for step in (engine, None)
             ]

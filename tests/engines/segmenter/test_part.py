@@ -13,7 +13,7 @@ from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import SAMPLE_RATE, Segment
 from kuaihl.models.errors import SourceError
 
-SECONDS, RATE, TONE = 20, 10, 40.0  # of the recording, pictures a second, Hz per second of it
+SECONDS, RATE, TONE = 20, 10, 40.0  # of the recording, pictures per second, Hz per second of it
 
 
 @pytest.fixture(scope="module")

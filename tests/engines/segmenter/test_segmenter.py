@@ -12,7 +12,7 @@ from support.media import FPS, make, media_tags, number_in, retimed, second_hear
 
 from kuaihl.engines.ingest.packets import TimedPacket, packets
 from kuaihl.engines.ingest.source import open_source
-from kuaihl.engines.segmenter.keyframes import Stills
+from kuaihl.engines.segmenter.keyframes import KeyframeSelector
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import SAMPLE_RATE, Comment, Event, Frame, Segment
 from kuaihl.models.errors import SourceError
@@ -156,7 +156,7 @@ def test_a_gap_is_silent_flagged_and_shows_the_last_picture(made: Path) -> None:
 
 def test_memory_holds_a_few_packets_however_long_the_stream(made: Path) -> None:
     with open_source(str(make(made / "held.mp4", seconds=60.0, gop=20))) as source:
-        stills = Stills(10.0)
+        stills = KeyframeSelector(10.0)
         most = 0
         for item in packets(source):
             if isinstance(item, TimedPacket) and item.kind == "video":

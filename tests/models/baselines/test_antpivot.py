@@ -8,8 +8,8 @@ import pytest
 import torch
 from support.small_network import SMALL, stream
 
-from kuaihl.models.baselines.antpivot import AntPivot, joined
-from kuaihl.models.baselines.antpivot_spans import boundaries, cut_spans
+from kuaihl.models.baselines.antpivot import AntPivot, join_gates
+from kuaihl.models.baselines.antpivot_spans import cut_spans, find_boundaries
 from kuaihl.models.errors import ModelError
 
 
@@ -60,13 +60,13 @@ def test_with_a_fully_visible_mask_pivots_are_heard_on_both_sides() -> None:
 def test_the_score_is_the_geometric_mean_of_both_gates() -> None:
     first, second = torch.tensor([0.0, 2.0, -3.0]), torch.tensor([0.0, -1.0, -30.0])
     expected = (torch.sigmoid(first) * torch.sigmoid(second)).sqrt()
-    torch.testing.assert_close(torch.sigmoid(joined(first, second)), expected)
-    assert bool(joined(torch.tensor(40.0), torch.tensor(40.0)).isfinite())
+    torch.testing.assert_close(torch.sigmoid(join_gates(first, second)), expected)
+    assert bool(join_gates(torch.tensor(40.0), torch.tensor(40.0)).isfinite())
 
 
 def test_a_span_ends_where_labels_fall_below_their_mean() -> None:
     labels = torch.tensor([[0.1, 0.8, 0.9, 0.8, 0.1, 0.1, 0.7, 0.1]])  # mean 0.45
-    ends, known = boundaries(labels, torch.ones(1, 8, dtype=torch.bool))
+    ends, known = find_boundaries(labels, torch.ones(1, 8, dtype=torch.bool))
     assert ends.tolist() == [[0, 1, 0, 1, 0, 0, 1, 0]]
     assert known.tolist() == [[False] + [True] * 6 + [False]]
 
@@ -74,7 +74,7 @@ def test_a_span_ends_where_labels_fall_below_their_mean() -> None:
 def test_beside_a_label_that_does_not_count_no_boundary_is_known() -> None:
     labels = torch.tensor([[0.0, 1.0, 1.0, 1.0, 0.0, 0.0]])
     counted = torch.tensor([[True, True, True, True, False, True]])
-    ends, known = boundaries(labels, counted)
+    ends, known = find_boundaries(labels, counted)
     assert known.tolist() == [[False, True, True, False, False, False]]
     assert ends[known].tolist() == [1, 0]
 

@@ -8,7 +8,7 @@ from support.small_network import SMALL, stream
 from torch import Tensor
 
 from kuaihl.models.baselines.adaptive_h_fcsn import AdaptiveHFCSN
-from kuaihl.models.baselines.pac_net import PACNet, averaged, mini_histories
+from kuaihl.models.baselines.pac_net import PACNet, average_logits, mini_histories
 from kuaihl.models.baselines.pr_net import PRNet
 from kuaihl.models.baselines.showme import ShowMe
 from kuaihl.models.batch import Batch
@@ -68,9 +68,9 @@ def test_pac_net_deals_the_history_out_to_four_parts() -> None:
 
 def test_pac_net_averages_the_scores_of_its_classifiers() -> None:
     logits = torch.logit(torch.tensor([0.2, 0.6, 0.9, 0.9])).view(1, 1, 4)
-    score = torch.sigmoid(averaged(logits, torch.tensor([[True, True, False, False]])))
+    score = torch.sigmoid(average_logits(logits, torch.tensor([[True, True, False, False]])))
     torch.testing.assert_close(score, torch.tensor([[0.4]]))
-    assert bool(averaged(torch.full((1, 1, 4), 200.0), torch.ones(1, 4, dtype=torch.bool)).isfinite())
+    assert bool(average_logits(torch.full((1, 1, 4), 200.0), torch.ones(1, 4, dtype=torch.bool)).isfinite())
 
 
 def test_pac_net_with_two_parts_is_the_mean_of_what_it_is_with_each() -> None:

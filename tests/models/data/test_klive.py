@@ -76,7 +76,7 @@ def test_what_a_file_says_of_its_room_is_never_taken_for_its_layout(tmp_path: Pa
     data = write(tmp_path / "set", rooms)
     for record, content in rooms.items():
         np.testing.assert_array_equal(data.room(record).visual, content["visual"])
-        assert DataSetWriter(tmp_path / "set", FACTS).written(record.id) == record
+        assert DataSetWriter(tmp_path / "set", FACTS).find_written(record.id) == record
 
 
 def test_a_label_is_equation_1_of_the_next_segment_and_is_masked_under_sixty_views(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_what_is_no_data_set_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         open_klive(tmp_path)
     (tmp_path / "dataset.json").write_text('{"format": 99}')
-    with pytest.raises(DataError, match="not of data set format 1"):
+    with pytest.raises(DataError, match="not of data set format 2"):
         open_klive(tmp_path)
     write(tmp_path / "set", {RoomRecord("room", "a", 3, "train"): arrays(3)})
     (tmp_path / "set" / "rooms.parquet").write_text("no table")
@@ -325,10 +325,10 @@ def test_a_build_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     first, second = RoomRecord("first", "a", 3, "train"), RoomRecord("second", "b", 4, "test")
     DataSetWriter(tmp_path / "set", FACTS).write_room(first, arrays(3))
     writer = DataSetWriter(tmp_path / "set", FACTS)
-    assert writer.written("first") == first
-    assert writer.written("second") is None
+    assert writer.find_written("first") == first
+    assert writer.find_written("second") is None
     (tmp_path / "set" / "rooms" / "second.safetensors").write_bytes(b"half a room")
-    assert writer.written("second") is None
+    assert writer.find_written("second") is None
     writer.write_room(second, arrays(4))
     writer.finish()
     assert open_klive(tmp_path / "set").rooms == (first, second)

@@ -1,4 +1,4 @@
-"""PHD: the csv as its README shows it, a file of features a video, histories in place of ids, stretches of 192."""
+"""PHD: the csv as its README shows it, a file of features per video, histories in place of ids, stretches of 192."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ Z-aTqtRBTIM,0.0,7.66,12999,8.0,False
 -aN8wc9Lv2Q,147.0,15.02,12999,152.0,False
 vKU7ITgAz4k,79.99,4.14,13000,-1.0,True
 """
-RATE = 2.0  # frames a second
+RATE = 2.0  # frames per second
 
 
 def csv_file(folder: Path, rows: str = ROWS, header: str = HEADER) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kuaihl.models.evaluation.bootstrap import Evaluation, above, difference, draw_rooms, evaluate, mean_estimate
+from kuaihl.models.evaluation.bootstrap import Evaluation, difference, draw_rooms, evaluate, is_above, mean_estimate
 from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
 from kuaihl.models.evaluation.room_pairs import room_pairs
 from kuaihl.models.evaluation.room_scores import ScoredRoom
@@ -66,10 +66,10 @@ def test_the_metric_a_room_is_over_its_own_segments_above_the_threshold_if_they_
     """20 labels 0.05 … 1; those up to 0.5 are scored in reverse."""
     labels = np.arange(1, 21) / 20
     found = evaluate([scored(np.where(labels <= 0.5, -labels, labels), labels)], draws=0)
-    assert found.tau_a_room[0.0].value == pytest.approx(100 / 190)  # 20 segments, 45 of 190 pairs discordant
-    assert found.tau_a_room[0.2].value == pytest.approx(90 / 120)  # 16, of which 6 in reverse: 15 of 120
-    assert found.tau_a_room[0.4].value == pytest.approx(64 / 66)  # 12, of which 2: 1 of 66
-    assert math.isnan(found.tau_a_room[0.6].value)  # 8 are too few
+    assert found.tau_per_room[0.0].value == pytest.approx(100 / 190)  # 20 segments, 45 of 190 pairs discordant
+    assert found.tau_per_room[0.2].value == pytest.approx(90 / 120)  # 16, of which 6 in reverse: 15 of 120
+    assert found.tau_per_room[0.4].value == pytest.approx(64 / 66)  # 12, of which 2: 1 of 66
+    assert math.isnan(found.tau_per_room[0.6].value)  # 8 are too few
     assert found.tau[0.6].value == 1.0
     assert found.rooms_counted == {0.0: 1, 0.2: 1, 0.4: 1, 0.6: 0}
 
@@ -79,10 +79,10 @@ def test_the_metric_leaves_out_a_label_that_is_just_the_threshold() -> None:
     counted = np.array([12, 24, 36], dtype=np.float64) / 60
     stored = counted.astype(np.float32).astype(np.float64)  # each a little more than the decimal
     for labels in (counted, stored):
-        assert above(labels, 0.2).tolist() == [False, True, True]
-        assert above(labels, 0.4).tolist() == [False, False, True]
-        assert above(labels, 0.6).tolist() == [False, False, False]
-    assert above(np.array([0.0, 1 / 30_000, 13 / 60]), 0.0).tolist() == [False, True, True]
+        assert is_above(labels, 0.2).tolist() == [False, True, True]
+        assert is_above(labels, 0.4).tolist() == [False, False, True]
+        assert is_above(labels, 0.6).tolist() == [False, False, False]
+    assert is_above(np.array([0.0, 1 / 30_000, 13 / 60]), 0.0).tolist() == [False, True, True]
 
 
 def test_a_draw_of_rooms_has_the_tau_of_its_segments_written_out(rooms: Rooms) -> None:
@@ -108,7 +108,7 @@ def test_scores_that_are_all_alike_earn_nothing_rather_than_being_left_out() -> 
     pairs = room_pairs([np.ones(20), np.arange(20.0)], [np.arange(20.0), np.arange(20.0)])
     assert pairs.tau_each().tolist() == [0.0, 1.0]
     found = evaluate([scored(np.ones(20), np.arange(20) / 20), scored(np.arange(20.0), np.arange(20) / 20)], draws=0)
-    assert found.tau_a_room[0.0].value == pytest.approx(0.5)
+    assert found.tau_per_room[0.0].value == pytest.approx(0.5)
     assert evaluate([scored(np.ones(20), np.arange(20) / 20)], draws=0).tau[0.0].value == 0.0
 
 
@@ -126,7 +126,7 @@ def test_a_room_of_few_labels_counts_in_the_whole_and_not_in_the_mean_of_rooms()
     found = evaluate([scored(labels, labels), scored(-labels[:5], labels[:5])], draws=0)
     assert found.rooms == 2
     assert found.rooms_counted[0.0] == 1
-    assert found.tau_a_room[0.0].value == 1.0
+    assert found.tau_per_room[0.0].value == 1.0
     assert found.tau[0.0].value < 1.0
 
 
@@ -134,7 +134,7 @@ def test_where_no_label_is_above_the_threshold_there_is_no_figure() -> None:
     labels = np.arange(20) / 100
     found = evaluate([scored(labels, labels)], draws=50)
     assert math.isnan(found.tau[0.4].value)
-    assert math.isnan(found.tau_a_room[0.4].low)
+    assert math.isnan(found.tau_per_room[0.4].low)
     assert found.rooms_counted[0.4] == 0
 
 
@@ -153,9 +153,9 @@ def many(rooms: int, noise: float, seed: int = 0) -> Evaluation:
 def test_the_interval_holds_the_figure_and_narrows_with_more_rooms() -> None:
     few, more = many(8, 1.0), many(128, 1.0)
     for found in (few, more):
-        for estimate in (found.tau[0.0], found.tau_a_room[0.0]):
+        for estimate in (found.tau[0.0], found.tau_per_room[0.0]):
             assert estimate.low < estimate.value < estimate.high
-    width = [found.tau_a_room[0.0].high - found.tau_a_room[0.0].low for found in (few, more)]
+    width = [found.tau_per_room[0.0].high - found.tau_per_room[0.0].low for found in (few, more)]
     assert width[1] == pytest.approx(width[0] / 4, rel=0.5)
 
 
@@ -174,7 +174,7 @@ def test_a_difference_on_the_same_rooms_is_surer_than_two_intervals_apart() -> N
         labels, noise = random.random(40), random.normal(size=40) * random.uniform(0.1, 3)  # rooms of unlike hardness
         worse.append(scored(labels + 1.1 * noise, labels))
         better.append(scored(labels + noise, labels))
-    first, second = (evaluate(rooms, (0.0,)).tau_a_room[0.0] for rooms in (worse, better))
+    first, second = (evaluate(rooms, (0.0,)).tau_per_room[0.0] for rooms in (worse, better))
     more = difference(second, first)
     assert more.value == pytest.approx(second.value - first.value)
     assert second.low < first.high

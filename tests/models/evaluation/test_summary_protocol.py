@@ -11,7 +11,7 @@ from support.paths import SHARED
 from kuaihl.models.data.tvsum_mat import RatedVideo, read_tvsum_mat
 from kuaihl.models.errors import DataError
 from kuaihl.models.evaluation.rank_correlation import average_ranks, spearman_rho
-from kuaihl.models.evaluation.summary_protocol import agreement, human_agreement
+from kuaihl.models.evaluation.summary_protocol import human_agreement, measure_agreement
 
 TVSUM = SHARED / "labels" / "ydata-tvsum50.mat"
 
@@ -42,13 +42,16 @@ def test_tvsum_is_50_videos_of_20_annotators(videos: tuple[RatedVideo, ...]) -> 
 
 def test_random_scores_agree_with_nobody(videos: tuple[RatedVideo, ...]) -> None:
     random = np.random.default_rng(0)
-    found = [agreement(random.random(video.annotations.shape[1]), video.annotations) for video in videos[:10]]
+    found = [measure_agreement(random.random(video.annotations.shape[1]), video.annotations) for video in videos[:10]]
     assert abs(np.mean([one.tau for one in found])) < 0.01
 
 
 def test_the_mean_rating_agrees_more_than_the_annotators_among_themselves(videos: tuple[RatedVideo, ...]) -> None:
     for video in videos[:5]:
-        assert agreement(video.annotations.mean(axis=0), video.annotations).tau > human_agreement(video.annotations).tau
+        assert (
+            measure_agreement(video.annotations.mean(axis=0), video.annotations).tau
+            > human_agreement(video.annotations).tau
+        )
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ def test_human_agreement_is_the_mean_over_all_pairs_of_annotators(ratings: np.nd
 
 def test_scores_are_compared_with_each_annotator_and_averaged(ratings: np.ndarray) -> None:
     scores = np.random.default_rng(3).random(80)
-    found = agreement(scores, ratings)
+    found = measure_agreement(scores, ratings)
     assert found.tau == pytest.approx(np.mean([stats.kendalltau(scores, rater).statistic for rater in ratings]))
     assert found.rho == pytest.approx(np.mean([stats.spearmanr(scores, rater).statistic for rater in ratings]))
 
@@ -73,13 +76,15 @@ def test_scores_are_compared_with_each_annotator_and_averaged(ratings: np.ndarra
 def test_who_rated_all_frames_alike_is_left_out(ratings: np.ndarray) -> None:
     with_indifferent = np.vstack([ratings, np.full(80, 3.0)])
     assert human_agreement(with_indifferent).tau == pytest.approx(human_agreement(ratings).tau)
-    assert agreement(np.arange(80), with_indifferent).rho == pytest.approx(agreement(np.arange(80), ratings).rho)
-    assert math.isnan(agreement(np.arange(80), np.full((2, 80), 3.0)).tau)
+    assert measure_agreement(np.arange(80), with_indifferent).rho == pytest.approx(
+        measure_agreement(np.arange(80), ratings).rho
+    )
+    assert math.isnan(measure_agreement(np.arange(80), np.full((2, 80), 3.0)).tau)
     assert math.isnan(human_agreement(ratings[:1]).tau)
 
 
 def test_scores_that_are_all_alike_agree_with_nobody(ratings: np.ndarray) -> None:
-    assert agreement(np.ones(80), ratings).tau == 0.0
+    assert measure_agreement(np.ones(80), ratings).tau == 0.0
 
 
 def test_spearmans_rho_is_scipys_with_ties() -> None:

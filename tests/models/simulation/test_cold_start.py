@@ -14,13 +14,13 @@ from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, SIGNALS_WIDTH
 from kuaihl.models.simulation.cold_start import (
     BLUR,
     SEQUENCE,
-    said,
+    say_words,
     score_rooms,
     simulate,
     simulate_held_out,
-    told,
     train_cold_start,
     training_batches,
+    withhold_signals,
     without_group,
     without_streamers,
 )
@@ -43,7 +43,7 @@ def test_batches_hold_what_the_rooms_show() -> None:
     data = simulate(5, made_up_bank(1), seed=3)
     batches = list(training_batches(data, np.random.default_rng(0)))
     batch = batches[0]
-    assert len(batch.visual) == len(batch.text) == len(batch.streamer) == 10  # two stretches a room
+    assert len(batch.visual) == len(batch.text) == len(batch.streamer) == 10  # two stretches per room
     assert batch.labels.shape == batch.label_valid.shape == batch.visual.shape[:2]
     assert batch.streamer.min() >= 1  # 0 is the unknown streamer
     assert ((batch.labels >= 0) & (batch.labels <= 1)).all()
@@ -94,7 +94,7 @@ def test_an_input_that_the_data_lack_leaves_its_reader_as_it_was(rows: np.ndarra
 def test_signals_that_a_platform_does_not_tell_are_zero_in_value_and_standard_score_alike() -> None:
     signals = np.ones((4, SIGNALS_WIDTH), np.float32)
     random = np.random.default_rng(0)
-    drawn = [told(signals, random) for _ in range(200)]
+    drawn = [withhold_signals(signals, random) for _ in range(200)]
     assert {bool(each.all()) for each in drawn} == {True, False}
     for each in drawn:
         values, scores = each[:, len(GROUPS) : len(GROUPS) + len(SIGNALS)], each[:, len(GROUPS) + len(SIGNALS) :]
@@ -106,7 +106,7 @@ def test_signals_that_a_platform_does_not_tell_are_zero_in_value_and_standard_sc
 def test_words_are_blurred_by_the_banks_own_spread_and_silence_stays_silence() -> None:
     bank = made_up_bank(1)
     rows = np.where(np.arange(4000) % 2 == 0, 0, NO_WORDS)
-    found = said(bank, rows, np.random.default_rng(0))
+    found = say_words(bank, rows, np.random.default_rng(0))
     assert not found[1::2].any()
     kind = bank.text[(bank.keys == bank.keys[0]).all(axis=1)].astype(np.float32)
     noise = (found[::2] - kind.mean(axis=0)).std(axis=0)
@@ -134,8 +134,10 @@ def test_a_standardised_reader_reads_each_feature_less_its_mean_over_its_deviati
 
 @pytest.mark.slow
 def test_a_short_training_beats_every_simple_rule_on_new_rooms() -> None:
-    trained = train_cold_start(made_up_bank(1), made_up_bank(2), rooms=96, epochs=3, seed=0, tell=lambda _line: None)
+    trained = train_cold_start(
+        made_up_bank(1), made_up_bank(2), rooms=96, epochs=3, seed=0, on_message=lambda _line: None
+    )
     for question, truth in (("next", "the next segment's true rate"), ("present", "this segment's true rate")):
-        table = trained.metrics[question]["kendall_tau_a_room"]
+        table = trained.metrics[question]["kendall_tau_per_room"]
         assert table["best known rule"]["tau"] < table["head"]["tau"] < table[truth]["tau"]
     assert list(trained.score_quantiles.values()) == sorted(trained.score_quantiles.values())

@@ -14,9 +14,9 @@ from kuaihl.models.signals import GROUPS, SIGNALS_WIDTH
 from kuaihl.models.simulation.dataset import (
     FARTHEST_SWAP,
     SimulationPlan,
-    halves,
     noise_ceiling,
     pool_frames,
+    split_bank,
     split_banks,
     swap_order,
     write_simulated_set,
@@ -190,7 +190,7 @@ def test_the_counts_are_impressions_and_comments_and_no_others(data: KLive) -> N
 
 
 def test_halves_of_a_bank_share_nothing_and_each_has_every_key() -> None:
-    one, other = halves(made_up_bank(1))
+    one, other = split_bank(made_up_bank(1))
     assert not set(one.text[:, 2].tolist()) & set(other.text[:, 2].tolist())
     assert not set(one.visual[..., 1].ravel()) & set(other.visual[..., 1].ravel())
     assert set(map(tuple, one.keys)) == set(map(tuple, other.keys)) == set(map(tuple, made_up_bank(1).keys))

@@ -22,8 +22,8 @@ def test_a_text_has_the_key_of_its_segment() -> None:
         silent = (room.speech == NOTHING) & (room.chatter == NOTHING)
         np.testing.assert_array_equal(found == NO_WORDS, silent)
         np.testing.assert_array_equal(bank.keys[found[~silent]], keys_of(room)[~silent])
-        np.testing.assert_array_equal(bank.keys[bank.alike(found, random)[~silent]], keys_of(room)[~silent])
-        assert not bank.words(found)[silent].any()
+        np.testing.assert_array_equal(bank.keys[bank.draw_alike(found, random)[~silent]], keys_of(room)[~silent])
+        assert not bank.text_of(found)[silent].any()
 
 
 def test_all_texts_of_a_key_are_drawn_alike_often() -> None:
@@ -54,5 +54,5 @@ def test_how_many_wrote_counts_beside_speech_of_the_same_topic_alone() -> None:
 def test_pictures_that_nobody_recorded_are_zeros() -> None:
     bank, random = made_up_bank(1), np.random.default_rng(0)
     for room in rooms():
-        seen = bank.shown(features_of(room, bank, random))
+        seen = bank.visual_of(features_of(room, bank, random))
         assert seen.any() == ("pictures" in room.known)

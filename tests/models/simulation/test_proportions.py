@@ -77,7 +77,7 @@ def test_labels_are_masked_in_the_range_that_klives_samples_allow(rooms: list[Ro
     """KLive: 1,723,489 samples of 19,334 h in 30 s segments.
 
     At most 26% are missing if windows are padded; 12% if each lies within its room and has a next segment, which costs
-    20 segments a room.
+    20 segments per room.
     """
     segments = 19_334 * 120
     most, least = 1 - 1_723_489 / segments, 1 - 1_723_489 / (segments - 20 * 17_897)

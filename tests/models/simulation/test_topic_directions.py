@@ -55,7 +55,7 @@ def test_texts_have_one_scale_along_them_and_silence_is_zeros() -> None:
     text = seen.text.astype(np.float32)
     assert text.shape == (len(bank.text), DIRECTIONS)
     np.testing.assert_allclose(text.mean(axis=0), [0.0] * (DIRECTIONS - 1) + [1.0], atol=0.01)
-    assert (seen.words(np.array([NO_WORDS])) == 0).all()
+    assert (seen.text_of(np.array([NO_WORDS])) == 0).all()
     assert text[:, -1].min() > 0.5  # far from silence
 
 

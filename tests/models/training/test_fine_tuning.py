@@ -14,7 +14,7 @@ from kuaihl.models.errors import ModelError
 from kuaihl.models.facts import EncoderFacts, LabelFacts
 from kuaihl.models.losses.objective import Objective
 from kuaihl.models.network.kuaihl import KuaiHL
-from kuaihl.models.training.fine_tuning import begun, check_start, pull_back
+from kuaihl.models.training.fine_tuning import begin_from, check_start, pull_back
 from kuaihl.models.training.loop import train
 from kuaihl.models.training.plan import TrainingPlan
 
@@ -34,7 +34,7 @@ def plan_from(data: KLive, source: KuaiHL, **changes: object) -> TrainingPlan:
 
 def test_everybody_begins_as_the_unknown_streamer() -> None:
     source = small_network()
-    made, fresh = begun(source, replace(SMALL, streamers=9))
+    made, fresh = begin_from(source, replace(SMALL, streamers=9))
     assert fresh == set()
     visual, text = stream(SMALL, 12)
     expected = source(visual, text, torch.tensor([0]))
@@ -44,7 +44,7 @@ def test_everybody_begins_as_the_unknown_streamer() -> None:
 
 def test_what_the_source_does_not_have_begins_afresh_and_the_rest_is_taken() -> None:
     source = small_network()
-    made, fresh = begun(source, replace(SMALL, signals=7, interest=True))
+    made, fresh = begin_from(source, replace(SMALL, signals=7, interest=True))
     assert fresh == {"signals", "decoder.interest"}
     for name, part in source.state_dict().items():
         if not name.startswith("streamer."):
@@ -53,7 +53,7 @@ def test_what_the_source_does_not_have_begins_afresh_and_the_rest_is_taken() -> 
 
 def test_a_part_of_another_shape_is_refused() -> None:
     with pytest.raises(ModelError, match="in the network to start from"):
-        begun(small_network(), replace(SMALL, text_width=8))
+        begin_from(small_network(), replace(SMALL, text_width=8))
 
 
 def test_a_weight_goes_that_share_of_its_way_back() -> None:

@@ -14,7 +14,7 @@ from kuaihl.models.errors import DataError, ModelError, UsageError
 from kuaihl.models.losses.objective import Objective
 from kuaihl.models.network.kuaihl import KuaiHL
 from kuaihl.models.training import loop as training
-from kuaihl.models.training.batches import batches, steps_an_epoch
+from kuaihl.models.training.batches import batches, steps_per_epoch
 from kuaihl.models.training.checkpoint import CHECKPOINT_FILE, load_checkpoint
 from kuaihl.models.training.loop import Trained, train
 from kuaihl.models.training.plan import TrainingPlan, dims_for, text_without
@@ -63,7 +63,7 @@ def test_an_interrupted_run_resumes_to_the_very_same_losses_and_weights(
 ) -> None:
     """Dropout, hidden ids, swaps and random orders are all on; one interruption falls between two reports."""
     whole: list[StepReport | EpochReport] = []
-    expected = train(data, plan_for(data), tell=whole.append, device="cpu")
+    expected = train(data, plan_for(data), on_report=whole.append, device="cpu")
     pieces: list[StepReport | EpochReport] = []
     torch.manual_seed(999)  # what was drawn before is nobody's business
     for steps in interrupted_after:
@@ -72,12 +72,12 @@ def test_an_interrupted_run_resumes_to_the_very_same_losses_and_weights(
             plan_for(data),
             folder=tmp_path,
             resume=True,
-            tell=pieces.append,
+            on_report=pieces.append,
             device="cpu",
             should_stop=After(steps),
         )
         assert stopped is None
-    found = train(data, plan_for(data), folder=tmp_path, resume=True, tell=pieces.append, device="cpu")
+    found = train(data, plan_for(data), folder=tmp_path, resume=True, on_report=pieces.append, device="cpu")
     assert pieces == whole
     assert_same(weights_of(found), weights_of(expected))
     assert found is not None
@@ -103,7 +103,7 @@ def test_the_best_epoch_is_kept_not_the_last(data: KLive, monkeypatch: pytest.Mo
     taus = iter([0.1, 0.5, 0.3, 0.5])
     monkeypatch.setattr(training, "validate", lambda *_: Validation(next(taus), 0.0, {}))
     kept: list[Trained] = []
-    three = train(data, plan_for(data, epochs=4), keep=kept.append, device="cpu")
+    three = train(data, plan_for(data, epochs=4), on_best=kept.append, device="cpu")
     assert three is not None
     assert three.best.epoch == 2
     assert [trained.best.epoch for trained in kept] == [1, 2]
@@ -112,11 +112,11 @@ def test_the_best_epoch_is_kept_not_the_last(data: KLive, monkeypatch: pytest.Mo
 
 
 def test_it_validates_every_few_steps_and_stops_out_of_patience(data: KLive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """200 windows of 24 are 9 steps an epoch; the third validation is the best, and two more bring nothing better."""
+    """200 windows of 24 are 9 steps per epoch; the third validation is the best, and two more bring nothing better."""
     taus = iter([0.1, 0.2, 0.5, 0.3, 0.5, 0.9])
     monkeypatch.setattr(training, "validate", lambda *_: Validation(next(taus), 0.0, {}))
     told: list[StepReport | EpochReport] = []
-    found = train(data, plan_for(data, epochs=4, validate_every=4, patience=2), tell=told.append, device="cpu")
+    found = train(data, plan_for(data, epochs=4, validate_every=4, patience=2), on_report=told.append, device="cpu")
     assert found is not None
     assert [(report.epoch, report.steps_done) for report in found.history] == [
         (1, 4),
@@ -140,15 +140,15 @@ def test_the_last_step_is_validated_too(data: KLive) -> None:
 def test_patience_and_steps_resume_to_the_very_same_network(data: KLive, tmp_path: Path) -> None:
     plan = plan_for(data, epochs=9, validate_every=4, patience=2, learning_rate=3e-2)
     whole: list[StepReport | EpochReport] = []
-    expected = train(data, plan, tell=whole.append, device="cpu")
+    expected = train(data, plan, on_report=whole.append, device="cpu")
     assert expected is not None and expected.history[-1].steps_done < 81  # it did stop early
     pieces: list[StepReport | EpochReport] = []
     for stop in (After(3), After(7), lambda: False):
-        found = train(data, plan, folder=tmp_path, resume=True, tell=pieces.append, device="cpu", should_stop=stop)
+        found = train(data, plan, folder=tmp_path, resume=True, on_report=pieces.append, device="cpu", should_stop=stop)
     assert pieces == whole
     assert_same(weights_of(found), weights_of(expected))
     told: list[StepReport | EpochReport] = []
-    again = train(data, plan, folder=tmp_path, resume=True, tell=told.append, device="cpu")
+    again = train(data, plan, folder=tmp_path, resume=True, on_report=told.append, device="cpu")
     assert told == []  # a run that has ended does not go on
     assert_same(weights_of(again), weights_of(expected))
 
@@ -163,7 +163,7 @@ def test_another_seed_gives_another_network_and_the_same_seed_the_same(data: KLi
 
 def test_every_window_is_met_in_every_epoch_in_another_order(data: KLive) -> None:
     plan, windows = plan_for(data, batch=7), data.windows("train", 5)
-    steps = steps_an_epoch(len(windows), 7)
+    steps = steps_per_epoch(len(windows), 7)
     met: list[list[bytes]] = []
     for epoch in (0, 1):
         drawn = batches(windows, {}, plan, range(epoch * steps, (epoch + 1) * steps))
@@ -247,7 +247,7 @@ def test_a_checkpoint_that_cannot_be_written_stops_it(data: KLive, tmp_path: Pat
 def test_half_precision_comes_close_on_cpu_by_bf16_and_fp16_asks_for_a_gpu(data: KLive) -> None:
     reports: dict[str, list[StepReport | EpochReport]] = {"no": [], "bf16": []}
     for precision, heard in reports.items():
-        train(data, plan_for(data, epochs=1, precision=precision), tell=heard.append, device="cpu")
+        train(data, plan_for(data, epochs=1, precision=precision), on_report=heard.append, device="cpu")
     full, half = reports["no"][-1], reports["bf16"][-1]
     assert isinstance(full, EpochReport)
     assert isinstance(half, EpochReport)

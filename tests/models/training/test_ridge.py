@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from kuaihl.models.training.ridge import fit_ridge, moments_of, solutions, squared_error
+from kuaihl.models.training.ridge import fit_ridge, moments_of, solve, squared_error
 
 
 def test_one_feature_by_hand() -> None:
     """x = −1, 0, 1 and y = −2, 1, 4: slope 6 / (2 + penalty), the intercept is the mean, 1."""
     moments = moments_of(np.array([[-1.0], [0.0], [1.0]]), np.array([-2.0, 1.0, 4.0]))
-    (free, level), (shrunk, same) = solutions(moments, [0.0, 1.0])
+    (free, level), (shrunk, same) = solve(moments, [0.0, 1.0])
     assert (free[0], level) == pytest.approx((3.0, 1.0))
     assert (shrunk[0], same) == pytest.approx((2.0, 1.0))
     assert squared_error(moments, shrunk, same) == pytest.approx(1 + 0 + 1)
@@ -28,13 +28,13 @@ def test_sums_of_groups_add_up_to_those_of_all_rows() -> None:
     features, target = draw.normal(size=(20, 3)), draw.normal(size=20)
     added = moments_of(features[:8], target[:8]) + moments_of(features[8:], target[8:])
     whole = moments_of(features, target)
-    for ours, theirs in zip(solutions(added, [2.0])[0], solutions(whole, [2.0])[0], strict=True):
+    for ours, theirs in zip(solve(added, [2.0])[0], solve(whole, [2.0])[0], strict=True):
         np.testing.assert_allclose(ours, theirs)
     expected = np.linalg.solve(
         (features - features.mean(0)).T @ (features - features.mean(0)) + 2 * np.eye(3),
         (features - features.mean(0)).T @ (target - target.mean()),
     )
-    np.testing.assert_allclose(solutions(whole, [2.0])[0][0], expected)
+    np.testing.assert_allclose(solve(whole, [2.0])[0][0], expected)
 
 
 def test_the_penalty_is_the_one_that_tells_rows_left_out_best() -> None:
@@ -47,7 +47,7 @@ def test_the_penalty_is_the_one_that_tells_rows_left_out_best() -> None:
         total = 0.0
         for group in range(4):
             others = [i for i in range(4) if i != group]
-            weights, level = solutions(
+            weights, level = solve(
                 moments_of(np.concatenate(features[others]), np.concatenate(target[others])), [penalty]
             )[0]
             total += float(np.square(features[group] @ weights + level - target[group]).sum())

@@ -116,7 +116,7 @@ def test_a_network_learns_what_phds_users_choose(phd: tuple[Path, Path], archite
     data = open_phd(*phd, FPS)
     heard: list[object] = []
     plan = plan_for(data, architecture=architecture, epochs=3, learning_rate=1e-2)
-    trained = train(data, plan, device="cpu", tell=heard.append)
+    trained = train(data, plan, device="cpu", on_report=heard.append)
     assert trained is not None
     assert trained.best.tau > 0.3  # of labels of two levels no more than about 0.5 can be had
     if architecture == "kuaihl":
