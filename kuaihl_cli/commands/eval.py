@@ -161,7 +161,7 @@ def measure(kind: Kind, settings: EvalSettings) -> "Comparison":
     _check_options(kind, settings)
     bundles = [load_bundle(name) for name in settings.bundles]
     set_threads(settings.threads)
-    common: dict[str, Any] = {"draws": settings.bootstrap, "seed": settings.seed, "track": _show_progress}
+    common: dict[str, Any] = {"draws": settings.bootstrap, "seed": settings.seed, "progress": _show_progress}
     if bundles:
         common["device"] = choose_device(settings.device)
     if kind == "klive":

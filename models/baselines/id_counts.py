@@ -25,7 +25,7 @@ _BUCKETS = 64  # 0 for what nobody counted; the last begins at 2^31, the end of 
 _ROOM_DROPOUT = 0.5  # our choice, not the paper's
 
 
-class _IdCounts(nn.Module):
+class IdCounts(nn.Module):
     """Tables of IDs and counts, and a perceptron over who and when, the present, and the past."""
 
     reads_counts = True

@@ -182,7 +182,7 @@ def test_info_shows_a_ceiling_of_the_papers_metric_and_none_of_the_earlier_one(
 ) -> None:
     folder = small_dataset(tmp_path / "set")
     file = folder / "dataset.json"
-    for name, shown in (("tau above", "tau 0.75 over the test, 0.5 a room"), ("tau", f"kuaihl eval --data {folder}")):
+    for name, shown in (("tau above", "tau 0.75 over the test, 0.5 per room"), ("tau", f"kuaihl eval --data {folder}")):
         found = {"split": "test", "next segment's true rate": {name: {"0.0": 0.75}, "tau_per_room": 0.5}}
         file.write_text(json.dumps(json.loads(file.read_text()) | {"ceiling": found}))
         (line,) = [line for line in run(capsys, "info", folder)[1].splitlines() if line.startswith("ceiling")]

@@ -266,7 +266,7 @@ def test_help_explains_the_measure_to_a_reader_of_the_paper() -> None:
 
 @pytest.fixture
 def phd(tmp_path: Path) -> tuple[Path, Path]:
-    """Two users with a target video of 200 and 250 frames each, at 2 frames per second, and a video of their history."""
+    """Two users with a target video of 200 and 250 frames, at 2 frames per second, and a video of their history."""
     rows = ["youtubeId,start,duration,user_id,video_duration,is_last"]
     draw = np.random.default_rng(0)
     features = tmp_path / "features"

@@ -155,7 +155,7 @@ NORM = "decoder.norm.weight"
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (edit_facts(format=99), r"bundle\.json: bundle format 99, this kuaihl reads 1; update"),
+        (edit_facts(format=99), r"bundle\.json: bundle format 99, this kuaihl reads 2; update"),
         (edit_facts(format=None), r"bundle\.json: says no format version"),
         (edit_facts(architecture="resnet"), r"bundle\.json: architecture 'resnet' is not known"),
         (edit_facts(dims={"width": "wide"}), r"bundle\.json: .*get the bundle again"),

@@ -58,7 +58,7 @@ def segment(index: int, score: float = 0.4, interest: float | None = 0.4) -> Sco
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     bundle = make_bundle(tmp_path_factory.mktemp("bundle"), seed=0)
-    vision = SimpleNamespace(engine=SimpleNamespace(precision="fp32"))
+    vision = SimpleNamespace(runtime=SimpleNamespace(precision="fp32"))
     encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none")
     return Model(bundle, cast(Any, encoders), open_step(bundle), SETTINGS)
 
