@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from kuaihl.engines.runtimes.heap import give_back_freed_memory
 from kuaihl.engines.speech.language import SpokenLanguage
 from kuaihl.engines.speech.pauses import Speech, cut_pauses
 from kuaihl.engines.speech.sentences import sentences_of, without_loops
@@ -50,7 +49,6 @@ class GatedTranscriber:
         if not speech:
             return transcripts
         heard = [each.audio for each in speech.values()]
-        give_back_freed_memory()  # of the voice activity network, before Whisper takes its own
         code = given or self.spoken.of(heard)
         for i, decoded in zip(speech, self.decoder.decode(heard, code), strict=True):
             transcripts[i] = transcript_of(decoded, speech[i], starts[i], code)
