@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kuaihl.engines.encoders.timing import StageTimes
 from kuaihl.engines.runtimes.device import choose_device, set_threads
-from kuaihl.engines.runtimes.heap import give_back_freed_memory, share_one_heap
+from kuaihl.engines.runtimes.heap import give_back_freed_memory, keep_no_mkl_buffers, share_one_heap
 from kuaihl.engines.runtimes.runtime import OpenRuntime
 from kuaihl.engines.types import FRAMES_PER_SEGMENT
 from kuaihl.engines.weights.catalog import (
@@ -150,6 +150,7 @@ def load_encoders(
     from kuaihl.engines.speech.load import load_transcriber
 
     share_one_heap()
+    keep_no_mkl_buffers()
     place = choose_device(device)
     count = set_threads(threads)
     whisper = whisper_model or profile.whisper

@@ -1,9 +1,10 @@
-"""The C library's heap, kept from growing: glibc gives each thread a heap of its own, and keeps what is freed there.
+"""Freed memory, kept from piling up: in the heaps that glibc makes for threads, and in the buffers of Intel's MKL.
 
-A dozen threads come and go here: one heap for all is 170 MB less, and takes no longer.
+A dozen threads come and go here. docs/benchmarks.md has what each measure was seen to save.
 """
 
 import ctypes
+import os
 import sys
 from functools import cache
 
@@ -20,9 +21,14 @@ def _c_library() -> ctypes.CDLL | None:
 
 
 def share_one_heap() -> None:
-    """Let all threads share one heap. It does nothing once a thread has run: glibc settles the number at the first."""
+    """Let all threads share one heap, as MALLOC_ARENA_MAX=1 does; call it before threads start, for theirs stay."""
     if (library := _c_library()) is not None:
         library.mallopt(_M_ARENA_MAX, 1)
+
+
+def keep_no_mkl_buffers() -> None:
+    """Have MKL free its buffers after use, unless the environment says otherwise; call it before MKL first computes."""
+    os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 
 
 def give_back_freed_memory() -> None:
