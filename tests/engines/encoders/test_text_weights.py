@@ -22,9 +22,9 @@ from kuaihl.engines.encoders.profiles import (
     other_text,
     text_width,
 )
-from kuaihl.engines.encoders.text import TextEncoder
+from kuaihl.engines.encoders.text import TextEncoder, e5_encoder
 from kuaihl.engines.runtimes.torch_runtime import open_torch
-from kuaihl.engines.weights.catalog import TEXT_PAPER, VISION_EDGE
+from kuaihl.engines.weights.catalog import TEXT_EDGE, TEXT_PAPER, VISION_EDGE
 from kuaihl.engines.weights.resolve import Resolved, resolve
 from kuaihl.models.backbones.bert import Bert, dims_from_config, map_names
 from kuaihl.models.bundle import Bundle, save_bundle
@@ -155,3 +155,11 @@ def test_the_edge_profile_is_as_wide_as_it_was() -> None:
     except KuaihlError as error:
         pytest.skip(f"the edge weights are not here: {error}")
     assert text_width(EDGE, resolved) == EDGE.d_t == 384
+
+
+def test_text_weights_load_where_the_cache_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = ["so close, what a finish"]
+    expected = e5_encoder(resolve(TEXT_EDGE), open_torch()).encode(text, [[]])
+    (tmp_path / "cache").write_text("a file, where a folder should be")
+    monkeypatch.setenv("KUAIHL_CACHE", str(tmp_path / "cache"))
+    np.testing.assert_array_equal(e5_encoder(resolve(TEXT_EDGE), open_torch()).encode(text, [[]]), expected)
