@@ -1,10 +1,10 @@
-"""What engines make of the same segments, on CPU: vision, text and head in torch eager, ONNX Runtime, and its int8.
+"""How engines compare on the same segments, on CPU: vision, text and head in torch eager, ONNX Runtime, and its int8.
 
     python benchmarks/engines.py talk.webm [--calibrate other.mp4 …] [--runs 5] [--threads 2]
 
-Exports the edge bundle into a scratch folder, encodes and scores the recording's 30 s segments by every engine in turn,
-and prints medians and ratios; then what one step costs for 1 and for 256 rooms, and Whisper's encoder in CTranslate2
-beside ONNX Runtime, on the same weights.
+Exports the edge bundle into a scratch folder. Encodes and scores the recording's 30 s segments by every engine in turn,
+and prints medians and ratios. Then prints the cost of one step for 1 and for 256 rooms, and Whisper's encoder in
+CTranslate2 beside ONNX Runtime, on the same weights.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from kuaihl.engines.speech.load import load_transcriber
 from kuaihl.models.bundle import Bundle, load_bundle
 from kuaihl_cli.commands.export import copy_of
 
-SEGMENTS = 16  # of the recording, repeated to so many
+SEGMENTS = 16  # of the recording, repeated to this number
 ROOMS = (1, 64, 256)
 WINDOW_SECONDS = 30
 
@@ -49,7 +49,7 @@ def exported_bundle(folder: Path, calibrate: Sequence[str]) -> Bundle:
 
 
 def run_stages(sample: Sequence[SampleSegment], bundle: Bundle, one: Contender) -> dict[str, float]:
-    """Seconds that each network took for the whole sample."""
+    """Each network's seconds for the whole sample."""
     began = time.perf_counter()
     one.encoders.vision.encode([segment.frames for segment in sample])
     seen = time.perf_counter()
@@ -65,7 +65,7 @@ def run_stages(sample: Sequence[SampleSegment], bundle: Bundle, one: Contender) 
 
 
 def show_pipeline(sample: Sequence[SampleSegment], bundle: Bundle, found: Sequence[Contender], runs: int) -> None:
-    """Milliseconds a segment by engine, medians of runs that take turns."""
+    """Milliseconds per segment by engine: medians of runs that take turns."""
     taken: list[list[dict[str, float]]] = [[] for _ in found]
     for turn in range(runs + 1):
         for one, spent in zip(found, taken, strict=True):
@@ -89,7 +89,7 @@ def show_pipeline(sample: Sequence[SampleSegment], bundle: Bundle, found: Sequen
 
 
 def milliseconds(call: Callable[[], Any], repeats: int = 30) -> float:
-    """The median of some calls, after three that are not counted."""
+    """The median of the calls, after three warm-up calls."""
     taken = []
     for turn in range(repeats + 3):
         began = time.perf_counter()
@@ -100,7 +100,7 @@ def milliseconds(call: Callable[[], Any], repeats: int = 30) -> float:
 
 
 def show_rooms(found: Sequence[Contender], graphs: dict[GraphName, Graph]) -> None:
-    """One call of the head's step for many rooms."""
+    """Milliseconds of one call of the head's step for many rooms."""
     print("\n| head step | " + " | ".join(f"{rooms} rooms, ms" for rooms in ROOMS) + " | 256 rooms, times one |")
     print("|---|---:|---:|---:|---:|")
     for one in found[:2]:
@@ -112,7 +112,7 @@ def show_rooms(found: Sequence[Contender], graphs: dict[GraphName, Graph]) -> No
 
 
 def show_whisper(threads: int) -> None:
-    """Whisper base's encoder on one 30 s window: what `kuaihl score` runs beside an export of the same weights."""
+    """Whisper base's encoder on one 30 s window: the engine of `kuaihl score` beside an export of the same weights."""
     import ctranslate2
     import onnxruntime
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -1,9 +1,9 @@
-"""What a score costs: one cached step of the head against running the whole window again, on CPU.
+"""The cost of a score: one cached step of the head against running the whole window again, on CPU.
 
     python benchmarks/head_step.py [--threads 2] [--repeats 300]
 
 Both use the edge dimensions; the streams are past their first window, so every slot is full. They are measured in turn,
-ten runs each, so that whatever else the machine does falls on both.
+ten runs each, so that other load on the machine affects both.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
     torch.manual_seed(0)
     dims = replace(EDGE_DIMS, signals=SIGNALS_WIDTH, interest=True)  # as it ships
     network = KuaiHL(dims).eval()
-    field = 2 * dims.window - 1  # all that a score depends on: what a scorer without a cache would have to read again
+    field = 2 * dims.window - 1  # all that a score depends on: the input of a scorer without a cache
     visual = torch.randn(1, field, dims.patches, dims.visual_width)
     text = torch.randn(1, field, dims.text_width)
     signals = torch.randn(1, field, dims.signals)

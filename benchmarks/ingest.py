@@ -1,10 +1,10 @@
-"""How fast is the ingest, and what does it hold? Ours beside a full decode, on 30 min of 720p30 FLV made by FFmpeg.
+"""How fast is the ingest, and how much memory does it take? Ours beside a full decode, on 30 min of 720p30 FLV.
 
     python benchmarks/ingest.py                 # the table
     python benchmarks/ingest.py --memory        # and the peak memory at 10 min and at 4 h
 
-Every measurement is a process of its own, the contenders take turns, and medians are printed. The full decode is
-FFmpeg's own command: every frame through `fps=1/10`, all of the sound to 16 kHz mono.
+FFmpeg makes the FLV. Every measurement is a process of its own, the contenders take turns, and medians are printed. The
+full decode is FFmpeg's own command: every frame through `fps=1/10`, all of the sound to 16 kHz mono.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def make_piece(folder: Path) -> Path:
 
 
 def repeated(piece: Path, minutes: int, target: str) -> list[str]:
-    """FFmpeg's arguments that repeat the piece, by stream copy."""
+    """FFmpeg's arguments to repeat the piece by stream copy."""
     seconds = minutes * 60
     return ["-stream_loop", "-1", "-i", str(piece), "-t", str(seconds), "-c", "copy", "-f", "flv", target]
 
@@ -99,7 +99,7 @@ def measure(contender: str, path: str) -> None:
 
 
 def measured(contender: str, path: str, feed: list[str] | None = None) -> dict[str, float]:
-    """`feed`: FFmpeg's arguments for what is piped into the measured process."""
+    """Measure in a new process; `feed` holds FFmpeg's arguments for its piped input."""
     command = [sys.executable, __file__, "--measure", contender, path]
     if feed is None:
         run = subprocess.run(command, stdout=subprocess.PIPE, check=True)

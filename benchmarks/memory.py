@@ -1,4 +1,4 @@
-"""Peak memory and the start of `kuaihl score`: processes of their own over the demonstration, edge bundle.
+"""Peak memory and start-up of `kuaihl score`, with the edge bundle: every run is a process over the demonstration.
 
     python benchmarks/memory.py [--runs 3] [SOURCE] [--comments FILE]
 
@@ -27,7 +27,7 @@ class Run:
     """One run of the command."""
 
     peak_mb: float
-    first_score: float  # seconds of wall clock, as `total`
+    first_score: float  # seconds of wall clock, as is `total`
     total: float
     processor: float  # seconds, user and system
 

@@ -2,9 +2,9 @@
 
     python benchmarks/reader.py [--rooms 1000 20000] [--segments 40] [--seconds 15] [--folder /tmp]
 
-Writes as many rooms as the largest number asks for (340 kB each, and removes them), then reads random windows of 20
-segments in batches of 48, as training does: first in one process, then in two at once. Patches are pooled to one a
-frame, 3 of 1280 numbers, and a text vector of 384. What is read is in the page cache: the disk is not measured.
+Writes as many rooms as the largest number asks for (340 kB each), and removes them at the end. Reads random windows of
+20 segments in batches of 48, as training does: first in one process, then in two at once. Patches are pooled to one
+per frame, 3 of 1280 numbers, and a text vector has 384. The data are in the page cache: the disk is not measured.
 """
 
 import argparse
@@ -32,7 +32,7 @@ FACTS = DataSetFacts(
 )
 Found = tuple[
     float, float, float, dict[str, float]
-]  # windows per second, and a second of CPU, bytes per second, memory
+]  # windows per second, windows per second of CPU, bytes per second, memory
 MEASURES = ("VmRSS", "RssAnon", "RssFile")
 
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def write_sets(folder: Path, counts: list[int], segments: int) -> dict[int, Path]:
-    """A data set of each number of rooms; they share their files."""
+    """A data set for each number of rooms; they share their files."""
     random = np.random.default_rng(0)
     pool = random.normal(size=(4 * segments, FACTS.patches * FACTS.visual_width + FACTS.text_width)).astype(np.float16)
     views = random.integers(60, 1000, segments).astype(np.int32)
@@ -87,7 +87,7 @@ def write_sets(folder: Path, counts: list[int], segments: int) -> dict[int, Path
 
 
 def measure(path: Path, processes: int, seconds: float) -> list[Found]:
-    """Read in that many processes at once; what each found."""
+    """Read in that many processes at once; returns the findings of each."""
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(processes)
     answers = context.SimpleQueue()
@@ -101,14 +101,14 @@ def measure(path: Path, processes: int, seconds: float) -> list[Found]:
 
 
 def read(path: Path, seconds: float, seed: int, together: object, answers: object) -> None:
-    """Open the data set, meet every room once, then read random windows for that long."""
+    """Open the data set, read every room once, then read random windows for that long."""
     data = open_klive(path)
     windows = data.windows("train")
     segments = data.rooms[0].segments
     random = np.random.default_rng(seed)
     for first in range(
         0, len(data.rooms), BATCH
-    ):  # rows are checked when a room is first met: an epoch's, not a window's
+    ):  # rows are checked when a room is first read: once per epoch, not per window
         windows.gather(np.arange(first, min(first + BATCH, len(data.rooms))) * segments)
     together.wait()  # type: ignore[attr-defined]
     start, cpu, count, copied = time.perf_counter(), time.process_time(), 0, 0
@@ -116,7 +116,7 @@ def read(path: Path, seconds: float, seed: int, together: object, answers: objec
         got = windows.gather(random.integers(len(windows), size=BATCH))
         count += BATCH
         copied += got.visual.nbytes + got.text.nbytes
-    cpu = time.process_time() - cpu  # less than the time elapsed where others use the machine
+    cpu = time.process_time() - cpu  # less than the elapsed time if others use the machine
     answers.put((count / elapsed, count / cpu, copied / elapsed, resident()))  # type: ignore[attr-defined]
 
 

@@ -2,10 +2,10 @@
 
     python benchmarks/score.py talk.mp4 [--runs 3] [--minutes 5] [--as-stream]
 
-Repeats the video to the asked length by stream copy, runs both in turn as processes of their own with the same two
-threads, and prints medians: seconds, × real time, the share of every stage, and the ratio. Loading is in both.
---as-stream encodes it first as streamers send it: files made for download may have a keyframe a minute, and then either
-decoder must go through every picture.
+Repeats the video to the asked length by stream copy and runs both in turn, as processes of their own with the same two
+threads. Prints medians: seconds, × real time, the share of every stage, and the ratio. Both include loading.
+--as-stream first encodes the video as streamers send it. Files made for download may have one keyframe per minute, and
+then either decoder must go through every picture.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def as_stream(video: Path, folder: Path) -> Path:
 
 
 def run_ours(video: Path, folder: Path) -> dict[str, float]:
-    """Wall seconds of the command, and of its stages as `--verbose` tells them."""
+    """Wall seconds of the command, and of its stages as `--verbose` prints them."""
     began = time.perf_counter()
     options = ["-o", str(folder / "out"), "--force", "--verbose", "--no-comments"]
     done = subprocess.run(
@@ -91,7 +91,7 @@ def run_plain(video: Path) -> dict[str, float]:
 
 
 def table(title: str, runs: list[dict[str, float]], media_seconds: float) -> float:
-    """Print the medians of some runs as a table; gives the median total."""
+    """Print the medians of some runs as a table; returns the median total."""
     medians = {name: statistics.median(run[name] for run in runs) for name in runs[0] if name != "media_seconds"}
     print(f"\n| {title} | seconds | share | × real time |\n|---|---|---|---|")
     for name, seconds in medians.items():

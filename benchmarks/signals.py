@@ -3,10 +3,10 @@
     python benchmarks/signals.py                # the table
     python benchmarks/signals.py --encoders     # and the edge profile's encoders on the same segments
 
-Ingest is what `kuaihl score` does before any network: demux, the decoding of three keyframes and of all sound, and
-its resampling. Segments are measured as they come out of it, so that neither side is warmer than the other; each
-has 200 comments of its own, of 13 characters in the mean, and a transcript of 80 words. Processor time counts, of all
-threads: on a busy machine wall time says little. Medians over passes.
+Ingest is the work of `kuaihl score` before any network: demux, the decoding of three keyframes and of all sound, and
+its resampling. Segments are measured as they come out of it, so that neither side is warmer than the other. Each has
+200 comments of its own, of 13 characters on average, and a transcript of 80 words. Processor time counts, of all
+threads, because wall time means little on a busy machine. Medians over passes.
 """
 
 import argparse
@@ -32,8 +32,8 @@ from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Comment, Segment, Sentence, Transcript
 
-COMMENTS = 200  # of a segment: a crowd
-TARGET = 0.02  # of the ingest
+COMMENTS = 200  # per segment: a crowd
+TARGET = 0.02  # share of the ingest
 HAN = "的一是不了人我在有他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天"
 SPOKEN = "the what a play he is so good nice try again no way that was close go left now please team win lag who"
 REACTED = "lol KEKW LUL haha 哈哈哈 笑死 gg GG! 666 😂 wow POG xD ㅋㅋㅋ www Kappa ??? nice! 草 233"
@@ -41,7 +41,7 @@ WORDS, REACTIONS = SPOKEN.split(), REACTED.split()
 
 
 def crowd(rng: random.Random) -> tuple[Comment, ...]:
-    """Comments that nobody wrote before: a third reacts in a word, the others say something in English or Chinese."""
+    """Comments without a repeat: a third reacts in a word, the others say something in English or Chinese."""
     comments = []
     for i in range(COMMENTS):
         kind = rng.random()
@@ -80,14 +80,14 @@ class Timed:
 
 
 def one_pass(path: Path, rng: random.Random) -> tuple[dict[str, float], int]:
-    """Seconds of processor time of each part, over a whole file, and its segments."""
+    """Seconds of processor time per part over a whole file, and the number of its segments."""
     read_word.cache_clear()
     token_laughs.cache_clear()
     timed = Timed()
     meter = SignalMeter()
     count = 0
     begin = time.process_time()
-    beside = 0.0  # the time of what is no ingest
+    beside = 0.0  # time that does not belong to ingest
     with open_source(str(path)) as source:
         for cut in segments(packets(source)):
             pause = time.process_time()
@@ -102,7 +102,7 @@ def measure_one(cut: Segment, meter: SignalMeter, timed: Timed, rng: random.Rand
     segment = replace(cut, comments=crowd(rng), has_chat=True)
     transcript = spoken(segment, rng)
     timed("signals", lambda: meter.measure(segment, transcript))
-    # Its parts, on other comments and words: these are remembered by now.
+    # The parts run on other comments and words, because the first ones are cached by now.
     parts = replace(segment, comments=crowd(rng))
     words = spoken(segment, rng)
     timed("comments", lambda: comment_signals(parts.comments, 30.0))

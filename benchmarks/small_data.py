@@ -1,10 +1,10 @@
-"""What a few rooms are worth: ridge, a network from scratch, one begun from the shipped head, and that head as it is.
+"""The worth of a few rooms: ridge, a network from scratch, one begun from the shipped head, and that head as it is.
 
 python benchmarks/small_data.py [--rooms 10,50,500] [--seeds N] [--test-rooms 40] [--work DIR] [--markdown FILE]
 
-A set of so many simulated rooms is split as `kuaihl dataset build` splits one; each seed is another set. All are scored
-on the same rooms of streamers, sentences and scenes that neither they nor the shipped head have met. What is there in
---work is not made again.
+Each number of simulated rooms is split as by `kuaihl dataset build`; each seed is another set. All models are scored on
+the same rooms of streamers, sentences and scenes that neither they nor the shipped head have met. Results already in
+--work are not made again.
 """
 
 import argparse
@@ -33,12 +33,12 @@ SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "from edge": ("--from", "edge"),
 }
 SHIPPED = "edge as it is"
-TEST_SEED, FIRST_SEED = 1_000, 2_000  # others than the cold start's
+TEST_SEED, FIRST_SEED = 1_000, 2_000  # different from the cold start's
 HELD_OUT = 0.2  # of a simulated set: its validation and test rooms have sentences and scenes of their own
 DRAWS = 2_000
 
 Floats = NDArray[np.float64]
-Taus = dict[str, Floats]  # by question, a tau per held-out room
+Taus = dict[str, Floats]  # by question, one tau per held-out room
 
 
 def arguments() -> argparse.Namespace:
@@ -87,14 +87,14 @@ def main() -> None:
 
 
 def simulated(path: Path, rooms: int, seed: int) -> Path:
-    """A simulated set, made if it is not there."""
+    """A simulated set, made if it is missing."""
     if not (path / "dataset.json").exists():
         kuaihl("dataset", "simulate", "-o", path, "--rooms", rooms, "--seed", seed, "--threads", 1)
     return path
 
 
 def trained(bundle: Path, data: Path, seed: int, options: Sequence[str]) -> float:
-    """Train if it is not there; gives the seconds that it took."""
+    """Train if the bundle is missing; returns the seconds that training took."""
     took = bundle.with_name(f"{bundle.name}.seconds")
     if took.exists():
         return float(took.read_text(encoding="utf-8"))
@@ -114,7 +114,7 @@ def labels_of(data: KLive) -> int:
 
 
 def taus_of(model: str, data: KLive) -> Taus:
-    """Of every held-out room as a stream of nobody known; a score answers both questions if there is no interest."""
+    """Taus of every held-out room, as of an unknown streamer; without interest, a score answers both questions."""
     bundle = load_bundle(model)
     network = bundle.network()
     if isinstance(network, KuaiHL):  # the shipped head was trained on whole patches; pooled ones lie in the same space
@@ -134,7 +134,7 @@ def taus_of(model: str, data: KLive) -> Taus:
 
 
 def mean_of(taus: Sequence[Taus]) -> Taus:
-    """A room's mean over the sets."""
+    """Each room's mean over the sets."""
     return {question: np.mean([each[question] for each in taus], axis=0) for question in taus[0]}
 
 

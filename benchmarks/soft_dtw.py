@@ -2,8 +2,8 @@
 
     python benchmarks/soft_dtw.py [--threads 2] [--repeats 15]
 
-432 pairs of 20 x 20 are one batch of 48 samples with a positive and eight negatives each. The double loop is written in
-the manner of the authors' released code: a matrix of accumulated costs, filled cell by cell, autograd for the rest.
+432 pairs of 20 x 20 are one batch of 48 samples with a positive and eight negatives each. The double loop is in
+the style of the authors' released code: it fills a matrix of accumulated costs cell by cell, and uses autograd.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
     results = {}
     for repeat in range(options.repeats + 2):
         for name, run in contenders.items():
-            for _ in range(1 if run is cell_by_cell else 5):  # the quick one oftener: its median is the noisier
+            for _ in range(1 if run is cell_by_cell else 5):  # the quick one more often: its median is noisier
                 start = time.perf_counter()
                 value = run(cost)
                 (slope,) = torch.autograd.grad(value.sum(), cost)

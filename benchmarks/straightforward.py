@@ -1,7 +1,7 @@
-"""What a user would write in an afternoon: decord for frames, `whisper.transcribe`, transformers and torch, all eager.
+"""The script that a user would write in an afternoon: decord, `whisper.transcribe`, transformers and torch, all eager.
 
-The same weights, segments and head as `kuaihl score` with the edge bundle; only the way through is the plain one.
-benchmarks/score.py runs it beside ours; alone: python benchmarks/straightforward.py VIDEO
+The same weights, segments and head as `kuaihl score` with the edge bundle; only the path between them is the plain one.
+The script benchmarks/score.py runs it beside ours; alone: python benchmarks/straightforward.py VIDEO
 """
 
 import argparse
@@ -29,7 +29,7 @@ def load_whisper() -> Any:
 
 
 def load_bert() -> tuple[Any, Any]:
-    """transformers' BertModel with multilingual-e5-small's weights, and what turns a text into its ids."""
+    """transformers' BertModel with multilingual-e5-small's weights, and the function from a text to its ids."""
     import torch
     from transformers import BertConfig, BertModel
 
@@ -62,7 +62,7 @@ def load_bert() -> tuple[Any, Any]:
 
 
 def load_vision() -> Any:
-    """EfficientNet-Lite2 as it is published, batch norms and all."""
+    """EfficientNet-Lite2 as published, with batch norms."""
     from kuaihl.engines.encoders.vision import EFFICIENTNET_LITE2, VisionEncoder, graph_of, read_tensors
     from kuaihl.engines.runtimes.torch_runtime import TorchRuntime
     from kuaihl.engines.weights.catalog import VISION_EDGE
@@ -74,7 +74,7 @@ def load_vision() -> Any:
 
 
 def score_video(path: Path) -> dict[str, float]:
-    """Score a video, a segment after the other; gives the seconds that each step took."""
+    """Score a video, one segment after the other; returns the seconds that each step took."""
     import torch
     import whisper
     from decord import VideoReader, cpu
@@ -119,7 +119,7 @@ def score_video(path: Path) -> dict[str, float]:
                 words,
                 torch.zeros(1, dtype=torch.long),
                 None,
-                torch.zeros(*words.shape[:2], head.dims.signals) if head.dims.signals else None,  # none is measured
+                torch.zeros(*words.shape[:2], head.dims.signals) if head.dims.signals else None,  # not measured
             )
             scores.append(float(torch.sigmoid(logits[0, -1])))
         marks["head"] = time.perf_counter()

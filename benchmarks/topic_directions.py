@@ -1,9 +1,9 @@
-"""Under which penalty do the cold start's directions tell topics best in genres that they were not made of?
+"""Which penalty lets the cold start's directions reveal topics best in genres that they were not made from?
 
     python benchmarks/topic_directions.py
 
-Prints, for each penalty, the mean correlation of a topic's direction with the topic, twice: in the training texts,
-three genres left out at a time, and in the held-out texts (new templates) of the held-out genres.
+Prints two mean correlations of a topic's direction with the topic per penalty. One is in the training texts, leaving
+out three genres at a time; the other is in the held-out texts (new templates) of the held-out genres.
 """
 
 import sys
@@ -29,7 +29,7 @@ def texts_of(bank: FeatureBank, genres: "Sequence[str]") -> FeatureBank:
 
 
 def told(made_of: FeatureBank, read: FeatureBank, penalty: float) -> float:
-    """The mean correlation of a direction of one bank's texts with its topic in another's."""
+    """The mean correlation of a direction from one bank's texts with its topic in another's."""
     seen = seen_along(read, topic_directions(made_of, penalty)).text.astype(np.float64)
     about = topics_of(read.keys)
     return float(np.mean([np.corrcoef(seen[:, one], about[:, one])[0, 1] for one in range(2 * len(TOPICS))]))

@@ -1,10 +1,10 @@
-"""What a training step costs: forward, losses, backward and Adam, part by part, and whether it loops over time.
+"""The cost of a training step: forward, losses, backward and Adam, part by part, and whether it loops over time.
 
     python benchmarks/training_step.py [--dims edge paper] [--device cpu] [--threads 2] [--batches 48] [--steps 5]
 
-Features are random: their values change no cost. A loop over the S segments of a window would show as operator calls
-that grow with S; they are counted at S and at 2S, with the window grown likewise, with and without L_align, whose
-soft-DTW goes through 2S − 1 anti-diagonals by its nature.
+Features are random, because their values do not change the cost. A loop over the S segments of a window would show as
+operator calls that grow with S. They are counted at S and at 2S, with the window grown likewise, with and without
+L_align: its soft-DTW must go through 2S − 1 anti-diagonals.
 """
 
 import argparse
@@ -135,7 +135,7 @@ def shares(step: Callable[[], None], device: torch.device) -> dict[str, float]:
 
 
 def calls(step: Callable[[], None]) -> int:
-    """Operator calls of one step, of the forward and the backward pass together."""
+    """Operator calls of one step, forward and backward pass together."""
     step()
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         step()

@@ -1,8 +1,8 @@
-"""How fast speech becomes text: the same Whisper weights, run in the ways that people run them, side by side.
+"""How fast speech becomes text: the same Whisper weights, run in the usual ways, side by side.
 
     python benchmarks/transcription.py [MEDIA ...] [--seconds 300] [--threads 2] [--runs 3]
 
-Prints a Markdown table of medians. Give speech; without arguments the clips of the shared folder are repeated.
+Prints a Markdown table of medians. Give it speech; without arguments it repeats the clips of the shared folder.
 """
 
 import argparse

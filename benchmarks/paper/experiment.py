@@ -1,8 +1,8 @@
 """One variant of the paper's experiments, trained and tested with one seed on the simulated set; never run twice.
 
-What a run found goes to `runs.jsonl` in the working folder and its weights beside it, so tables and figures share runs:
-Table I's KuaiHL, Table II's row g and the first row of Table III are the same. Seeds are paired: the same seed has the
-same data in the same order in every variant. An interrupted script goes on where it stopped.
+A run's results go to `runs.jsonl` in the working folder and its weights beside it, so tables and figures share runs.
+Table I's KuaiHL, Table II's row g and the first row of Table III are the same. Seeds are paired: a seed has the same
+data in the same order in every variant. An interrupted script continues where it stopped.
 """
 
 import hashlib
@@ -44,10 +44,10 @@ class Variant:
     architecture: str = "kuaihl"
     objective: Objective = field(default_factory=Objective)
     without: tuple[Ablation, ...] = ()
-    signals: bool = False  # and the second output, which go together; the paper has neither
+    signals: bool = False  # together with the second output; the paper has neither
 
     def key(self, setting: Setting, seed: int) -> str:
-        """What tells this run from every other one; its name does not."""
+        """The key that identifies this run; its name is not part of it."""
         common = {name: value for name, value in asdict(setting).items() if name not in ("seeds", "jobs")}
         one = {"architecture": self.architecture, "without": list(self.without), "objective": asdict(self.objective)}
         if self.signals:
@@ -59,7 +59,7 @@ FULL = Variant("KuaiHL")
 
 
 def runs_of(variant: Variant, work: Path, setting: Setting) -> list[Run]:
-    """A run a seed, from `runs.jsonl` or made now."""
+    """One run per seed, from `runs.jsonl` or made now."""
     return runs_of_all([variant], work, setting)[0]
 
 
@@ -69,20 +69,20 @@ def run_of(variant: Variant, seed: int, work: Path, setting: Setting) -> Run:
 
 
 def runs_of_all(variants: Sequence[Variant], work: Path, setting: Setting) -> list[list[Run]]:
-    """The runs of some variants, a seed each: what is missing is made, `setting.jobs` at a time."""
+    """The runs of some variants, one per seed: missing ones are made, `setting.jobs` at a time."""
     wanted = [(variant, seed) for seed in range(setting.seeds) for variant in variants]
     missing = {variant.key(setting, seed): (variant, seed) for variant, seed in wanted}
     for key in known_runs(work):
         missing.pop(key, None)
     if missing:
-        data_set(work, setting)  # once, before workers ask for it
+        data_set(work, setting)  # once, before workers need it
         make(list(missing.values()), work, setting)
     found = known_runs(work)
     return [[found[variant.key(setting, seed)] for seed in range(setting.seeds)] for variant in variants]
 
 
 def known_runs(work: Path) -> dict[str, Run]:
-    """What was run before, by key. A line that an interruption tore is passed over."""
+    """Earlier runs by key. Lines torn by an interruption are skipped."""
     file = work / RUNS_FILE
     found = {}
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
@@ -95,7 +95,7 @@ def known_runs(work: Path) -> dict[str, Run]:
 
 
 def make(missing: Sequence[tuple[Variant, int]], work: Path, setting: Setting) -> None:
-    """Train and test what is missing; each run is kept when it is done, and what is left is told."""
+    """Train and test the missing runs; keeps each run when it is done, and prints how many are left."""
     began = time.perf_counter()
     # Spawned: a forked process would inherit torch's threads in whatever state they are.
     pool = ProcessPoolExecutor(min(setting.jobs, len(missing)), mp_context=get_context("spawn"))
@@ -109,11 +109,11 @@ def make(missing: Sequence[tuple[Variant, int]], work: Path, setting: Setting) -
             tau = run["tau above"]["0.0"]
             tell(f"{run['variant']}, seed {run['seed']}: tau {tau:.3f}; {left} left, {minutes:.0f} min")
     finally:
-        pool.shutdown(cancel_futures=True)  # after a failure or Ctrl-C nothing more is begun
+        pool.shutdown(cancel_futures=True)  # after a failure or Ctrl-C no run starts
 
 
 def append(file: Path, run: Run) -> None:
-    """Add a line, on a line of its own even behind one that was torn."""
+    """Add a line, even after a torn one."""
     torn = file.exists() and not file.read_bytes().endswith(b"\n")
     with file.open("a", encoding="utf-8") as runs:
         runs.write(("\n" if torn else "") + json.dumps(run) + "\n")
@@ -180,10 +180,10 @@ def trained_network(variant: Variant, seed: int, work: Path, setting: Setting) -
 
 
 def values_of(runs: Iterable[Run], threshold: float = 0.0) -> list[float]:
-    """Tau above a threshold, one a seed. A run without one gives NaN, and stays in its place: seeds are paired."""
+    """Tau above a threshold, one per seed. A run without one gives NaN and stays in its place: seeds are paired."""
     return [math.nan if (tau := run["tau above"][str(threshold)]) is None else float(tau) for run in runs]
 
 
 def number(value: float) -> float | None:
-    """JSON has no NaN."""
+    """JSON has no NaN, so it becomes None."""
     return value if math.isfinite(value) else None

@@ -31,7 +31,7 @@ SEGMENTS = 20  # of Figure 5's window
 COLOURS = ("#666666", "#b5402f", "#c98a1b", "#2f7f4f", "#124a73")
 PARTS = ("#f3e3e0", "#e6efe9", "#f4efdf")  # behind Figure 3
 WITHOUT_ALIGN = Variant("without L_align", objective=Objective(align=OFF))
-LONGEST_LINE = 74  # characters of what is said in a segment
+LONGEST_LINE = 74  # characters of a segment's speech
 
 
 def saved(figure: Figure, results: Path, name: str) -> None:
@@ -48,7 +48,7 @@ def plain(axes: Axes, x: str, y: str) -> None:
 
 
 def figure3(results: Path) -> None:
-    """Each pair loss of one pair whose labels are BORDER apart, over how far its scores are apart; Parts 1 to 3."""
+    """Each pair loss of one pair with labels BORDER apart, over the distance of its scores; Parts 1 to 3."""
     apart = torch.linspace(-0.4, 0.6, 501, dtype=torch.float64)
     scores = torch.stack([0.4 + apart, torch.full_like(apart, 0.4)], dim=1).clamp(1e-6, 1 - 1e-6)  # [501, 2]
     labels = torch.tensor([[0.5 + BORDER, 0.5]])
@@ -58,7 +58,7 @@ def figure3(results: Path) -> None:
     for part, (left, right) in enumerate(itertools.pairwise(edges)):
         axes.axvspan(left, right, color=PARTS[part], linewidth=0)
         axes.text((left + right) / 2, 4.6, f"Part {part + 1}", ha="center", fontsize=9)
-    widths, styles = (5.0, 3.2, 1.8, 1.4), ("-", "-", "-", "--")  # where curves lie on one another, all are seen
+    widths, styles = (5.0, 3.2, 1.8, 1.4), ("-", "-", "-", "--")  # keeps curves visible that lie on one another
     for variant, colour, width, style in zip(PAIR_VARIANTS, COLOURS[1:], widths, styles, strict=True):
         pairs = torch.logit(scores).float()
         values = [
@@ -102,7 +102,7 @@ def smooth(values: list[float], width: int = 7) -> list[float]:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Costs 1 − cos of words i and pictures j of a window, and how much of soft-DTW's path lies on each."""
+    """Costs 1 − cos of words i and pictures j of a window, and the share of soft-DTW's path on each."""
 
     cost: NDArray[np.float32]  # [n, n]
     path: NDArray[np.float32]  # [n, n]
@@ -173,7 +173,7 @@ def draw_alignment(axes: Axes, found: Alignment) -> None:
 
 
 def draw_sequence(figure: Figure, room: ReplayedRoom, window: range) -> None:
-    """Twenty pictures in two rows, and under them what is said."""
+    """Twenty pictures in two rows, with the speech under them."""
     segments = shown(room, window)
     figure.suptitle("(b) Scenes, drawn again from the room's seed, and what is said", fontsize=10)
     grid = figure.add_gridspec(3, SEGMENTS // 2, height_ratios=(1, 1, 3.4), hspace=0.35, wspace=0.06)
@@ -195,7 +195,7 @@ def draw_sequence(figure: Figure, room: ReplayedRoom, window: range) -> None:
 
 
 def line_of(speech: str) -> str:
-    """One line of what is said, cut at a word."""
+    """One line of speech, cut at a word."""
     if len(speech) <= LONGEST_LINE:
         return speech or "(nobody speaks)"
     return speech[:LONGEST_LINE].rsplit(" ", 1)[0] + " …"

@@ -1,7 +1,7 @@
-"""Which orderings of the paper come out: each claim with our difference, paired by seed, and what that decides.
+"""Which orderings of the paper come out: each claim with our difference, paired by seed, and the verdict.
 
-The words are chosen by a rule, so that none can say more than the figures beside it: an ordering is decided if the mean
-difference is further from 0 than Student's t allows at 95%, two-sided. Claims are taken one by one, without a
+A rule chooses the words, so that no verdict says more than the figures beside it. An ordering is decided if the mean
+difference is further from 0 than Student's t allows at 95%, two-sided. Each claim is tested on its own, without a
 correction for their number.
 """
 
@@ -21,7 +21,7 @@ RULE = (
 )
 SAME, OTHER, UNDECIDED = "as in the paper", "the other way round", "not decided"
 
-# The first has the higher tau, by the text (IV-C to IV-E) and by the tables; keys as in `paper_table`.
+# The first of each pair has the higher tau, by the text (IV-C to IV-E) and the tables; keys as in `paper_table`.
 CLAIMS: Mapping[PaperTable, tuple[tuple[str, str], ...]] = {
     "I": tuple(("kuaihl", name) for name in ("adaptive-h-fcsn", "pr-net", "pac-net", "showme", "antpivot")),
     "II": (
@@ -34,7 +34,7 @@ CLAIMS: Mapping[PaperTable, tuple[tuple[str, str], ...]] = {
     ),
 }  # fmt: skip
 
-# Student's t, 97.5%, for 1 to 19 degrees of freedom; for more, the last is a little too strict.
+# Student's t, 97.5%, for 1 to 19 degrees of freedom; the last also serves for more, a little too strictly.
 STUDENT = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
     2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093,
@@ -42,7 +42,7 @@ STUDENT = (
 
 
 def verdict(differences: Sequence[float]) -> str:
-    """What differences in favour of the paper's ordering, one a seed, decide; NaN are left out."""
+    """The verdict on differences in favour of the paper's ordering, one per seed; NaN are left out."""
     there = [value for value in differences if math.isfinite(value)]
     if len(there) < 2:
         return UNDECIDED
@@ -53,7 +53,7 @@ def verdict(differences: Sequence[float]) -> str:
 
 
 def orderings(table: PaperTable, runs: Mapping[str, Sequence[Run]]) -> str:
-    """Markdown: a row a claim, in Table I at every Δ; `runs` by the keys of `paper_table`, seed by seed."""
+    """Markdown: one row per claim, in Table I at every Δ; `runs` by the keys of `paper_table`, seed by seed."""
     printed = paper_table(table)
     rows = []
     for threshold in THRESHOLDS if table == "I" else (0.0,):

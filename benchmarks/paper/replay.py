@@ -1,7 +1,7 @@
-"""What a simulated test room shows and says, drawn again: a data set keeps features, and the seed gives the rest.
+"""The pictures and words of a simulated test room, drawn again: a data set keeps features, the seed gives the rest.
 
-Pictures are drawn anew, of the scene, the motion and the style that their features were made of. Words are those of the
-larger part: a stored text lies up to half of the way to another of its kind.
+Pictures are drawn again from the scene, the motion and the style of their features. Words are those of the larger
+part: a stored text lies up to half of the way to another of its kind.
 """
 
 import copy
@@ -28,11 +28,11 @@ HELD_OUT = "held-out"
 
 @dataclass(frozen=True)
 class ReplayedRoom:
-    """A room, where its words lie in the whole held-out bank, and where its pictures lie among all styles."""
+    """A room, the rows of its words in the whole held-out bank, and the place of its pictures among all styles."""
 
     room: Room
     features: RoomFeatures
-    styles: range  # that `features` counts
+    styles: range  # counted by `features`
 
     @property
     def language(self) -> str:
@@ -41,7 +41,7 @@ class ReplayedRoom:
 
 @dataclass(frozen=True)
 class Shown:
-    """A segment for people."""
+    """A segment for human readers."""
 
     picture: RgbImage
     scene: str  # the topic of the picture
@@ -49,7 +49,7 @@ class Shown:
 
 
 def replay(plan: SimulationPlan, train: FeatureBank, held_out: FeatureBank) -> list[ReplayedRoom]:
-    """The test rooms of a plan, in the order in which the data set has them."""
+    """The test rooms of a plan, in the order of the data set."""
     banks = split_banks(plan, train, held_out)
     own, rows = banks["test"], half_rows(held_out)[1]  # validation has the first half of the texts and of the styles
     styles = STYLES["train"] if plan.proportions == "klive" else STYLES[HELD_OUT][held_out.styles // 2 :]
@@ -60,7 +60,7 @@ def replay(plan: SimulationPlan, train: FeatureBank, held_out: FeatureBank) -> l
         for room in rooms:
             swapped = swap_order(room, plan.swaps, random)
             features = features_of(swapped, own, copy.deepcopy(random))
-            room_arrays(swapped, own, random, pooled=plan.pooled)  # for what it draws
+            room_arrays(swapped, own, random, pooled=plan.pooled)  # advances the random draws
             text = np.where(features.text == NO_WORDS, NO_WORDS, rows[features.text])
             found.append(ReplayedRoom(swapped, replace(features, text=text), styles))
     return found

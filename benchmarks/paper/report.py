@@ -33,7 +33,7 @@ PHD_DASH = (
 
 
 def mean_and_error(values: Sequence[float], digits: int = 3, *, sign: bool = False) -> str:
-    """Mean ± standard error of values, one a seed; NaN are left out, and one value has no error."""
+    """Mean ± standard error of values, one per seed; NaN are left out, and one value has no error."""
     there = [value for value in values if math.isfinite(value)]
     if not there:
         return NONE
@@ -44,18 +44,18 @@ def mean_and_error(values: Sequence[float], digits: int = 3, *, sign: bool = Fal
 
 
 def difference(runs: Sequence[Run], base: Sequence[Run]) -> str:
-    """How many points of tau at Δ = 0 runs are above others of the same seeds: mean ± standard error."""
+    """By how many points of tau at Δ = 0 runs exceed others of the same seeds: mean ± standard error."""
     pairs = zip(values_of(runs), values_of(base), strict=True)
     return mean_and_error([100 * (one - other) for one, other in pairs], 1, sign=True)
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """A published figure as it is printed."""
+    """A published figure in its printed form."""
     return NONE if value is None else f"{value:.{digits}f}"
 
 
 def points(value: float, base: float) -> str:
-    """What the paper's own figures are apart, in points."""
+    """The difference of the paper's own figures, in points."""
     return f"{100 * (value - base):+.2f}"
 
 
@@ -73,7 +73,7 @@ def room_taus(runs: Sequence[Run]) -> str:
 
 
 def ceiling_rows(data: KLive) -> list[tuple[str, list[str], str]]:
-    """What nothing can pass: the true rate against the counts drawn from it; taus by Δ, and a room."""
+    """The upper bound: the true rate against the counts drawn from it; taus by Δ, and per room."""
     found = data.facts.ceiling
     assert found is not None, "simulated rooms have a ceiling"
     return [

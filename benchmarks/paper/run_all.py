@@ -1,9 +1,9 @@
-"""Everything in this folder with the same options: in the quick setting ten minutes on two cores.
+"""Everything in this folder with the same options: ten minutes on two cores in the quick setting.
 
 python benchmarks/paper/run_all.py [--setting quick] [--work paper-runs]
 
-All runs come first, seed by seed over all tables, so that the count of what is left is of everything and an interrupted
-night leaves whole seeds.
+All runs come first, seed by seed over all tables. So the count of runs left covers everything, and an interrupted night
+leaves whole seeds.
 """
 
 import figures

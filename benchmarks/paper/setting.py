@@ -1,7 +1,7 @@
-"""What all runs of the paper's experiments have in common: how much is simulated and trained, and on what data.
+"""The common settings of the paper's experiments: the amount of simulation and training, and the data.
 
-Rooms have the proportions that the paper prints of KLive (docs/cold-start.md). "quick" takes ten minutes on two cores
-and tells large differences alone; "full" takes the rooms and the seeds that steps of half a point need.
+Rooms have the proportions that the paper prints for KLive (docs/cold-start.md). "quick" takes ten minutes on two cores
+and shows only large differences; "full" takes the rooms and seeds that steps of half a point need.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from kuaihl.models.simulation.dataset import SimulationPlan, write_simulated_set
 from kuaihl.models.simulation.feature_bank import FeatureBank
 from kuaihl.models.simulation.proportions import Proportions, hosts_for
 
-# One more whenever the same plan gives other rooms or features, so that no old folder is taken for a new one.
+# Increased whenever the same plan gives other rooms or features, so that no old folder passes for a new one.
 SIMULATOR = 3
 DATA_FOLDER = "data"
 
@@ -25,7 +25,7 @@ class Setting:
     """The same for every system and row."""
 
     rooms: int = 150
-    streamers: int = 0  # 0: as many as KLive has for so many rooms
+    streamers: int = 0  # 0: as many as KLive has for this number of rooms
     proportions: Proportions = "klive"
     width: int = 64
     heads: int = 4
@@ -33,14 +33,14 @@ class Setting:
     epochs: int = 1
     learning_rate: float = 3e-3
     seeds: int = 3
-    jobs: int = 2  # runs at a time, a thread each: two such are quicker than one on two threads
+    jobs: int = 2  # runs at a time, one thread each: two of them are quicker than one on two threads
 
 
 SETTINGS = {"quick": Setting(), "full": Setting(rooms=1500, epochs=2, seeds=10)}
 
 
 def arguments(description: str | None) -> tuple[Path, Path, Setting]:
-    """The options of every script here: where runs are kept, where results go, and the setting."""
+    """The options of every script here: the folders for runs and results, and the setting."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("paper-runs"), help="data set, runs and weights go here")
     parser.add_argument("--results", type=Path, default=Path(__file__).parents[2] / "docs" / "results")
@@ -62,7 +62,7 @@ def simulation_plan(setting: Setting) -> SimulationPlan:
 
 
 def feature_banks() -> tuple[FeatureBank, FeatureBank]:
-    """What training rooms and held-out rooms are put together from; made once for a machine."""
+    """The material of training rooms and held-out rooms; made once per machine."""
     from kuaihl.engines.cold_start.features import feature_bank
     from kuaihl.engines.encoders.profiles import EDGE, load_encoders
 
@@ -71,7 +71,7 @@ def feature_banks() -> tuple[FeatureBank, FeatureBank]:
 
 
 def data_folder(work: Path, setting: Setting) -> Path:
-    """Where the rooms of a setting lie."""
+    """The folder of a setting's rooms."""
     plan = simulation_plan(setting)
     return work / f"{DATA_FOLDER}-v{SIMULATOR}-{plan.proportions}-{plan.rooms}-{plan.streamers}"
 

@@ -33,7 +33,7 @@ SYSTEMS = [
 
 
 def table(runs: Mapping[str, Sequence[Run]], data: KLive) -> str:
-    """A row a system, by its `--arch` name: ours at each Δ, and the paper's under it."""
+    """One row per system, by its `--arch` name: ours at each Δ, and the paper's under it."""
     head = ["system", "venue", *(f"Δ = {threshold:g}" for threshold in THRESHOLDS), "tau per room", "PHD mAP, %"]
     rows: list[list[str]] = []
     group = ""

@@ -1,4 +1,4 @@
-"""Table II: what each loss adds, rows a to g, and c to e by the other mean.
+"""Table II: the gain from each loss, rows a to g, and c to e by the other mean.
 
 python benchmarks/paper/table2.py [--setting quick] [--work paper-runs]
 """

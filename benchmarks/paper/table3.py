@@ -1,4 +1,4 @@
-"""Table III: what each input is worth: the full network trained without it.
+"""Table III: the worth of each input: the full network trained without it.
 
 python benchmarks/paper/table3.py [--setting quick] [--work paper-runs]
 """
@@ -29,7 +29,7 @@ from kuaihl.models.evaluation.published import PaperRow, paper_table
 from kuaihl.models.training.plan import Ablation
 
 INPUTS = {"v": "pictures", "a": "speech", "x": "comments", "u": "id", "c": "captions"}
-# The paper's rows, and two more; what is left of the inputs in each. A last row has what the paper's network has not.
+# The paper's rows and two more, with the remaining inputs. A last row has inputs that the paper's network lacks.
 ROWS: dict[str, tuple[Ablation, str]] = {
     "klive-without-id": ("id", "v a x"),
     "klive-without-text": ("text", "v u"),
@@ -64,7 +64,7 @@ def table(runs: Sequence[Sequence[Run]], data: KLive) -> str:
 
 
 def theirs(row: PaperRow | None, full: PaperRow) -> list[str]:
-    """The paper's figure, and how far it is from its full model's."""
+    """The paper's figure, and its distance from the full model's."""
     if row is None:
         return [NONE, NONE]
     if row.mean_average_precision is not None and full.mean_average_precision is not None:

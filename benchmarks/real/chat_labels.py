@@ -2,10 +2,10 @@
 
     python benchmarks/real/chat_labels.py [--real DIR] [--json FILE]
 
-Reads chat_zh of ../shared/real beside the checkout, and skips where it is absent. A ridge reads the comments' signals
-of the last WINDOW segments of the running stream, and learns the chat labels of `kuaihl dataset build --labels chat`;
-no mark made by hand is learned from. Beside it stand distinct chatters, the best simple rule of that set, and the chat
-labels themselves, which know what comes: what they agree with the marks is what training on them can be worth.
+Reads chat_zh of ../shared/real beside the checkout, and stops if it is absent. A ridge reads the comments' signals of
+the last WINDOW segments of the running stream. It learns the chat labels of `kuaihl dataset build --labels chat`, and
+nothing from marks made by hand. It is compared with distinct chatters, the best simple rule of that set, and with the
+chat labels themselves, which know the future. Their agreement with the marks bounds the worth of training on them.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from kuaihl.models.evaluation.rank_correlation import kendall_tau_b
 from kuaihl.models.signals import SIGNAL_NAMES, SIGNALS, with_standard_scores
 from kuaihl.models.training.linear_fit import past_of
 
-WINDOW = 5  # segments that the ridge reads; fixed beforehand, as PENALTY is
+WINDOW = 5  # segments that the ridge reads; fixed beforehand, like PENALTY
 PENALTY = 100.0  # on features of unit variance
-BLOCK = 20  # segments, 10 minutes: what the bootstrap draws
+BLOCK = 20  # segments, 10 minutes: the unit that the bootstrap draws
 DRAWS = 1000
 OWN = [i for i, signal in enumerate(SIGNALS) if signal.group == "comments"]
 QUESTIONS = {"present": 0, "next": 1}  # how many segments ahead the label is
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def halves(folder: Path) -> tuple[list[list[Comment]], list[Floats]]:
-    """Of each half, its comments from its own start, and of each of its segments the share marked by hand."""
+    """The comments of each half, from its own start, and the share of each of its segments marked by hand."""
     facts = json.loads((folder / "highlights.json").read_text(encoding="utf-8"))
     each = int(facts["seconds"] // SECONDS) // 2
     marked = share_within(facts["highlights"], 2 * each)
@@ -94,7 +94,7 @@ def results(
             }
             found[direction][question] = {name: measured(score, truth) for name, score in scores.items()} | {
                 "ridge less chatters": measured(scores["ridge on chat labels"], truth, scores["distinct chatters"]),
-                # Not of the marks: whether the chat can be foretold from the chat.
+                # Not against the marks: whether the chat predicts the chat.
                 "ridge, of the chat label": measured(scores["ridge on chat labels"], hindsight[ahead:], only=("tau",)),
             }
     return found
@@ -117,7 +117,7 @@ def segments_of(comments: list[Comment]) -> int:
 
 
 def features(comments: list[Comment]) -> Floats:
-    """Values and standard scores of the last WINDOW segments [S, WINDOW · 20]; before the first there are zeros."""
+    """Values and standard scores of the last WINDOW segments [S, WINDOW · 20]; zeros before the first."""
     columns = signals(comments)
     own = np.concatenate([columns[:, OWN], columns[:, [i + len(SIGNALS) for i in OWN]]], axis=1)
     return past_of(own, WINDOW)
@@ -129,7 +129,7 @@ def labels_of(comments: list[Comment], segments: int) -> Floats:
 
 
 def ridge(inputs: Floats, labels: Floats) -> Callable[[Floats], Floats]:
-    """The closed form on standardised inputs [S, K]; gives what scores others."""
+    """The closed form on standardised inputs [S, K]; returns the function that scores other inputs."""
     mean, deviation = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-6)
     x = (inputs - mean) / deviation
     weights = np.linalg.solve(x.T @ x + PENALTY * np.eye(x.shape[1]), x.T @ (labels - labels.mean()))

@@ -2,15 +2,15 @@
 
     python benchmarks/real/choices.py --model BUNDLE [--share 0.1] [--json FILE]
 
-All choose among the same segments, the same number of them in every recording: the given share. What a choice says of
-segment i is, by the output that makes it:
+All choose among the same segments, and the same number of them in every recording: the given share. A choice rates
+segment i by these outputs:
 
     score              score i−1, made before segment i began
     score, led in      the higher of score i−1 and score i: without interest, kuaihl takes in the segment before a peak
     interest           interest i
-    both, hindsight    what `kuaihl.engines.highlights.hindsight` makes of both
+    both, hindsight    both, combined by `kuaihl.engines.highlights.hindsight`
 
-The first segment of a recording was forecast by nobody and is left out for all. Intervals are of 95%, by bootstrap; a
+No output forecasts the first segment of a recording, so it is left out for all. Intervals are of 95%, by bootstrap; a
 difference is drawn on the same segments. Nothing here is fitted to a label.
 """
 
@@ -41,14 +41,14 @@ SCORE, LED_IN, INTEREST, BOTH = "score", "score, led in", "interest", "both, hin
 
 @dataclass(frozen=True)
 class Scored:
-    """What a head says of a recording of S segments, as rates in [0, 1]; `score` i is of segment i+1."""
+    """A head's answers for a recording of S segments, as rates in [0, 1]; `score` i is of segment i+1."""
 
     score: Floats  # [S]
     interest: Floats | None  # [S]
 
 
 def choices(scored: Scored) -> dict[str, Floats]:
-    """What each choice says of every segment [S], on the scale of logits; NaN for the first."""
+    """Each choice's rating of every segment [S], on the scale of logits; NaN for the first."""
     score = np.array([logit(rate) for rate in scored.score])
     before = np.append(np.nan, score[:-1])
     found = {SCORE: before, LED_IN: np.maximum(before, score)}
@@ -61,7 +61,7 @@ def choices(scored: Scored) -> dict[str, Floats]:
 
 
 def precision_of(share: float) -> Callable[[Floats, Floats, Floats], Floats]:
-    """A measure: how many of the highest `share` of segments are highlights [D]; NaN without a highlight."""
+    """A measure: the share of highlights in the highest `share` of segments [D]; NaN without a highlight."""
 
     def measure(scores: Floats, labels: Floats, weights: Floats) -> Floats:
         hits, chosen, highlights = chosen_hits(share, scores, labels, weights)
@@ -71,7 +71,7 @@ def precision_of(share: float) -> Callable[[Floats, Floats, Floats], Floats]:
 
 
 def recall_of(share: float) -> Callable[[Floats, Floats, Floats], Floats]:
-    """A measure: how many of the highlights are among the highest `share` of segments [D]; NaN without a highlight."""
+    """A measure: the share of all highlights in the highest `share` of segments [D]; NaN without a highlight."""
 
     def measure(scores: Floats, labels: Floats, weights: Floats) -> Floats:
         hits, _, highlights = chosen_hits(share, scores, labels, weights)
@@ -81,10 +81,10 @@ def recall_of(share: float) -> Callable[[Floats, Floats, Floats], Floats]:
 
 
 def chosen_hits(share: float, scores: Floats, labels: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Highlights among the chosen, how many are chosen, and all highlights, each [D].
+    """Highlights among the chosen, the number of chosen segments, and all highlights, each [D].
 
-    scores, labels 0 or 1 [n]; weights [D, n], how often a segment is in a draw. At least one segment is chosen; of
-    several equal scores at the bar, each counts with its share of the room that is left.
+    scores, labels 0 or 1 [n]; weights [D, n], how often a segment is in a draw. At least one segment is chosen. Several
+    equal scores at the bar share the places left, and each counts by its part of them.
     """
     often = weights.sum(axis=1)
     chosen = np.maximum(np.ceil(share * often), np.minimum(often, 1.0))
@@ -100,7 +100,7 @@ def chosen_hits(share: float, scores: Floats, labels: Floats, weights: Floats) -
 
 
 def measure_set(real: "RealSet", scored: Sequence[Scored], share: float) -> dict[str, dict[str, "Estimate"]]:
-    """By choice, then by measure: AP, precision, recall, and AP's difference to that of the score alone."""
+    """By choice, then by measure: AP, precision, recall, and AP's difference from that of the score alone."""
     from intervals import average_precision, estimate, sampling
 
     from kuaihl.models.evaluation.bootstrap import difference
@@ -122,7 +122,7 @@ def measure_set(real: "RealSet", scored: Sequence[Scored], share: float) -> dict
 
 
 def read_head(model: str, real: "RealSet") -> list[Scored]:
-    """What a bundle's head says of each recording. Raises ModelError as `load_bundle`."""
+    """The answers of a bundle's head for each recording. Raises ModelError as `load_bundle`."""
     import torch
     from head import TextVectors, answers, inputs_of
 
@@ -140,7 +140,7 @@ def read_head(model: str, real: "RealSet") -> list[Scored]:
 
 
 def lines_of(title: str, found: dict[str, dict[str, "Estimate"]]) -> list[str]:
-    """A table for people."""
+    """A table for human readers."""
     lines = [title]
     for name, figures in found.items():
         said = "  ".join(f"{key} {one.value:.3f} ({one.low:.3f} – {one.high:.3f})" for key, one in figures.items())

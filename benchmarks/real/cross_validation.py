@@ -1,9 +1,9 @@
-"""Learned on the set itself, by cross-validation: ridge, a small network, and the shipped head trained on.
+"""Models learned on the set itself, by cross-validation: ridge, a small network, and the shipped head trained on.
 
-Every segment is scored by what has seen neither it nor anything near it. One part is tested, the next that has
-highlights decides when to stop (of two parts, the last fifth of every training recording), the others are learned from.
-Ridge, which has only its penalty to choose, learns from the second, too. Sizes and rates were fixed before anything
-was measured.
+Every segment is scored by a model that has seen neither it nor anything near it. One part is tested. The next part that
+has highlights decides when to stop; of two parts, it is the last fifth of every training recording. The others are
+learned from. Ridge, which has only its penalty to choose, learns from the second, too. Sizes and rates were fixed
+before anything was measured.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,14 +33,14 @@ Mask = NDArray[np.bool_]
 
 WINDOW = 20
 SEQUENCE = 2 * WINDOW - 1  # segments of a training sample: all that a score depends on
-MARGIN = 2 * WINDOW  # segments beside a tested part of the same recording that are not learned from
+MARGIN = 2 * WINDOW  # segments beside a tested part of the same recording, left out of training
 PAST = 4  # segments that ridge reads
 PENALTIES = tuple(10.0**power for power in range(5))  # of ridge, per block of features of variance 1
 
 
 @dataclass(frozen=True)
 class Part:
-    """Which of all N segments are learned from, decide when to stop, and are tested."""
+    """The roles of all N segments: to learn from, to decide when to stop, and to test."""
 
     train: Mask
     validation: Mask
@@ -49,7 +49,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Loop:
-    """How a network is trained."""
+    """The training of a network."""
 
     learning_rate: float
     epochs: int  # at most
@@ -83,15 +83,15 @@ def parts_of(real: RealSet) -> list[Part]:
 
 
 def first_mixed(masks: Sequence[Mask], labels: Floats) -> Mask:
-    """The first that has labels of two kinds: on others there is no order to stop by."""
+    """The first with two kinds of labels: others have no order to stop by."""
     return next((mask for mask in masks if len(np.unique(labels[mask])) > 1), masks[0])
 
 
 def by_parts(real: RealSet, scored: Callable[[Part], dict[str, Floats]]) -> dict[str, Floats]:
     """By question, scores [N], each from the part in which its segment is tested.
 
-    Parts are compared within a unit only where they are of one broadcast, so scores are centred on what the same
-    network says of the segments that it has learned from.
+    Parts share a unit only if they are of one broadcast, and are compared there. So scores are standardised by the same
+    network's scores of the segments that it has learned from.
     """
     found: dict[str, Floats] = {}
     for part in parts_of(real):
@@ -128,13 +128,13 @@ def ridge(real: RealSet, recordings: list[Inputs], blocks_read: Sequence[str]) -
 
 
 def centred(recordings: list[Inputs], question: str) -> Floats:
-    """Labels [N], less the mean of the recording: only the order within one is asked for."""
+    """Labels [N], less the mean of the recording: only the order within a recording matters."""
     labels = [recording.labels[question].double().numpy() for recording in recordings]
     return np.concatenate([each - np.nanmean(each) for each in labels])
 
 
 def scaled(block: Floats, train: Mask) -> Floats:
-    """Columns as standard scores over what is learned from; the whole block has variance 1, however wide."""
+    """Columns as standard scores over the training segments; the whole block has variance 1, however wide."""
     mean, deviation = block[train].mean(axis=0), block[train].std(axis=0)
     varied = deviation > 1e-6
     if not varied.any():
@@ -159,7 +159,7 @@ def fit_ridge(features: Floats, targets: Floats, seen: Mask, groups: NDArray[np.
 
 
 def fits(features: Floats, targets: Floats, train: Mask, asked: Mask) -> Iterator[Floats]:
-    """Fitted values at each penalty, in closed form, of the segments asked for; over segments or features, if fewer."""
+    """Fitted values of the asked segments at each penalty, in closed form: over segments or features, if fewer."""
     around, mean = features[train].mean(axis=0), targets[train].mean(axis=0)
     x, y, new = (torch.from_numpy(each) for each in (features[train] - around, targets[train] - mean, features[asked]))
     new = new - torch.from_numpy(around)
@@ -174,7 +174,7 @@ def fits(features: Floats, targets: Floats, train: Mask, asked: Mask) -> Iterato
 def network(
     real: RealSet, recordings: list[Inputs], start: "Callable[[], KuaiHL]", loop: Loop
 ) -> dict[str, Floats]:  # fmt: skip
-    """Networks that begin as `start` gives them, one per part."""
+    """Networks that begin as `start` returns them, one per part."""
 
     def scored(part: Part) -> dict[str, Floats]:
         return scores_of(trained(real, recordings, start(), part, loop), recordings)
@@ -214,7 +214,7 @@ def small_network(recordings: list[Inputs]) -> "KuaiHL":
 
 
 def trained(real: RealSet, recordings: list[Inputs], start: "KuaiHL", part: Part, loop: Loop) -> "KuaiHL":
-    """The network of the epoch that orders the validation segments best; as it began, if none does better."""
+    """The network of the epoch that orders the validation segments best; the initial one if no epoch does better."""
     torch.manual_seed(0)
     random = np.random.default_rng(0)
     adam = torch.optim.AdamW(start.parameters(), lr=loop.learning_rate, weight_decay=loop.weight_decay)
@@ -245,7 +245,7 @@ def copy_of(made: "KuaiHL") -> "dict[str, Tensor]":
 def samples(
     recordings: list[Inputs], train: Mask, batch: int, random: np.random.Generator
 ) -> "Iterator[tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]]":
-    """One epoch of batches of stretches, cut anew: text, signals, what is no padding, and labels, NaN where hidden."""
+    """One epoch of batches of newly cut stretches: text, signals, the mask of segments, labels (NaN if hidden)."""
     cut = []
     for recording, seen in zip(recordings, np.split(train, np.cumsum(lengths(recordings))[:-1]), strict=True):
         first = -int(random.integers(SEQUENCE // 2))
@@ -284,7 +284,7 @@ def loss_of(
 
 
 def order_in(real: RealSet, recordings: list[Inputs], made: "KuaiHL", chosen: Mask) -> float:
-    """Mean over questions and units of tau (or AUC) over the chosen segments, that training may stop at its best."""
+    """Mean over questions and units of tau (or AUC) over the chosen segments, so that training may stop at its best."""
     units = np.concatenate([np.full(len(each.starts), each.unit) for each in real.recordings])
     measure = roc_area if real.ordered == "AUC" else kendall_tau
     found = []

@@ -1,7 +1,7 @@
-"""A set's segments as a network's inputs, and what a trained head says of them.
+"""A set's segments as a network's inputs, and a trained head's answers.
 
-Words go through the edge profile's text encoder, comments and speech as in the pipeline; a stream without pictures has
-zeros for them there, and here. A recording is read whole in one causal pass, of a streamer that nobody knows.
+Words go through the edge profile's text encoder, comments and speech as in the pipeline. A stream without pictures has
+zeros for them there, and here. A recording is read whole in one causal pass, as of an unknown streamer.
 """
 
 import hashlib
@@ -36,11 +36,11 @@ class Inputs:
 
     text: Tensor  # [S, d_t]
     signals: Tensor  # [S, SIGNALS_WIDTH]
-    labels: dict[str, Tensor]  # by question [S], NaN where there is none
+    labels: dict[str, Tensor]  # by question [S], NaN if missing
 
 
 class TextVectors:
-    """The text encoder of a profile, loaded when first needed; its vectors are kept in the user's cache."""
+    """The text encoder of a profile, loaded on first use; its vectors are kept in the user's cache."""
 
     def __init__(self, profile: str) -> None:
         self.profile = profile_named(profile)
@@ -81,7 +81,7 @@ def inputs_of(real: RealSet, vectors: TextVectors) -> list[Inputs]:
 
 
 def alone(real: RealSet, recordings: list[Inputs]) -> list[Inputs]:
-    """Every segment as a room of its own, whose first it is."""
+    """Every segment as the first of a room of its own."""
     return [
         Inputs(own.text[i : i + 1], torch.from_numpy(with_standard_scores(recording.values[i : i + 1])), {})
         for recording, own in zip(real.recordings, recordings, strict=True)
@@ -105,7 +105,7 @@ def answers(
 
 @torch.inference_mode()
 def scores_of(network: "KuaiHL", recordings: list[Inputs]) -> dict[str, Floats]:
-    """By question, the logits [N] over all recordings of the output that answers it; "present" if it has one."""
+    """By question, the logits [N] of its output over all recordings; "present" if the network has that output."""
     network.eval()
     found: dict[str, list[Floats]] = {"next": [], "present": []}
     for recording in recordings:
@@ -117,5 +117,5 @@ def scores_of(network: "KuaiHL", recordings: list[Inputs]) -> dict[str, Floats]:
 
 
 def shipped(bundle: Bundle, recordings: list[Inputs]) -> dict[str, Floats]:
-    """What a bundle's head says, as `scores_of`. Raises ModelError for one that cannot follow a stream."""
+    """The answers of a bundle's head, as `scores_of`. Raises ModelError if it cannot follow a stream."""
     return scores_of(bundle.streaming_network(), recordings)

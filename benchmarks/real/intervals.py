@@ -1,6 +1,6 @@
 """How well scores order labels, with 95% bootstrap intervals; two systems are compared draw by draw.
 
-Either whole units are drawn (games, broadcasts), or, in a set of one or two recordings, blocks of time within each.
+The bootstrap draws whole units (games, broadcasts) or, in a set of one or two recordings, blocks of time within each.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,16 +20,16 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Sampling:
-    """Of N segments, how often each is in the set itself and in every draw."""
+    """How often each of N segments occurs in the set itself and in every draw."""
 
-    units: NDArray[np.int64]  # [N] which unit's
-    blocks: NDArray[np.int64]  # [N] which of the blocks that are drawn
+    units: NDArray[np.int64]  # [N] the unit's number
+    blocks: NDArray[np.int64]  # [N] the drawn block's number
     drawn: Floats  # [1 + D, blocks], the first row ones
     within: bool  # blocks were drawn within each unit
 
 
 def sampling(real: RealSet, draws: int = DRAWS, seed: int = 0) -> Sampling:
-    """The draws of a set; of one seed they are the same for everything that is compared."""
+    """The draws of a set; those of one seed are the same for all systems compared."""
     units = numbered([recording.unit for recording in real.recordings for _ in recording.drawn])
     blocks = numbered([name for recording in real.recordings for name in recording.drawn])
     random = np.random.default_rng(seed)
@@ -67,9 +67,9 @@ def estimate(measure: Measure, sample: Sampling, scores: Floats, labels: Floats)
 
 
 def kendall_tau(scores: Floats, labels: Floats, weights: Floats) -> Floats:
-    """Tau-b [D] of segments that are there `weights` [D, n] times each; NaN if the labels are constant.
+    """Tau-b [D] of segments that occur `weights` [D, n] times each; NaN if the labels are constant.
 
-    Constant scores order nothing: 0, so that a rule that is silent in a recording is not excused from it.
+    Constant scores give 0, because they order nothing: a rule that is silent in a recording is not excused from it.
     """
     x, y = (np.sign(each[:, None] - each[None, :]) for each in (scores, labels))
     agree, x_apart, y_apart = (((weights @ pairs) * weights).sum(axis=1) for pairs in (x * y, np.abs(x), np.abs(y)))
@@ -78,10 +78,10 @@ def kendall_tau(scores: Floats, labels: Floats, weights: Floats) -> Floats:
 
 
 def tau_without_ties(scores: Floats, labels: Floats, weights: Floats) -> Floats:
-    """Tau-b [D] that is to be expected if equal scores were put in an order by chance; else as `kendall_tau`.
+    """The expected tau-b [D] if equal scores were put in a random order; else as `kendall_tau`.
 
-    Tau-b divides by the pairs of unlike scores: a rule that speaks up in few segments is judged on few pairs, and one
-    that has the same to say but no two equal scores gets less.
+    Tau-b divides by the pairs of unlike scores. So it judges a rule that speaks up in few segments on few pairs. A rule
+    with the same message but no two equal scores gets less.
     """
     x, y = (np.sign(each[:, None] - each[None, :]) for each in (scores, labels))
     agree, y_apart = (((weights @ pairs) * weights).sum(axis=1) for pairs in (x * y, np.abs(y)))
@@ -90,7 +90,7 @@ def tau_without_ties(scores: Floats, labels: Floats, weights: Floats) -> Floats:
 
 
 def roc_area(scores: Floats, labels: Floats, weights: Floats) -> Floats:
-    """Of labels 0 and 1, how often a 1 has the higher score of a pair, ties half [D]; NaN without both."""
+    """Of labels 0 and 1, how often a 1 has the higher score of a pair, ties half [D]; NaN unless both occur."""
     ahead = (np.sign(scores[labels > 0][:, None] - scores[labels == 0][None, :]) + 1) / 2
     ones, zeros = weights[:, labels > 0], weights[:, labels == 0]
     pairs = ones.sum(axis=1) * zeros.sum(axis=1)
@@ -109,6 +109,6 @@ def average_precision(scores: Floats, labels: Floats, weights: Floats) -> Floats
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:
-    """NaN where the whole is 0."""
+    """The quotient, NaN if the whole is 0."""
     found: Floats = np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
     return found

@@ -1,4 +1,4 @@
-"""Systems on a set, both questions: how well each orders the labels, and what is between two of them."""
+"""Systems on a set, both questions: how well each orders the labels, and the differences between two of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,32 +31,32 @@ ORDER, PRECISION, TIES = "order", "precision", "ties by chance"
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured on a set. Of a question and a system, estimates by ORDER, PRECISION and TIES."""
+    """The measurements on a set: estimates by question, by system, and by ORDER, PRECISION and TIES."""
 
     real: RealSet
     systems: dict[str, dict[str, dict[str, Estimate]]]  # question -> system -> measure
     rules: dict[str, dict[str, dict[str, Estimate]]]  # question -> rule -> measure
     best: dict[str, dict[str, str]]  # question -> "domain-free" or "any" -> the rule with the highest order
-    differences: dict[str, dict[str, Estimate]]  # question -> what -> how much more
-    highest: dict[str, float]  # question -> tau of a perfect score that has no ties
-    skipped: tuple[str, ...]  # what could not be measured, and why
+    differences: dict[str, dict[str, Estimate]]  # question -> pair -> difference
+    highest: dict[str, float]  # question -> tau of a perfect score without ties
+    skipped: tuple[str, ...]  # systems without a measurement, and why
 
 
 def measures_of(real: RealSet) -> dict[str, Measure]:
-    """What is measured on a set: tau and average precision, or of bursts the area under the ROC curve and tau."""
+    """The measures of a set: tau and average precision, or for bursts the area under the ROC curve and tau."""
     if real.ordered == "AUC":
         return {ORDER: roc_area, PRECISION: kendall_tau, TIES: tau_without_ties}
     return {ORDER: kendall_tau, PRECISION: average_precision, TIES: tau_without_ties}
 
 
 def labels_of(real: RealSet) -> dict[str, Floats]:
-    """Labels [N] by question, NaN where there is none."""
+    """Labels [N] by question, NaN if missing."""
     questions = ("present", "next") if real.follows else ("present",)
     return {name: np.concatenate([getattr(each, name) for each in real.recordings]) for name in questions}
 
 
 def as_measured(name: str, real: RealSet, labels: Floats) -> Floats:
-    """Labels as a measure reads them: average precision and the ROC curve know highlights and others alone."""
+    """Labels as a measure reads them: for average precision and the ROC curve, only highlights and others."""
     if name == (ORDER if real.ordered == "AUC" else PRECISION):
         return np.where(np.isfinite(labels), labels > real.positive, np.nan)
     return labels
@@ -104,7 +104,7 @@ def all_of(real: RealSet, sample: Sampling, scores: Floats, labels: Floats) -> d
 
 
 def paired(real: RealSet, sample: Sampling, one: Floats, other: Floats, labels: Floats, name: str) -> Estimate:
-    """How much more `one` has, draw by draw on the segments that both have scored."""
+    """The lead of `one` over `other`, draw by draw on the segments that both have scored."""
     both = np.where(np.isfinite(one) & np.isfinite(other), as_measured(name, real, labels), np.nan)
     measure = measures_of(real)[name]
     return difference(estimate(measure, sample, one, both), estimate(measure, sample, other, both))

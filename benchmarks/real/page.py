@@ -1,4 +1,4 @@
-"""What was found as Markdown and as JSON."""
+"""The findings as Markdown and as JSON."""
 
 import os
 import platform
@@ -67,7 +67,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def section(found: Found) -> str:
-    """A set: its systems, what is between them, and its rules."""
+    """A set: its systems, the differences between them, and its rules."""
     real = found.real
     names = {ORDER: real.ordered, PRECISION: "tau" if real.ordered == "AUC" else "AP"}
     segments = sum(len(each.starts) for each in real.recordings)
@@ -153,7 +153,7 @@ def in_short(results: Sequence[Found]) -> str:
 
 
 def verdict(difference: Estimate) -> str:
-    """What a paired difference decides."""
+    """The verdict on a paired difference."""
     if difference.low > 0:
         return "above"
     return "below" if difference.high < 0 else "not decided"
@@ -199,5 +199,5 @@ def of_each(measured: dict[str, dict[str, dict[str, Estimate]]]) -> dict[str, An
 
 
 def numbers(found: Estimate) -> list[float | None]:
-    """JSON has no NaN."""
+    """JSON has no NaN, so it becomes None."""
     return [value if value == value else None for value in (found.value, float(found.low), float(found.high))]

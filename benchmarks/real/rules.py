@@ -8,7 +8,7 @@ from kuaihl.models.signals import SIGNAL_NAMES, with_standard_scores
 
 Floats = NDArray[np.float64]
 
-# Rules that know no domain, as issue 12 lists them; each also as a standard score.
+# Domain-free rules, as issue 12 lists them; each also as a standard score.
 DOMAIN_FREE = (
     "comments",
     "chatters",
@@ -18,7 +18,7 @@ DOMAIN_FREE = (
     "spoken_exclamations",
     "spoken_laughter",
     "loudness",
-    "fullness",  # what the list calls loudness, in esports
+    "fullness",  # the list calls it loudness, in esports
 )
 STANDARDISED = ", standardised"
 
@@ -42,5 +42,5 @@ def rule_scores(real: RealSet) -> dict[str, Floats]:
 
 
 def knows_no_domain(rule: str) -> bool:
-    """Whether it is one of issue 12's list."""
+    """Whether the rule is on issue 12's list."""
     return rule.removesuffix(STANDARDISED) in DOMAIN_FREE

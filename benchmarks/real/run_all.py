@@ -1,8 +1,8 @@
-"""The shipped head, simple rules and what is learned on the spot, on real labelled broadcasts.
+"""The shipped head, simple rules and models learned on the spot, on real labelled broadcasts.
 
 python benchmarks/real/run_all.py [--json FILE] [--markdown FILE] [--model BUNDLE] [--real DIR] [--set NAME] [--fast]
 
---fast leaves out what learns a network: minutes become one. Where there is no ../shared/real, it says so and stops.
+--fast leaves out the networks trained here: minutes become one. Without ../shared/real, it prints a message and stops.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def run(real: RealSet, bundle: Bundle, vectors: TextVectors, *, fast: bool = False, draws: int = DRAWS) -> Found:
-    """Measure all that there is on a set."""
+    """Measure everything on a set."""
     inputs = inputs_of(real, vectors)
     systems = head_systems(real, bundle, inputs)
     skipped = []

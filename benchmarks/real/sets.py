@@ -1,6 +1,6 @@
-"""The labelled broadcasts of ../shared/real as streams of segments: what is known of each, and its label.
+"""The labelled broadcasts of ../shared/real as streams of segments, with each segment's known inputs and label.
 
-A set is read whole; its README there names sources and licences. What a set does not hold stays unknown: NaN in the
+A set is read whole; its README there names sources and licences. Missing inputs of a set stay unknown: NaN in the
 signals, no words, no pictures.
 """
 
@@ -22,7 +22,7 @@ from kuaihl.engines.types import SEGMENT_SECONDS, Comment, Sentence, Transcript
 Floats = NDArray[np.float64]
 
 FOLDS = 5
-BLOCK_SECONDS = 600.0  # drawn together where a set has too few recordings to draw: longer than any label's run
+BLOCK_SECONDS = 600.0  # drawn together if a set has too few recordings to draw: longer than any label's run
 STEP_SECONDS, STEPS = 5.0, 6  # of the esports features; STEPS make a segment
 
 
@@ -32,11 +32,11 @@ class Recording:
 
     name: str
     unit: str  # scores are compared within it
-    values: NDArray[np.float32]  # [S, SIGNALS], NaN where unknown
+    values: NDArray[np.float32]  # [S, SIGNALS], NaN if unknown
     present: Floats  # [S] labels in [0, 1]
     starts: Floats  # [S] seconds
-    drawn: tuple[str, ...]  # [S] what the bootstrap draws whole
-    folds: NDArray[np.int64]  # [S] which part of cross-validation a segment is tested in
+    drawn: tuple[str, ...]  # [S] the unit that the bootstrap draws whole
+    folds: NDArray[np.int64]  # [S] the part of cross-validation that tests a segment
     speech: tuple[str, ...]  # [S]
     comments: tuple[tuple[str, ...], ...]  # [S]
 
@@ -52,17 +52,17 @@ class RealSet:
 
     name: str
     title: str
-    label: str  # what the label is, for people
+    label: str  # the kind of label, for human readers
     recordings: tuple[Recording, ...]
     positive: float  # a segment whose label is greater is a highlight, for average precision
     within: bool  # blocks are drawn within every unit; False: whole units are drawn
-    drawn: str  # what the bootstrap draws, for people
+    drawn: str  # the unit that the bootstrap draws, for human readers
     follows: bool = True  # segments follow each other without a gap, so that there is a next one
     ordered: str = "tau"  # or "AUC", of labels 0 and 1
 
 
 def share_within(spans: Iterable[Sequence[float]], segments: int, seconds: float = SEGMENT_SECONDS) -> Floats:
-    """Of each segment of a grid from 0, the share that lies inside spans [start, end] which do not overlap."""
+    """For each segment of a grid from 0, the share inside spans [start, end] which do not overlap."""
     edges = np.arange(segments + 1) * seconds
     inside = np.zeros(segments)
     for start, end in spans:
@@ -78,7 +78,7 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
 def football(folder: Path) -> RealSet:
     """Halves of football with the broadcaster's summary: commentators' sentences alone.
 
-    A sentence belongs to the segment that its middle lies in.
+    A sentence belongs to the segment that contains its middle.
     """
     halves = [half for half in read_lines(folder / "football" / "halves.jsonl.gz") if half["summary"]]
     games = sorted({half["half"].rpartition("-")[0] for half in halves})
@@ -133,9 +133,9 @@ def chat_zh(folder: Path) -> RealSet:
 
 
 def chat_en(folder: Path) -> RealSet:
-    """Bursts of English chat: each is a segment as long as it lasts, and those of a broadcast follow each other.
+    """Bursts of English chat: each is a segment for as long as it lasts, and those of a broadcast follow each other.
 
-    Their authors are not told: every message counts as one chatter's, as `comment_signals` has it.
+    The set does not name authors: every message counts as one chatter's, as `comment_signals` has it.
     """
     bursts = read_lines(folder / "chat_en" / "bursts.jsonl.gz")
     recordings = []
@@ -195,8 +195,8 @@ def esports(folder: Path) -> RealSet:
 def sound_of(steps: Floats) -> dict[str, float]:
     """Signals of sound from steps [T, 128]: 64 means and 64 deviations of log-mels in decibels.
 
-    They were made of every step alone, with its own loudest cell as 0 dB (librosa's `power_to_db(ref=np.max)`, 16 kHz,
-    1,024 samples, mels up to 8 kHz). So their mean is `fullness`, and no level, of the whole or of a band, can be had.
+    Each step was computed alone, with its own loudest cell as 0 dB (librosa's `power_to_db(ref=np.max)`, 16 kHz, 1,024
+    samples, mels up to 8 kHz). So their mean is `fullness`, and no level of the whole or of a band can be recovered.
     Issue 12 and the folder's README call that mean loudness.
     """
     return {"fullness": float(steps[:, :64].mean() / 10)}

@@ -1,1 +1,1 @@
-"""Simulated rooms: what the default bundle is trained on."""
+"""Simulated rooms, on which the default bundle is trained."""

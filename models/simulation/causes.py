@@ -1,8 +1,8 @@
 """Why simulated viewers stay: topics, events, false alarms, surges of comments and slow drifts, each [S].
 
-A cause is never handed out. Persistence is each streamer's own, so that the labels' lag-1 autocorrelation covers what
-was measured on real ones: about 0 for single events, +0.23 to +0.33 for football summaries, +0.37 to +0.59 for
-highlights of a chat and of esports (docs/cold-start.md).
+A cause is never handed out. Each streamer has a persistence of their own, so that the labels' lag-1 autocorrelation
+covers the range measured on real ones. That is about 0 for single events, +0.23 to +0.33 for football summaries, and
++0.37 to +0.59 for highlights of a chat and of esports (docs/cold-start.md).
 """
 
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ import numpy as np
 
 from kuaihl.models.simulation.terms import GAME, GREETINGS, HYPE, LAUGHTER, TOPICS, Floats, Integers, Temper
 
-# What most audiences stay for, on the logit of LVTR; every streamer's own taste differs from it.
+# How much each topic holds most audiences, on the logit of LVTR; every streamer's own taste differs from it.
 COMMON_TASTE = np.array([0.5, 0.4, 0.0, -0.5, -0.25, 0.1, 0.1, -0.1])
-# How likely an event begins in a segment of each topic.
+# How likely an event is to begin in a segment of each topic.
 _EVENT_HAZARD = np.array([0.0, 0.0, 0.03, 0.008, 0.012, 0.09, 0.06, 0.01])
 _ANNOUNCED = 0.1  # of the events show on stage in the segment before; assumed
-_TELLING = 0.4  # of lift from which on a segment is about its event
-_WANING = 0.1  # a lift below it is over
+_TELLING = 0.4  # from this lift on, a segment is about its event
+_WANING = 0.1  # an event ends when its lift falls below this
 _SURGE_FADING = 0.5
 
 
 @dataclass(frozen=True)
 class Course:
-    """What happens in S segments."""
+    """The causes in S segments."""
 
     topics: Integers  # [S]; HYPE or LAUGHTER while an event lasts
-    beneath: Integers  # [S] the topic that an event interrupts
+    beneath: Integers  # [S] the topic under an event
     lift: Floats  # [S] of events, on the logit of LVTR
-    laughs: Floats  # [S] the part of it that is laughter
+    laughs: Floats  # [S] the part of the lift that is laughter
     stage_only: Floats  # [S] excitement on stage that moves nobody, or not yet
     surge: Floats  # [S] rise of ln(comments) that has nothing to do with interest
 
 
 def draw_course(length: int, mix: Floats, temper: Temper, random: np.random.Generator) -> Course:
-    """Topics and what breaks into them. An event jumps, then fades; few announce themselves a segment ahead."""
+    """Topics, and the events that interrupt them. An event jumps, then fades; few show a segment ahead."""
     beneath = np.zeros(length, dtype=np.int64)
     lift, laughs, stage_only, surge = np.zeros((4, length))
     hazard = (temper.eventfulness * _EVENT_HAZARD).tolist()
@@ -65,28 +65,28 @@ def draw_course(length: int, mix: Floats, temper: Temper, random: np.random.Gene
 
 
 def stage_excitement(course: Course) -> Floats:
-    """What is performed [S]: events as they are seen, alarms about nothing, and what most audiences care for."""
+    """Excitement as performed [S]: visible events, false alarms and the topics that most audiences like."""
     excitement: Floats = course.lift + course.stage_only + COMMON_TASTE[course.topics]
     return excitement
 
 
 def crowd_excitement(course: Course, taste: Floats) -> Floats:
-    """What this audience feels [S], and so what it writes about."""
+    """Excitement as this audience feels it [S], and so writes about it."""
     return course.lift + taste[course.topics]
 
 
 def fit_usual(excitement: Floats) -> tuple[float, float]:
-    """Mean and deviation, to make standard scores of."""
+    """Mean and deviation, for standard scores."""
     return float(excitement.mean()), float(max(excitement.std(), 0.2))
 
 
 def draw_drift(length: int, random: np.random.Generator, deviation: float = 0.35, persistence: float = 0.93) -> Floats:
-    """A slow wave that nothing shows [S]: first-order autoregression of that deviation."""
+    """A slow wave that no input shows [S]: first-order autoregression of that deviation."""
     return deviation * draw_waves(length, np.array([persistence]), random)[:, 0]
 
 
 def draw_waves(length: int, persistence: Floats, random: np.random.Generator) -> Floats:
-    """First-order autoregressions of deviation 1 [S, K], one for each lag-1 autocorrelation [K]."""
+    """First-order autoregressions of deviation 1 [S, K], one per lag-1 autocorrelation [K]."""
     waves = random.normal(size=(length, len(persistence)))
     waves[1:] *= np.sqrt(1.0 - persistence**2)
     for segment in range(1, length):
@@ -97,10 +97,10 @@ def draw_waves(length: int, persistence: Floats, random: np.random.Generator) ->
 def draw_views(
     audience: float, length: int, random: np.random.Generator, least_mean: float = 0.0
 ) -> tuple[Floats, Integers]:
-    """The crowd that is expected, and the impressions that come, each [S].
+    """The expected crowd and the impressions that come, each [S].
 
-    With `least_mean`, which `audience` must reach, the room's mean crowd is the audience, and rooms whose impressions
-    fall below `least_mean` on average are drawn again, as a collection drops them.
+    With `least_mean`, which `audience` must reach, the room's mean crowd is the audience. Impressions that average
+    below `least_mean` are drawn again, because a collection would drop such a room.
     """
     crowd = audience * np.exp(draw_drift(length, random))
     if not least_mean:

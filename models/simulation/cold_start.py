@@ -1,7 +1,7 @@
 """The default bundle's head, trained on simulated rooms: feature banks in, a network and its report out.
 
-Held-out rooms have streamers, sentences and scenes that training never showed, and half of them genres; they are scored
-as a stream of an unknown streamer is.
+Held-out rooms have streamers, sentences and scenes that never occur in training; half of them have new genres, too.
+They are scored as streams of an unknown streamer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 _Rows = NDArray[Any]
 
 _STREAMERS = 200  # of an epoch
-_ID_DROPOUT = 0.5  # high, for the shipped head meets none of these streamers again
-SEQUENCE = 39  # 2n - 1 segments: all that a score of a running stream may depend on
+_ID_DROPOUT = 0.5  # high, because the shipped head meets none of these streamers again
+SEQUENCE = 39  # 2n - 1 segments: a score of a running stream depends on no more
 _BATCH = 24
 _BEGINNING = 0.3  # of the stretches begin with their room, as every stream does
-_BLANK = 0.1  # of the training stretches show no pictures, as sound alone does; so the ablation is no surprise either
-_ELSEWHERE = 0.8  # at most so much of a training picture is of a world not drawn, or the head trusts 32 drawings
-BLUR = 1.0  # deviations of the training texts along each direction: no text is read the same twice
-_UNTOLD = 0.5  # of the stretches lack some signals of the groups that they know: platforms do not tell all
+_BLANK = 0.1  # of the training stretches show no pictures, like sound alone; so the ablation is no surprise either
+_ELSEWHERE = 0.8  # at most this share of a training picture is of a world not drawn, or the head trusts 32 drawings
+BLUR = 1.0  # deviations of the training texts along each direction: no text reads the same twice
+_UNTOLD = 0.5  # of the stretches lack some signals of their known groups, because platforms do not report all
 _MOST_UNTOLD = 0.6  # of the signals of such a stretch
 _LEARNING_RATE = 1e-3
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
@@ -43,7 +43,7 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class SimulatedSet:
-    """Rooms, where their features lie, and the bank they lie in."""
+    """Rooms, the places of their features, and the bank that holds them."""
 
     rooms: list[Room]
     features: list[RoomFeatures]
@@ -53,7 +53,7 @@ class SimulatedSet:
 
 @dataclass(frozen=True)
 class RoomAnswers:
-    """What a network says of a room of S segments, in (0, 1)."""
+    """A network's answers for a room of S segments, in (0, 1)."""
 
     score: NDArray[np.float64]  # [S], of the next segment
     interest: NDArray[np.float64]  # [S], of the segment itself
@@ -61,7 +61,7 @@ class RoomAnswers:
 
 @dataclass(frozen=True)
 class ColdStart:
-    """A trained head without its training streamers, what was measured, and quantiles of its scores."""
+    """A trained head without its training streamers, its measurements, and quantiles of its scores."""
 
     network: "KuaiHL"
     metrics: dict[str, Any]
@@ -71,7 +71,7 @@ class ColdStart:
 def simulate(
     count: int, bank: FeatureBank, seed: int, first_room: int = 0, genres: Sequence[str] = TRAINING_GENRES
 ) -> SimulatedSet:
-    """Rooms of streamers of their own: another seed gives others, another `first_room` other rooms of the same."""
+    """Rooms of new streamers: another seed gives other streamers, another `first_room` other rooms of the same ones."""
     streamers = draw_streamers(_STREAMERS, np.random.default_rng(seed), genres)
     random = np.random.default_rng((seed, first_room))
     rooms = draw_rooms(count, streamers, bank.styles, random)
@@ -95,10 +95,10 @@ def train_cold_start(
     seed: int,
     on_message: Callable[[str], None],
 ) -> ColdStart:
-    """Train the edge head and measure it; the epoch with the best validation tau, both questions' mean, is kept.
+    """Train the edge head and measure it; keeps the epoch with the best validation tau, averaged over both questions.
 
-    Every epoch has `rooms` new rooms: simulated ones cost nothing, and none is learned by heart. Validation rooms are
-    new rooms of new streamers out of the training bank; held-out rooms are touched once, at the end.
+    Every epoch has `rooms` new rooms: they cost nothing, and none can be memorised. Validation rooms are new rooms of
+    new streamers from the training bank. Held-out rooms are used once, at the end.
     """
     import torch
 
@@ -128,7 +128,7 @@ def train_cold_start(
     random = np.random.default_rng(seed)
     steps = -(-2 * rooms // _BATCH) * epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=steps, pct_start=0.1)
-    # Most rooms lack words or pictures, and what is not there cannot be aligned.
+    # Most rooms lack words or pictures, and nothing can be aligned with a missing input.
     objective = Objective(align=0.0)
     best, best_tau = network.state_dict(), -1.0
     for epoch in range(epochs):
@@ -166,7 +166,7 @@ def train_cold_start(
 
 
 def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterator[Batch]":
-    """Two stretches of SEQUENCE segments of every room, in random order; a short room's are padded at their end."""
+    """Two stretches of SEQUENCE segments per room, in random order; those of short rooms are padded at their end."""
     import torch
 
     from kuaihl.models.batch import Batch
@@ -194,7 +194,7 @@ def training_batches(data: SimulatedSet, random: np.random.Generator) -> "Iterat
 
 
 def _stretch(data: SimulatedSet, index: int, random: np.random.Generator) -> dict[str, _Rows]:
-    """At most SEQUENCE segments of a room, some from its beginning on, by the names of a `Batch`."""
+    """At most SEQUENCE segments of a room, some stretches from its beginning, by the names of a `Batch`."""
     room, features = data.rooms[index], data.features[index]
     latest = max(len(room.rate) - SEQUENCE, 0)
     start = 0 if random.random() < _BEGINNING else int(random.integers(latest + 1))
@@ -222,7 +222,7 @@ def _pad(rows: _Rows) -> _Rows:
 
 
 def withhold_signals(signals: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """Signals [S, k] of a training stretch, of which some may be unknown throughout."""
+    """Signals [S, k] of a training stretch, some of them unknown throughout."""
     if random.random() >= _UNTOLD:
         return signals
     lost = random.random(len(SIGNALS)) < random.uniform(0.0, _MOST_UNTOLD)
@@ -231,7 +231,7 @@ def withhold_signals(signals: NDArray[np.float32], random: np.random.Generator) 
 
 
 def without_group(signals: NDArray[np.float32], group: str) -> NDArray[np.float32]:
-    """Signals [S, k] as they are where nothing of a group is known."""
+    """Signals [S, k] as they would be if the group were unknown."""
     own = np.array([signal.group == group for signal in SIGNALS])
     lost = np.concatenate([np.array(COLUMNS[: len(GROUPS)]) == f"has_{group}", own, own])
     kept: NDArray[np.float32] = np.where(lost, np.float32(0.0), signals)
@@ -241,7 +241,7 @@ def without_group(signals: NDArray[np.float32], group: str) -> NDArray[np.float3
 def _show_pictures(
     bank: FeatureBank, features: RoomFeatures, part: slice, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Pictures [S, P, d_v] of a training stretch: in part another world, the same in every segment; or blank.
+    """Pictures [S, P, d_v] of a training stretch: blank, or mixed with another world, the same in every segment.
 
     A picture with its channels shuffled is as far from all drawn ones as a real picture is, and as sparse.
     """
@@ -255,9 +255,9 @@ def _show_pictures(
 
 
 def say_words(bank: FeatureBank, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
-    """Words [S, d_t] of a training stretch, each part way to another text of its kind, and blurred.
+    """Words [S, d_t] of a training stretch, each moved part of the way to another text of its kind, and blurred.
 
-    The bank has few texts of each kind, and what others say of a topic lies elsewhere.
+    The bank has few texts of each kind, and other people's words on a topic lie elsewhere.
     """
     share = random.uniform(0.0, 0.5, size=(len(rows), 1)).astype(np.float32)
     mixed = (1 - share) * bank.text_of(rows) + share * bank.text_of(bank.draw_alike(rows, random))
@@ -267,7 +267,7 @@ def say_words(bank: FeatureBank, rows: NDArray[np.int64], random: np.random.Gene
 
 
 def score_rooms(network: "KuaiHL", data: SimulatedSet, *, without: Sequence[str] = ()) -> list[RoomAnswers]:
-    """What the network says of every room, each as a stream of an unknown streamer; `without` names inputs to blank.
+    """The network's answers for every room as a stream of an unknown streamer; `without` names inputs to blank.
 
     Pictures are blanked with their signals; words or signals alone.
     """
@@ -294,7 +294,7 @@ def score_rooms(network: "KuaiHL", data: SimulatedSet, *, without: Sequence[str]
 
 
 def without_streamers(network: "KuaiHL") -> "KuaiHL":
-    """The same network that knows only the unknown streamer: simulated streamers are nobody's."""
+    """The same network, which knows only the unknown streamer: simulated streamers do not exist."""
     from kuaihl.models.network.kuaihl import KuaiHL
 
     state = network.state_dict()

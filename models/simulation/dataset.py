@@ -1,8 +1,8 @@
 """Simulated rooms as a data set in the KLive layout: a plan and two feature banks in, a directory out.
 
-Stands in for the paper's KLive, which is not public. The causes are those of `simulation` and one more, that speech
-and pictures may show things in another order (docs/cold-start.md). Taste shows in nothing but the streamer's id. The
-ceiling that label noise allows is measured and written beside the rooms.
+The set stands in for the paper's KLive, which is not public. It has the causes of `causes` and one more: speech and
+pictures may follow different orders (docs/cold-start.md). Taste shows only in the streamer's id. The ceiling that label
+noise allows is measured and written beside the rooms.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,24 +30,24 @@ from kuaihl.models.simulation.terms import EVERYTHING, NOTHING, Integers, Room, 
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the rooms
 _FRAMES = 3  # a segment's patches are those of its frames, one after another
-FARTHEST_SWAP = 4  # segments between two things that are said in the other order
+FARTHEST_SWAP = 4  # segments between two things that speech swaps
 TAU_ABOVE = "tau above"  # a ceiling's taus by Δ; older sets hold "tau", over pairs of labels more than Δ apart
 
 
 @dataclass(frozen=True)
 class SimulationPlan:
-    """All that decides what is simulated; two sets of one plan and the same banks are the same."""
+    """All that decides the simulation; two sets of one plan and the same banks are the same."""
 
     rooms: int = 300
     streamers: int = 60
     seed: int = 0
-    pooled: bool = True  # one patch a frame, the mean of its own: a quarter of the numbers, for training on CPU
-    swaps: float = 0.08  # a segment, how often speech shows two things in the other order
-    proportions: Proportions = "even"  # how long rooms are, before how many viewers, of whom
+    pooled: bool = True  # one patch per frame, the mean of its own: a quarter of the numbers, for training on CPU
+    swaps: float = 0.08  # per segment, how often speech swaps two things
+    proportions: Proportions = "even"  # of room lengths, audiences and rooms per host
 
     @property
     def source(self) -> str:
-        """What `dataset.json` says of where the labels came from."""
+        """The source of the labels, for `dataset.json`."""
         return (
             f"simulated: rooms {self.rooms}, streamers {self.streamers}, seed {self.seed}, "
             f"swaps {self.swaps}, {'pooled' if self.pooled else 'whole'} patches"
@@ -65,7 +65,7 @@ def write_simulated_set(
     encoders: tuple[EncoderFacts, ...],
     progress: Callable[[int, int], None] = lambda done, rooms: None,
 ) -> dict[str, Any]:
-    """Simulate rooms, write them, and give the ceiling; `progress` hears how far it is.
+    """Simulate rooms, write them, and return the ceiling; `progress` receives the rooms done and their number.
 
     Raises DataError.
     """
@@ -101,13 +101,13 @@ def write_simulated_set(
 def simulated_rooms(
     plan: SimulationPlan, styles: Mapping[str, int]
 ) -> Iterator[tuple[str, np.random.Generator, list[Room]]]:
-    """Each split, what all that is random in it is drawn from, and its rooms; `styles` counts a split's drawn worlds.
+    """Each split, the source of all its randomness, and its rooms; `styles` counts a split's drawn worlds.
 
-    Even proportions have the same streamers in all splits, and rooms of which some inputs are not known. With KLive's
-    all are known, and a host has few rooms, so some hosts of the test rooms are in no training room.
+    Even proportions have the same streamers in all splits, and some inputs of their rooms are unknown. With KLive's,
+    all inputs are known. A host has few rooms there, so some hosts of test rooms have no training room.
     """
     streamers = draw_streamers(plan.streamers, np.random.default_rng(plan.seed))
-    outlines: Iterator[tuple[int, int]] = iter(())  # whose each room is and how long, where that is fixed beforehand
+    outlines: Iterator[tuple[int, int]] = iter(())  # each room's host and length, if fixed beforehand
     if plan.proportions == "klive":
         random = np.random.default_rng((plan.seed, len(SHARES)))
         hosts, lengths = draw_hosts(plan.rooms, plan.streamers, random), draw_segments(plan.rooms, random)
@@ -137,15 +137,16 @@ def simulated_rooms(
 
 
 def _room_counts(rooms: int) -> dict[str, int]:
-    """How many rooms each split gets, at least one each."""
+    """The number of rooms per split, at least one each."""
     held = {split: max(1, round(SHARES[split] * rooms)) for split in ("validation", "test")}
     return {"train": rooms - sum(held.values()), **held}
 
 
 def split_banks(plan: SimulationPlan, train: FeatureBank, held_out: FeatureBank) -> dict[str, FeatureBank]:
-    """Each split's bank: sentences of validation and test are held out, half of them each.
+    """Each split's bank: the sentences of validation and test are held out, half of them for each.
 
-    So are the drawn worlds of even proportions. With KLive's, a host looks the same in all splits, as real hosts do.
+    The same holds for the drawn worlds of even proportions. With KLive's, a host looks the same in all splits, as real
+    hosts do.
     """
     banks = dict(zip(SHARES, (train, *split_bank(held_out)), strict=True))
     if plan.proportions == "klive":
@@ -161,7 +162,7 @@ def split_bank(bank: FeatureBank) -> tuple[FeatureBank, FeatureBank]:
 
 
 def half_rows(bank: FeatureBank) -> tuple[Integers, Integers]:
-    """The rows of the bank's texts that each half has: of every key the first ones, and the others."""
+    """The rows of the bank's texts in each half: the first ones of every key, and the others."""
     codes = codes_of(bank.keys)
     rank = np.empty(len(codes), np.int64)
     rank[bank.order] = np.arange(len(codes)) - bank.starts[codes[bank.order]]
@@ -170,9 +171,9 @@ def half_rows(bank: FeatureBank) -> tuple[Integers, Integers]:
 
 
 def swap_order(room: Room, swaps: float, random: np.random.Generator) -> Room:
-    """The room with some pairs of segments, up to FARTHEST_SWAP apart, having each other's topic of speech.
+    """The room with the speech topics of some pairs of segments swapped; pairs are at most FARTHEST_SWAP apart.
 
-    So it is where somebody tells of things in another order than they are shown in. Silence stays where it is.
+    Such a speaker talks about things in another order than the pictures show them. Silence stays in place.
     """
     speech = room.speech.copy()
     for first in np.flatnonzero(random.random(len(speech)) < swaps):
@@ -205,7 +206,7 @@ def room_arrays(room: Room, bank: FeatureBank, random: np.random.Generator, *, p
         "views": room.views.astype(np.int32),
         "long_views": room.long_views.astype(np.int32),
         "true_rate": room.rate.astype(np.float32),
-        # The causes know impressions and messages; a room recorded without its comments has none to count.
+        # The causes provide impressions and messages; a room recorded without its comments has no messages to count.
         "counts": segment_counts(
             length,
             exposure=room.views,
@@ -228,11 +229,11 @@ def pool_frames(visual: Float16) -> Float16:  # [S, P, d_v] -> [S, FRAMES, d_v]
 
 
 def noise_ceiling(rooms: list[Room]) -> dict[str, Any]:
-    """What knowing the truth would reach: taus of the next segment's true rate with the rate counted.
+    """The reach of perfect knowledge: taus of the next segment's true rate with the counted rate.
 
-    They are over the segments whose counted rate is above Δ, as in `evaluate`; the tau per room is that at Δ = 0. The
-    counted rate is a binomial draw at the true one; what lacks to 1 is the noise of that draw. Beside it the tau of
-    the present segment's true rate: what knowing how the viewers are now, but not what comes, would reach.
+    They cover the segments whose counted rate is above Δ, as in `evaluate`; the tau per room is the one at Δ = 0. The
+    counted rate is a binomial draw at the true one, and the noise of that draw keeps tau below 1. Beside it stands the
+    tau of the present segment's true rate: the reach of knowing the viewers' present mood, but not the future.
     """
     contenders = {
         "next segment's true rate": [next_of(room.rate) for room in rooms],
@@ -257,7 +258,7 @@ def noise_ceiling(rooms: list[Room]) -> dict[str, Any]:
 
 
 def _tau_above(scores: NDArray[np.float64], labels: NDArray[np.float64], threshold: float) -> float | None:
-    """Kendall's tau-b over the segments whose label is above the threshold, to four digits; None if there is none."""
+    """Kendall's tau-b over the segments whose label is above the threshold, to four digits; None if undefined."""
     which = is_above(labels, threshold)
     value = kendall_tau_b(scores[which], labels[which])
     return round(value, 4) if np.isfinite(value) else None

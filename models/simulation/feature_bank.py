@@ -1,7 +1,7 @@
-"""Features that simulated rooms are put together from: real encoders' vectors of written sentences and drawn scenes.
+"""The features of simulated rooms: real encoders' vectors of written sentences and drawn scenes.
 
-A bank holds one split's sentences and styles, as a flat list of texts with a key each; a room of the simulator names
-topics, and gets features of them.
+A bank holds one split's sentences and styles, as a flat list of texts with one key each. A room of the simulator names
+topics and receives features of them.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from kuaihl.models.features import Float16
 from kuaihl.models.simulation.terms import GENRES, NOTHING, TOPICS, Integers, Room
 
 LANGUAGES = ("en", "zh")
-_MOTION_EDGES = (0.3, 0.65)  # between the three levels of motion that scenes are drawn at
-_MANY_COMMENTS = 6  # a segment's comments from here on count as many
+_MOTION_EDGES = (0.3, 0.65)  # between the three levels of motion in drawn scenes
+_MANY_COMMENTS = 6  # a segment with at least so many comments counts as busy
 KEY = ("language", "genre", "speech", "chatter", "many")  # topics as in a Room; many is 0 or 1
 _SHAPE = (len(LANGUAGES), len(GENRES), len(TOPICS) + 1, len(TOPICS) + 1, 2)
-NO_WORDS = -1  # in place of a row, where nothing is said or written
+NO_WORDS = -1  # in place of a row, if nothing is said or written
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class FeatureBank:
 
     @cached_property
     def counts(self) -> Integers:
-        """How many texts each code of a key has."""
+        """The number of texts per code of a key."""
         return np.bincount(codes_of(self.keys), minlength=int(np.prod(_SHAPE)))
 
     @cached_property
@@ -55,7 +55,7 @@ class FeatureBank:
         return np.cumsum(self.counts) - self.counts
 
     def draw(self, keys: Integers, random: np.random.Generator) -> Integers:
-        """A row for each key [S, KEY], NO_WORDS for one without speech and comments.
+        """One row per key [S, KEY], NO_WORDS for a key without speech and comments.
 
         Raises ValueError if no text has the key.
         """
@@ -67,28 +67,28 @@ class FeatureBank:
         return np.where(worded, self.order[np.where(worded, place, 0)], NO_WORDS)
 
     def draw_alike(self, rows: Integers, random: np.random.Generator) -> Integers:
-        """For each row [S] another, or the same, of its key."""
+        """For each row [S], a row with the same key: another or the same."""
         keys = np.where((rows == NO_WORDS)[:, None], NOTHING, self.keys[rows])
         keys[rows == NO_WORDS, :2], keys[rows == NO_WORDS, 4] = 0, 0
         return self.draw(keys, random)
 
     def text_of(self, rows: Integers) -> Float16:
-        """Vectors [S, d_t] of rows [S], zeros where there are no words."""
+        """Vectors [S, d_t] of rows [S], zeros if there are no words."""
         return np.where((rows == NO_WORDS)[:, None], np.float16(0), self.text[rows])
 
     def visual_of(self, features: "RoomFeatures", part: slice = slice(None)) -> Float16:
-        """Vectors [S, P, d_v] of the pictures of a room, or of part of it; zeros where none were recorded."""
+        """Vectors [S, P, d_v] of the pictures of a room, or of part of it; zeros if none were recorded."""
         seen = self.visual[tuple(each[part] for each in features.visual)]
         return seen if features.pictures else np.zeros_like(seen)
 
     def part(self, rows: Integers, styles: slice = slice(None)) -> "FeatureBank":
-        """The bank of these texts and styles alone."""
+        """The bank with these texts and styles alone."""
         return FeatureBank(self.text[rows], self.keys[rows], self.visual[:, :, styles])
 
 
 @dataclass(frozen=True)
 class RoomFeatures:
-    """Where a room's features lie in the bank: indices alone, so that a thousand rooms fit in memory."""
+    """The places of a room's features in the bank: indices alone, so that a thousand rooms fit in memory."""
 
     text: Integers  # [S] rows of FeatureBank.text, or NO_WORDS
     visual: tuple[NDArray[np.int64], ...]  # three index arrays [S] into FeatureBank.visual
@@ -96,7 +96,7 @@ class RoomFeatures:
 
 
 def codes_of(keys: Integers) -> Integers:
-    """One number for each key [N, KEY]."""
+    """One number per key [N, KEY]."""
     language, genre, speech, chatter, many = keys.T
     return np.asarray(np.ravel_multi_index((language, genre, speech + 1, chatter + 1, many), _SHAPE))
 
@@ -104,7 +104,7 @@ def codes_of(keys: Integers) -> Integers:
 def keys_of(room: Room, *, speech: bool = True, comments: bool = True) -> Integers:
     """The key [S, KEY] of each segment's text, of its speech and comments or of one of them alone.
 
-    How many comments there are counts only beside speech of their own topic or none: a full cross would be too many.
+    The number of comments is ignored beside speech of another topic: a full cross would have too many keys.
     """
     length = len(room.speech)
     spoken = room.speech if speech else np.full(length, NOTHING)
@@ -117,7 +117,7 @@ def keys_of(room: Room, *, speech: bool = True, comments: bool = True) -> Intege
 
 
 def features_of(room: Room, bank: FeatureBank, random: np.random.Generator) -> RoomFeatures:
-    """Choose the sentences and pictures of a room: one style throughout, other sentences every time."""
+    """Choose a room's sentences and pictures: one style throughout, other sentences every time."""
     level = np.digitize(room.motion, _MOTION_EDGES)
     style = np.full(len(room.speech), room.style % bank.styles)
     return RoomFeatures(bank.draw(keys_of(room), random), (room.scene, level, style), "pictures" in room.known)

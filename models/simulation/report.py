@@ -1,4 +1,4 @@
-"""What a trained head is worth in simulated rooms that it has not met: beside simple rules, and beside the truth.
+"""The value of a trained head in simulated rooms that it has not met, beside simple rules and beside the truth.
 
 A rule is a column of the signals: a value as measured, or its standard score over the room's own past.
 """
@@ -27,7 +27,7 @@ Labels = Callable[[Room], tuple[Floats, NDArray[np.bool_]]]
 
 
 def room_taus(scores: Sequence[Floats], rooms: Sequence[Room], labels: Labels) -> Floats:
-    """Kendall's tau-b of each room's scores with its labels [R]; a constant score has 0, a room of few labels NaN."""
+    """Kendall's tau-b of each room's scores with its labels [R]; 0 for a constant score, NaN for few labels."""
     taus = np.full(len(rooms), np.nan)
     for place, (score, room) in enumerate(zip(scores, rooms, strict=True)):
         rate, usable = labels(room)
@@ -44,7 +44,7 @@ def _overall_tau(scores: Sequence[Floats], rooms: Sequence[Room], labels: Labels
 
 
 def measure(network: "KuaiHL", answers: Sequence[RoomAnswers], data: SimulatedSet, *, seed: int) -> dict[str, Any]:
-    """Tables of both questions, and how much there was to measure on."""
+    """Tables of both questions, with the numbers of rooms and segments."""
     blanked = {f"head, {name} blanked": score_rooms(network, data, without=[name]) for name in _INPUTS}
     heads = {"head": answers, **blanked}
     return {
@@ -58,10 +58,10 @@ def measure(network: "KuaiHL", answers: Sequence[RoomAnswers], data: SimulatedSe
 
 
 def _table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels, seed: int) -> dict[str, Any]:
-    """Mean tau per room with 95% intervals over rooms: heads, rules, what bounds them; and the margins, room by room.
+    """Mean tau per room with 95% intervals over rooms: heads, rules and upper bounds; and the margins, room by room.
 
-    "best known rule" takes in every room, of the rules whose input it knows, the one that is best over all rooms that
-    know it: as good as choosing a rule by its results.
+    "best known rule" takes one rule per room. Among the rules whose input the room knows, it is the best one over all
+    rooms that know its input. That equals choosing a rule by its results.
     """
     rooms = data.rooms
     drawn = draw_rooms(len(rooms), DRAWS, seed)
@@ -97,7 +97,7 @@ def _table_of(heads: dict[str, list[Floats]], data: SimulatedSet, labels: Labels
 
 
 def _rule_taus(data: SimulatedSet, labels: Labels) -> dict[str, Floats]:
-    """Each rule's tau of every room [R], NaN where its input is not known."""
+    """Each rule's tau in every room [R], NaN if the room does not know its input."""
     found = {}
     for place, rule in enumerate(RULES):
         columns = [each[:, len(GROUPS) + place].astype(np.float64) for each in data.signals]
@@ -107,6 +107,6 @@ def _rule_taus(data: SimulatedSet, labels: Labels) -> dict[str, Floats]:
 
 
 def _mean_interval(values: Floats, drawn: Floats) -> dict[str, Any]:  # [R], [1 + B, R]
-    """The mean of one value per room, NaN for none, with its 95% bootstrap interval over rooms."""
+    """The mean of one value per room, NaN if missing, with its 95% bootstrap interval over rooms."""
     mean = mean_estimate(values, drawn)
     return {"tau": round(mean.value, 3), "ci95": [round(mean.low, 3), round(mean.high, 3)]}

@@ -1,4 +1,4 @@
-"""Simulated rooms: causes first, then what shows of them, then the counts that are the labels (docs/cold-start.md)."""
+"""Simulated rooms: causes first, then their visible effects, then the counts behind the labels (docs/cold-start.md)."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ from kuaihl.models.simulation.terms import (
     Streamer,
 )
 
-_SHORTEST, _LONGEST = 20, 110  # segments of a room, where no length is given
+_SHORTEST, _LONGEST = 20, 110  # segments of a room, if no length is given
 _OWN_WORLD = 0.9  # of a streamer's rooms look the same
 _STRAY = 0.2  # of the segments' comments, or words, are about something else
 
@@ -47,9 +47,9 @@ def draw_room(
     least_mean: float = 0.0,
     known: frozenset[SignalGroup] | None = None,
 ) -> Room:
-    """One broadcast. `least_mean` is that of `draw_views`; which inputs are `known` is drawn if it is not given.
+    """One broadcast. `least_mean` is that of `draw_views`; the `known` inputs are drawn if not given.
 
-    Of inputs that are given all signals are measured.
+    If they are given, all of their signals are measured.
     """
     length = int(random.integers(_SHORTEST, _LONGEST)) if length is None else length
     if known is None:
@@ -64,7 +64,7 @@ def draw_room(
         0, temper.jitter, length
     )
     rate = sigmoid(logit)
-    # The audience grows and shrinks by itself; it says nothing of interest, but it writes comments and labels alike.
+    # The audience grows and shrinks by itself. It says nothing about interest, but comments and labels come from it.
     crowd, views = draw_views(streamer.audience, length, random, least_mean)
     courses = draw_courses(course, streamer, random)
     chat = draw_chat(courses, course, streamer, crowd / streamer.audience, random)
@@ -100,7 +100,7 @@ def draw_room(
 
 
 def _draw_speech(course: Course, streamer: Streamer, random: np.random.Generator) -> Integers:
-    """What is spoken of [S]: not every event, some things that are none, and some of it early or late."""
+    """The topic of speech [S]: not every event, some false ones, and some of it early or late."""
     heard = random.random(len(course.topics)) < streamer.temper.heard
     about = np.where(heard, course.topics, course.beneath)
     about = np.where(heard & (course.stage_only > 0.5) & (course.lift == 0), HYPE, about)
@@ -112,7 +112,7 @@ def _draw_speech(course: Course, streamer: Streamer, random: np.random.Generator
 
 
 def _draw_chatter(course: Course, streamer: Streamer, count: Integers, random: np.random.Generator) -> Integers:
-    """What most comments of a segment are about [S]; part trails into the next segment, surges greet."""
+    """The topic of most comments in a segment [S]; part trails into the next segment, surges greet."""
     noticed = random.random(len(count)) < streamer.temper.heard
     about = np.where(noticed, course.topics, course.beneath)
     about = displace(about, random, early=0.0, late=streamer.temper.lateness)
@@ -121,7 +121,7 @@ def _draw_chatter(course: Course, streamer: Streamer, count: Integers, random: n
 
 
 def _with_strays(topics: Integers, random: np.random.Generator) -> Integers:
-    """The topics [S] with some replaced by any other: people shout and joke about nothing, too."""
+    """The topics [S] with some replaced by any other: people also shout and joke about nothing."""
     strays = random.random(len(topics)) < _STRAY
     return np.where(strays, random.integers(len(TOPICS), size=len(topics)), topics)
 

@@ -1,4 +1,4 @@
-"""What simple rules reach in simulated rooms, to be set beside what they reach on real broadcasts (docs/cold-start.md).
+"""The taus of simple rules in simulated rooms, for comparison with those on real broadcasts (docs/cold-start.md).
 
 A rule is a column of the signals: a value as measured, or its standard score over the room's own past.
 """
@@ -12,11 +12,11 @@ from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, with_standard_scores
 from kuaihl.models.simulation.terms import GENRES, Floats, Room, labels_of, present_labels_of
 
 RULES = COLUMNS[len(GROUPS) :]
-_MARKED = 0.15  # of a room's segments are its highlights; 8 to 20% of the segments of real sets are
+_MARKED = 0.15  # of a room's segments are its highlights; in real sets 8 to 20% are
 
 
 def measure_rules(rule: str, room: Room) -> bool:
-    """Whether the signal that the rule goes by was measured in the room."""
+    """Whether the rule's signal was measured in the room."""
     return bool(np.isfinite(room.signals[:, RULES.index(rule) % len(SIGNALS)]).all())
 
 
@@ -27,11 +27,11 @@ def rule_scores(room: Room) -> dict[str, Floats]:
 
 
 def simulated_rule_taus(rooms: Sequence[Room]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean taus by genre and rule, over the rooms that know its input: with the LVTR counted, and with marks.
+    """Mean taus by genre and rule, over the rooms that know its input: with the counted LVTR, and with marks.
 
     "present" and "next" are Kendall's tau-b with the LVTR of the segment and of the one after it. Real sets have marks
-    in place of LVTR. So "marked" and "marked next" mark the MARKED share of segments with the highest true rate: tau-b
-    with these marks over the highest that scores without ties can have.
+    instead of LVTR. So "marked" and "marked next" mark the MARKED share of segments with the highest true rate. They
+    are tau-b with these marks, divided by the highest tau-b that scores without ties can have.
     """
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for room in rooms:
@@ -49,7 +49,7 @@ def simulated_rule_taus(rooms: Sequence[Room]) -> dict[str, dict[str, dict[str, 
 
 
 def _taus_of(scores: Floats, room: Room) -> dict[str, float]:
-    """The four taus of one room's scores [S]; a constant rule has 0, a room of few labels NaN."""
+    """The four taus of one room's scores [S]; 0 for a constant rule, NaN for a room of few labels."""
     marks = (room.rate > np.quantile(room.rate, 1 - _MARKED)).astype(np.float64)
     highest = float(np.sqrt(2 * marks.mean() * (1 - marks.mean()) * len(marks) / (len(marks) - 1)))
     taus = {}

@@ -1,8 +1,9 @@
-"""Signals of simulated rooms, in the units of `signals.SIGNALS`: what follows excitement, and much that does not.
+"""Signals of simulated rooms, in the units of `signals.SIGNALS`: some follow excitement, much does not.
 
 Every course is effect x excitement + sqrt(1 - effect²) x noise. Noise has a persistence of its own, and is partly
-shared within a family: number and fervour of comments; loudness, peak and bands; pace and exclamations; change and
-shots. A room's gain, size and habits are drawn widely, so that no value says anything by itself. Levels are assumed.
+shared within a family. Families are number and fervour of comments; loudness, peak and bands; pace and exclamations;
+change and shots. A room's gain, size and habits are drawn widely, so that no value means anything by itself. Levels are
+assumed.
 """
 
 from dataclasses import dataclass
@@ -15,18 +16,18 @@ from kuaihl.models.simulation.causes import Course, crowd_excitement, draw_waves
 from kuaihl.models.simulation.streamers import COMMENTATED, COURSES, FAMILIES, OF_CROWD
 from kuaihl.models.simulation.terms import CHINESE, GENRES, IDLE, MUSIC, NOTHING, Floats, Integers, Streamer
 
-_SHARED = 0.5  # of the noise of a course is that of its family; assumed
-_CLUMPING = 8.0  # shape of the gamma that a segment's expected comments are drawn by: more spread than Poisson
-_SEGMENT_FRAMES = 3  # pictures of a segment, with SEGMENT_FRAMES - 1 pairs that follow each other
-_ALONE = 0.08  # of the rooms know one input alone, for each of three inputs
+_SHARED = 0.5  # share of a course's noise that its family shares; assumed
+_CLUMPING = 8.0  # shape of the gamma factor of a segment's expected comments: more spread than Poisson
+_SEGMENT_FRAMES = 3  # pictures of a segment, which form SEGMENT_FRAMES - 1 consecutive pairs
+_ALONE = 0.08  # of the rooms know a single input, for each of three inputs
 _MISSING: dict[SignalGroup, float] = {"comments": 0.3, "sound": 0.2, "speech": 0.25, "pictures": 0.3}  # of the others
-_PARTLY = 0.3  # of the rooms, some signals of what was recorded are not measured
+_PARTLY = 0.3  # of the rooms lack some signals of their recorded inputs
 _SILENCE = -10.0  # log10 of the mean square of digital silence
 
 
 @dataclass(frozen=True)
 class Chat:
-    """What is counted of a segment's comments, each [S]."""
+    """Counts from a segment's comments, each [S]."""
 
     count: Integers
     values: dict[str, Floats]
@@ -48,7 +49,7 @@ def draw_courses(course: Course, streamer: Streamer, random: np.random.Generator
 
 
 def _delay_comments(course: Floats, lateness: float) -> Floats:
-    """What comments follow [S]: they trail, so part of them falls into the next segment."""
+    """The excitement behind the comments [S]: they trail, so part of them falls into the next segment."""
     return (1 - lateness) * course + lateness * np.insert(course[:-1], 0, 0.0)
 
 
@@ -62,7 +63,7 @@ def draw_chat(
 ) -> Chat:
     """Comments of each segment; `crowd` [S] is the audience relative to its usual size, and moves them too.
 
-    Distinct authors saturate; now and then one floods the chat, which lifts the count and no number of authors.
+    Distinct authors saturate. Now and then one floods the chat, which lifts the count but not the number of authors.
     """
     length = len(crowd)
     swing = float(np.exp(random.normal(-0.6, 0.4)))  # deviation of ln(comments) within the room
@@ -85,7 +86,7 @@ def draw_chat(
     laughing = random.normal(1.5, 0.8) * _delay_comments(course.laughs, streamer.temper.lateness)
     wide = random.normal(0.0, 0.7, 5)
     gifts = np.zeros(length, np.int64)
-    if random.random() < 0.5:  # half of the platforms have none, or tell none
+    if random.random() < 0.5:  # half of the platforms have none, or do not report them
         rate = 0.02 * streamer.chattiness * float(np.exp(random.normal(0.0, 1.0)))
         gifts = random.poisson((rate * np.exp(0.6 * courses["gifts"])).clip(max=500.0))
     price = float(np.exp(random.normal(1.5, 1.0)))
@@ -109,9 +110,9 @@ def draw_chat(
 def draw_sound(
     courses: dict[str, Floats], topics: Integers, genre: int, random: np.random.Generator
 ) -> dict[str, Floats]:
-    """Loudness, peak and bands that fit each other, after a gain that is the room's own."""
+    """Loudness, peak and bands that fit each other, shifted by the room's own gain."""
     gain, swing = random.normal(-2.3, 0.7), float(np.exp(random.normal(-1.3, 0.4)))
-    # Idle screens are quieter and music is louder than talk, whatever it is worth; assumed.
+    # Idle screens are quieter and music is louder than talk, whatever their interest; assumed.
     loudness = gain + swing * courses["loudness"] - 0.3 * (topics == IDLE) + 0.2 * (topics == MUSIC)
     loudness = loudness.clip(_SILENCE, 0.0)
     crest = (random.normal(0.5, 0.12) + 0.08 * courses["crest"]).clip(0.02, 1.3)
@@ -136,13 +137,13 @@ def draw_sound(
 def draw_spoken(
     courses: dict[str, Floats], course: Course, speech: Integers, genre: int, random: np.random.Generator
 ) -> dict[str, Floats]:
-    """What is counted of the transcript; `speech` [S] is NOTHING where nobody speaks."""
+    """Counts from the transcript; `speech` [S] is NOTHING if nobody speaks."""
     spoken = speech != NOTHING
     fluent = 1.5 if GENRES[genre] in COMMENTATED else 0.5
     share = sigmoid(fluent + random.normal(0, 0.7) + 0.5 * courses["pace"]) * spoken
     pace = random.normal(2.5, 0.4) * np.exp(0.1 * courses["pace"])  # words per second
     words = random.poisson((30.0 * share * pace).clip(0.0, 200.0))
-    # Whisper writes hardly any exclamation marks: none in 95% of the segments of football.
+    # Whisper writes hardly any exclamation marks: 95% of the segments of football have none.
     marks = random.poisson(spoken * np.exp(random.normal(-2.5, 1.2) + 1.2 * courses["exclaims"]).clip(max=20.0))
     laughs = random.poisson(spoken * (0.01 + random.uniform(0.0, 0.5) * course.laughs))
     again = random.binomial(words, (0.01 * np.exp(random.normal(0, 0.5) + 0.5 * courses["stutter"])).clip(0, 0.5))
@@ -158,7 +159,7 @@ def draw_spoken(
 def draw_pictures(
     courses: dict[str, Floats], topics: Integers, streamer: Streamer, random: np.random.Generator
 ) -> tuple[dict[str, Floats], Floats]:
-    """How pictures change, and the motion [S] in [0, 1] that scenes are drawn with. Idle screens may stand still."""
+    """The change of pictures, and the motion [S] in [0, 1] of the drawn scenes. Idle screens may stand still."""
     usual = float(np.exp(random.normal(-2.7, 0.6))) * (0.3 if streamer.static_camera else 1.0)
     still = (topics == IDLE) & (random.random(len(topics)) < random.uniform(0.0, 0.4))
     change = np.where(still, 0.0, (usual * np.exp(0.4 * courses["change"])).clip(1e-4, 0.9))
@@ -174,21 +175,21 @@ def draw_pictures(
 
 
 def assemble(values: dict[str, Floats], measured: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Values [S, SIGNALS] in the order of SIGNALS, NaN where a signal was not `measured` [SIGNALS]."""
+    """Values [S, SIGNALS] in the order of SIGNALS, NaN if a signal was not `measured` [SIGNALS]."""
     columns = np.stack([values[name] for name in SIGNAL_NAMES], axis=1).astype(np.float32)
     columns[:, ~measured] = np.nan
     return columns
 
 
 def all_of(known: frozenset[SignalGroup]) -> NDArray[np.bool_]:
-    """Which signals [SIGNALS] belong to groups that are known."""
+    """Which signals [SIGNALS] belong to known groups."""
     return np.array([signal.group in known for signal in SIGNALS])
 
 
 def draw_measured(known: frozenset[SignalGroup], random: np.random.Generator) -> NDArray[np.bool_]:
-    """Which signals [SIGNALS] are measured: all of a known group, or in PARTLY of the rooms some, one of each at least.
+    """Which signals [SIGNALS] are measured: all of a known group; in PARTLY of the rooms some, at least one per group.
 
-    Chats come without authors or emotes, transcripts without marks, and sound as features of which little can be had.
+    Chats come without authors or emotes, transcripts without marks, and sound as features that yield few signals.
     """
     measured = all_of(known)
     if random.random() >= _PARTLY:
@@ -201,7 +202,7 @@ def draw_measured(known: frozenset[SignalGroup], random: np.random.Generator) ->
 
 
 def draw_known(random: np.random.Generator) -> frozenset[SignalGroup]:
-    """Which inputs were recorded: words, comments or sound alone in 8% of rooms each, else most; one at least."""
+    """The recorded inputs: words, comments or sound alone in 8% of rooms each, else most; at least one."""
     alone: tuple[SignalGroup, ...] = ("speech", "comments", "sound")
     which = random.random()
     if which < _ALONE * len(alone):

@@ -1,8 +1,8 @@
-"""Who streams in simulated rooms: genres, tastes and habits, drawn for each streamer.
+"""The streamers of simulated rooms: genres, tastes and habits, drawn for each streamer.
 
 `EFFECTS` says how closely each signal follows excitement, by genre. A measured mean is a rule's Kendall tau on real
-labels (shared/real, docs/cold-start.md) turned into the correlation behind it; all others are assumed, and weak. Each
-streamer's own effect is drawn around the mean, widely: in some rooms a signal tells nothing, or the opposite.
+labels (shared/real, docs/cold-start.md), turned into the correlation behind it. All others are assumed, and weak. Each
+streamer's own effect is drawn widely around the mean: in some rooms a signal means nothing, or the opposite.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ import numpy as np
 from kuaihl.models.simulation.causes import COMMON_TASTE, crowd_excitement, draw_course, fit_usual, stage_excitement
 from kuaihl.models.simulation.terms import GENRES, TOPICS, TRAINING_GENRES, Floats, Looks, Streamer, Temper
 
-_BASE, _BASE_SPREAD = -0.6, 0.25  # logit of the usual LVTR; assumed, the paper's figures do not tell it
+_BASE, _BASE_SPREAD = -0.6, 0.25  # logit of the usual LVTR; assumed, because the paper's figures do not show it
 _TASTE_SPREAD = 0.35
-_REHEARSAL = 200  # segments that tell what is usual for a streamer
+_REHEARSAL = 200  # segments that set a streamer's usual level
 
-# What a streamer of each genre is about: questions, idle, selling, game, music, greetings; events come on top.
+# The mix of topics by genre: questions, idle, selling, game, music, greetings; events come on top.
 # "game" is whatever the genre's own action is: a match, a dance, a recipe, a workout.
 _MIXES = {
     "esports": (0.08, 0.12, 0.02, 0.74, 0.00, 0.04),
@@ -40,14 +40,14 @@ _CROWD, _STAGE = "crowd", "stage"
 class _Effect:
     """How one course of signals follows excitement: a mean correlation, and other means for some genres."""
 
-    of: str  # whose excitement: CROWD or STAGE
-    family: int  # courses of one family share part of what is not excitement
+    of: str  # the source of excitement: CROWD or STAGE
+    family: int  # courses of one family share part of their noise
     mean: float
     genres: Mapping[str, float] = field(default_factory=dict)
     spread: float = 0.3  # deviation between streamers, on Fisher's z
 
 
-# Means marked so are measured: M football words, Z one Chinese chat, E bursts of English chats, S sound of esports.
+# Letters mark measured means: M football words, Z one Chinese chat, E bursts of English chats, S sound of esports.
 EFFECTS = {
     "chat": _Effect(_CROWD, 0, 0.45, {"games": 0.6, "esports": 0.6, "sport": 0.5, "news": 0.3}),  # Z
     "repeats": _Effect(_CROWD, 0, 0.3),  # Z
@@ -78,7 +78,7 @@ COMMENTATED = ("esports", "sport", "news")
 
 
 def draw_streamers(count: int, random: np.random.Generator, genres: Sequence[str] = TRAINING_GENRES) -> list[Streamer]:
-    """Streamers of these genres, each genre alike often, each with a taste of its own around the common one."""
+    """Streamers of these genres, each genre equally likely, with tastes of their own around the common one."""
     return [draw_streamer(genres[int(random.integers(len(genres)))], random) for _ in range(count)]
 
 
@@ -124,7 +124,7 @@ def _draw_temper(random: np.random.Generator) -> Temper:
 
 
 def _draw_looks(genre: str, random: np.random.Generator) -> Looks:
-    """Effects around the genre's means, on Fisher's z, where a correlation's spread is the same everywhere."""
+    """Effects around the genre's means, on Fisher's z, on which a correlation's spread is the same everywhere."""
     means = np.array([effect.genres.get(genre, effect.mean) for effect in EFFECTS.values()])
     spreads = [effect.spread for effect in EFFECTS.values()]
     effects: Floats = np.tanh(np.arctanh(means) + random.normal(0.0, spreads))

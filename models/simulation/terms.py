@@ -1,7 +1,6 @@
-"""Simulated rooms in terms: topics, genres, who streams, what a room holds, and its labels (docs/cold-start.md).
+"""The terms of simulated rooms: topics, genres, streamers, the contents of a room, and its labels (docs/cold-start.md).
 
-`simulated_streamers` draws who streams, `simulated_causes` why viewers stay, `simulated_signals` what is measured, and
-`simulated_room` puts a room together.
+`streamers` draws who streams, `causes` why viewers stay, `signals` the measurements, and `rooms` puts a room together.
 """
 
 from dataclasses import dataclass
@@ -20,30 +19,30 @@ TOPICS = ("hype", "laughter", "questions", "idle", "selling", "game", "music", "
 HYPE, LAUGHTER, _QUESTIONS, IDLE, _SELLING, GAME, MUSIC, GREETINGS = range(len(TOPICS))
 NOTHING = -1  # no speech, or no comments, in a segment
 TRAINING_GENRES = ("esports", "sport", "talk", "music", "selling", "games", "outdoor", "dance", "news")
-HELD_OUT_GENRES = ("cooking", "beauty", "fitness")  # met in test rooms alone
+HELD_OUT_GENRES = ("cooking", "beauty", "fitness")  # occur only in test rooms
 GENRES = TRAINING_GENRES + HELD_OUT_GENRES
 _ENGLISH, CHINESE = 0, 1
 
 
 @dataclass(frozen=True)
 class Temper:
-    """How interest runs in a streamer's rooms; rates are per segment."""
+    """The course of interest in a streamer's rooms; rates are per segment."""
 
     switching: float  # how likely the topic changes
     eventfulness: float  # times the usual rate of events
-    fading: float  # share of an event's lift that is left a segment later
-    drift: float  # deviation of the slow wave that nothing shows, on the logit of LVTR
+    fading: float  # share of an event's lift left a segment later
+    drift: float  # deviation of the slow wave that no input shows, on the logit of LVTR
     drift_persistence: float  # its lag-1 autocorrelation
-    jitter: float  # deviation of what has no persistence, on the logit
+    jitter: float  # deviation of the part without persistence, on the logit
     false_alarms: float  # rate of excitement on stage that moves nobody
-    surges: float  # rate of comments that come of something else: raids, giveaways, commands
-    heard: float  # how likely an event is spoken of, or written of
+    surges: float  # rate of comments with another cause: raids, giveaways, commands
+    heard: float  # how likely speech or comments are to mention an event
     lateness: float  # share of the comments on a segment that come in the next
 
 
 @dataclass(frozen=True)
 class Looks:
-    """How a streamer's signals follow excitement, one value for each of `simulated_streamers.COURSES`."""
+    """How a streamer's signals follow excitement, one value for each of `streamers.COURSES`."""
 
     effects: Floats  # correlation with excitement
     persistence: Floats  # lag-1 autocorrelation of the rest
@@ -51,36 +50,36 @@ class Looks:
 
 @dataclass(frozen=True)
 class Streamer:
-    """Who streams: the taste of the audience and the habits that show."""
+    """One streamer: the taste of the audience and the habits that show."""
 
     genre: int
     language: int
     taste: Floats  # [topics], on the logit of LVTR
     base: float  # logit of the usual LVTR
-    mix: Floats  # [topics], what the rooms are about
+    mix: Floats  # [topics], their shares of the rooms
     audience: float  # impressions per segment
     chattiness: float  # comments per segment in a quiet time
     static_camera: bool  # the picture does not follow what happens
     speaks: bool
-    world: float  # in [0, 1): which drawn world most of the rooms show
+    world: float  # in [0, 1): the drawn world that most of the rooms show
     temper: Temper
     looks: Looks
-    usual_stage: tuple[float, float]  # mean and deviation of the excitement that is performed
-    usual_crowd: tuple[float, float]  # and of the one that the audience feels
+    usual_stage: tuple[float, float]  # mean and deviation of the performed excitement
+    usual_crowd: tuple[float, float]  # and of the excitement that the audience feels
 
 
 @dataclass(frozen=True)
 class Room:
-    """A broadcast of S segments: what shows, and what was counted; `rate` is the truth behind the labels.
+    """A broadcast of S segments: visible contents and counts; `rate` is the truth behind the labels.
 
-    Of a group that is not known, words are NOTHING, comments 0 and signals NaN. So may a signal of a known group be.
+    In an unknown group, words are NOTHING, comments 0 and signals NaN. A signal of a known group may be NaN, too.
     """
 
     streamer: int
     genre: int
     language: int
-    style: int  # which drawn world its pictures come from
-    known: frozenset[SignalGroup]  # of GROUPS: which inputs were recorded
+    style: int  # the drawn world of its pictures
+    known: frozenset[SignalGroup]  # of GROUPS: the recorded inputs
     speech: Integers  # [S] topic, or NOTHING
     chatter: Integers  # [S] topic, or NOTHING
     comments: Integers  # [S] number of comments
@@ -96,11 +95,11 @@ EVERYTHING: frozenset[SignalGroup] = frozenset(GROUPS)
 
 
 def present_labels_of(room: Room) -> tuple[Floats, NDArray[np.bool_]]:
-    """The LVTR of each segment itself [S], and where it may be used."""
+    """The LVTR of each segment itself [S], and whether it may be used [S]."""
     return room.long_views / np.maximum(room.views, 1), room.views >= MIN_VIEWS
 
 
 def labels_of(room: Room) -> tuple[Floats, NDArray[np.bool_]]:
-    """The LVTR of the next segment at each segment [S], and where it may be used; the last has none (eq. 1)."""
+    """The LVTR of the next segment at each segment [S], and whether it may be used; the last has none (eq. 1)."""
     rate, usable = present_labels_of(room)
     return next_of(rate), next_of(usable)

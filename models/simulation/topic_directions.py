@@ -1,9 +1,9 @@
-"""How the cold start reads words: along the few directions that tell what is spoken and written of, and no others.
+"""How the cold start reads words: along the few directions that reveal topics of speech and comments, and no others.
 
-A network that may read all d_t numbers of a text learns its bank's texts by heart, and reads words that it never met
-worse than a penalised linear reader does. In a simulation it is known what each text is about. So the directions are
-found first, in closed form: a ridge regression of every topic on the bank's texts. The network is trained on the texts
-as seen along them, and in the end both become one layer over whole vectors: what ships looks as any other.
+A network that may read all d_t numbers of a text memorises its bank's texts. It reads new words worse than a penalised
+linear reader does. A simulation knows what each text is about. So the directions are found first, in closed form: a
+ridge regression of every topic on the bank's texts. The network is trained on the texts as seen along them. In the end
+both become one layer over whole vectors: the shipped network looks like any other.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from kuaihl.models.simulation.terms import TOPICS, Integers
 if TYPE_CHECKING:
     from kuaihl.models.network.kuaihl import KuaiHL
 
-_PENALTY = 1.0  # of texts in deviations of each number; what held-out genres are read best with (docs/cold-start.md)
+_PENALTY = 1.0  # of texts in deviations of each number; reads held-out genres best (docs/cold-start.md)
 SPEECH, CHATTER = 2, 3  # columns of feature_bank.KEY
 DIRECTIONS = 2 * len(TOPICS) + 1
 
@@ -26,10 +26,10 @@ Floats = NDArray[np.float32]
 
 
 def topic_directions(bank: FeatureBank, penalty: float = _PENALTY) -> Floats:
-    """Directions [d_t, DIRECTIONS]: one for each topic of speech and of comments, and whether there are words.
+    """Directions [d_t, DIRECTIONS]: one for each topic of speech and of comments, and one for the presence of words.
 
     Along a topic's direction texts have mean 0 and deviation 1, along the last one mean 1. A segment without words,
-    whose vector is zeros, is zeros here, too.
+    a vector of zeros, is zeros here, too.
     """
     text = bank.text.astype(np.float32)
     mean, deviation = text.mean(axis=0), text.std(axis=0)
@@ -39,14 +39,14 @@ def topic_directions(bank: FeatureBank, penalty: float = _PENALTY) -> Floats:
     squares = centred.T @ centred / len(text) + penalty * np.eye(len(mean), dtype=np.float32)
     found = np.linalg.solve(squares, centred.T @ (about - about.mean(axis=0)) / len(text)) / deviation[:, None]
     found /= ((text - mean) @ found).std(axis=0)
-    # Along the mean all texts are alike, so what is taken off there does for an offset.
+    # All texts are alike along the mean, so subtracting along it serves as an offset.
     worded = mean / (mean @ mean)
     directions: Floats = np.column_stack([found - np.outer(worded, mean @ found), worded]).astype(np.float32)
     return directions
 
 
 def topics_of(keys: Integers) -> Floats:
-    """What each text [N] is about [N, 2 * TOPICS], 0 or 1: topics of speech, then of comments."""
+    """The topics of each text [N] as [N, 2 * TOPICS], 0 or 1: topics of speech, then of comments."""
     topics = np.arange(len(TOPICS))
     return np.hstack([keys[:, [SPEECH]] == topics, keys[:, [CHATTER]] == topics]).astype(np.float32)
 

@@ -1,7 +1,7 @@
-"""The order in which training meets a data set's windows, and its batches: a step's number in, tensors out.
+"""The order in which training reads a data set's windows, and its batches: a step's number in, tensors out.
 
-The order follows from the seed and the epoch alone. Processes share every batch out among themselves, so that two
-with 24 windows each learn from what one with 48 would.
+The order follows from the seed and the epoch alone. Processes split every batch among themselves: two with 24 windows
+each learn the same as one with 48.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def steps_per_epoch(windows: int, batch: int) -> int:
-    """Every window is met in every epoch; some twice, where they do not fill the last batch."""
+    """Every window appears in every epoch, some of them twice if the last batch would not be full."""
     return -(-windows // batch)
 
 
@@ -34,9 +34,9 @@ def batches(
     process: int = 0,
     processes: int = 1,
 ) -> Iterator[Batch]:
-    """The share of one process in the batches of `steps`, numbered over all epochs; features in half precision.
+    """One process's share of the batches of `steps`, numbered over all epochs; features in half precision.
 
-    The next batch is read while the network is busy with the last. Raises DataError, as reading does.
+    The next batch is read while the network works on the last. Raises DataError, as reading does.
     """
     epoch_steps = steps_per_epoch(len(windows), plan.batch)
     share = plan.batch // processes
@@ -48,7 +48,7 @@ def batches(
         if step // epoch_steps != epoch:
             epoch = step // epoch_steps
             shuffled = np.random.default_rng((plan.seed, epoch)).permutation(len(windows))
-            order = np.resize(shuffled, epoch_steps * plan.batch)  # from its start again, to fill the last batch
+            order = np.resize(shuffled, epoch_steps * plan.batch)  # starts over to fill the last batch
         first = step % epoch_steps * plan.batch + process * share
         return order[first : first + share]
 
@@ -64,8 +64,8 @@ def batches(
 
 
 def _as_batch(windows: Windows | Batch, streamers: Mapping[str, int]) -> Batch:
-    """The same as tensors, with the streamers' indices in place of their names; nothing is copied."""
-    if isinstance(windows, Batch):  # stretches of videos, which know no streamer
+    """The same as tensors, with indices in place of the streamers' names; nothing is copied."""
+    if isinstance(windows, Batch):  # stretches of videos, which have no streamer
         return windows
     return Batch(
         visual=torch.from_numpy(windows.visual),
@@ -82,7 +82,7 @@ def _as_batch(windows: Windows | Batch, streamers: Mapping[str, int]) -> Batch:
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
-    """Moved as it is stored, then widened to single precision: half the traffic."""
+    """Moved as stored, then widened to single precision: half the traffic."""
 
     def moved(part: torch.Tensor) -> torch.Tensor:
         return part.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else part

@@ -1,7 +1,7 @@
 """A checkpoint: all that a training run needs to go on as if it had never stopped, in one safetensors file, no pickle.
 
 Weights, Adam's moments and running sums are tensors; the position, the plan and the history are JSON in the file's
-header. The position tells the order of the data and every random draw too: each step seeds its own (`training`).
+header. The position also fixes the order of the data and every random draw: each step seeds its own (`loop`).
 """
 
 import json
@@ -32,7 +32,7 @@ _START_OVER = Remedy("start over instead of resuming", {"force": True})
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """As read: `tensors` by name, all on the CPU, and `facts` as they were given."""
+    """As read: `tensors` by name, all on the CPU, and `facts` as given."""
 
     file: Path
     tensors: Mapping[str, "Tensor"]
@@ -40,7 +40,7 @@ class Checkpoint:
 
 
 def _save_checkpoint(file: Path, tensors: Mapping[str, "Tensor"], facts: Mapping[str, Any]) -> None:
-    """Write both, whole or not at all. Raises ModelError where the place cannot be written."""
+    """Write both, whole or not at all. Raises ModelError if the file cannot be written."""
     from safetensors.torch import save
 
     header = {"format": str(_CHECKPOINT_FORMAT), "facts": json.dumps(facts, ensure_ascii=False)}
@@ -55,7 +55,7 @@ def _save_checkpoint(file: Path, tensors: Mapping[str, "Tensor"], facts: Mapping
 
 
 def load_checkpoint(file: Path) -> Checkpoint:
-    """Read what `_save_checkpoint` wrote. Raises ModelError where the file is damaged or of another version."""
+    """Read a file of `_save_checkpoint`. Raises ModelError if it is damaged or of another version."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -81,7 +81,7 @@ def _adam_tensors(network: "Module", adam: "Optimizer") -> "dict[str, Tensor]":
 
 
 def _restore(network: "Module", adam: "Optimizer", checkpoint: Checkpoint) -> None:
-    """Put weights and moments back in place. Raises ModelError where they are of another network."""
+    """Put weights and moments back in place. Raises ModelError if they belong to another network."""
     weights = {
         name.removeprefix("network."): part for name, part in checkpoint.tensors.items() if name.startswith("network.")
     }
@@ -101,10 +101,10 @@ def _restore(network: "Module", adam: "Optimizer", checkpoint: Checkpoint) -> No
 
 @dataclass
 class TrainingState:
-    """All that changes while training, but for weights and moments, which the network and Adam hold."""
+    """All that changes during training, except weights and moments, which the network and Adam hold."""
 
     unreported: Tensor  # [TERMS] float64, sums since the last report; on the device, so that no step waits for it
-    step: int = 0  # done; it tells the epoch, the order of the data and every random draw
+    step: int = 0  # done; it fixes the epoch, the order of the data and every random draw
     unreported_steps: int = 0
     total: float = 0.0  # sum of the totals reported since the last validation
     history: list[EpochReport] = field(default_factory=list)
@@ -112,7 +112,7 @@ class TrainingState:
     best_quantiles: dict[str, float] = field(default_factory=dict)  # of that network's validation scores
 
     def out_of_patience(self, patience: int | None) -> bool:
-        """Whether so many validations have passed since the best."""
+        """Whether `patience` validations have passed since the best."""
         best = max((place for place, report in enumerate(self.history) if report.best), default=-1)
         return patience is not None and len(self.history) - 1 - best >= patience
 
@@ -120,7 +120,7 @@ class TrainingState:
 def save_state(
     file: Path, state: TrainingState, network: nn.Module, adam: Adam, plan: TrainingPlan, windows: int, scaler: Any
 ) -> None:
-    """Write a checkpoint of it all. `scaler` is the gradient scaler of fp16, else None. Raises ModelError."""
+    """Write a checkpoint of everything. `scaler` is the gradient scaler of fp16, else None. Raises ModelError."""
     tensors = {f"network.{name}": part for name, part in network.state_dict().items()}
     tensors |= {f"best.{name}": part for name, part in state.best_weights.items()}
     tensors |= _adam_tensors(network, adam) | {"unreported": state.unreported}
@@ -140,9 +140,9 @@ def save_state(
 def load_state(
     file: Path, network: nn.Module, adam: Adam, plan: TrainingPlan, windows: int, scaler: Any, device: torch.device
 ) -> TrainingState:
-    """Go back to where a checkpoint of the same plan stood; more epochs or patience may be asked for than before.
+    """Return to the state in a checkpoint of the same plan; epochs and patience may be larger than before.
 
-    Raises UsageError where plan or data are others, ModelError where the file is damaged.
+    Raises UsageError if plan or data differ, ModelError if the file is damaged.
     """
     checkpoint = load_checkpoint(file)
     facts = checkpoint.facts

@@ -1,8 +1,8 @@
-"""Training on from a trained network: its weights taken over, and held near where they began.
+"""Training that starts from a trained network: its weights are taken over and held near where they began.
 
-Every weight is pulled back to its start, by a share of the distance per step (L2-SP: Li, Grandvalet, Davoine, Explicit
-Inductive Bias for Transfer Learning with Convolutional Networks, ICML 2018). Freezing the lower layers was not chosen:
-a head of simulated rooms has readers of drawn pictures, and those are what real rooms must move first.
+Every step pulls each weight back to its start by a share of the distance. This is L2-SP (Li, Grandvalet, Davoine,
+Explicit Inductive Bias for Transfer Learning with Convolutional Networks, ICML 2018). Freezing the lower layers was not
+chosen. A head of simulated rooms reads drawn pictures in its lower layers, and real rooms must change those first.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _WITHOUT = Remedy("give another bundle to begin with, or none", {"from": None})
 
 
 def check_start(bundle: Bundle, facts: DataSetFacts) -> None:
-    """Raise ModelError if a bundle is no start for a network on that data set."""
+    """Raise ModelError if a network on that data set cannot start from the bundle."""
     if bundle.architecture != "kuaihl":
         raise ModelError(
             f"{bundle.path}: is of architecture {bundle.architecture}, and a training begins with one of kuaihl",
@@ -46,9 +46,9 @@ def check_start(bundle: Bundle, facts: DataSetFacts) -> None:
 
 
 def begin_from(source: KuaiHL, dims: NetworkDims) -> tuple[KuaiHL, set[str]]:
-    """A network of `dims` with what it shares with `source`, and the names of its modules that begin afresh.
+    """A network of `dims` with all that it shares with `source`, and the names of its modules that begin afresh.
 
-    Every streamer begins as the unknown one. Raises ModelError if a part that both have is of another shape.
+    Every streamer begins as the unknown one. Raises ModelError if a shared part has another shape.
     """
     network = KuaiHL(dims)
     old, new = source.state_dict(), network.state_dict()
@@ -66,13 +66,13 @@ def begin_from(source: KuaiHL, dims: NetworkDims) -> tuple[KuaiHL, set[str]]:
 
 
 def _module_of(name: str) -> str:
-    """Of a weight's name: signals, or decoder.interest."""
+    """The module of a weight's name: signals, or decoder.interest."""
     first, *rest = name.split(".")
     return f"{first}.{rest[0]}" if first == "decoder" else first
 
 
 @torch.no_grad()
 def pull_back(network: nn.Module, anchor: Mapping[str, Tensor], share: float) -> None:
-    """Move every weight by that share of its way back to the anchor, weights by name: after each step of Adam."""
+    """Move every weight back to the anchor by that share of the way, weights by name: after each step of Adam."""
     for name, part in network.named_parameters():
         part.lerp_(anchor[name], share)

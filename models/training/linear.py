@@ -18,7 +18,7 @@ from kuaihl.models.training.video_set import VideoSet
 
 @dataclass(frozen=True)
 class _TrainingRooms:
-    """The rooms of the training split, read from their files however often they are gone through."""
+    """The rooms of the training split, read from their files on every pass."""
 
     data: KLive
     plan: TrainingPlan
@@ -39,9 +39,9 @@ def train_linear(
     on_report: Callable[[StepReport | EpochReport], None] = lambda report: None,
     on_best: Callable[[Trained], None] = lambda trained: None,
 ) -> Trained:
-    """Fit, validate once, and give what `train` gives; its loss is the mean squared error of labels left out.
+    """Fit, validate once, and return the same as `train`; the loss is the mean squared error of labels left out.
 
-    Raises DataError for data that cannot be learned from, UsageError for what is no data set of live rooms.
+    Raises DataError if the data cannot be learned from, UsageError if they are not a data set of live rooms.
     """
     if isinstance(data, VideoSet):
         raise UsageError(f"reads data sets of live rooms, and {data.path} is none", setting="arch", value="linear")

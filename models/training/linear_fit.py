@@ -1,11 +1,11 @@
 """The linear model's weights: labelled rooms in, a model fitted in closed form out.
 
-Two passes over the rooms. The first finds means, deviations and the principal components of pictures and of words,
-without which a few thousand columns would make sums of gigabytes; the second sums what ridge regression needs of the
-last L segments. Memory does not grow with the rooms.
+Two passes over the rooms. The first finds means, deviations and the principal components of pictures and of words.
+Without these, a few thousand columns would make sums of gigabytes. The second sums the moments of the last L segments
+for ridge regression. Memory does not grow with the number of rooms.
 
-Features and labels are fitted less their means in the room (a fixed effect per room): what makes one room better than
-another is above all who streams, which the model does not read, and what is asked is the order within a room.
+Features and labels are fitted less their means in the room (a fixed effect per room). Rooms differ in level above all
+by their streamer, which the model does not read. Only the order within a room matters.
 """
 
 from collections.abc import Iterable
@@ -19,16 +19,16 @@ from kuaihl.models.dims import NetworkDims
 from kuaihl.models.network.linear import FARTHEST, LaggedLinear
 from kuaihl.models.training.ridge import Moments, RidgeFit, fit_ridge, moments_of
 
-_GROUPS = 5  # of the rooms, or parts of each room if there are fewer: each is left out once, to choose the penalty
-_CONSTANT = 1e-6  # a deviation below it is none
-_LEAST_SPREAD = 0.01  # of a rate's variance, lest labels that are all alike divide by nothing
+_GROUPS = 5  # of the rooms, or of parts of each room if there are fewer; each is left out once, to choose the penalty
+_CONSTANT = 1e-6  # a smaller deviation counts as zero
+_LEAST_SPREAD = 0.01  # of a rate's variance, so that labels that are all alike do not divide by zero
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LabelledRoom:
-    """A room of S segments. A label is NaN where there is none; no array is changed."""
+    """A room of S segments. A missing label is NaN; no array is changed."""
 
     visual: NDArray[np.floating] | None  # [S, P, d_v]
     text: NDArray[np.floating] | None  # [S, d_t]
@@ -37,21 +37,21 @@ class LabelledRoom:
     interest: NDArray[np.floating] | None = None  # [S] in [0, 1], of the segment itself
 
     def blocks(self, dims: NetworkDims) -> dict[str, Floats]:
-        """What the model reads, by its reader, [S, columns] each."""
+        """The model's inputs by reader, [S, columns] each."""
         found = {
             "visual": self.visual if dims.use_visual else None,
             "text": self.text if dims.use_text else None,
             "signals": self.signals if dims.signals else None,
         }
         read = {name: part for name, part in found.items() if part is not None}
-        if "visual" in read:  # summed as it is stored: a long room's patches would not fit into memory widened
+        if "visual" in read:  # summed as stored: widened, a long room's patches would not fit into memory
             read["visual"] = read["visual"].mean(axis=1, dtype=np.float64)
         return {name: np.asarray(part, np.float64) for name, part in read.items()}
 
 
 @dataclass
 class _Spread:
-    """Sums over the rows of one block that are not all zero: no input."""
+    """Sums over the rows of one block, without rows of zeros: they stand for no input."""
 
     rows: int
     total: Floats  # [k]
@@ -66,7 +66,7 @@ class _Spread:
 
 @dataclass(frozen=True)
 class _Standardiser:
-    """A block's columns as standard scores, turned onto its components; the whole has variance 1 or less."""
+    """A block's columns as standard scores, turned onto its components; their total variance is 1 or less."""
 
     mean: Floats  # [k]
     scale: Floats  # [k], 1 / deviation; 0 for a column that never changes
@@ -81,9 +81,9 @@ class _Standardiser:
 
 
 def fit_linear(rooms: Iterable[LabelledRoom], dims: NetworkDims) -> tuple[LaggedLinear, dict[str, RidgeFit]]:
-    """The model of dims from `linear_dims`, and how each answer was fitted. `rooms` are gone through twice.
+    """The model of dims from `linear_dims`, and the fit of each answer. It reads `rooms` twice.
 
-    Raises ValueError if the labels of an answer are too few to leave some out.
+    Raises ValueError if an answer has too few labels to leave some out.
     """
     standardisers, count = _standardisers_of(rooms, dims)
     answers = ("score", "interest") if dims.interest else ("score",)
@@ -111,7 +111,7 @@ def fit_linear(rooms: Iterable[LabelledRoom], dims: NetworkDims) -> tuple[Lagged
 
 
 def _standardisers_of(rooms: Iterable[LabelledRoom], dims: NetworkDims) -> tuple[dict[str, _Standardiser], int]:
-    """Of each block that is read, and how many rooms there are. Signals, which are few, are not turned."""
+    """One per block that is read, and the number of rooms. Signals, which are few, are not turned."""
     spreads: dict[str, _Spread] = {}
     count = 0
     for room in rooms:
@@ -125,7 +125,7 @@ def _standardisers_of(rooms: Iterable[LabelledRoom], dims: NetworkDims) -> tuple
 
 
 def _standardiser_of(spread: _Spread, components: int | None) -> _Standardiser:
-    """From a block's sums. The total variance of its columns is 1 before it is turned, so one penalty suits all."""
+    """From a block's sums. The total variance of its columns is 1 before the turn, so one penalty suits all."""
     rows = max(spread.rows, 1)
     mean = spread.total / rows
     covariance = spread.products / rows - np.outer(mean, mean)
@@ -147,11 +147,11 @@ def past_of(rows: Floats, lags: int) -> Floats:
 def _model_of(
     dims: NetworkDims, standardisers: dict[str, _Standardiser], fits: list[RidgeFit], levels: list[float]
 ) -> LaggedLinear:
-    """The weights in place, the turns folded in; `levels` are the mean labels.
+    """The weights in place, with the turns folded in; `levels` are the mean labels.
 
-    A rate fitted to be d above the mean label m becomes the logit that touches it there,
+    A rate fitted as d above the mean label m becomes its tangent on the logit at m,
     ln(m / (1 − m)) + d / (m (1 − m)).
-    It rises with d, so that nothing changes places, and its sigmoid is in (0, 1).
+    It rises with d, so the order stays the same, and its sigmoid is in (0, 1).
     """
     model = LaggedLinear(dims)
     spreads = [max(level * (1 - level), _LEAST_SPREAD) for level in levels]

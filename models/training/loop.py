@@ -1,8 +1,8 @@
-"""Training (paper, supplement, section II): a data set and a plan in, the network of the best validation tau out.
+"""Training (paper, supplement, section II): a data set and a plan in, the network with the best validation tau out.
 
 One plain loop. Hugging Face Accelerate puts the network on its device, casts under mixed precision and averages the
 gradients of several processes. Every step seeds its own random draws from (seed, step, process), so the number of steps
-done is all the random state that there is.
+done is the whole random state.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """The network of the best validation so far, on the CPU and ready to score, and how it came about."""
+    """The network with the best validation so far, on the CPU and ready to score, and how it came about."""
 
     network: nn.Module
     plan: TrainingPlan
@@ -53,7 +53,7 @@ class Trained:
 
 
 class _StepLosses(nn.Module):
-    """Network and losses as one module: whoever averages gradients over processes stands behind its `forward`."""
+    """Network and losses as one module: the wrapper that averages gradients over processes intercepts `forward`."""
 
     def __init__(self, network: nn.Module, objective: Objective) -> None:
         super().__init__()
@@ -78,15 +78,15 @@ def train(
     on_best: Callable[[Trained], None] = lambda trained: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trained | None:
-    """Train by the plan, from the network `start` if there is one, on a device that is here: cpu, cuda, cuda:N or mps.
+    """Train by the plan, from the network `start` if there is one, on an available device: cpu, cuda, cuda:N or mps.
 
-    `on_report` hears how it goes and `on_best` gets every new best network, in the main process alone.
+    `on_report` receives reports and `on_best` every new best network, in the main process alone.
 
-    A `folder` gets a checkpoint after every epoch, every `checkpoint_seconds`, and when `should_stop` says so; then
-    None is returned. With `resume` training goes on from the checkpoint, if there is one.
+    A `folder` gets a checkpoint after every epoch, every `checkpoint_seconds`, and when `should_stop` returns True;
+    then None is returned. With `resume`, training continues from the checkpoint, if there is one.
 
-    Raises DataError naming room and row for data that cannot be learned from, UsageError where processes, device or
-    checkpoint do not fit the plan, ModelError for a loss that is not finite.
+    Raises DataError naming room and row if the data cannot be learned from, UsageError if processes, device or
+    checkpoint do not fit the plan, ModelError if a loss is not finite.
     """
     accelerator = _start_processes(plan, device)
     process, processes, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
@@ -115,7 +115,7 @@ def train(
     if resume and file and file.exists():
         state = load_state(file, network, adam, plan, len(windows), accelerator.scaler, accelerator.device)
 
-    if start is not None and not fresh and not state.history:  # a start that is whole is kept, if it stays the best
+    if start is not None and not fresh and not state.history:  # a complete start is kept if it stays the best
         _validate_and_note(state, network, data, streamers, plan, epoch_steps)
         if main:
             on_report(state.history[-1])
@@ -146,7 +146,7 @@ def train(
                 on_best(_result_so_far(state, network, plan, streamers))
             if main:
                 on_report(state.history[-1])
-        # Several processes stop and save where they have just agreed on their sums.
+        # Several processes stop and save right after they have agreed on their sums.
         stop = should_stop() if processes == 1 else reported and _any_process(accelerator, should_stop())
         due = reported and monotonic() - saved_at > checkpoint_seconds
         finished = state.out_of_patience(plan.patience)
@@ -161,7 +161,7 @@ def train(
 
 
 def _choose_material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mapping[str, int], WindowIndex | Stretches]:
-    """Who is known, and what is learned from. Raises DataError where that or what to validate on is missing."""
+    """The streamers' indices and the samples to learn from. Raises DataError if rooms or samples are missing."""
     if isinstance(data, VideoSet):
         return {}, data.stretches
     counts = ARCHITECTURES[plan.architecture].reads_counts
@@ -179,7 +179,7 @@ def _choose_material(data: KLive | VideoSet, plan: TrainingPlan) -> tuple[Mappin
 
 
 def _start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
-    """This process's place among those that a launcher started, on its device. Raises UsageError, see `train`."""
+    """This process's place among those of a launcher, on its device. Raises UsageError, see `train`."""
     try:
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
@@ -190,7 +190,7 @@ def _start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
         raise UsageError("needs a GPU; on CPU there are no and bf16", setting="precision", value="fp16")
     if ":" in device:
         torch.cuda.set_device(torch.device(device))
-    AcceleratorState._reset_state()  # another plan of this process may have had another precision
+    AcceleratorState._reset_state()  # an earlier plan of this process may have had another precision
     accelerator = Accelerator(cpu=cpu, mixed_precision=plan.precision)
     if plan.batch % accelerator.num_processes:
         raise UsageError(
@@ -202,11 +202,11 @@ def _start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
 
 
 def _start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
-    """Begin with projections that read features standardised over a batch: some encoders' hardly differ at all.
+    """Begin with projections that read features standardised over a batch: some encoders' vectors hardly differ.
 
-    Of a network that began from another, only those that are `fresh`.
+    In a network that began from another, this applies only to the `fresh` ones.
     """
-    inputs = getattr(network, "inputs", network)  # a baseline's are one module
+    inputs = getattr(network, "inputs", network)  # a baseline holds them itself
     for name, features in (("visual", batch.visual), ("text", batch.text), ("signals", batch.signals)):
         reader = getattr(inputs, name, None) if fresh is None or name in fresh else None
         if features is not None and isinstance(reader, nn.Sequential) and isinstance(reader[0], nn.Linear):
@@ -214,12 +214,12 @@ def _start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = No
 
 
 def _seed_step(seed: int, step: int, process: int) -> None:
-    """Dropout, hidden ids, swaps and random orders of a step are drawn from here on."""
+    """Seed a step's dropout, hidden ids, swaps and random orders."""
     torch.manual_seed(int(np.random.SeedSequence((seed, step, process)).generate_state(1, np.uint64)[0]))
 
 
 def _report_step(accelerator: "Accelerator", state: TrainingState, steps: int, epoch_steps: int) -> StepReport:
-    """Means over the processes and the steps since the last report. Raises ModelError where one is not finite."""
+    """Means over the processes and the steps since the last report. Raises ModelError if one is not finite."""
     total, point, pair, align, interest = (
         accelerator.reduce(state.unreported, "mean") / state.unreported_steps
     ).tolist()
@@ -240,7 +240,7 @@ def _validate_and_note(
     plan: TrainingPlan,
     epoch_steps: int,
 ) -> bool:
-    """Validate and note it; whether this network is the best so far. Every process finds the same."""
+    """Validate and record it; returns whether this network is the best so far. Every process finds the same."""
     found = data.validate(network) if isinstance(data, VideoSet) else validate(network, data, streamers, plan.text)
     reached = getattr(found, plan.judged_by)
     best = bool(reached > max((getattr(before, plan.judged_by) for before in state.history), default=-np.inf))
@@ -257,12 +257,12 @@ def _validate_and_note(
 def _result_so_far(
     state: TrainingState, network: nn.Module, plan: TrainingPlan, streamers: Mapping[str, int]
 ) -> Trained:
-    """What has come out so far."""
+    """The result so far."""
     best = deepcopy(network).cpu().eval()
     best.load_state_dict(state.best_weights)
     return Trained(best, plan, streamers, tuple(state.history), state.best_quantiles)
 
 
 def _any_process(accelerator: "Accelerator", asked: bool) -> bool:
-    """Whether one of the processes was asked: all must stop at the same step."""
+    """Whether any process was asked: all must stop at the same step."""
     return bool(accelerator.reduce(torch.tensor(float(asked), device=accelerator.device), "sum") > 0)

@@ -1,12 +1,12 @@
-"""How large a network so many labels carry, and how hard it is held back: for the edge profile. Imports no torch.
+"""The size and regularisation of a network for a number of labels: for the edge profile. Imports no torch.
 
-A choice of ours, from runs on simulated rooms (docs/training.md): with ten rooms every size is at its best within an
-epoch or two, small ones a little higher and for longer.
+A choice of ours, from runs on simulated rooms (docs/training.md). With ten rooms every size is at its best within an
+epoch or two; small ones get a little higher and stay there for longer.
 """
 
 from dataclasses import dataclass
 
-PROFILE = "profile"  # the size that is the profile's own, held back as in the paper
+PROFILE = "profile"  # the profile's own size, regularised as in the paper
 AUTO = "auto"
 
 
@@ -15,13 +15,13 @@ class NetworkSize:
     """Shape and regularisation of a network that is trained from scratch."""
 
     name: str
-    least_labels: int  # of the training split, for which `auto` takes it
+    least_labels: int  # of the training split, from which on `auto` takes it
     width: int
     layers: int
     heads: int
     dropout: float
-    id_dropout: float  # how often the streamer is hidden: few rooms are learned by heart by their streamers
-    weight_decay: float  # decoupled: the share of each weight that goes per step, in learning rates
+    id_dropout: float  # how often the streamer is hidden: a network memorises few rooms by their streamers
+    weight_decay: float  # decoupled: the share of each weight removed per step, in learning rates
 
 
 _SIZES = (
@@ -34,7 +34,7 @@ LEARNING_RATE = 3e-4  # of Adam, for networks of these sizes
 
 
 def size_named(name: str, labels: int) -> NetworkSize | None:
-    """The size of that name, `auto` by how many labels there are; None for the profile's own."""
+    """The size of that name, with `auto` by the number of labels; None for the profile's own."""
     if name == PROFILE:
         return None
     if name == AUTO:
@@ -43,9 +43,9 @@ def size_named(name: str, labels: int) -> NetworkSize | None:
 
 
 def validate_every_for(epoch_steps: int) -> int:
-    """Four times per epoch, but not more often than every fifth step."""
+    """Four times per epoch, but at most every fifth step."""
     return max(5, epoch_steps // 4)
 
 
 PATIENCE = 12  # validations without a better tau: three epochs
-MOST_EPOCHS = 40  # where patience decides
+MOST_EPOCHS = 40  # if patience decides

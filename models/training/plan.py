@@ -1,7 +1,7 @@
-"""All that decides what a training run gives: the network's shape, the losses, the order of the data, the arithmetic.
+"""All that decides the result of training: the network's shape, the losses, the order of the data, the arithmetic.
 
 Two runs of one plan on one data set on CPU give the same weights bit for bit, in one go or resumed. Imports no torch,
-for the options of a command are read from here.
+because commands read their options from here.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from kuaihl.models.features import TextSource
     from kuaihl.models.losses.objective import Objective
 
-LEARNING_RATE = 5e-5  # of Adam, as in the paper; so are the batch and the epochs
+LEARNING_RATE = 5e-5  # of Adam, as in the paper, like the batch and the epochs
 BATCH, EPOCHS = 48, 12
-FINE_TUNING_RATE = 1e-4  # of Adam, for a network that begins from a trained one
-PULL = 10.0  # of such a network, back to where it began
+FINE_TUNING_RATE = 1e-4  # of Adam, for a network that starts from a trained one
+PULL = 10.0  # of such a network, back to its start
 PHD_BATCH, PHD_EPOCHS = 8, 20
 
 Ablation = Literal["id", "text", "audio", "comments", "visual", "signals"]
@@ -31,7 +31,7 @@ _PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What to train, on what, how long; `batch` counts the windows of a step over all processes together."""
+    """The network, its material and its schedule; `batch` counts the windows of a step over all processes together."""
 
     dims: NetworkDims
     objective: "Objective"
@@ -43,27 +43,27 @@ class TrainingPlan:
     learning_rate: float = LEARNING_RATE
     seed: int = 0
     precision: Precision = "no"
-    weight_decay: float = 0.0  # decoupled: the share of each weight that goes per step, in learning rates
-    start: str = ""  # SHA-256 of the head that it begins from; "" from scratch
-    pull: float = 0.0  # the share of its way back to where it began that each weight goes per step, in learning rates
-    validate_every: int | Literal["epoch", "auto"] = "epoch"  # steps, an epoch's, or by `network_size`
-    judged_by: Literal["tau", "tau_per_room"] = "tau"  # which makes a network the best: over all segments, or a room
-    patience: int | None = None  # validations in a row without a better tau, after which it stops; None: it does not
+    weight_decay: float = 0.0  # decoupled: the share of each weight removed per step, in learning rates
+    start: str = ""  # SHA-256 of the head to start from; "" from scratch
+    pull: float = 0.0  # the share of the way back to its start that each weight moves per step, in learning rates
+    validate_every: int | Literal["epoch", "auto"] = "epoch"  # steps; or once per epoch, or by `network_size`
+    judged_by: Literal["tau", "tau_per_room"] = "tau"  # picks the best network: tau over all segments, or per room
+    patience: int | None = None  # validations in a row without a better tau before training stops; None: never
     report_every: int = 10  # steps
 
 
 def batch_for(profile: str) -> int:
-    """The paper's on that kind of data (supplement, section II); summaries, which it does not have, take KLive's."""
+    """The paper's on that kind of data (supplement, section II); summaries, which the paper lacks, take KLive's."""
     return PHD_BATCH if profile == "phd" else BATCH
 
 
 def epochs_for(profile: str) -> int:
-    """As `batch_for`."""
+    """The number of epochs, chosen as in `batch_for`."""
     return PHD_EPOCHS if profile == "phd" else EPOCHS
 
 
 def text_without(without: Sequence[Ablation]) -> "TextSource":
-    """Which text vectors tell neither the audio nor the comments, as asked (Table III)."""
+    """The text vectors that leave out audio or comments, as asked (Table III). Raises UsageError for both."""
     if "audio" in without and "comments" in without:
         raise UsageError(
             "without audio and without comments no text is left",
@@ -79,11 +79,11 @@ def dims_for(
     beyond: Sequence[Extra] = (),
     **shape: int | None,
 ) -> NetworkDims:
-    """The network that fits a data set's features: the profile's own, with what is given of `shape` in place.
+    """The network that fits a data set's features: the profile's own, changed by the values in `shape`.
 
-    The edge profile reads signals, where the data set has them, and has the second output; other profiles, and any
-    network without signals, are as the paper's, unless signals are asked for as `beyond`. `shape` may hold width,
-    heads, layers, window, rooms. Raises ModelError for a network that cannot be.
+    The edge profile reads signals, if the data set has them, and has the second output. Other profiles, and any network
+    without signals, are as in the paper, unless `beyond` asks for signals. `shape` may hold width, heads, layers,
+    window, rooms. Raises ModelError for an impossible network.
     """
     read = "signals" not in without and facts.signals is not None and (facts.profile == "edge" or "signals" in beyond)
     given: dict[str, Any] = {name: value for name, value in shape.items() if value is not None}

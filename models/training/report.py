@@ -1,4 +1,4 @@
-"""What a training run tells of itself while it runs. Imports no torch, for those who only listen."""
+"""Progress reports of a training run. Imports no torch, so that their readers need none."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ TERMS = ("total", "point", "pair", "align", "interest")
 
 @dataclass(frozen=True)
 class StepReport:
-    """Means of the losses since the last report, before weighting but for the total."""
+    """Means of the losses since the last report, unweighted except for the total."""
 
     step: int  # done so far, of `steps`
     steps: int
@@ -23,9 +23,9 @@ class StepReport:
 class EpochReport:
     """A validation, at the end of an epoch or every few steps: the validation rooms' Kendall tau-b."""
 
-    epoch: int  # from 1, the one that is under way or has just ended
+    epoch: int  # from 1, the one under way or just ended
     steps_done: int
-    loss: float  # mean total since the validation before
+    loss: float  # mean total since the previous validation
     tau: float  # over all segments of all validation rooms
     tau_per_room: float  # mean over rooms
     best: bool  # this network is the best so far

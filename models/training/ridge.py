@@ -1,7 +1,7 @@
-"""Ridge regression in closed form, over what can be summed: rows never have to be in memory together.
+"""Ridge regression in closed form, over sums: rows never have to be in memory together.
 
-`Moments` of several groups of rows (rooms, or parts of one) are added up; each group's squared error by weights that
-have not seen it follows from its moments too, so that the penalty is chosen without another look at the rows.
+`Moments` of several groups of rows (rooms, or parts of one) are added up. A group's squared error, by weights that have
+not seen it, also follows from its moments. So choosing the penalty takes no second pass over the rows.
 """
 
 from collections.abc import Sequence
@@ -41,22 +41,22 @@ class RidgeFit:
 
     weights: Floats  # [k]
     intercept: float
-    penalty: float  # one of those that were tried
+    penalty: float  # one of those tried
     left_out_error: float  # mean squared, over rows that the weights had not seen
 
 
 def moments_of(features: Floats, target: Floats) -> Moments:
-    """Of features [N, k] and targets [N]; rows whose target is NaN count for nothing."""
+    """Of features [N, k] and targets [N]; rows with a NaN target are left out."""
     counted = np.isfinite(target)
     x, y = features[counted], target[counted]
     return Moments(float(len(y)), x.sum(axis=0), float(y.sum()), x.T @ x, x.T @ y, float(y @ y))
 
 
 def fit_ridge(groups: Sequence[Moments], penalties: Sequence[float] = _PENALTIES) -> RidgeFit:
-    """The weights of all groups at the penalty whose weights of the others tell each group best.
+    """The weights of all groups, at the penalty with the least error on each group by weights of the others.
 
-    Features should come in groups of variance 1 however many, for one penalty is for all. The intercept has none.
-    Raises ValueError if fewer than two groups have rows, for then nothing can be left out.
+    Features should come in groups of variance 1, whatever their width, because they share one penalty. The intercept
+    has none. Raises ValueError if fewer than two groups have rows, because then nothing can be left out.
     """
     told = [group for group in groups if group.rows]
     if len(told) < 2:

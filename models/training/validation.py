@@ -1,4 +1,4 @@
-"""How good a network is between epochs: Kendall's tau-b of its scores of the validation rooms with their labels."""
+"""How good a network is between epochs: Kendall's tau-b of its scores with the labels of the validation rooms."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Validation:
-    """Taus in [-1, 1], 0 where scores are constant, and quantiles of the scores, as bundles keep them."""
+    """Taus in [-1, 1], 0 if the scores are constant, and quantiles of the scores, as bundles keep them."""
 
     tau: float  # over all labelled segments of all rooms
     tau_per_room: float  # mean over rooms
@@ -35,7 +35,7 @@ def validate(network: nn.Module, data: KLive, streamers: Mapping[str, int], text
 
 
 def validation_of(rooms: Iterable[tuple[Floats, Floats]], every_score: Floats | None = None) -> Validation:
-    """What scores and labels of rooms, or videos, come to; `every_score` are those without a label, too."""
+    """The validation of rooms or videos, (scores, labels) each; `every_score` includes scores without a label."""
     found = list(rooms)
     scores, labels = (np.concatenate([room[part] for room in found]) for part in (0, 1))
     taus = [kendall_tau_b(*room) for room in found if len(room[0]) >= FEWEST_LABELS]

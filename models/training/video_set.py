@@ -1,7 +1,7 @@
 """Whole videos to train on: PHD (supplement, section I-B), TVSum or SumMe in, stretches of frames as batches out.
 
-The mask is fully visible and a label is the frame's own, not the next one's. PHD's users bring their history in place
-of the streamer's id. A tenth of the users, or of the videos of summaries, is kept back to choose the best epoch by.
+The mask is fully visible, and a label is the frame's own, not the next one's. PHD's users have their history in place
+of the streamer's id. A tenth of the users, or of the summarised videos, is held back to choose the best epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,11 +27,11 @@ from kuaihl.models.training.validation import Validation, validation_of
 
 _HELD_BACK = 10  # every tenth user or video
 _TEXT_DIMENSIONS = 2  # [frames, d_t]
-_SUMMARY_SECONDS = 0.5  # between sampled frames: every fifteenth of about thirty a second
+_SUMMARY_SECONDS = 0.5  # between sampled frames: every fifteenth, at about thirty per second
 
 
 class Stretches(Protocol):
-    """What training learns from, by number."""
+    """Samples to learn from, by number."""
 
     def __len__(self) -> int: ...
 
@@ -46,7 +46,7 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class VideoSet:
-    """Videos to train on, and what chooses the best epoch."""
+    """Videos to train on, and the judge that chooses the best epoch."""
 
     path: Path
     facts: DataSetFacts
@@ -54,11 +54,11 @@ class VideoSet:
     validate: Judge
     counts: Mapping[str, int]  # of videos, for the bundle
     has_text: bool = False
-    history_width: int = 0  # 0: there is none
+    history_width: int = 0  # 0: no history
     about: str = ""  # a line for people
 
     def dims(self, dims: NetworkDims, window: int | None) -> NetworkDims:
-        """The network of the same size that reads these videos; `window` is a stretch unless it is given."""
+        """The network of the same size that reads these videos; `window` defaults to one stretch."""
         return replace(
             dims,
             window=window or STRETCH,
@@ -189,7 +189,7 @@ class _SummaryBatches:
 
 
 def _held_back(names: Sequence[str], found: str) -> set[str]:
-    """Every tenth, one at least. Raises DataError, which says what was `found`, where nothing would be left."""
+    """Every tenth, at least one. Raises DataError, which names what was `found`, if nothing would be left."""
     if len(names) <= 1:
         raise DataError(f"{found}; two are the least, one to learn from and one to choose the best epoch by")
     return set(names[_HELD_BACK - 1 :: _HELD_BACK] or names[-1:])

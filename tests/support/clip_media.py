@@ -1,4 +1,4 @@
-"""Recordings that tell their own time: a frame bears its number in bars, a full second has a beep of its own pitch."""
+"""Recordings that show their own time: bars in a frame spell its number, every full second beeps in its own pitch."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 
 FPS = 25
 WIDTH = 256
-BITS = 12  # bars a frame: numbers up to 4095
+BITS = 12  # bars per frame: numbers up to 4095
 RATE = 48_000
 BEEP_SECONDS = 0.1
 
@@ -46,7 +46,7 @@ def make_recording(
     late: float = 0.0,
     height: int = 64,
 ) -> Path:
-    """Encode it; `late`: the first timestamp, in seconds, as in a recording that began in mid-broadcast."""
+    """Encode it; `late` is the first timestamp, in seconds, as in a recording that began in mid-broadcast."""
     with av.open(str(path), "w") as container:
         streams: list[Any] = []
         if video:
@@ -67,7 +67,7 @@ def make_recording(
         if audio:
             sound: Any = container.add_stream(audio, rate=RATE, layout="mono")
             streams.append(sound)
-        # Packets in order of time, as a muxer of a live stream sees them.
+        # Packets in order of time, as a live stream's muxer receives them.
         packets: list[tuple[float, Any]] = []
         for stream in streams:
             packets += encoded(stream, seconds, late)
@@ -102,7 +102,7 @@ def frame_numbers(path: Path) -> list[tuple[float, int]]:
 
 
 def beep_onsets(path: Path) -> list[tuple[float, int]]:
-    """Time of every beep of a clip, and the second (modulo 20) that its pitch says."""
+    """Time of every beep of a clip, and the second (modulo 20) that its pitch encodes."""
     chunks: list[Any] = []
     first: float | None = None
     with av.open(str(path)) as container:
@@ -116,7 +116,7 @@ def beep_onsets(path: Path) -> list[tuple[float, int]]:
     loud = np.abs(samples[: len(samples) // window * window]).reshape(-1, window).max(axis=1) > 0.15
     onsets = []
     for index in np.flatnonzero(loud & ~np.roll(loud, 1)):
-        if index == 0 or loud[max(0, index - 40) : index].any():  # cut in mid-beep, or a beep's own ripple
+        if index == 0 or loud[max(0, index - 40) : index].any():  # cut in mid-beep, or a ripple of the beep itself
             continue
         part = samples[index * window : index * window + int(RATE * 0.08)]
         if len(part) < RATE * 0.08:
@@ -127,7 +127,7 @@ def beep_onsets(path: Path) -> list[tuple[float, int]]:
 
 
 def join_flv(path: Path, *parts: tuple[Path, float]) -> Path:
-    """One FLV of the tags of several, each shifted by its seconds: what a recorder writes when an encoder restarts."""
+    """One FLV from the tags of several, each shifted by its seconds, as recorders write it after an encoder restart."""
     joined = parts[0][0].read_bytes()[:13]  # header and the first back pointer
     for part, seconds in parts:
         data, at = part.read_bytes(), 13
@@ -135,7 +135,7 @@ def join_flv(path: Path, *parts: tuple[Path, float]) -> Path:
             size = int.from_bytes(data[at + 1 : at + 4], "big")
             stamp = int.from_bytes(data[at + 4 : at + 7], "big") + (data[at + 7] << 24) + round(seconds * 1000)
             tag = data[at : at + 4] + (stamp & 0xFFFFFF).to_bytes(3, "big") + bytes([stamp >> 24 & 0xFF])
-            if data[at] != 18:  # script tags say what is true of their own part alone
+            if data[at] != 18:  # script tags are true only of their own part
                 joined += tag + data[at + 8 : at + 11 + size + 4]
             at += 11 + size + 4
     path.write_bytes(joined)

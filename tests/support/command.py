@@ -1,4 +1,4 @@
-"""The command in a process of its own, as a user runs it."""
+"""The command in a process of its own, as for a user."""
 
 import subprocess
 import sys

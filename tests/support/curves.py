@@ -1,4 +1,4 @@
-"""Score curves for the detectors' tests: what the scorer would have yielded for a stream."""
+"""Score curves for the detectors' tests: simulated output of the scorer for a stream."""
 
 import random
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def scored_stream(
     last_seconds: float | None = None,
     interests: Sequence[float] | None = None,
 ) -> list[ScoredSegment]:
-    """A segment per score; media is missing right before the segments in `gaps`; the last one may be short.
+    """One segment per score; media is missing right before the segments in `gaps`; the last segment may be short.
 
     interests: each segment's own rate, from a network with that output.
     """
@@ -44,9 +44,9 @@ def scored_stream(
 
 
 def random_stream(seed: int, length: int | None = None, *, interest: bool = False) -> list[ScoredSegment]:
-    """Noise, drift, bursts and plateaus in some proportion, with a gap or two; each seed another.
+    """Noise, drift, bursts and plateaus in some proportion, with a gap or two; every seed gives another stream.
 
-    interest: what each score forecast is what the next segment's interest then is, give or take the noise.
+    interest: the next segment's interest is what each score forecast, give or take the noise.
     """
     chance = random.Random(seed)
     length = chance.randrange(0, 200) if length is None else length

@@ -1,4 +1,4 @@
-"""FLV taken apart by its tags: what a media server sends to a viewer who comes in the middle."""
+"""FLV taken apart by its tags: the bytes that a media server sends to a viewer who joins in the middle."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,7 +11,7 @@ class Tag(NamedTuple):
     time: float  # seconds
     header: bool  # a decoder's configuration rather than a picture or sound
     keyframe: bool
-    data: bytes  # the tag as it lies in the file, with its back pointer
+    data: bytes  # the tag's bytes in the file, with its back pointer
 
 
 def tags(flv: bytes) -> Iterator[Tag]:
@@ -28,7 +28,7 @@ def tags(flv: bytes) -> Iterator[Tag]:
 
 
 def part(flv: bytes, start: float, end: float) -> bytes:
-    """A connection's worth: the file's header and the decoders', then everything of [start, end) seconds."""
+    """The bytes of a connection: the file's header and the decoders', then everything of [start, end) seconds."""
     found = list(tags(flv))
     headers = [tag.data for tag in found if tag.kind == SCRIPT or tag.header]
     inside = [tag.data for tag in found if start <= tag.time < end and not tag.header and tag.kind != SCRIPT]

@@ -1,4 +1,4 @@
-"""A media server for tests that misbehaves on demand: a path leads to a function that writes the answer by hand."""
+"""A media server for tests that misbehaves on demand: each path leads to a function that writes the answer by hand."""
 
 import socket
 import threading
@@ -11,7 +11,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class MediaServer:
-    """Answers on a free loopback port; `answers` maps a path to what to do, `released` ends those that stall."""
+    """Answers on a free loopback port; `answers` maps a path to its function, `released` ends those that stall."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -46,9 +46,9 @@ class MediaServer:
         return self.url(path)
 
     def live(self, path: str, *parts: bytes, stall: bool = False) -> str:
-        """Serve http-flv: no length; the connection's k-th comer gets `parts[k]` (the last one again and again).
+        """Serve http-flv, without a length; connection k receives `parts[k]`, and later ones the last part again.
 
-        After it the connection closes, or with `stall` stays open and silent.
+        Then the connection closes, or with `stall` stays open and silent.
         """
         left = list(parts)
 
@@ -63,7 +63,7 @@ class MediaServer:
         return self.url(path)
 
     def folder(self, path: str, directory: Path) -> str:
-        """Serve every file of a directory, as it is at the time of asking, under `path`/."""
+        """Serve every file of a directory under `path`/, in its state at the time of the request."""
         for media in directory.iterdir():
             kind = "application/vnd.apple.mpegurl" if media.suffix == ".m3u8" else "video/mp2t"
             self.file(f"{path}/{media.name}", media, kind)
@@ -104,7 +104,7 @@ def media_server() -> Iterator[MediaServer]:
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """The port of a server that accepts every connection and never says a word."""
+    """The port of a server that accepts every connection and never sends a byte."""
     listener = socket.create_server(("127.0.0.1", 0))
     accepted: list[socket.socket] = []
 

@@ -1,6 +1,6 @@
-"""Streams that tell their own time: bars in every frame spell its number, the pitch of each second spells the second.
+"""Streams that show their own time: bars in every frame spell its number, the pitch of a second spells the second.
 
-Made with PyAV; and FLV taken apart by its tags, for the faults that no encoder makes.
+Made with PyAV; also FLV taken apart by its tags, for faults that no encoder makes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +30,7 @@ def picture(number: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
 
 
 def number_in(frame: Frame) -> int:
-    """The number that a decoded frame bears, at whatever size."""
+    """The number in a decoded frame, at any size."""
     row = frame.image[frame.image.shape[0] // 2].mean(axis=1)
     step = row.size / BITS
     return sum(int(row[int((bit + 0.5) * step)] > 120) << bit for bit in range(BITS))
@@ -56,7 +56,7 @@ def second_heard(segment: Segment, at: float) -> int | None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to encode; times in seconds."""
+    """The settings of an encoding; times in seconds."""
 
     seconds: float = 20.0
     video: str | None = "libx264"
@@ -66,15 +66,15 @@ class Recipe:
     size: tuple[int, int] = SIZE
     rate: int = RATE
     layout: str = "mono"
-    first_number: int = 0  # of the frames, and of the seconds that sound
+    first_number: int = 0  # of the frames, and of the audible seconds
     start: float = 0.0  # first time stamp
-    audio_from: float = 0.0  # no sound before
+    audio_from: float = 0.0  # silent before
     video_from: float = 0.0  # no picture before
-    frame_times: tuple[float, ...] | None = None  # of a variable frame rate; numbers are times in tenths
+    frame_times: tuple[float, ...] | None = None  # for a variable frame rate; numbers are times in tenths
 
 
 def make(path: Path, recipe: Recipe | None = None, **changes: Any) -> Path:
-    """Encode a recipe into the container that the path's suffix names."""
+    """Encode a recipe into the container of the path's suffix."""
     recipe = replace(recipe or Recipe(), **changes)
     with av.open(str(path), "w") as container:
         packets: list[Any] = []
@@ -168,7 +168,7 @@ def tags(path: Path) -> list[Tag]:
 
 
 def write_flv(path: Path, parts: Iterable[Tag | bytes]) -> Path:
-    """Tags, and bytes that are none, as a file without metadata and index."""
+    """Write tags and arbitrary bytes as a file without metadata and index."""
     body = b"".join(part if isinstance(part, bytes) else part.packed() for part in parts)
     path.write_bytes(b"FLV\x01\x05\0\0\0\x09\0\0\0\0" + body)
     return path
@@ -184,7 +184,7 @@ def retimed(found: Iterable[Tag], change: Callable[[int], int]) -> Iterator[Tag]
 
 
 def with_legacy_hevc(tag: Tag) -> Tag:
-    """A tag of enhanced RTMP as Chinese recorders write it, under the old codec id 12."""
+    """Rewrite a tag of enhanced RTMP as Chinese recorders do, under the old codec id 12."""
     if tag.kind != VIDEO_TAG:
         return tag
     assert tag.data[0] & 0x80 and tag.data[1:5] == b"hvc1"

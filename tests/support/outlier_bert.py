@@ -1,4 +1,4 @@
-"""A small BERT with outlying channels, and the edge profile's backbone, each as graph, ONNX file and inputs."""
+"""A small BERT with outlying channels, and the edge profile's backbone, each as a graph, an ONNX file and inputs."""
 
 from dataclasses import replace
 from functools import cache
@@ -20,12 +20,12 @@ from kuaihl.engines.weights.resolve import resolve
 from kuaihl.models.backbones.bert import Bert, Layer
 from kuaihl.models.errors import ModelError
 
-OUTLIERS, LARGER = (3, 11, 30), 30.0  # channels of a transformer that are so much larger than the others
+OUTLIERS, LARGER = (3, 11, 30), 30.0  # channels of a transformer, and how much larger they are than the others
 
 
 @cache
 def text() -> tuple[Graph, bytes, list[Inputs]]:
-    """A BERT with a few channels far larger than the others, as trained ones have; its ONNX file; and texts."""
+    """A BERT with a few channels far larger than the others, as in trained ones; its ONNX file; and texts."""
     torch.manual_seed(0)
     network = Bert(replace(SMALL_BERT, width=64, feed_forward=128), nn.Identity())
     with torch.no_grad():
@@ -36,9 +36,9 @@ def text() -> tuple[Graph, bytes, list[Inputs]]:
                 previous.norm.bias[list(OUTLIERS)] += LARGER
                 layer.attended.bias[list(OUTLIERS)] -= LARGER
             layer.attended_norm.bias[list(OUTLIERS)] += LARGER
-            layer.down.bias[list(OUTLIERS)] -= LARGER  # what is added to them takes it away again
+            layer.down.bias[list(OUTLIERS)] -= LARGER  # the next addition cancels it
             for linear in (layer.query, layer.key, layer.value, layer.up):
-                linear.weight[:, list(OUTLIERS)] /= LARGER  # what reads them has learnt how large they are
+                linear.weight[:, list(OUTLIERS)] /= LARGER  # readers of these channels have learnt their size
             previous = layer
     graph = text_graph(network.eval(), "mean")
     runs = [random_inputs(graph, {"texts": 4, "length": length}, seed=length) for length in (9, 20, 33, 60)]
@@ -47,7 +47,7 @@ def text() -> tuple[Graph, bytes, list[Inputs]]:
 
 @pytest.fixture(scope="module")
 def vision(request: pytest.FixtureRequest) -> tuple[Graph, bytes, list[Inputs], list[Inputs]]:
-    """The edge profile's backbone with its weights, its ONNX file, and scenes to calibrate on and to look at."""
+    """The edge profile's backbone with its weights, its ONNX file, and scenes for calibration and for the test."""
     try:
         weights = resolve(EDGE.vision)
     except ModelError as error:

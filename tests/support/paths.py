@@ -1,4 +1,4 @@
-"""Where the repository's files and the shared folder lie; the latter is absent on most machines."""
+"""Paths of the repository's files and of the shared folder, which most machines do not have."""
 
 from pathlib import Path
 

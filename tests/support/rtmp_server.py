@@ -1,6 +1,6 @@
 """A real RTMP server for tests: nginx with Debian's libnginx-mod-rtmp on a free loopback port, fed by `ffmpeg -re`.
 
-Nothing of the machine's own nginx is read or touched. Whatever is started here is stopped when the `with` ends.
+It neither reads nor touches the machine's own nginx. Everything started here is stopped when the `with` ends.
 """
 
 import shutil
@@ -16,7 +16,7 @@ import pytest
 MODULES = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules", "/etc/nginx/modules")
 START_SECONDS = 5.0
 
-# `live` keeps its viewers when the publisher goes, and sends them nothing; `strict` turns them away.
+# `live` keeps its viewers when the publisher leaves, and sends them nothing; `strict` turns them away.
 CONFIG = """
 load_module {module};
 daemon off;
@@ -37,14 +37,14 @@ rtmp {{
 
 
 def free_port() -> int:
-    """A loopback port at which nobody listens now."""
+    """A loopback port without a listener at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def find_tools() -> tuple[str, Path, str]:
-    """nginx, its RTMP module and ffmpeg; skips the test, with a reason, where one is absent."""
+    """nginx, its RTMP module and ffmpeg; skips the test with a reason if one is absent."""
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if nginx is None:
         pytest.skip("needs nginx (Debian: apt install nginx-light libnginx-mod-rtmp)")
@@ -75,7 +75,7 @@ class RtmpServer:
         return f"rtmp://127.0.0.1:{self.port}/{application}/{name}"
 
     def start(self) -> None:
-        """Start on the port of the last time, or on a free one, and wait until it takes connections."""
+        """Start on the previous port, or on a free one, and wait until it accepts connections."""
         self.port = self.port or free_port()
         config = self.directory / "nginx.conf"
         config.write_text(CONFIG.format(module=self.module, directory=self.directory, port=self.port))
@@ -91,14 +91,14 @@ class RtmpServer:
         pytest.fail(f"nginx did not start: {log.read_text() if log.exists() else 'no log'}")
 
     def kill(self) -> None:
-        """The server dies at once, as in a crash; `start` brings it back on the same port."""
+        """Kill the server at once, as in a crash; `start` brings it back on the same port."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def publish(self, media: Path, name: str, application: str = "live") -> subprocess.Popen[bytes]:
-        """Feed a file in real time, over and over, until the publisher that is returned is stopped."""
+        """Feed a file in real time, over and over, until the returned publisher is stopped."""
         command = [self.ffmpeg, "-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i", str(media)]
         command += ["-c", "copy", "-f", "flv", self.url(name, application)]
         self.feeders.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
@@ -111,7 +111,7 @@ class RtmpServer:
 
 
 def end_publisher(feeder: subprocess.Popen[bytes]) -> None:
-    """Ctrl-C for the publisher: it takes its leave of the server."""
+    """Interrupt the publisher like Ctrl-C: it signs off from the server."""
     feeder.terminate()
     try:
         feeder.wait(2)
@@ -122,7 +122,7 @@ def end_publisher(feeder: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def rtmp_server(directory: Path) -> Iterator[RtmpServer]:
-    """A running server in `directory`; skips with a reason where nginx, its module or ffmpeg is absent."""
+    """A running server in `directory`; skips with a reason if nginx, its module or ffmpeg is absent."""
     server = RtmpServer(directory)
     try:
         server.start()
@@ -132,7 +132,7 @@ def rtmp_server(directory: Path) -> Iterator[RtmpServer]:
 
 
 def make_broadcast(path: Path, *, seconds: float, tone: int = 330, picture: str = "testsrc2") -> Path:
-    """A small FLV of a test card and a tone, H.264 and AAC, a keyframe every half second; no two packets are alike."""
+    """A small FLV of a test card and a tone, H.264 and AAC, with two keyframes per second; all packets differ."""
     picture = f"{picture}=size=160x120:rate=20:duration={seconds}"
     sound = f"sine=frequency={tone}:beep_factor=3:sample_rate=44100:duration={seconds}"
     command = [

@@ -1,4 +1,4 @@
-"""A small convolutional backbone whose inputs are mostly far smaller than the largest, as fixtures."""
+"""A small convolutional backbone, as fixtures; most of its inputs are far smaller than the largest."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ WIDTH = 24
 
 
 class Narrowing(nn.Module):
-    """Convolutions whose inputs are mostly far smaller than the largest: clipped, and static down together."""
+    """Convolutions with inputs mostly far smaller than the largest: clipped, and static down together."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A feature bank small enough for a test, whose numbers say what they are."""
+"""A feature bank small enough for a test; its numbers identify texts and pictures."""
 
 from itertools import product
 
@@ -9,7 +9,7 @@ from kuaihl.models.simulation.terms import GENRES, NOTHING, TOPICS, Integers
 
 
 def all_keys(variants: int) -> Integers:
-    """Every key that a room can ask for, that often each: [N, KEY]."""
+    """Every key that a room can ask for, each `variants` times: [N, KEY]."""
     topics = range(NOTHING, len(TOPICS))
     return np.array(
         [
@@ -23,7 +23,7 @@ def all_keys(variants: int) -> Integers:
 
 
 def made_up_bank(seed: int, variants: int = 4, styles: int = 6) -> FeatureBank:
-    """Texts that tell speech, chatter and variant in a number each; pictures that tell topic, style and patch."""
+    """Texts whose numbers encode speech, chatter and variant; pictures whose numbers encode topic, style and patch."""
     keys = all_keys(variants)
     text = np.zeros((len(keys), 8))
     text[:, :2] = keys[:, 2:4] + 1

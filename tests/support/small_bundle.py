@@ -1,4 +1,4 @@
-"""A small bundle with random weights, and encoded segments that it reads."""
+"""A small bundle with random weights, and encoded segments as its input."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """A KLive data set small enough for a test, written by hand from the layout of DESIGN section 6, and ways to break it.
 
-The rate of the next segment follows one number of the pictures, one of the speech and who streams.
+The rate of the next segment follows one number of the pictures, one of the speech, and the streamer.
 """
 
 import json
@@ -22,9 +22,9 @@ SEGMENTS = 25
 def small_dataset(
     folder: Path, *, train: int = 8, validation: int = 3, test: int = 2, signals: bool = False
 ) -> Path:  # fmt: skip
-    """Rooms of 25 segments, 3 patches of 10 and words of 6 numbers; a label in ten has too few views.
+    """Rooms of 25 segments, 3 patches of 10 and words of 6 numbers; one label in ten has too few views.
 
-    The first of its `signals`, if there are any, tells the rate of the segment itself.
+    The first of its `signals`, if there are any, shows the rate of the segment itself.
     """
     draw = np.random.default_rng(0)
     (folder / "rooms").mkdir(parents=True)
@@ -73,7 +73,7 @@ def small_dataset(
 
 
 def break_room(folder: Path, harm: str, *, split: str, row: int) -> str:
-    """Harm one room of a split by "nan" or "label", at a row, or "missing"; gives the room's id."""
+    """Harm one room of a split by "nan" or "label", at a row, or "missing"; returns the room's id."""
     rooms = pq.read_table(folder / "rooms.parquet").to_pylist()
     room = str([room["id"] for room in rooms if room["split"] == split][1])
     file = folder / "rooms" / f"{room}.safetensors"
@@ -84,6 +84,6 @@ def break_room(folder: Path, harm: str, *, split: str, row: int) -> str:
     if harm == "nan":
         arrays["visual"][row, 1, 2] = np.nan
     else:
-        arrays["long_views"][row] = arrays["views"][row] + 1  # more than all: a rate above 1
+        arrays["long_views"][row] = arrays["views"][row] + 1  # more than all views: a rate above 1
     save_file(arrays, file)
     return room

@@ -35,7 +35,7 @@ SOURCES: dict[GraphName, str] = {name: hashlib.sha256(name.encode()).hexdigest()
 
 
 def small_graph(name: GraphName) -> Graph:
-    """With weights drawn at random, the same at every call."""
+    """A small graph with random weights, the same at every call."""
     torch.manual_seed(0)
     if name == "vision":
         backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2))

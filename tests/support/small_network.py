@@ -1,4 +1,4 @@
-"""A small network with every parameter away from its resting value, and streams for it to read."""
+"""A small network with every parameter away from its resting value, and input streams for it."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def stream(dims: NetworkDims, segments: int, *, rooms: int = 1, seed: int = 1) -
 
 
 def run_steps(network: KuaiHL, visual: Tensor, text: Tensor, streamer: Tensor) -> Tensor:
-    """Scores [B, S] by one step a segment."""
+    """Scores [B, S] by one step per segment."""
     state = network.start(streamer)
     scores = [network.step(state, visual[:, segment], text[:, segment]).score for segment in range(visual.shape[1])]
     return torch.stack(scores, dim=1)

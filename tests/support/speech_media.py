@@ -1,4 +1,4 @@
-"""Audio for the tests of speech: real clips from the shared folder, decoded once, and sounds without a word in them."""
+"""Audio for the tests of speech: real clips from the shared folder, decoded once, and sounds without words."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ MEDIA = SHARED / "media"
 
 
 def clip(name: str) -> Audio:
-    """The audio of a shared clip, 16 kHz mono; skips the test where it is absent."""
+    """The audio of a shared clip, 16 kHz mono; skips the test if it is absent."""
     if not (MEDIA / name).is_file():
         pytest.skip(f"{MEDIA / name} is not here")
     return decoded(name)
@@ -49,7 +49,7 @@ def tone(seconds: float, hertz: float = 440.0) -> Audio:
 
 
 def music(seconds: float) -> Audio:
-    """Chords that change every half second, over a beat: what a stream plays between two sentences."""
+    """Chords that change every half second, over a beat: a stream's music between two sentences."""
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     chord = (time / 0.5).astype(int) % 4
     roots = np.array([220.0, 174.6, 261.6, 196.0])[chord]

@@ -1,4 +1,4 @@
-"""The settings that `kuaihl train` reads from words."""
+"""The settings of `kuaihl train` from a line of words."""
 
 from pathlib import Path
 
@@ -10,6 +10,6 @@ from kuaihl_cli.commands.train_settings import TrainSettings
 
 
 def train_settings(dataset: Path, words: str = "") -> TrainSettings:
-    """As `kuaihl train DATASET -o bundle WORDS` has them."""
+    """The settings of `kuaihl train DATASET -o bundle WORDS`."""
     context = get_command(app).make_context("train", [str(dataset), "-o", "bundle", *words.split()])
     return settings_from(TrainSettings, context.params)
