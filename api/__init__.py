@@ -59,7 +59,7 @@ __all__ = [
     "score",
 ]
 
-# Where the names are that are imported only when they are used.
+# The modules of names that are imported only on first use.
 _LAZY = {
     "Clip": "kuaihl.engines.highlights.clips",
     "Comment": "kuaihl.engines.types",
@@ -87,14 +87,14 @@ def load(
     whisper_model: "str | Path | None" = None,
     text_weights: "str | Path | None" = None,
 ) -> "Model":
-    """Load a bundle, a folder or the name of one that ships, with its encoders: a model for any number of sources.
+    """Load a bundle, given as a folder or the name of a shipped one, with its encoders. The model scores any sources.
 
     `device` is auto, cpu, cuda, cuda:N or mps. `engine` executes the networks and `precision` is its number format;
-    auto takes the fastest that was compiled, with the scores of fp32. `threads` are those of the CPU, None for all.
+    auto takes the fastest one compiled, with the scores of fp32. `threads` is the number of CPU threads, None for all.
     `asr` transcribes speech, "none" leaves it out. `whisper_model` and `text_weights` name other weights than the
     bundle's.
 
-    Raises UsageError for options that cannot be, ModelError for a bundle or weights that cannot be used.
+    Raises UsageError for invalid options, ModelError for a bundle or weights that cannot be used.
     """
     from kuaihl.engines.scoring.model import load_model
     from kuaihl.engines.scoring.settings import ScoreSettings
@@ -139,10 +139,10 @@ def score(
     plot: bool = False,
     formats: "str | Iterable[str]" = (),
 ) -> "ScoreResult":
-    """Load a model, score one source to its end, and give its segments and highlights.
+    """Load a model, score one source to its end, and return its segments and highlights.
 
-    The options are those of `load` and of `Model.stream`, and the errors too. For several sources, load once and call
-    the model's `score`.
+    The options and errors are those of `load` and `Model.stream`. For several sources, load once and call the model's
+    `score`.
     """
     loaded = load(
         model,
@@ -174,7 +174,7 @@ def score(
     )
 
 
-if not TYPE_CHECKING:  # a type checker sees the names above, and so reports one that is none
+if not TYPE_CHECKING:  # a type checker sees the names above, and so reports an unknown one
 
     def __getattr__(name: str) -> object:
         if name == "__version__":

@@ -1,1 +1,1 @@
-"""What a person meets: the `kuaihl` command, one module a sub-command."""
+"""The user interface: the `kuaihl` command, one module per sub-command."""

@@ -1,7 +1,7 @@
-"""How a command comes to be: a frozen dataclass of settings, whose `Annotated` fields are the command's options.
+"""Commands made from settings: a frozen dataclass whose `Annotated` fields are the command's options.
 
-Every option may also be given as a variable, `KUAIHL_<OPTION>`, and in the configuration file; an option that is typed
-wins over the variable, the variable over the file, the file over the default.
+Every option may also be given as a variable, `KUAIHL_<OPTION>`, and in the configuration file. A typed option overrides
+the variable, the variable the file, and the file the default.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ RULE = (
 
 
 def _note_debug(ctx: typer.Context, value: bool) -> bool:
-    """Tell the outermost edge, which owns the context's object, that tracebacks are wanted."""
+    """Note for `main`, which owns the context's object, that tracebacks are wanted."""
     if value:
         ctx.obj["debug"] = True
     return value
@@ -60,7 +60,7 @@ _LogLevelOption = Annotated[
     ),
 ]  # fmt: skip
 
-# What every command takes besides its own options.
+# The options that every command takes besides its own.
 _COMMON = {"debug": _DebugOption, "config": _ConfigOption, "log_file": _LogFileOption, "log_level": _LogLevelOption}
 
 
@@ -70,7 +70,7 @@ def application() -> typer.Typer:
 
 
 def read_settings(settings: type[Settings]) -> Callable[[Callable[[Settings], int | None]], Callable[..., int | None]]:
-    """Turn a function of one settings object into one that Typer reads its options from."""
+    """Turn a function of one settings object into one from which Typer reads options."""
 
     def decorate(run: Callable[[Settings], int | None]) -> Callable[..., int | None]:
         def command(**values: Any) -> int | None:
@@ -89,7 +89,7 @@ def read_settings(settings: type[Settings]) -> Callable[[Callable[[Settings], in
 
 
 def settings_from(settings: type[Settings], values: Mapping[str, Any]) -> Settings:
-    """The settings among the values of a parsed command line; lists become tuples, and their members plain."""
+    """The settings among the values of a parsed command line; lists become tuples of plain members."""
     own = {one.name: values[one.name] for one in fields(settings)}  # type: ignore[arg-type]
     return settings(**{name: _plain(value) for name, value in own.items()})
 
@@ -101,13 +101,13 @@ def _plain(value: Any) -> Any:
 
 
 def _help_of(command: Callable[..., Any]) -> str:
-    """The docstring, each paragraph on one line for a terminal to wrap; one that begins with \\b stays as it is."""
+    """The docstring, each paragraph on one line for a terminal to wrap; one that begins with \\b is unchanged."""
     paragraphs = (getdoc(command) or "").split("\n\n")
     return "\n\n".join(one if one.startswith("\b") else one.replace("\n", " ") for one in paragraphs)
 
 
 def _parameters(settings: type[Any]) -> Iterator[Parameter]:
-    """What Typer is to read: the fields of the settings, then what every command takes."""
+    """The parameters that Typer reads: the settings' fields, then the options of every command."""
     hints = get_type_hints(settings, include_extras=True)
     for one in fields(settings):
         yield _parameter(one.name, hints[one.name], _default(one))
@@ -122,24 +122,24 @@ def _default(field: "Field[Any]") -> Any:
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
-    """One parameter, its option with the variable of its name; `tuple[X, ...]` is Typer's list[X]."""
+    """One parameter, whose option has a variable of its name; `tuple[X, ...]` becomes Typer's list[X]."""
     kind, declared = get_args(annotation)
     choices = _choices(kind)
     if get_origin(kind) is tuple and get_args(kind)[1:] == (...,):
-        # Typer knows no lists of literals, but lists of an enumeration.
+        # Typer supports lists of an enumeration, but not of literals.
         member: Any = Enum(name, [(one, one) for one in choices]) if choices else get_args(kind)[0]
         kind = list[member]
     if isinstance(declared, OptionInfo):
         declared = copy(declared)
         declared.envvar, declared.show_envvar = _variable_of(declared), False
-        if choices:  # beside the help, for in a column of their own they leave it no space
+        if choices:  # in the help text, as a separate column would leave it no space
             declared.metavar = declared.metavar or "NAME"
             declared.help = f"{(declared.help or '').rstrip('.')} ({', '.join(choices)})."
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared])
 
 
 def _choices(kind: Any) -> tuple[str, ...]:
-    """The names that an option chooses from, if it does."""
+    """The names that an option chooses from, if any."""
     if get_origin(kind) is Literal:
         return get_args(kind)
     return next((found for part in get_args(kind) if (found := _choices(part))), ())
@@ -151,7 +151,7 @@ def _variable_of(option: OptionInfo) -> str:
 
 
 def _long_name(option: OptionInfo) -> str:
-    """The option as it is typed in full: `--log-file`."""
+    """The full name of the option: `--log-file`."""
     # In an Annotated option Typer keeps the first of the declared names as its default.
     names = (str(option.default), *(option.param_decls or ()))
     return next(name for name in names if name.startswith("--"))

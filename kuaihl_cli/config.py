@@ -15,9 +15,9 @@ _NOT_IN_A_FILE = {"help", "config", "debug"}  # they are read before the file is
 
 
 def use_config(ctx: typer.Context, path: Path | None) -> Path | None:
-    """An eager option's callback: read the file that was named, else the usual one, and set the command's defaults.
+    """An eager option's callback: read the named file, else the usual one, and set the command's defaults.
 
-    Raises UsageError if a named file is missing, is not TOML, or has a key or a table that nothing reads.
+    Raises UsageError if a named file is missing, is not TOML, or has an unknown key or table.
     """
     if not ctx.resilient_parsing and (path is not None or _usual_path().is_file()):
         ctx.default_map = _defaults_of(ctx, path or _usual_path())
@@ -40,7 +40,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _defaults_of(ctx: typer.Context, path: Path) -> dict[str, Any]:
-    """The defaults of the context's command, by parameter. Raises UsageError for a key or table that nothing reads."""
+    """The defaults of the context's command, by parameter. Raises UsageError for an unknown key or table."""
     parent = ctx.parent
     if parent is None:
         return _read_config(path)
@@ -69,7 +69,7 @@ def _by_parameter(ctx: typer.Context, path: Path, table: Mapping[str, Any]) -> d
     for one in ctx.command.params:
         if one.param_type_name == "option" and one.name and one.name not in _NOT_IN_A_FILE:
             known |= {option.lstrip("-").replace("-", "_"): one.name for option in one.opts if option[:2] == "--"}
-    parameters = set(known.values())  # their names are keys, too: `formats` was one before `format`
+    parameters = set(known.values())  # their names are keys as well: `formats` was one before `format`
     defaults = {}
     for key, value in table.items():
         name = key.replace("-", "_")

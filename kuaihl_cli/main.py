@@ -1,4 +1,4 @@
-"""The `kuaihl` command: finds the sub-command; every error becomes one line and an exit code (docs/exit-codes.md)."""
+"""The `kuaihl` command: runs the sub-command; turns every error into one line and an exit code (docs/exit-codes.md)."""
 
 import os
 import sys
@@ -22,14 +22,14 @@ _SCORING, _LEARNING, _DEPLOYING = "Find highlights", "Train and measure", "Deplo
 
 @dataclass(frozen=True)
 class _Entry:
-    """A command as the help lists it; its module, which holds `app`, is imported only when the command is asked for."""
+    """A command as the help lists it; its module, which contains `app`, is imported only when the command runs."""
 
     module: str
     panel: str
     help: str
 
 
-_LONGEST_REASON = 300  # characters of what an unexpected error or the command line's parser says
+_LONGEST_REASON = 300  # characters of the message of an unexpected error or the command line's parser
 
 COMMANDS = {
     "score": _Entry("score", _SCORING, "Score recordings or a live stream, and find their highlights."),
@@ -63,13 +63,13 @@ class _LazyGroup(TyperGroup):
         except KeyboardInterrupt:
             raise typer.Abort from None
         except BrokenPipeError:
-            # The reader of a pipe has gone (`kuaihl … | head`): nothing is wrong, and nobody is left to tell.
+            # The reader of a pipe has gone (`kuaihl … | head`): nothing is wrong, and nobody is left to read a message.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(_EXIT_OK) from None
 
 
 def load_command(name: str) -> Any:
-    """The command of that name, from its module."""
+    """The command with that name, from its module."""
     command = typer.main.get_command(import_module(f"kuaihl_cli.commands.{COMMANDS[name].module}").app)
     command.name = name
     return command
@@ -105,7 +105,7 @@ def kuaihl(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and end the process with its exit code."""
-    asked: dict[str, bool] = {"debug": False}  # the command's options write here what this edge must know
+    asked: dict[str, bool] = {"debug": False}  # the command's options record here whether tracebacks are wanted
     command = typer.main.get_command(app)
     try:
         code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _usage_words(error: TyperException) -> str:
-    """What is wrong with a command line, or with the variable or the file that an option came from."""
+    """The error in a command line, or in the variable or file that an option came from."""
     ctx, words = getattr(error, "ctx", None), reason_of(error.format_message(), _LONGEST_REASON).rstrip(".")
     if close := getattr(error, "possibilities", None):
         words = f"{words.partition(' (')[0]}; did you mean {' or '.join(close)}?"
@@ -142,7 +142,7 @@ def _usage_words(error: TyperException) -> str:
 
 
 def _origin_words(ctx: typer.Context, error: TyperException) -> str:
-    """Where a bad value came from, unless it was typed."""
+    """The origin of a bad value, unless it was typed."""
     option = getattr(error, "param", None)
     source = None if option is None else ctx.get_parameter_source(option.name)
     if option is None or source is None:
@@ -152,7 +152,7 @@ def _origin_words(ctx: typer.Context, error: TyperException) -> str:
 
 
 def _fail(message: str, code: int) -> None:
-    """Report what is wrong on standard error and end with `code`."""
+    """Print an error on standard error and exit with `code`."""
     LOG.error(message)
     typer.echo(f"kuaihl: error: {message}", err=True)
     sys.exit(code)

@@ -8,7 +8,7 @@ import typer
 from kuaihl.engines.scoring.settings import AsrName, EngineName, FramesName, PrecisionName
 from kuaihl_cli.terminal.timecode import time_between
 
-# Panels of the commands' help; what stands in none is in the first one, "Options".
+# Panels of the commands' help; options without one are in the first panel, "Options".
 MODEL, SPEECH, SEGMENTS, HIGHLIGHTS = "Model and engine", "Speech and text", "Segments", "Highlights and outputs"
 COMMENTS, SOURCES, LOGGING = "Comments", "Sources", "Configuration and log"
 

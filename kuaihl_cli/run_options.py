@@ -1,4 +1,4 @@
-"""What `kuaihl score` and `kuaihl batch` both take: the options of a run, and the settings that they make."""
+"""The options that `kuaihl score` and `kuaihl batch` share, and the settings of a run that they make."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class RunOptions:
 def run_settings(
     options: RunOptions, *, threads: int | None, start: float = 0.0, end: float | None = None
 ) -> ScoreSettings:
-    """What the options ask of a run; `start` and `end` in seconds of the recording's clock."""
+    """The settings of a run from its options; `start` and `end` in seconds of the recording's clock."""
     return ScoreSettings(
         model=options.model,
         device=options.device,

@@ -1,1 +1,1 @@
-"""Many recordings: a list of jobs, and a pool of processes that works it off."""
+"""Many recordings: a list of jobs, and a pool of processes that works through it."""

@@ -1,4 +1,4 @@
-"""One recording of an archive as a job, and what became of it."""
+"""One recording of an archive as a job, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from kuaihl.models.errors import KuaihlError
 
 @dataclass(frozen=True)
 class Job:
-    """One item of an archive: where it is, where its outputs go, and what is known of it."""
+    """One item of an archive: its location, the folder of its outputs, and known facts."""
 
     source: str
     output: Path
     comments: Path | None = None
     streamer: str | None = None
-    cuts: Path | None = None  # what an editor cut of it, where a manifest says so
+    cuts: Path | None = None  # an editor's cuts of it, if a manifest names them
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """What became of a job; `reason` says in one line why it failed, `seconds` is what it took."""
+    """The result of a job; `reason` is one line on why it failed, `seconds` the time it took."""
 
     job: Job
     status: Literal["done", "skipped", "failed"]
@@ -29,5 +29,5 @@ class JobResult:
     seconds: float = 0.0
 
 
-# Does one job; raises a KuaihlError with one line for people where it cannot.
+# Does one job; raises a KuaihlError with a readable line if it cannot.
 ScoreJob = Callable[[Job], None]

@@ -1,4 +1,4 @@
-"""What a batch is to score: a folder of recordings, or a manifest that lists sources, as rooms with output folders."""
+"""The input of a batch: a folder of recordings, or a manifest that lists sources, as rooms with output folders."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.models.errors import Remedy, SourceError
 
-# What recorders and downloaders call the comments of NAME.flv: NAME.xml, NAME.live_chat.json, …
+# Suffixes that recorders and downloaders give the comments of NAME.flv: NAME.xml, NAME.live_chat.json, …
 _COMMENT_SUFFIXES = (".xml", ".live_chat.json", ".comments.xml", ".comments.jsonl", ".chat.json", ".chat.json.gz")
 _MAX_MANIFEST_BYTES = 64 << 20
 _STDIN = Path("-")
@@ -18,7 +18,7 @@ _STDIN = Path("-")
 
 @dataclass(frozen=True)
 class _Entry:
-    """One recording as a folder or a manifest names it, before it has an output folder."""
+    """One recording from a folder or manifest, before it has an output folder."""
 
     source: str
     comments: Path | None
@@ -34,7 +34,7 @@ def safe_name(name: str) -> str:
 
 
 def source_stem(source: str) -> str:
-    """What outputs of a source are called: a file's stem, a URL's last path part, `stdin` for `-`."""
+    """The name for a source's outputs: a file's stem, a URL's last path part, `stdin` for `-`."""
     if source == "-":
         return "stdin"
     path = source.split("://", 1)[-1].split("?", 1)[0].rstrip("/")
@@ -46,23 +46,23 @@ def source_stem(source: str) -> str:
 def comments_beside(recording: Path) -> Path | None:
     """The file of comments that a recorder left beside a recording, if any."""
     for suffix in _COMMENT_SUFFIXES:
-        candidate = recording.parent / (recording.stem + suffix)  # with_name takes no "."
+        candidate = recording.parent / (recording.stem + suffix)  # with_name rejects a name of "."
         if candidate.is_file():
             return candidate
     return None
 
 
 def read_rooms(archive: Path, output: Path) -> list[Job]:
-    """The rooms of a folder (searched to its depths) or of a manifest, each with an output folder of its own.
+    """The rooms of a folder (searched recursively) or of a manifest, each with its own output folder.
 
-    A manifest has one source a line: a path (relative to the manifest) or URL, or a JSON object with `source` and
+    A manifest has one source per line: a path (relative to the manifest) or URL, or a JSON object with `source` and
     optionally `comments`, `streamer`, `id`, `cuts`. `-` reads the manifest from standard input, with paths relative to
-    the working directory. Raises SourceError if it cannot be read or names nothing.
+    the working directory. Raises SourceError if it cannot be read or lists nothing.
     """
     if archive != _STDIN and not archive.exists():
         raise SourceError(f"{archive}: no such folder or manifest")
     if archive.is_dir():
-        # Our own clips may lie below: a batch must not score what an earlier batch cut.
+        # Our own clips may lie below: a batch must not score the clips of an earlier one.
         found = sorted(path for path in archive.rglob("*") if path.suffix.lower() in _MEDIA_SUFFIXES and path.is_file())
         entries = [
             _Entry(str(path), comments_beside(path), None, safe_name("__".join(path.relative_to(archive).parts)))
@@ -122,12 +122,12 @@ def _manifest_object(manifest: Path, number: int, line: str) -> dict[str, str]:
 
 
 def _locate(name: str, folder: Path) -> str:
-    """A URL as it is; a path relative to the manifest's folder."""
+    """A URL unchanged; a path relative to the manifest's folder."""
     return name if "://" in name else str(folder / name)
 
 
 def make_distinct(names: list[str]) -> list[str]:
-    """The names without their media suffix where that stays unique, with a number where it would not."""
+    """The names without their media suffix if that is unique, otherwise with a number."""
     taken: set[str] = set()
     result = []
     for name in names:

@@ -1,7 +1,7 @@
 """An archive at scale: jobs go out to worker processes, results come back one by one.
 
 Each worker loads its models once and then scores job after job. A job that fails, or whose process dies in a
-decoder, is reported with its reason; the worker is started anew and the rest go on.
+decoder, is reported with its reason. The worker is started again, and the rest go on.
 """
 
 import multiprocessing
@@ -18,7 +18,7 @@ from kuaihl.models.errors import KuaihlError
 
 @dataclass
 class _Worker:
-    """A live worker process and the job it is at."""
+    """A live worker process and its current job."""
 
     process: BaseProcess
     connection: Connection
@@ -31,8 +31,8 @@ def score_archive(
 ) -> Iterator[JobResult]:
     """Score every job in `processes` workers and yield results as they come.
 
-    `prepare` is called once in each worker (it must be picklable) and returns what scores a job there. Jobs for
-    which `finished` is true are skipped. Raises what a worker raises that cannot load its models.
+    `prepare` is called once in each worker (it must be picklable) and returns the function that scores a job there.
+    Jobs for which `finished` is true are skipped. Raises the error of a worker that cannot load its models.
     """
     pending: list[Job] = []
     for job in jobs:
@@ -59,7 +59,7 @@ def score_archive(
 
 
 def _start_worker(prepare: Callable[[], ScoreJob]) -> _Worker:
-    # Spawned, not forked: a fork after torch has started its threads may hang.
+    # Spawn, not fork: a fork after torch has started its threads may hang.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
@@ -70,7 +70,7 @@ def _start_worker(prepare: Callable[[], ScoreJob]) -> _Worker:
 
 def _hand_over(worker: _Worker, job: Job) -> None:
     worker.job, worker.since = job, time.monotonic()
-    # A worker that died while loading its models cannot take it; `_collect` then says so.
+    # A worker that died while loading its models cannot take it; `_collect` then reports that.
     _with_broken_pipe_ignored(worker.connection, job)
 
 
@@ -82,14 +82,14 @@ def _with_broken_pipe_ignored(connection: Connection, message: object) -> None:
 
 
 def _wait_for_workers(workers: list[_Worker]) -> list[_Worker]:
-    """The workers that have said something, or died, since last asked; waits for at least one."""
+    """The workers that have sent a message or died since the last call; waits for at least one."""
     busy = [worker for worker in workers if worker.job]
     heard = wait([worker.connection for worker in busy])
     return [worker for worker in busy if worker.connection in heard]
 
 
 def _collect(worker: _Worker) -> JobResult:
-    """The result of the job that a worker was at; raises what kept its models from loading."""
+    """The result of a worker's current job; raises the error that kept its models from loading."""
     job, seconds = worker.job, time.monotonic() - worker.since
     assert job is not None
     worker.job = None
@@ -104,7 +104,7 @@ def _collect(worker: _Worker) -> JobResult:
 
 
 def _exit_words(code: int | None) -> str:
-    """What a process's exit code says, in words."""
+    """A process's exit code in words."""
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
@@ -120,8 +120,8 @@ def _stop_worker(worker: _Worker) -> None:
 
 
 def _serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
-    """A worker's life: load the models, then score what comes until the pipe closes."""
-    # Ctrl-C reaches the whole process group; the parent alone decides, and terminates its workers.
+    """A worker's life: load the models, then score jobs until the pipe closes."""
+    # Ctrl-C reaches the whole process group; only the parent decides, and terminates its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         score_job = prepare()
@@ -137,7 +137,7 @@ def _serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
 
 
 def _run_room(score_job: ScoreJob, job: Job) -> tuple[str, KuaihlError | str | None]:
-    """Score one job; whatever goes wrong with it stays with it."""
+    """Score one job; its errors do not affect the others."""
     try:
         score_job(job)
     except KuaihlError as error:

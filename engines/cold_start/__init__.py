@@ -1,1 +1,1 @@
-"""What simulated rooms are made of: written lines and drawn scenes through the real encoders."""
+"""The material of simulated rooms: written lines and drawn scenes, encoded by the real encoders."""

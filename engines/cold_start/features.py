@@ -1,4 +1,4 @@
-"""Sentences and scenes through the real edge encoders, once: the feature banks that simulated rooms draw from.
+"""Sentences and scenes, encoded once by the real edge encoders: the feature banks that simulated rooms draw from.
 
 Sentences, scenes and styles are split before anything is encoded, so held-out rooms show nothing seen in training.
 """
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from kuaihl.engines.encoders.profiles import Encoders
     from kuaihl.models.features import Float16
 
-# Raised whenever sentences, scenes or how texts are put together change: features made before are then made anew.
+# Raise it when sentences, scenes or the composition of texts change: older features are then made again.
 _RECIPE = 3
 MOTION_LEVELS = (0.1, 0.5, 0.9)
 STYLES = {"train": range(32), "held-out": range(1000, 1012)}
 GENRES_OF = {"train": TRAINING_GENRES, "held-out": GENRES}
 SPOKEN_LINES = (2, 7)
-FEW, MANY = (1, 5), (6, 30)  # comments of a text
-_ON_TOPIC = 0.5  # of a text's lines, at least
+FEW, MANY = (1, 5), (6, 30)  # comments per text
+_ON_TOPIC = 0.5  # the least share of a text's lines
 _FRAMES = 3
 
 
 @dataclass(frozen=True)
 class _TextsOfAKey:
-    """How many texts of each kind of key a split has; they take a second for about 25 on two cores."""
+    """The number of texts of each kind of key in a split; about 25 take a second on two cores."""
 
-    speech: int  # of a topic that is spoken of alone
-    comments: int  # of a topic that is written of alone, by few or many
-    agreeing: int  # of speech and comments of one topic, by few or many
-    strays: int  # of each two topics, one spoken of and one written of
+    speech: int  # per topic only spoken of
+    comments: int  # per topic only written of, by few or many
+    agreeing: int  # per topic in both speech and comments, by few or many
+    strays: int  # per pair of topics, one spoken of and one written of
 
 
 TEXTS = {"train": _TextsOfAKey(16, 10, 8, 3), "held-out": _TextsOfAKey(4, 2, 2, 2)}  # 10,512 and 4,992 texts
@@ -48,7 +48,7 @@ TEXTS = {"train": _TextsOfAKey(16, 10, 8, 3), "held-out": _TextsOfAKey(4, 2, 2, 
 
 @dataclass(frozen=True)
 class WrittenText:
-    """What is said and written in one segment, and the key (`feature_bank.KEY`) that it is an example of."""
+    """The speech and comments of one segment, and the key (`feature_bank.KEY`) that they exemplify."""
 
     key: tuple[int, int, int, int, int]
     speech: str
@@ -56,7 +56,7 @@ class WrittenText:
 
 
 def feature_bank(split: str, encoders: "Encoders", on_message: "Callable[[str], None]") -> FeatureBank:
-    """The bank of "train" or "held-out"; made once and kept in the cache folder, for it takes minutes."""
+    """The bank of "train" or "held-out"; made once and kept in the cache folder, because it takes minutes."""
     vision, text = encoders.facts
     written = written_texts(split)
 
@@ -73,7 +73,7 @@ def feature_bank(split: str, encoders: "Encoders", on_message: "Callable[[str], 
 
 
 def _load_or_make(name: str, make: "Callable[[], Float16]", on_message: "Callable[[str], None]") -> "Float16":
-    """An array out of the cache folder, made first where it is not there."""
+    """An array from the cache folder, made first if it is missing."""
     from safetensors.numpy import load_file, save_file
 
     def build(folder: Path) -> None:
@@ -84,7 +84,7 @@ def _load_or_make(name: str, make: "Callable[[], Float16]", on_message: "Callabl
 
 
 def written_texts(split: str) -> list[WrittenText]:
-    """Texts of every key, put together from lines at random; always the same."""
+    """Texts of every key, composed of random lines; always the same."""
     random = np.random.default_rng(len(split))
     return [_written_text(split, (*key,), random) for key in text_keys(split).tolist()]
 
@@ -109,7 +109,7 @@ def text_keys(split: str) -> Integers:
 
 
 def _written_text(split: str, key: tuple[int, ...], random: np.random.Generator) -> WrittenText:
-    """One text of a key. Beside speech of another topic comments are few or many."""
+    """One text of a key. If speech is on another topic, the comments number from few to many."""
     language, genre, spoken, chatter, many = key
     place = (LANGUAGES[language], GENRES[genre], split)
     stray = NOTHING not in (spoken, chatter) and spoken != chatter
@@ -122,9 +122,9 @@ def _written_text(split: str, key: tuple[int, ...], random: np.random.Generator)
 def _draw_lines(
     topic: int, kind: str, place: tuple[str, str, str], count: tuple[int, int], random: np.random.Generator
 ) -> list[str]:
-    """Fewest to most lines in any order, half of them or more on the topic; none for NOTHING.
+    """Between `count` lines in any order, half of them or more on the topic; none for NOTHING.
 
-    Half a minute is seldom about one thing. Comments may repeat, as viewers do.
+    Half a minute is seldom about one thing. Comments may repeat, as viewers' do.
     """
     if topic == NOTHING:
         return []

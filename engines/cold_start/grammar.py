@@ -1,16 +1,16 @@
-"""What people say and write in simulated rooms: lines by language, genre and topic, out of written templates.
+"""Speech and comments of simulated rooms: lines by language, genre and topic, from written templates.
 
 Templates lie in `sentences/LANGUAGE/GENRE.txt`; those of `shared.txt` belong to every genre. A heading opens
 a list, a line is a template, and `# ` begins a remark:
 
-    == hype speech               topic and kind, or `== slot NAME`, whose lines hold fillings apart by ` | `
+    == hype speech               topic and kind, or `== slot NAME`, with fillings separated by ` | `
     What a (goal|finish) by {player}!
-    lo*l                         the letter before a star comes one to six times
+    lo*l                         the letter before a star appears one to six times
     (KEKW )*                     so does a group
 
-`{player}` takes a filling of that slot, another one each time in a line, and `{=player}` the last one again; `(a|b|)`
-is one of the choices. Each third template of a list and each third filling of a slot is held out, and so are whole
-genres: training shows nothing of a held-out line but plain words.
+`{player}` takes a filling of that slot, a different one each time in a line, and `{=player}` repeats the last one.
+`(a|b|)` is one of the choices. Every third template of a list and every third filling of a slot is held out, as are
+whole genres. Training shows only plain words of a held-out line.
 """
 
 import re
@@ -28,7 +28,7 @@ SHARED = "shared"
 KINDS = ("speech", "comments")
 SPLITS = ("train", "held-out")
 _HELD_OUT_EVERY = 3
-_LINES_WITH_SLOTS, _LINES_WITH_CHOICES = 6, 3  # at most, of one template; any other is one line
+_LINES_WITH_SLOTS, _LINES_WITH_CHOICES = 6, 3  # most lines per template; any other template gives one
 
 _SLOT = re.compile(r"\{(=?)(\w+)\}")
 _GROUP = re.compile(r"\(([^()]*)\)(\*?)")
@@ -47,8 +47,8 @@ class Templates:
 def written_lines(language: str, genre: str, topic: str, kind: str, split: str) -> tuple[str, ...]:
     """The distinct lines of one topic in one genre, always in the same order.
 
-    `language` is "en" or "zh", `kind` "speech" or "comments", `split` "train" or "held-out". Raises ValueError for a
-    genre, kind or split that there is not, and for "train" of a held-out genre, which has no such lines.
+    `language` is "en" or "zh", `kind` "speech" or "comments", `split` "train" or "held-out". Raises ValueError for an
+    unknown genre, kind or split, and for "train" of a held-out genre, which has no such lines.
     """
     if genre not in GENRES or kind not in KINDS or split not in SPLITS:
         raise ValueError(f"no lines of genre {genre!r}, kind {kind!r}, split {split!r}")
@@ -63,7 +63,7 @@ def written_lines(language: str, genre: str, topic: str, kind: str, split: str) 
 
 @cache
 def _said_in_training(language: str) -> frozenset[str]:
-    """Every training line of a language as it is read: "LUL LUL!" is no news to who knows "lul"."""
+    """Every training line of a language as it is read: "LUL LUL!" adds nothing to "lul"."""
     return frozenset(
         as_read(line)
         for genre in GENRES
@@ -74,7 +74,7 @@ def _said_in_training(language: str) -> frozenset[str]:
 
 
 def as_read(line: str) -> str:
-    """A line without case, marks and repeats, its emotes in words."""
+    """A line without case, marks and repeats, with its emotes in words."""
     return clean(line).casefold().strip("!?.！？。 ") or line
 
 
@@ -92,7 +92,7 @@ def _expanded_lines(language: str, genre: str, topic: str, kind: str, split: str
 
 
 def slot_fillings(language: str, genre: str, split: str) -> dict[str, list[str]]:
-    """The split's fillings of every slot that the genre knows; its own go before the shared ones."""
+    """The split's fillings of every slot that the genre has; its own take precedence over shared ones."""
     return {
         slot: part_of(fillings, name, split)
         for name in (SHARED, genre)
@@ -101,14 +101,14 @@ def slot_fillings(language: str, genre: str, split: str) -> dict[str, list[str]]
 
 
 def part_of(entries: list[str], name: str, split: str) -> list[str]:
-    """Two of three entries to train on, the third held out; everything of a held-out genre is."""
+    """Two of every three entries for training, the third held out; a held-out genre is held out whole."""
     if name in HELD_OUT_GENRES:
         return entries
     return [entry for i, entry in enumerate(entries) if (i % _HELD_OUT_EVERY == 2) == (split == "held-out")]
 
 
 def written_out(template: str, slots: dict[str, list[str]]) -> list[str]:
-    """The distinct lines of a template; which ones, its own letters decide."""
+    """The distinct lines of a template; its own letters seed the choice."""
     random = np.random.default_rng(crc32(template.encode()))
     most = _LINES_WITH_SLOTS if "{" in template else _LINES_WITH_CHOICES if re.search(r"[(*]", template) else 1
     return list(dict.fromkeys(_one_line(template, slots, random) for _ in range(3 * most)))[:most]
@@ -117,7 +117,7 @@ def written_out(template: str, slots: dict[str, list[str]]) -> list[str]:
 def _one_line(template: str, slots: dict[str, list[str]], random: np.random.Generator) -> str:
     """A template with its slots filled, its choices made and its stretched letters repeated."""
 
-    decks: dict[str, list[str]] = {}  # shuffled fillings; the first is the last one taken
+    decks: dict[str, list[str]] = {}  # shuffled fillings; the first is the one last taken
 
     def filling(slot: re.Match[str]) -> str:
         again, name = slot.groups()

@@ -1,8 +1,8 @@
-"""What Whisper makes of speech: run-ons, lost punctuation, cuts at both ends, mishearings, loops.
+"""Speech as Whisper transcribes it: run-ons, lost punctuation, cuts at both ends, mishearings, loops.
 
-Speech of a simulated room goes through `as_whisper`, so that a head meets the form in which it will read real speech.
-The rates below are of one text of a segment unless they say otherwise. "Measured" is the form of 137,646 sentences that
-Whisper wrote of football broadcasts; the others are our choice.
+Speech of a simulated room passes through `as_whisper`, so that a head learns the form in which it will read real
+speech. The rates below are per text of a segment unless noted. "Measured" refers to 137,646 sentences that Whisper
+transcribed from football broadcasts; the others are our choice.
 """
 
 import re
@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-EXCLAIMS = 0.5  # keeps the marks of excited lines; measured: 22% of the half minutes after a goal hold a mark at all
+EXCLAIMS = 0.5  # keeps the marks of excited lines; measured: 22% of half minutes after a goal contain any mark
 EXCLAIMS_QUIET = 0.003  # a quiet line gets a mark; measured: 0.5% of sentences away from goals
 RUN_ON = {"en": 0.12, "zh": 0.5}  # no marks and no capitals; in Chinese Whisper often writes no marks at all
 _UNENDED = 0.2  # a line without its full stop; measured: 22% of sentences
 _CUT = 0.35  # at the beginning, and again at the end: a segment begins and ends in the middle of a sentence
-LOOP = 0.02  # a line comes 3 to 9 times; measured: 1.6% of lines come more than once
-_STUTTER = 0.05  # a line's first words come twice
+LOOP = 0.02  # a line appears 3 to 9 times; measured: 1.6% of lines appear more than once
+_STUTTER = 0.05  # a line's first words appear twice
 _MISHEARD = 0.06  # a word of the table; a name three times as often
 
 _CJK = re.compile("[\u3400-\u9fff]")
@@ -60,7 +60,7 @@ _LETTERS = {
 
 
 def as_whisper(lines: Sequence[str], random: np.random.Generator) -> str:
-    """The lines of one segment's speech, in order, as Whisper would have written them; "" of no lines."""
+    """The lines of one segment's speech, in order, as Whisper would have written them; "" for no lines."""
     if not lines:
         return ""
     language = "zh" if _CJK.search("".join(lines)) else "en"
@@ -76,7 +76,7 @@ def as_whisper(lines: Sequence[str], random: np.random.Generator) -> str:
 
 
 def _line_heard(line: str, language: str, exclaims: bool, random: np.random.Generator) -> str:
-    """One line: misheard words, its marks, and its beginning twice at times."""
+    """One line with some words misheard, its marks, and sometimes its beginning repeated."""
     full_stop = "." if language == "en" else "。"
     if not exclaims:
         line = re.sub("[!！]+", lambda mark: full_stop, line)
@@ -91,7 +91,7 @@ def _line_heard(line: str, language: str, exclaims: bool, random: np.random.Gene
 
 
 def mishear(line: str, language: str, random: np.random.Generator) -> str:
-    """The line with some words taken for others of a like sound, and some names spelled by ear."""
+    """The line with some words replaced by similar-sounding ones, and some names spelled by ear."""
 
     def replace_word(word: re.Match[str]) -> str:
         return _WORDS[language][word[0]] if random.random() < _MISHEARD else word[0]
@@ -114,7 +114,7 @@ def without_marks(text: str, language: str) -> str:
 
 
 def cut_at_ends(text: str, language: str, random: np.random.Generator) -> str:
-    """The text without a few of its first and last words; half is left at least."""
+    """The text without a few of its first and last words; at least half is left."""
     parts = text.split() if language == "en" else list(text)
     most = min(len(parts) // 4, 5)
     first = int(random.integers(1, most + 1)) if most and random.random() < _CUT else 0

@@ -1,4 +1,4 @@
-"""Scenes drawn for the simulator: a topic, how much moves, and a style in; pictures of an invented broadcast out.
+"""Scenes drawn for the simulator: a topic, an amount of motion and a style in, pictures of an invented broadcast out.
 
 A style fixes palette, layout and figures, as a streamer's overlay does; motion adds sparks, flashes and tilt.
 """
@@ -22,7 +22,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Style:
-    """How one invented channel looks."""
+    """The look of one invented channel."""
 
     dark: Colour
     ground: Colour
@@ -35,7 +35,7 @@ class Style:
 
 
 def style_of(number: int) -> Style:
-    """The style of that number, always the same."""
+    """The style with that number, always the same."""
     random = np.random.default_rng(number)
     hue = random.random()
     skins = [(241, 205, 178), (198, 146, 108), (120, 80, 56), (230, 184, 150)]
@@ -71,7 +71,7 @@ def draw_scene(topic: int, motion: float, style: Style, random: np.random.Genera
         picture = picture.rotate(float(random.normal(0, 4 * motion)), resample=Image.Resampling.BILINEAR)
     picture = picture.crop(
         (_WIDTH // 9, _HEIGHT // 9, _WIDTH - _WIDTH // 9, _HEIGHT - _HEIGHT // 9)
-    )  # no black corners tell
+    )  # no black corners betray the rotation
     pixels = np.asarray(picture, dtype=np.float64)
     pixels = pixels * random.uniform(0.85, 1.1) + random.normal(0, 4, pixels.shape)  # light and sensor noise
     result: RgbImage = np.clip(pixels, 0, 255).astype(np.uint8)
@@ -113,7 +113,7 @@ def _draw_figure(draw: "ImageDraw", x: int, y: int, style: Style, random: np.ran
 def _draw_face(
     draw: "ImageDraw", box: tuple[int, int, int], style: Style, random: np.random.Generator, *, mouth: float
 ) -> None:
-    """A person before a wall; `box` is left, top, size, `mouth` how far it is open."""
+    """A person in front of a wall; `box` is left, top, size, `mouth` how far it is open."""
     left, top, size = box
     draw.rectangle((left, top, left + size, top + size), fill=style.ground)
     x = left + size / 2 + random.normal(0, size / 25)
@@ -130,7 +130,7 @@ def _draw_face(
 
 
 def _room_view(draw: "ImageDraw", style: Style, random: np.random.Generator, *, mouth: float) -> None:
-    """A person that fills the picture, shelves behind."""
+    """A person filling the picture, with shelves behind."""
     draw.rectangle((0, 0, _WIDTH, _HEIGHT), fill=style.ground)
     for shelf in range(3):
         y = 50 + 70 * shelf

@@ -1,7 +1,7 @@
 """Recordings, comments and labels in, a data set in the KLive layout out (DESIGN section 6).
 
-Rooms go through the encoders of a bundle's profile as they do when a recording is scored, in worker processes. What an
-earlier run wrote is kept; a room that fails is told with its reason and the rest go on.
+Worker processes run the rooms through the encoders of a bundle's profile, as scoring does. Results of an earlier run
+are kept; if a room fails, its reason is reported and the rest go on.
 """
 
 import threading
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """What is built where, and how; travels to the workers."""
+    """What to build, where and how; sent to the workers."""
 
     folder: Path
     facts: DataSetFacts
-    trained_with: tuple[EncoderFacts, ...] = ()  # by a bundle whose features these must be
+    trained_with: tuple[EncoderFacts, ...] = ()  # encoders of a bundle, which these features must match
     device: str = "auto"
     asr: str = "auto"
     whisper_model: str | None = None
@@ -62,9 +62,9 @@ def dataset_facts(
     licence: str,
     text_weights: str | Path | None = None,
 ) -> DataSetFacts:
-    """What `dataset.json` will say of features made by a profile, the text by `text_weights` where they are given.
+    """The facts in `dataset.json` on features made by a profile, with `text_weights` for text if they are given.
 
-    Raises ModelError where weights are not here.
+    Raises ModelError if weights are missing.
     """
     from kuaihl.engines.encoders.profiles import facts_of, text_width
     from kuaihl.engines.weights.resolve import resolve
@@ -96,11 +96,10 @@ def build_dataset(
     jobs: int = 1,
     again: bool = False,
 ) -> Iterator[JobResult]:
-    """Build every room, labelled by `source`, and yield what became of it.
+    """Build every room, labelled by `source`, and yield its result.
 
-    A room is called as its `output` is. Rooms that are there already are skipped, or built `again`; those of other
-    runs stay. The table of rooms is written when the last is done, or when the caller leaves early. Raises DataError,
-    ModelError.
+    A room has the name of its `output`. Existing rooms are skipped, or built `again`; those of other runs stay. The
+    table of rooms is written when the last room is done, or when the caller leaves early. Raises DataError, ModelError.
     """
     writer = DataSetWriter(settings.folder, settings.facts)
     if (settings.folder / ROOMS_FILE).is_file():
@@ -108,7 +107,7 @@ def build_dataset(
             writer.find_written(record.id)
     before = {} if again else {name: writer.find_written(name) for name in _names_of(rooms)}
     splits = {name: facts.split for name, facts in known.items()}
-    splits |= {name: record.split for name, record in before.items() if record}  # a room stays where it was
+    splits |= {name: record.split for name, record in before.items() if record}  # a room keeps its split
     shared = share_out(_names_of(rooms), splits)
     todo = {name: replace(known.get(name, RoomFacts()), split=split) for name, split in shared.items()}
     try:
@@ -130,7 +129,7 @@ def _names_of(rooms: Sequence[Job]) -> list[str]:
 
 
 def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Job], None]:
-    """In a worker: load the encoders, give what builds a room with them."""
+    """In a worker: load the encoders, and return the function that builds a room with them."""
     from kuaihl.engines.encoders.profiles import check_trained_with, load_encoders, profile_named
 
     encoders = load_encoders(
@@ -146,7 +145,7 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
 
     def build_one(room: Job) -> None:
         facts = known[room.output.name]
-        found = source.find(room, settings.facts.segment_seconds)  # first: without labels it is not worth its encoding
+        found = source.find(room, settings.facts.segment_seconds)  # first: a room without labels is not worth encoding
         encoded = list(encoded_segments(room, encoders, settings))
         if not encoded:
             raise SourceError(f"{room.source}: holds no picture and no sound that can be read; check that it is whole")

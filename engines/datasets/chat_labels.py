@@ -1,20 +1,21 @@
-"""Audience reaction as labels: how much more the room comments than it is used to, a rate per segment.
+"""Audience reaction as labels: how much more a room comments than usual, as a rate per segment.
 
-For those who have no view logs. Three measures a segment, of the comments written `delay` seconds later:
+This is for recordings without view logs. Each segment has three measures, of the comments written `delay` seconds
+later:
 
-    chatters  ln(1 + distinct authors per 30 s)     weight 1/2: one viewer who floods the room is one
-    comments  ln(1 + comments per 30 s)             weight 1/4: how much is said, which flooding can raise
-    laughter  share of comments that laugh          weight 1/4: what tells amusement from greetings and quarrels
+    chatters  ln(1 + distinct authors per 30 s)     weight 1/2: a viewer who floods the room counts once
+    comments  ln(1 + comments per 30 s)             weight 1/4: the amount of talk, which flooding can raise
+    laughter  share of comments that laugh          weight 1/4: tells amusement from greetings and quarrels
 
-Each as a standard score z: its difference from the room's level, the mean over LEVEL_SECONDS around the segment, by
-the deviation of these differences over the room. The rate is the logistic of the weighted mean of z. The weights are
-chosen, not fitted. Level and deviation use hindsight, which a label may: a level of the past alone would take a room
-that fills up for one that is thrilled. Published work finds highlights by messages, too: Jiang et al. (LIGHTOR, arXiv
+Each becomes a standard score z. The room's level, the mean over LEVEL_SECONDS around the segment, is subtracted; the
+difference is divided by the deviation of such differences over the room. The rate is the logistic of the weighted mean
+of z. The weights are chosen, not fitted. Level and deviation use hindsight, which a label may: from the past alone, a
+room that fills up would seem thrilled. Published work also finds highlights by messages: Jiang et al. (LIGHTOR, arXiv
 1910.12201), and Fu et al. (EMNLP 2017) by their characters.
 
 Comments come late, by the viewers' delay and the time to write. Fu et al.'s code reads the 7 s of chat after a frame,
-and trains on the last quarter of each highlight alone (chengyangfu/Pytorch-Twitch-LOL, run.sh). DELAY is a little
-longer, for a viewer's player is behind the recorder, too; we found no measurement of either.
+and trains only on the last quarter of each highlight (chengyangfu/Pytorch-Twitch-LOL, run.sh). DELAY is a little
+longer, because a viewer's player also lags behind the recorder; we found no measurement of either.
 """
 
 from collections.abc import Sequence
@@ -28,11 +29,11 @@ from kuaihl.engines.types import Comment
 from kuaihl.models.errors import DataError
 from kuaihl.models.signals import FARTHEST, PRIOR, SIGNALS
 
-DELAY = 10.0  # seconds from what happens to what is written of it
+DELAY = 10.0  # seconds from an event to the comments on it
 _WEIGHTS = {"chatters": 0.5, "comments": 0.25, "laughter": 0.25}
 _LEVEL_SECONDS = 1800.0  # around a segment: far longer than a reaction, shorter than an audience takes to change
-_FEW = 5.0  # comments; a share of so few counts half
-_FEWEST_PER_SEGMENT = 2.0  # comments on average; below, chance moves counts as much as a reaction does
+_FEW = 5.0  # comments; a share of this many counts half
+_FEWEST_PER_SEGMENT = 2.0  # comments on average; with fewer, chance moves counts as much as a reaction
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def chat_rates(
 ) -> NDArray[np.float32]:
     """The rate of each segment [S] from `starts` to `ends` [S], in (0, 1); 1/2 is the room's level.
 
-    Raises DataError for fewer comments than FEWEST_PER_SEGMENT a segment; `where` is what it names.
+    Raises DataError for fewer than FEWEST_PER_SEGMENT comments per segment; it names `where`.
     """
     written = CommentTrack(comment for comment in comments if comment.kind == "chat")
     last = float(ends[-1])
@@ -54,7 +55,7 @@ def chat_rates(
         )
     rows = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        # Beyond the end nobody may have recorded comments: the window of the last segments is moved by less.
+        # Comments after the end may not be recorded, so the window of the last segments moves less.
         begin = min(start + delay, last - (end - start))
         rows.append(_measure_reaction(written.take(begin, begin + end - start), end - start))
     values = np.array(rows)
@@ -65,14 +66,14 @@ def chat_rates(
 
 
 def _measure_reaction(comments: Sequence[Comment], seconds: float) -> list[float]:
-    """The measures of WEIGHTS, in their order, of what was written within `seconds`."""
+    """The measures of WEIGHTS, in order, of the comments within `seconds`."""
     measured = comment_signals(comments, seconds)
     trusted = len(comments) / (len(comments) + _FEW)
     return [measured[name] * (trusted if name == "laughter" else 1.0) for name in _WEIGHTS]
 
 
 def standard_scores(values: Floats, middles: Floats, spreads: Floats) -> Floats:
-    """Scores [S, K] of values [S, K] of segments around `middles` [S], against the room's level about each.
+    """Scores [S, K] of values [S, K] of segments around `middles` [S], relative to the room's level around each.
 
     As for signals, the usual `spreads` [K] count for PRIOR segments beside the room's own.
     """

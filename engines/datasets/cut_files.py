@@ -1,4 +1,4 @@
-"""A file of cuts in, the spans that an editor kept out: EDL, LosslessCut, OTIO, chapters, CSV.
+"""A file of cuts in, the editor's kept spans out: EDL, LosslessCut, OTIO, chapters, CSV.
 
 A new format is one reader and one line in READERS. Times are seconds on the recording's clock, from its start.
 """
@@ -22,27 +22,27 @@ _MAX_SPANS = 100_000
 
 @dataclass(frozen=True)
 class Span:
-    """A part that was kept; `end` is None where it lasts to the next one's start, or to the recording's end."""
+    """A part that was kept; `end` is None if it lasts to the next one's start, or to the recording's end."""
 
     start: float
     end: float | None
     name: str = ""
-    source: str = ""  # which recording it is of, where the file says so
-    line: int = 0  # of the file, 0 where the format has none
+    source: str = ""  # the recording that it belongs to, if the file names it
+    line: int = 0  # of the file, 0 if the format has none
 
 
 @dataclass(frozen=True)
 class MediaClock:
-    """What time codes are read by: frames per second, 0 where nobody knows them, and the first frame's time code."""
+    """The basis for reading time codes: frames per second, 0 if unknown, and the first frame's time code."""
 
     rate: float = 0.0
     start: str = ""
 
 
 def read_spans(file: Path, clock: MediaClock) -> list[Span]:
-    """The spans of a file, by its suffix, as the file orders them.
+    """The spans of a file, by its suffix, in the order of the file.
 
-    Raises DataError naming the line for what is no span, UsageError where the format's package is missing.
+    Raises DataError naming the line for an invalid span, UsageError if the format's package is missing.
     """
     suffix = next((suffix for suffix in READERS if file.name.lower().endswith(suffix)), None)
     if suffix is None:
@@ -64,7 +64,7 @@ def read_spans(file: Path, clock: MediaClock) -> list[Span]:
 
 
 def _read_text(file: Path) -> str:
-    """Raises DataError where it cannot be read as text of a bearable size."""
+    """The text of a file. Raises DataError if it is not text, or is too large."""
     try:
         if file.stat().st_size > MAX_BYTES:
             raise DataError(f"{file}: more than {MAX_BYTES >> 20} MB, which is no file of cuts")
@@ -90,7 +90,7 @@ _GIVE_RATE = Remedy("give the frames per second", {"cuts_rate": None})
 def time_code_seconds(text: str, rate: float) -> float:
     """Seconds of `hh:mm:ss:ff`, with `;` before the frames in drop-frame code. Raises DataError.
 
-    Frames are counted by the whole rate next above, 30 for 29.97: without drop-frame the code is slower than the clock.
+    Frames are counted at the rate rounded up, 30 for 29.97: without drop-frame, the code is slower than the clock.
     """
     match = _TIME_CODE.fullmatch(text)
     if match is None:
@@ -103,7 +103,7 @@ def time_code_seconds(text: str, rate: float) -> float:
         raise DataError(f"{text} is no time code at {rate:.4g} frames per second", remedy=_GIVE_RATE)
     count = ((hours * 60 + minutes) * 60 + seconds) * whole + frames
     if match[4] == ";":
-        passed = hours * 60 + minutes  # two numbers of 30 are left out a minute, but in every tenth
+        passed = hours * 60 + minutes  # at 30, two numbers per minute are left out, except in every tenth
         count -= whole // 15 * (passed - passed // 10)
         rate = whole * _NTSC
     return count / rate
@@ -133,7 +133,7 @@ _MARKER_LENGTH = re.compile(r"\|D:(\d{1,9})")
 def _edl_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
     """CMX 3600: the source's in and out of each event, the out exclusive; a Resolve marker is as long as its `|D:`.
 
-    Read here: OTIO's adapter names no line, and takes any other text for an empty list.
+    It is read here because OTIO's adapter names no line, and reads any other text as an empty list.
     """
     first = _source_start(clock)
     event: Span | None = None
@@ -143,7 +143,7 @@ def _edl_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
             if event:
                 yield event
             event = None
-            if match[2] in ("BL", "BLACK"):  # nothing of a recording
+            if match[2] in ("BL", "BLACK"):  # not from a recording
                 continue
             try:
                 start, end = (time_code_seconds(match[part], clock.rate) - first for part in (5, 6))
@@ -173,7 +173,7 @@ def _source_start(clock: MediaClock) -> float:
 
 
 def _llc_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
-    """LosslessCut's project: JSON5 with `cutSegments`; what is not selected is left out, and so are markers."""
+    """LosslessCut's project: JSON5 with `cutSegments`; unselected segments and markers are left out."""
     try:
         project = json.loads(text)
     except (ValueError, RecursionError):
@@ -201,7 +201,7 @@ def _json5_of(file: Path, text: str) -> Any:
 
 
 def _otio_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
-    """OpenTimelineIO: the source range of every clip, from the start of its media where the file says that."""
+    """OpenTimelineIO: the source range of every clip, from the start of its media if the file gives it."""
     try:
         import opentimelineio as otio
     except ImportError as error:
@@ -226,7 +226,7 @@ def _otio_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
 
 
 def _csv_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
-    """`start,end[,name]` a row, with a header or, as LosslessCut writes it, none; a row without an end is a marker."""
+    """`start,end[,name]` per row, with or (as by LosslessCut) without a header; a row without an end is a marker."""
     lines = text.splitlines()
     delimiter = max("\t;,", key=(lines[0] if lines else "").count)
     columns = ["start", "end", "name"]
@@ -247,7 +247,7 @@ def _csv_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
 
 
 def _ffmetadata_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
-    """FFmpeg's metadata: the chapters of it."""
+    """FFmpeg's metadata: its chapters."""
     if not text.startswith(";FFMETADATA"):
         raise DataError(f"{file}: does not begin with ;FFMETADATA1")
     section, begun = dict[str, str](), 0
@@ -271,7 +271,7 @@ def _chapter_span(file: Path, section: dict[str, str], line: int) -> Span:
 
 
 def _chapter_line_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
-    """`0:00 title` a line, as YouTube has chapters: each lasts until the next begins."""
+    """`0:00 title` per line, as in YouTube's chapters: each lasts until the next begins."""
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -294,6 +294,6 @@ READERS: dict[str, Callable[[Path, str, MediaClock], Iterator[Span]]] = {
 
 
 def file_name(source: str) -> str:
-    """The last part of a path or URL, however it is written."""
+    """The last part of a path or URL, on any system."""
     name = PureWindowsPath(source).name if "\\" in source else PurePosixPath(unquote(source)).name
     return name.lower()

@@ -1,6 +1,7 @@
-"""What an editor once cut, as labels: the share of each segment that was kept.
+"""An editor's cuts as labels: the share of each segment that was kept.
 
-The file lies beside the recording and is called as it is, or is named. Without one, chapters in the recording serve.
+The file lies beside the recording under the same name, or is named by the user. Without one, the recording's chapters
+serve.
 """
 
 from collections.abc import Sequence
@@ -14,18 +15,18 @@ from kuaihl.engines.datasets.cut_files import READERS, MediaClock, Span, file_na
 from kuaihl.engines.ingest.source import open_source
 from kuaihl.models.errors import DataError, Remedy
 
-# NAME-proj.llc is what LosslessCut calls the project of NAME.mp4.
+# LosslessCut names the project of NAME.mp4 NAME-proj.llc.
 _CUT_SUFFIXES = ("-proj.llc", *READERS)
-_ALL = 0.98  # of a recording: who kept as much has left nothing out
+_ALL = 0.98  # of a recording: an editor who kept this much left nothing out
 
 
 @dataclass(frozen=True)
 class CutSettings:
     """How files of cuts are found and read."""
 
-    path: Path | None = None  # one recording's file, or a folder with one for each; None beside the recordings
-    named: str = ""  # of spans with names, only those whose name holds this
-    clock: MediaClock = field(default_factory=MediaClock)  # what is told of it; the recording says the rest
+    path: Path | None = None  # one recording's file, or a folder with one for each; None: beside the recordings
+    named: str = ""  # of named spans, only those whose name contains this
+    clock: MediaClock = field(default_factory=MediaClock)  # the settings given; the recording supplies the rest
 
 
 def _find_cuts_file(recording: Path, folder: Path | None = None) -> Path | None:
@@ -40,7 +41,7 @@ def _find_cuts_file(recording: Path, folder: Path | None = None) -> Path | None:
 def read_cuts(recording: str, given: Path | None, settings: CutSettings) -> list[Span]:
     """The spans of a recording, from the file `given` for it or the one that is found.
 
-    Raises DataError where there is none, or where a line of it is no span; SourceError for what is no recording.
+    Raises DataError if none exists or a line of it is not a span, SourceError if `recording` cannot be read.
     """
     path = settings.path
     file = given or (path if path and path.is_file() else _find_cuts_file(Path(recording), path))
@@ -58,7 +59,7 @@ def read_cuts(recording: str, given: Path | None, settings: CutSettings) -> list
 
 
 def _close_spans(spans: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
-    """The wanted spans with an end each: one without lasts until the next of all spans begins."""
+    """The wanted spans, each with an end: a span without one lasts until the next of all spans begins."""
     starts = np.array(sorted({span.start for span in spans}))
     following = np.append(starts, np.inf)
     return [
@@ -70,7 +71,7 @@ def _close_spans(spans: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
 
 
 def _choose_recording(recording: str, file: Path, spans: list[Span]) -> list[Span]:
-    """Of a timeline cut from several recordings, the spans of this one. Raises DataError where that cannot be told."""
+    """This recording's spans in a timeline cut from several. Raises DataError if they cannot be determined."""
     sources = {file_name(span.source) for span in spans if span.source}
     if len(sources) < 2:
         return spans
@@ -82,7 +83,7 @@ def _choose_recording(recording: str, file: Path, spans: list[Span]) -> list[Spa
 
 
 def media_clock(recording: str, told: MediaClock) -> tuple[MediaClock, list[Span]]:
-    """Frame rate and first time code, as told or as the recording has them, and its chapters. Raises SourceError."""
+    """Frame rate and first time code, as `told` or from the recording, and its chapters. Raises SourceError."""
     with open_source(recording) as source:
         container = source.container
         video = next(iter(container.streams.video), None)
@@ -105,15 +106,15 @@ def compute_shares(
 ) -> NDArray[np.float32]:
     """The share of each segment [S] inside any span, in [0, 1].
 
-    Raises DataError where most of the spans' time is after the recording's end, or where they leave nothing out.
+    Raises DataError if most of the spans' time is after the recording's end, or if they leave nothing out.
     """
     bounds = np.array([(span.start, span.end) for span in spans], np.float64)
     bounds = bounds[np.argsort(bounds[:, 0])]
     bounds[:, 1] = np.where(np.isinf(bounds[:, 1]), np.maximum(bounds[:, 0], ends[-1]), bounds[:, 1])
     upto = np.maximum.accumulate(bounds[:, 1])
-    begins = np.maximum(bounds[:, 0], np.append(0.0, upto[:-1]))  # what an earlier span has covered counts once
+    begins = np.maximum(bounds[:, 0], np.append(0.0, upto[:-1]))  # time that an earlier span covers counts once
     lengths = np.maximum(upto - begins, 0.0)
-    # Kept seconds up to each edge, straight between: edges rise, for a covered span begins where its cover ends.
+    # Kept seconds up to each edge, linear between. Edges rise: a covered span begins where its cover ends.
     edges = np.stack([begins, upto], axis=1).ravel()
     kept = np.stack([np.cumsum(lengths) - lengths, np.cumsum(lengths)], axis=1).ravel()
     rates = (np.interp(ends, edges, kept) - np.interp(starts, edges, kept)) / (ends - starts)

@@ -1,7 +1,7 @@
-"""yt-dlp's heat map ("most replayed") in, a rate per segment out: the public kin of LVTR, where there are no view logs.
+"""yt-dlp's heat map ("most replayed") in, a rate per segment out: a public relative of LVTR if there are no view logs.
 
 `yt-dlp --write-info-json` leaves NAME.info.json beside the recording. Its `heatmap` lists spans of the video, each with
-a value in [0, 1]: how often the span was replayed, next to the video's most replayed one.
+a value in [0, 1]: its replays relative to the video's most replayed span.
 """
 
 import json
@@ -17,13 +17,13 @@ from kuaihl.models.errors import DataError
 
 _INFO_SUFFIX = ".info.json"
 _MAX_INFO_BYTES = 64 << 20
-_MAX_SPANS = 10_000  # YouTube gives a hundred
-_ROUNDED = 0.1  # seconds by which a span may miss the one before: YouTube rounds starts and lengths
+_MAX_SPANS = 10_000  # YouTube provides a hundred
+_ROUNDED = 0.1  # seconds that a span may be off the end of the last one: YouTube rounds starts and lengths
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """How often parts of a video were replayed, and what else its info file tells of it."""
+    """How often parts of a video were replayed, and other facts from its info file."""
 
     edges: NDArray[np.float64]  # [N + 1] seconds, rising
     values: NDArray[np.float64]  # [N] in [0, 1]
@@ -31,9 +31,9 @@ class HeatMap:
     start_time: datetime | None = None
 
     def average_rates(self, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float32]:
-        """The mean value over each segment [S], by time. What follows the map's end counts as its last span.
+        """The mean value over each segment [S], by time. Time after the map's end counts as its last span.
 
-        Raises DataError where the recording is longer than the map by more than a span and a segment.
+        Raises DataError if the recording is longer than the map by more than a span and a segment.
         """
         widest = float(np.diff(self.edges).max())
         if ends[-1] > self.edges[-1] + widest + (ends[0] - starts[0]):
@@ -48,7 +48,7 @@ class HeatMap:
 
 
 def read_heatmap(recording: Path) -> HeatMap:
-    """The heat map of a recording, from the info file beside it. Raises DataError where there is none to be used."""
+    """The heat map of a recording, from the info file beside it. Raises DataError if there is no usable one."""
     file = recording.with_name(recording.stem + _INFO_SUFFIX)
     try:
         if file.stat().st_size > _MAX_INFO_BYTES:
@@ -66,7 +66,7 @@ def read_heatmap(recording: Path) -> HeatMap:
 
 
 def _parse_spans(file: Path, spans: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Edges and values of spans that follow each other. Raises DataError naming the span that does not."""
+    """Edges and values of spans that follow each other. Raises DataError naming one that does not."""
     try:
         rows = np.array(
             [[float(span[name]) for name in ("start_time", "end_time", "value")] for span in spans[: _MAX_SPANS + 1]]
@@ -85,6 +85,6 @@ def _parse_spans(file: Path, spans: Any) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def start_time(info: dict[str, Any]) -> datetime | None:
-    """When the broadcast began, as far as yt-dlp knows."""
+    """The start of the broadcast, if yt-dlp knows it."""
     stamp = info.get("release_timestamp") or info.get("timestamp")
     return datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, int) and 0 < stamp < 1 << 33 else None

@@ -1,4 +1,4 @@
-"""Where the labels of a data set come from: view logs, heat maps, comments, or what an editor cut.
+"""The sources of a data set's labels: view logs, heat maps, comments, or an editor's cuts.
 
 A source looks a room up before it is encoded, so that a room without labels costs nothing, and labels its segments
 afterwards. A new source is one class here and its LabelFacts.
@@ -29,21 +29,21 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RoomLabels:
-    """A room that has labels: what makes them of its segments' starts and ends [S], and what else came to light."""
+    """A labelled room: the function that labels its segments from their starts and ends [S], and other facts found."""
 
-    label: Callable[[Floats, Floats], dict[str, NDArray[Any]]]  # counts or a rate, as the layout has them
+    label: Callable[[Floats, Floats], dict[str, NDArray[Any]]]  # counts or a rate, as in the layout
     streamer: str = ""
     start_time: datetime | None = None
 
 
 class LabelSource(Protocol):
-    """Travels to the workers."""
+    """A source of labels; sent to the workers."""
 
     @property
     def facts(self) -> LabelFacts: ...
 
     def find(self, room: Job, segment_seconds: float) -> RoomLabels:
-        """Raises SourceError, DataError where the room has no labels here; so does what labels it."""
+        """A room's labels. Raises SourceError, DataError if it has none here, as does its `label`."""
         ...
 
 
@@ -89,8 +89,8 @@ class HeatmapLabels:
 class ChatLabels:
     """Audience reaction in the comments beside the recordings."""
 
-    delay: float = DELAY  # seconds by which comments come later than what they react to
-    comments_offset: float = 0.0  # seconds added to every comment's time first
+    delay: float = DELAY  # seconds between an event and the comments on it
+    comments_offset: float = 0.0  # seconds first added to every comment's time
 
     @property
     def facts(self) -> LabelFacts:
@@ -110,7 +110,7 @@ class ChatLabels:
 
 @dataclass(frozen=True)
 class CutLabels:
-    """What an editor kept of each segment."""
+    """The share of each segment that an editor kept."""
 
     settings: CutSettings = field(default_factory=CutSettings)
 

@@ -1,6 +1,6 @@
-"""What a user knows of the rooms of a data set: a csv or parquet table in, streamer, start time and split a room out.
+"""A user's facts on the rooms of a data set: a csv or parquet table in, streamer, start time and split per room out.
 
-Rooms of which nobody says the split are shared out by their ids: eight in ten are trained on, one validates, one tests.
+Rooms without a given split are assigned by their ids: eight in ten to training, one to validation, one to testing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ _TURNS = ("train", "train", "validation", "test", *["train"] * 6)  # four rooms 
 
 @dataclass(frozen=True)
 class RoomFacts:
-    """What is known of a room beside its media; empty or None where nobody says."""
+    """The facts on a room besides its media; empty or None if not given."""
 
     streamer: str = ""
     split: str = ""
@@ -29,7 +29,7 @@ class RoomFacts:
 def read_room_table(path: Path) -> dict[str, RoomFacts]:
     """A table with the column `room` and any of `streamer`, `split`, `start_time`; rooms by their file names.
 
-    Raises SourceError where it cannot be read, DataError naming the row where a split or time is none.
+    Raises SourceError if it cannot be read, DataError naming the row if a split or time is invalid.
     """
     found: dict[str, RoomFacts] = {}
     columns = ("room", "streamer", "split", "start_time")
@@ -54,7 +54,7 @@ def read_room_table(path: Path) -> dict[str, RoomFacts]:
 
 
 def share_out(rooms: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
-    """The split of every room: the `known` one, or by turns in the order of the ids' hashes."""
+    """The split of every room: the `known` one, or one assigned in turn, in the order of the ids' hashes."""
     splits = {room: known[room] for room in rooms if known.get(room)}
     left = sorted((room for room in rooms if room not in splits), key=lambda room: sha256(room.encode()).digest())
     return splits | {room: _TURNS[place % len(_TURNS)] for place, room in enumerate(left)}

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal["text", "number"]
-_BLOCK_BYTES = 16 << 20  # of csv, read at a time
-BATCH_ROWS = 1 << 19  # of parquet
+_BLOCK_BYTES = 16 << 20  # of csv, per read
+BATCH_ROWS = 1 << 19  # of parquet, per batch
 _PARQUET = b"PAR1"
 
 
 def table_batches(path: Path, wanted: dict[str, Kind], optional: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
-    """Read a table batch by batch; of the `wanted` columns those in `optional` may be missing.
+    """Read a table batch by batch; `wanted` columns that are in `optional` may be missing.
 
-    Raises SourceError where it cannot be read or lacks a column, UsageError where pyarrow is missing.
+    Raises SourceError if it cannot be read or lacks a column, UsageError if pyarrow is missing.
     """
     try:
         import pyarrow as pa
@@ -49,7 +49,7 @@ def table_batches(path: Path, wanted: dict[str, Kind], optional: Sequence[str] =
 
 
 def _as_type(column: Any, wanted: Any) -> Any:
-    """A column as text or numbers: ids may have been written as numbers, times as whole ones or as dates."""
+    """A column as text or numbers: ids may be stored as numbers, times as integers or dates."""
     return column if column.type == wanted else column.cast(wanted)
 
 
@@ -61,7 +61,7 @@ def _parquet_batches(path: Path) -> "Iterator[pa.RecordBatch]":
 
 
 def _line_that_fails(path: Path, types: dict[Kind, Any], wanted: dict[str, Kind]) -> str:
-    """What is wrong in which line of a csv, which pyarrow tells on one thread alone; "" where it does not."""
+    """The faulty line of a csv and its fault, which pyarrow reports only on one thread; "" if it does not."""
     import pyarrow as pa
 
     try:

@@ -1,6 +1,6 @@
-"""A log of views in, counts a room and segment out: what LVTR is made of (paper, eq. 1).
+"""A log of views in, counts per room and segment out, from which LVTR is computed (paper, eq. 1).
 
-A row is an impression: which room, when it began in seconds from the room's start, how many seconds were watched.
+A row is an impression: its room, its start in seconds from the room's start, and the seconds watched.
 """
 
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from kuaihl.engines.archive.manifest import safe_name
 from kuaihl.engines.datasets.table_file import table_batches
 from kuaihl.models.errors import DataError, SourceError
 
-LONG_VIEW_SECONDS = 60.0  # watched for more than this, an impression is a long view
-LONGEST_ROOM = 30 * 86_400.0  # seconds; a time beyond it is no time in seconds
+LONG_VIEW_SECONDS = 60.0  # an impression watched for longer is a long view
+LONGEST_ROOM = 30 * 86_400.0  # seconds; a larger number is not a time in seconds
 
 Counts = NDArray[np.int64]  # [2, segments]: views, long views
 
 
 @dataclass(frozen=True)
 class ViewLog:
-    """The counts of every room in a log, up to the last segment in which somebody came."""
+    """The counts of every room in a log, up to the last segment with an impression."""
 
     rooms: dict[str, Counts]
     impressions: int
     before_start: int  # impressions with a time below 0, left out
 
     def find(self, room: str) -> Counts:
-        """All counts of a room; `room` may be an id made fit for a file's name. Raises DataError where it has none."""
+        """All counts of a room; `room` may be an id turned into a file name. Raises DataError if it has none."""
         names = [room] if room in self.rooms else self._by_file_name.get(room, [])
         if len(names) != 1:
             raise DataError(f"{room}: {'several rooms' if names else 'no impressions'} of that id in the view log")
@@ -38,7 +38,7 @@ class ViewLog:
     def counts(self, room: str, segments: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Views and long views [segments] of a recording of a room.
 
-        Raises DataError as `find` does, and where most impressions are from after the recording's end.
+        Raises DataError as `find` does, and if most impressions are from after the recording's end.
         """
         found = self.find(room)
         inside = np.zeros((2, segments), np.int32)
@@ -60,9 +60,9 @@ class ViewLog:
 
 
 def read_view_log(path: Path, segment_seconds: float) -> ViewLog:
-    """Count a csv or parquet file with the columns `room`, `time`, `watched`, however long, batch by batch.
+    """Count a csv or parquet file of any length with the columns `room`, `time`, `watched`, batch by batch.
 
-    Raises SourceError where it cannot be read, DataError naming the row where a number cannot be.
+    Raises SourceError if it cannot be read, DataError naming the row if a number is invalid.
     """
     rooms: dict[str, Counts] = {}
     impressions = before_start = 0
@@ -83,7 +83,7 @@ def read_view_log(path: Path, segment_seconds: float) -> ViewLog:
 
 
 def _check_rows(path: Path, first: int, time: NDArray[np.float64], watched: NDArray[np.float64], nameless: int) -> None:
-    """Raise DataError naming the first row, counted from 1 without the header, that cannot be an impression."""
+    """Raise DataError naming the first row, counted from 1 without the header, that is not a valid impression."""
     bad = ~(np.isfinite(time) & (time <= LONGEST_ROOM) & np.isfinite(watched) & (watched >= 0))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -102,7 +102,7 @@ def _add_counts(
     segment: NDArray[np.int64],
     is_long: NDArray[np.bool_],
 ) -> None:
-    """Add impressions, given as numbers into `names` and segments, to the counts of their rooms."""
+    """Add impressions, given as indices into `names` and as segments, to the counts of their rooms."""
     order = np.argsort(room, kind="stable")
     bounds = np.searchsorted(room[order], np.arange(len(names) + 1))
     for number, name in enumerate(names):

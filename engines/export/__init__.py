@@ -1,1 +1,1 @@
-"""A bundle in, compiled graphs out: ONNX and TensorRT, and what measures them."""
+"""A bundle in, compiled graphs out: ONNX and TensorRT, and their measurement."""

@@ -1,4 +1,4 @@
-"""Engines side by side: how long each graph takes in each, by batch size, and how far its scores are from torch's."""
+"""Engines side by side: the time of each graph by batch size, and the distance of the scores from torch's."""
 
 import statistics
 import time
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BATCHES: dict[GraphName, tuple[int, ...]] = {"step": (1, 16, 256), "vision": (3, 24), "text": (1, 8)}
 _BATCH_SIZE: dict[GraphName, str] = {"step": "rooms", "vision": "frames", "text": "texts"}
-_TEXT_LENGTH = 128  # tokens, of the texts that are timed
+_TEXT_LENGTH = 128  # tokens of each timed text
 _WARM_UP = 3
 _ON_CPU: Mapping[RuntimeKind, tuple[Precision, ...]] = {"torch": ("fp32",), "onnx": ("fp32", "fp16", "int8")}
 _ON_CUDA: Mapping[RuntimeKind, tuple[Precision, ...]] = {
@@ -40,7 +40,7 @@ _ON_CUDA: Mapping[RuntimeKind, tuple[Precision, ...]] = {
 
 @dataclass(frozen=True)
 class Contender:
-    """An engine in a precision with a bundle's graphs loaded in it."""
+    """An engine in one precision with a bundle's graphs loaded."""
 
     kind: RuntimeKind
     precision: Precision
@@ -49,7 +49,7 @@ class Contender:
     runtimes: dict[GraphName, Runtime]
 
     def calls(self, graph: GraphName, inputs: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
-        """A batch as scoring runs it: frames and texts as many at once as this engine is quickest with."""
+        """A batch as scoring runs it: as many frames and texts at once as this engine is fastest with."""
         whole = len(inputs[0])
         most = {"vision": self.encoders.vision.at_once, "text": self.encoders.text.at_once}.get(graph, whole)
         size = even_size(whole, most, self.runtimes[graph].num_streams)
@@ -58,11 +58,11 @@ class Contender:
 
 @dataclass(frozen=True)
 class Timing:
-    """What one graph takes in one engine; milliseconds a batch, items (rooms, frames, texts) a second."""
+    """The speed of one graph in one engine; milliseconds per batch, items (rooms, frames, texts) per second."""
 
     kind: RuntimeKind
     asked: Precision  # of the engine as a whole
-    target: Target  # of int8 in ONNX Runtime
+    target: Target  # for int8 in ONNX Runtime
     precision: Precision  # of this graph
     graph: GraphName
     batch: int
@@ -93,7 +93,7 @@ def open_contenders(
 ) -> tuple[list[Contender], dict[GraphName, Graph]]:
     """Every engine and precision that this machine and the bundle have, torch in fp32 first, and the graphs.
 
-    `on_message` hears of each of those that are there and cannot run.
+    `on_message` receives an error for each that exists but cannot run.
     """
     graphs: dict[GraphName, Graph] = {}
     found = []
@@ -126,7 +126,7 @@ def load(
     graphs: dict[GraphName, Graph],
     text_weights: str | None = None,
 ) -> Contender:
-    """One contender; what torch builds on the way is noted in `graphs`."""
+    """One contender; graphs that torch builds are added to `graphs`."""
     open_runtime = make_opener(kind, precision, bundle, device, threads, target=target)
     engines: dict[GraphName, Runtime] = {}
 
@@ -150,7 +150,7 @@ def load(
 def measure_timings(
     found: Sequence[Contender], graphs: dict[GraphName, Graph], *, seconds: float, device: str
 ) -> Iterator[Timing]:
-    """Time every graph at every batch size, `seconds` each; engines take turns, so that a busy machine is so to all."""
+    """Time every graph at every batch size, `seconds` each; engines take turns, so that load affects all alike."""
     for name in SCORING_GRAPHS:
         for batch in BATCHES[name]:
             sizes = {_BATCH_SIZE[name]: batch, "length": _TEXT_LENGTH}
@@ -170,7 +170,7 @@ Run = tuple[Runtime, list[tuple[Tensor, ...]]]  # the calls that make up a batch
 
 
 def _time_in_turns(runs: Sequence[Run], seconds: float, device: str) -> list[list[float]]:
-    """Seconds of every batch of every engine, a few in turn until each has had its time."""
+    """Seconds per batch for every engine; each runs a few batches in turn until its time is up."""
     taken: list[list[float]] = [[] for _ in runs]
     for run in runs:
         for _ in range(_WARM_UP):
@@ -195,7 +195,7 @@ def _time_once(run: Run, device: str) -> float:
 def real_sample(
     source: str | None, bundle: Bundle, *, segment_seconds: float | None, threads: int
 ) -> list[SampleSegment]:
-    """Segments of a recording, by default as long as the bundle's, with their words; else drawn scenes."""
+    """Segments of a recording with their words, by default as long as the bundle's; without a source, drawn scenes."""
     if source is None:
         return written_sample()
     whisper = profile_named(bundle.profile).whisper
@@ -204,7 +204,7 @@ def real_sample(
 
 
 def compare_scores(found: Sequence[Contender], bundle: Bundle, sample: Sequence[SampleSegment]) -> list[Parity]:
-    """Every contender's scores of the sample, held against the first one's: torch in fp32."""
+    """Every contender's scores of the sample, compared with those of the first: torch in fp32."""
     scored = [score_sample(sample, bundle, each.encoders, each.runtimes["step"]) for each in found]
     return [
         Parity(

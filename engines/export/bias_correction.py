@@ -1,7 +1,7 @@
-"""The bias of every quantised convolution, moved by what rounding does to the mean of its outputs.
+"""Bias correction: every quantised convolution's bias, moved to undo the shift of its outputs' mean by rounding.
 
-What a rounded weight adds to an output it adds everywhere, and a clip's many small values are rounded down together:
-such shifts pile up from layer to layer, and a bias takes them back for nothing (Nagel et al. 2019, section 4.2).
+A rounded weight shifts an output by the same amount everywhere, and a clip's many small values are rounded down
+together. Such shifts add up from layer to layer; a bias undoes them at no cost (Nagel et al. 2019, section 4.2).
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
 if TYPE_CHECKING:
     import onnx
 
-_MOST_RUNS = 32  # spread over all that there are
-_TWIN = "twin."  # before the names of what stands beside the float network
+_MOST_RUNS = 32  # spread over all runs
+_TWIN = "twin."  # prefix of the names that are added to the float network
 
 
 def correct_bias(
     model: "onnx.ModelProto", quantised: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]
 ) -> "onnx.ModelProto":
-    """`quantised`, which was made of `model`, with biases such that outputs have the mean [C] that they have there.
+    """`quantised`, made from `model`, with biases that give each output the mean [C] that it has in `model`.
 
-    Convolutions are compared on the inputs that they have in `model`, so that none makes up for another before it.
+    Convolutions are compared on their inputs in `model`, so that none compensates for an earlier one.
     """
     import onnx
 
@@ -49,7 +49,7 @@ def correct_bias(
 def mean_shifts(
     model: "onnx.ModelProto", quantised: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]
 ) -> "dict[str, NDArray[np.float64]]":
-    """What to add to the bias [C] of each quantised convolution that has one, by the convolution's name."""
+    """The correction [C] to add to each quantised convolution's bias, if it has one, by the convolution's name."""
     twin, names = _add_twins(model, quantised)
     # A file's biases must not depend on the processor that it was made on.
     engine = OnnxRuntime(twin.SerializeToString(), "float and quantised convolutions", exact=True)
@@ -61,9 +61,9 @@ def mean_shifts(
 
 
 def _add_twins(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple[onnx.ModelProto, list[str]]":
-    """`model` with a quantised twin beside each convolution, fed with what that is fed with.
+    """`model` with a quantised twin beside each convolution, fed with the same input, and the convolutions' names.
 
-    Its outputs are how much larger a float convolution's mean [C] is than its twin's; whose each is, by name.
+    Each output is the mean [C] of a float convolution less that of its twin, in the order of the names.
     """
     import onnx
 
@@ -90,7 +90,7 @@ def _add_twins(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "tuple
         copy.name = _TWIN + node.name
         copy.input[:] = [_TWIN + name if name in made else name for name in node.input]
         copy.output[:] = [_TWIN + name for name in node.output]
-        if not is_twin:  # what follows a convolution is fed by the float network
+        if not is_twin:  # nodes after a convolution take their input from the float network
             made.update(node.output)
         else:
             apart, mean = f"{copy.name}.apart", f"{copy.name}.mean"

@@ -1,6 +1,6 @@
-"""Real input for engines to be compared on: the frames, words and comments of a recording, or of written scenes.
+"""Real input for comparing engines: the frames, words and comments of a recording, or of written scenes.
 
-A sample is encoded and scored by whatever engines are to be compared; what comes out differs by the engines alone.
+Each engine under comparison encodes and scores the same sample, so any difference comes from the engines alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from kuaihl.engines.types import RgbImage
     from kuaihl.models.bundle import Bundle
 
-CALIBRATION_SECONDS = 2.0  # a segment that is calibrated on: a short recording is to show much
+CALIBRATION_SECONDS = 2.0  # per segment; short, so that a short recording yields many
 _MOST_SEGMENTS = 48
 
 
 @dataclass(frozen=True)
 class SampleSegment:
-    """What the encoders read of one segment, and its signals."""
+    """The encoders' input of one segment, and its signals."""
 
     frames: "tuple[RgbImage, ...]"
     speech: str
@@ -35,7 +35,7 @@ class SampleSegment:
 
 
 def recorded_sample(source: str, transcriber: "Transcriber | None", segment_seconds: float) -> list[SampleSegment]:
-    """The first segments of a recording, transcribed where there is a `transcriber`. Raises SourceError."""
+    """The first segments of a recording, transcribed if there is a `transcriber`. Raises SourceError."""
     from itertools import islice
 
     from kuaihl.engines.encoders.encode import BATCH_OF_FILES, group_segments, is_heard, transcribe
@@ -79,7 +79,7 @@ def written_sample(most: int = 24) -> list[SampleSegment]:
 
 
 def written_signals(speech: str, comments: Sequence[str]) -> Floats:
-    """The values [SIGNALS] of words of a segment, written by a viewer each; sound and pictures are unknown."""
+    """The values [SIGNALS] of a segment's words, each comment by another viewer; sound and pictures are unknown."""
     from kuaihl.engines.encoders.signals.comments import comment_signals
     from kuaihl.engines.encoders.signals.measure import values_of
     from kuaihl.engines.encoders.signals.speech import speech_signals
@@ -108,7 +108,7 @@ def written_words(most: int) -> Iterator[tuple[str, tuple[str, ...]]]:
 def score_sample(
     sample: Sequence[SampleSegment], bundle: "Bundle", encoders: "Encoders", step: "Runtime"
 ) -> list[float]:
-    """The scores of a sample, a segment each, by the engines in `encoders` and `step`."""
+    """The scores of a sample, one per segment, by the engines in `encoders` and `step`."""
     from kuaihl.engines.scoring.scorer import StreamingScorer
 
     scorer = StreamingScorer(bundle, step, device=encoders.device)
@@ -121,4 +121,4 @@ def encode_sample(sample: Sequence[SampleSegment], encoders: "Encoders") -> Iter
     text = encoders.text.encode([segment.speech for segment in sample], [segment.comments for segment in sample])
     for index in range(len(sample)):
         features = SegmentFeatures(visual=visual[index], text=text[index], signals=sample[index].signals)
-        yield EncodedSegment(index, float(index), index + 1.0, features, Transcript())  # time means nothing here
+        yield EncodedSegment(index, float(index), index + 1.0, features, Transcript())  # times have no meaning here

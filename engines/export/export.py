@@ -1,7 +1,7 @@
 """A bundle's graphs, compiled: torch networks in, ONNX files and TensorRT engines beside the bundle out.
 
-Every graph is exported, checked, and compared with torch on what a sample of real input makes of it; the sample is
-scored once in torch, and each graph is then compared on the very tensors that went through it.
+Every graph is exported, checked, and compared with torch on real input. A sample is scored once in torch, and each
+graph is then compared on the tensors that passed through it.
 """
 
 import hashlib
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 
     from kuaihl.engines.runtimes.tensorrt_package import TensorRtKind
 
-_WORDS = 48  # texts written for the purpose, besides those of recordings
-_MOST_COMPARED = 8  # real runs, the latest: streams whose window is full
+_WORDS = 48  # additional written texts, besides those of recordings
+_MOST_COMPARED = 8  # the latest real runs, whose windows are full
 _MADE_WITH = ("kuaihl", "torch", "onnx", "onnxscript", "onnxruntime")
 
 
 @dataclass
 class _Recorded:
-    """A torch engine that keeps what went through it."""
+    """A torch engine that records its inputs."""
 
     runtime: TorchRuntime
     kind: RuntimeKind = "torch"
@@ -76,10 +76,10 @@ class _ExportableGraph:
 def _exportable_graphs(
     bundle: Bundle, samples: Sequence[str], *, threads: int | None = None, text_weights: str | None = None
 ) -> dict[GraphName, _ExportableGraph]:
-    """All graphs of a bundle with what the `samples`, recordings, make of each; written scenes where there are none.
+    """All graphs of a bundle with their inputs from the `samples`: recordings, or written scenes if none are given.
 
-    `text_weights` are those of a bundle that was not trained on its profile's own. Raises SourceError for a sample,
-    ModelError for weights, UsageError for a package that is not here.
+    `text_weights` are for a bundle that was not trained on its profile's own. Raises SourceError for a sample,
+    ModelError for weights, UsageError for a missing package.
     """
     found: dict[GraphName, tuple[Graph, str, _Recorded]] = {}
 
@@ -100,7 +100,7 @@ def _exportable_graphs(
     step = open_step(bundle, keep)
     shown = [part for source in samples for part in recorded_sample(source, encoders.transcriber, CALIBRATION_SECONDS)]
     score_sample(shown or written_sample(), bundle, encoders, step)
-    if shown:  # some recordings have few words in them
+    if shown:  # some recordings contain few words
         encoders.text.encode(*map(list, zip(*written_words(_WORDS), strict=True)))
     graphs = {name: _ExportableGraph(graph, source, run.runs) for name, (graph, source, run) in found.items()}
     window = window_graph(cast(Step, graphs["step"].graph.module).network)
@@ -110,13 +110,13 @@ def _exportable_graphs(
 
 
 def _collect_windows(step: _ExportableGraph, length: int) -> list[Inputs]:
-    """The look-back window at the end of a stream, out of its steps' inputs; what is missing in front is padding."""
+    """The look-back window at the end of a stream, from its steps' inputs, padded at the front if short."""
     place = step.graph.input_names.index
     read = [name for name in ("visual", "text", "signals") if name in step.graph.input_names]
     parts = [torch.cat([run[place(name)] for run in step.real[-length:]]) for name in read]
     missing = length - len(parts[0])
     padded = [torch.cat([part.new_zeros(missing, *part.shape[1:]), part]).unsqueeze(0) for part in parts]
-    # The linear model keeps no streamer, for it reads none.
+    # The linear model has no streamer input.
     who = step.real[-1][place("streamer")] if "streamer" in step.graph.input_names else torch.zeros(1, dtype=torch.long)
     return [(*padded, who, (torch.arange(length) >= missing).unsqueeze(0))]
 
@@ -133,11 +133,11 @@ def export_graphs(
     threads: int | None = None,
     text_weights: str | None = None,
 ) -> Iterator[tuple[Path, CompiledFacts]]:
-    """Write `wanted` graphs for a kind of engine into the bundle's compiled folder; yields each once it is there.
+    """Write `wanted` graphs for a kind of engine into the bundle's compiled folder; yields each when it is written.
 
-    `target` says on which processors ONNX Runtime is to run int8. `capabilities` are the cards that TensorRT for RTX
-    compiles for, the machine's own if there are none.
-    Raises as `_exportable_graphs`, and ModelError where a graph is not what torch computes.
+    `target` names the processors on which ONNX Runtime is to run int8. `capabilities` are the cards that TensorRT for
+    RTX compiles for, by default this machine's own.
+    Raises as `_exportable_graphs`, and ModelError if a graph does not match torch.
     """
     if kind in ("tensorrt", "tensorrt-rtx"):
         yield from _export_to_tensorrt(bundle, kind, precision, wanted, samples, capabilities, threads, text_weights)
@@ -159,7 +159,7 @@ def _export_to_tensorrt(
     threads: int | None,
     text_weights: str | None,
 ) -> Iterator[tuple[Path, CompiledFacts]]:
-    """ONNX first, then an engine of every graph for every card. What would fail at the end is told at once."""
+    """ONNX first, then an engine of every graph for every card. Raises at once if the last step would fail."""
     from kuaihl.engines.export.tensorrt_build import cards_to_build_for, compile_graph
 
     cards = cards_to_build_for(kind, capabilities)
@@ -167,7 +167,7 @@ def _export_to_tensorrt(
     graphs = _exportable_graphs(bundle, samples, threads=threads, text_weights=text_weights)
     for name in wanted:
         own = precision_of(name, kind, precision)
-        # What TensorRT reads in int8 is slow on a CPU, so ONNX Runtime's own stays what it is.
+        # TensorRT's int8 input is slow on a CPU, so it does not replace ONNX Runtime's own file.
         place = folder / ENGINES_FOLDER / f"{name}-int8.onnx" if own == "int8" else onnx_file(folder, name, own)
         file, facts = _write_graph(place, *_export_graph(graphs[name], own, symmetric=True))
         yield file, facts
@@ -179,7 +179,7 @@ def _export_to_tensorrt(
 def _export_graph(
     exportable: _ExportableGraph, precision: Precision, *, target: Target = "portable", symmetric: bool = False
 ) -> "tuple[onnx.ModelProto, CompiledFacts]":
-    """One graph in a precision, checked and compared. `target` and `symmetric` as in `quantise`."""
+    """One graph in one precision, checked and compared. `target` and `symmetric` as in `quantise`."""
     graph = exportable.graph
     model = export_onnx(graph, "fp32" if precision == "int8" else precision)
     if precision == "int8":
@@ -208,7 +208,7 @@ def _write_graph(file: Path, model: "onnx.ModelProto", facts: CompiledFacts) -> 
 
 
 def wanted_graphs(names: Sequence[str]) -> tuple[GraphName, ...]:
-    """Graphs by their names, all of them where none is named. Raises UsageError for a name that is none."""
+    """Graphs by their names, all of them if none is named. Raises UsageError for an unknown name."""
     for name in names:
         if name not in GRAPH_NAMES:
             raise UsageError(f"there are {', '.join(GRAPH_NAMES)}", setting="graphs", value=name)

@@ -1,7 +1,7 @@
-"""How torch's scaled dot-product attention is written in ONNX: two products and a softmax.
+"""Torch's scaled dot-product attention in ONNX: two products and a softmax.
 
-The exporter's own translation guards against rows without anything to attend to, with a comparison and a choice over
-all of [B, h, Q, K] in every layer: a fifth of a BERT's time in ONNX Runtime. No row is empty here.
+The exporter's own translation guards against rows with nothing to attend to. In every layer it compares and selects
+over all of [B, h, Q, K], a fifth of a BERT's time in ONNX Runtime. No row is empty here.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import onnxscript
 import torch
 
 _op: Any = onnxscript.opset22
-OPSET = 22  # the first in which a convolution may be of bfloat16
+OPSET = 22  # the first that allows bfloat16 convolutions
 
 
 def _write_attention(
@@ -24,7 +24,7 @@ def _write_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    """softmax(Q K^T / sqrt(d) + mask) V; a mask of bool becomes 0 and -inf, once and before it is broadcast."""
+    """softmax(Q K^T / sqrt(d) + mask) V; a bool mask becomes 0 and -inf once, before broadcasting."""
     scaled = _op.Mul(query, _op.CastLike(_op.Constant(value_float=float(query.shape[-1]) ** -0.5), query))
     logits = _op.MatMul(scaled, _op.Transpose(key, perm=[0, 1, 3, 2]))
     if attn_mask is not None:

@@ -1,4 +1,4 @@
-"""A graph as ONNX: exported from torch, checked, and held against torch on random and real inputs before it is used.
+"""A graph as ONNX: exported from torch, checked, and compared with torch on random and real inputs before use.
 
 fp16 and bf16 are exported from a module of that precision, with float32 ports; int8 is quantised afterwards.
 """
@@ -29,11 +29,11 @@ _SCORES: tuple[GraphName, ...] = ("step", "window")
 _MOST_DIFFERENCE = {"fp32": 1e-4, "fp16": 5e-3, "bf16": 3e-2}  # of a score
 _LEAST_COSINE = {"fp32": 0.99999, "fp16": 0.9999, "bf16": 0.995, "int8": 0.97}  # of a feature vector
 RANDOM_SIZES = {"rooms": (1, 5), "frames": (1, 4), "texts": (1, 3), "length": (9, 33)}
-EXAMPLE_SIZES = {"rooms": 3, "frames": 2, "texts": 2, "length": 12}  # neither 0 nor 1, which would be taken for fixed
+EXAMPLE_SIZES = {"rooms": 3, "frames": 2, "texts": 2, "length": 12}  # 0 and 1 would be taken for fixed sizes
 
 
 def export_onnx(graph: Graph, precision: Precision) -> "onnx.ModelProto":
-    """The graph in fp32, fp16 or bf16, its batch dynamic. Raises UsageError where the exporter is not installed."""
+    """The graph in fp32, fp16 or bf16, with a dynamic batch. Raises UsageError if the exporter is not installed."""
     try:
         import onnx
         import onnxscript  # noqa: F401
@@ -54,7 +54,7 @@ def export_onnx(graph: Graph, precision: Precision) -> "onnx.ModelProto":
             dynamo=True,
             input_names=graph.input_names,
             output_names=list(graph.outputs),
-            # What takes its tensors as *inputs has one argument, the tuple of them.
+            # A module that takes *inputs has one argument, the tuple of tensors.
             dynamic_shapes=(shapes,),
             custom_translation_table=TRANSLATIONS,
             opset_version=OPSET,
@@ -67,7 +67,7 @@ def export_onnx(graph: Graph, precision: Precision) -> "onnx.ModelProto":
 
 
 def random_inputs(graph: Graph, sizes: dict[str, int], seed: int) -> Inputs:
-    """Inputs of a run, drawn at random: whole texts, pictures of noise, streams of any age."""
+    """Random inputs of a run: whole texts, pictures of noise, streams of any age."""
     draw = torch.Generator().manual_seed(seed)
     return tuple(_random_tensor(port, sizes, draw) for port in graph.inputs)
 
@@ -86,16 +86,16 @@ def measure_parity(
 ) -> dict[str, float]:
     """How far an exported graph is from torch in fp32, on random and on `real` inputs.
 
-    Raises ModelError where that is further than its precision allows.
+    Raises ModelError if the difference is too large for its precision.
     """
     runnable = in_float32(model) if precision == "bf16" else model  # no CPU engine computes in bf16
-    # A file made for other processors than this one is what it will be there.
+    # With exact kernels, a file for other processors gives the same results here as there.
     engine = OnnxRuntime(runnable.SerializeToString(), graph.name, precision, exact=precision == "int8")
     reference = TorchRuntime(graph)
     draws = [
         random_inputs(graph, {name: RANDOM_SIZES[name][turn] for name in graph.ranges}, seed=turn) for turn in (0, 1)
     ]
-    # Noise is no picture and no text: what quantisation does to it says nothing.
+    # Noise is not a picture or a text, so the effect of quantisation on it means nothing.
     runs = list(real) if precision == "int8" else [*draws, *real]
     pairs = [(engine.run(*inputs)[0], reference.run(*inputs)[0]) for inputs in runs]
     found = {"max_abs_difference": max(float((ours - theirs).abs().max()) for ours, theirs in pairs)}
@@ -114,7 +114,7 @@ def _check(holds: bool, graph: Graph, precision: Precision, found: dict[str, flo
 
 
 def in_float32(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """A bf16 graph with the same rounded weights, computing in float32: what a CPU can hold against torch."""
+    """A bf16 graph with the same rounded weights, computing in float32 so that a CPU can compare it with torch."""
     import onnx
 
     bf16, fp32 = onnx.TensorProto.BFLOAT16, onnx.TensorProto.FLOAT
@@ -139,7 +139,7 @@ def in_float32(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
 @contextmanager
 def silence_exporter() -> Iterator[None]:
-    """Without what the exporter tells of packages that are not here and of its own workings."""
+    """Silence the exporter's messages about missing packages and its own workings."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

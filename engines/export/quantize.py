@@ -1,8 +1,8 @@
-"""An exported fp32 graph in int8: a convolutional backbone by calibration, a transformer as its values come.
+"""Int8 quantisation of an exported fp32 graph: static for a convolutional backbone, dynamic for a transformer.
 
-Static, with scales calibrated on real inputs, for convolutions: scales made at run time ruin them. Dynamic for matrix
-products, whose inputs are first evened out: a few channels of a transformer are far larger than the others, and one
-scale for all would leave those few bits (SmoothQuant, Xiao et al. 2023). Both by ONNX Runtime's own quantiser.
+Convolutions are static, with scales calibrated on real inputs: scales made at run time ruin them. Matrix products are
+dynamic, and their inputs are first evened out. A few channels of a transformer are far larger than the rest. One scale
+for all would leave the rest few bits (SmoothQuant, Xiao et al. 2023). ONNX Runtime's own quantiser does both.
 """
 
 import tempfile
@@ -24,13 +24,13 @@ from kuaihl.models.errors import Remedy, UsageError
 if TYPE_CHECKING:
     import onnx
 
-# The first see few channels of very different ranges; docs/benchmarks.md has what each number costs and saves.
-# Only the first: the weights of a float one between int8 ones ONNX Runtime quantises by itself, with one scale for all.
+# The first ones read few channels of very different ranges; docs/benchmarks.md gives each number's costs and savings.
+# Only the first: ONNX Runtime itself quantises a float convolution's weights between int8 ones, with one scale for all.
 FLOAT_CONVOLUTIONS: dict[Target, int] = {"portable": 36, "vnni": 18}  # of EfficientNet-Lite2's 64
-_SHARE = 0.7  # of an input's range that goes to the weights; measured on E5: cosine 0.9994, 0.9970 without
+_SHARE = 0.7  # share of an input's range that moves to the weights; measured on E5: cosine 0.9994, 0.9970 without
 _TINY = 1e-5
-_MOST_PROBED = 32  # runs, the latest
-_LEAST_CALIBRATION = 12  # frames; fewer say nothing of the ranges to come
+_MOST_PROBED = 32  # the latest runs
+_LEAST_CALIBRATION = 12  # frames; fewer do not predict the ranges to come
 
 
 def quantize(
@@ -40,11 +40,11 @@ def quantize(
     target: Target = "portable",
     symmetric: bool = False,
 ) -> "onnx.ModelProto":
-    """`model` in int8; `real` are inputs of real runs, which convolutions are calibrated on.
+    """`model` in int8; `real` are inputs of real runs, for calibrating convolutions.
 
-    `target` says which processors run it: `vnni` has weights of full range, which saturate on others.
-    `symmetric` writes what TensorRT reads: no zero points and no quantised biases, slower on a CPU.
-    Raises UsageError where there is too little to calibrate on.
+    `target` names the processors that run it: `vnni` uses weights of full range, which saturate on others.
+    `symmetric` writes TensorRT's form: no zero points and no quantised biases, slower on a CPU.
+    Raises UsageError if there is too little to calibrate on.
     """
     products = [node.op_type for node in model.graph.node if node.op_type in ("Conv", "MatMul")]
     convolutional = products.count("Conv") * 2 > len(products)
@@ -63,14 +63,14 @@ def quantize(
 def smooth(model: "onnx.ModelProto", real: Sequence[tuple[Tensor, ...]]) -> "onnx.ModelProto":
     """The same function, with channels divided by their size in `real` before a product, and its weights multiplied.
 
-    Of a channel's size as much goes to the weights, which have a scale a column and can bear it, as SHARE says.
+    SHARE is the part of a channel's size that moves to the weights, whose scale per column can take it.
     """
     import onnx
 
     twin = onnx.ModelProto()
     twin.CopyFrom(model)
     weights = {tensor.name: tensor for tensor in twin.graph.initializer}
-    products: dict[str, list[onnx.NodeProto]] = {}  # by what goes into them: query, key and value share it
+    products: dict[str, list[onnx.NodeProto]] = {}  # by input, which query, key and value share
     for node in twin.graph.node:
         if node.op_type == "MatMul" and node.input[1] in weights:
             products.setdefault(node.input[0], []).append(node)
@@ -110,7 +110,7 @@ def _largest_values(
 
 
 def quantize_dynamic(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Weights of matrix products in int8, a scale a column; their inputs are quantised as they come."""
+    """Weights of matrix products in int8, one scale per column; their inputs are quantised at run time."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -128,7 +128,7 @@ def quantize_static(
     symmetric: bool,
     in_floats: int,
 ) -> "onnx.ModelProto":
-    """Convolutions, but for the first `in_floats`, and what bounds their outputs in int8, in the ranges of `real`."""
+    """Convolutions except the first `in_floats`, and the clips of their outputs, in int8 with the ranges of `real`."""
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
@@ -147,7 +147,7 @@ def quantize_static(
             target,
             _calibration_reader([port.name for port in model.graph.input], real),
             quant_format=QuantFormat.QDQ,
-            # A clip to [0, 6] after a convolution is its range; else the range would be what the clip cuts off.
+            # A clip to [0, 6] after a convolution sets its range, which would else include the values that it cuts off.
             op_types_to_quantize=["Conv", "Clip"],
             nodes_to_exclude=convolutions[:in_floats],
             per_channel=True,
@@ -160,7 +160,7 @@ def quantize_static(
 
 
 def _calibration_reader(names: Sequence[str], real: Sequence[tuple[Tensor, ...]]) -> object:
-    """Real inputs as ONNX Runtime's calibration asks for them, one run after another."""
+    """Real inputs in the form of ONNX Runtime's calibration, one run after another."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]

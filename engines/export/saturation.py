@@ -1,8 +1,8 @@
-"""Weights in int8 whose products no kernel can saturate: an ONNX Runtime graph in, the same graph with finer care out.
+"""Int8 weights whose products cannot saturate in any kernel: an ONNX Runtime graph in, the same graph rescaled out.
 
-x86-64 without VNNI multiplies bytes in pairs and adds each pair in int16: 255 · 127 · 2 does not fit, and is cut off in
-silence. ONNX Runtime's `reduce_range` keeps every weight within 64; here two neighbours together keep within 128, which
-suffices and costs a third of a weight's rounding, not all of it once more. Only columns that need it are rescaled.
+x86-64 without VNNI multiplies bytes in pairs and adds each pair in int16: 255 · 127 · 2 does not fit and is cut off
+silently. ONNX Runtime's `reduce_range` keeps every weight within 64. Here two neighbours together stay within 128. That
+suffices, and increases a weight's rounding by a third instead of doubling it. Only columns that need it are rescaled.
 """
 
 from collections.abc import Iterator
@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
-_LARGEST_INPUT = 255  # of a byte without a sign
-_MOST_PER_PAIR = np.iinfo(np.int16).max // _LARGEST_INPUT  # 128: what two neighbouring weights may add up to
-_STRETCH = 1.002  # a scale grows at least so much a turn, for rounding may undo a smaller step
-QUANTISED, _SCALE = "_quantized", "_scale"  # how ONNX Runtime's quantiser names what it makes of a weight
+_LARGEST_INPUT = 255  # of an unsigned byte
+_MOST_PER_PAIR = np.iinfo(np.int16).max // _LARGEST_INPUT  # 128: the largest sum of two neighbouring weights
+_STRETCH = 1.002  # the least growth of a scale per turn; rounding may undo a smaller step
+QUANTISED, _SCALE = "_quantized", "_scale"  # suffixes that ONNX Runtime's quantiser adds to a weight's name
 
 
 @dataclass(frozen=True)
 class QuantisedProduct:
-    """A convolution or matrix product with weights in int8: the names of its tensors, and where its outputs are."""
+    """A convolution or matrix product with int8 weights: the names of its tensors, and the axis of its outputs."""
 
     weight: str  # of the float weights
-    channel: int  # the axis of outputs, a scale each
+    channel: int  # the axis of outputs, one scale per output
     bias: tuple[str, str] | None = None  # an int32 tensor and its scales
 
 
 def without_saturation(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -> "onnx.ModelProto":
-    """`quantised`, which was made of `model`, with scales such that no pair of products leaves int16.
+    """`quantised`, made from `model`, with scales such that no pair of products exceeds int16.
 
-    Depthwise convolutions stay as they are: their kernels never add bytes' products in int16.
+    Depthwise convolutions stay as they are: their kernels never add products of bytes in int16.
     """
     import onnx
 
@@ -61,7 +61,7 @@ def without_saturation(model: "onnx.ModelProto", quantised: "onnx.ModelProto") -
 
 
 def quantised_products(quantised: "onnx.ModelProto") -> Iterator[QuantisedProduct]:
-    """The products of a graph that go through byte kernels, depthwise convolutions left out."""
+    """The products of a graph that run in byte kernels, without depthwise convolutions."""
     import onnx
 
     weights = {tensor.name: tensor for tensor in quantised.graph.initializer}
@@ -80,7 +80,7 @@ def quantised_products(quantised: "onnx.ModelProto") -> Iterator[QuantisedProduc
 def rounded_without_saturation(
     weight: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Weights [N, …] over their scales [N], rounded, and the scales, larger where a pair would not fit."""
+    """Weights [N, …] over their scales [N], rounded, and the scales, enlarged if a pair would not fit."""
     stretched = scale.astype(np.float32)
     while True:
         rounded = np.clip(np.rint(weight / stretched.reshape(-1, *[1] * (weight.ndim - 1))), -127, 127)
@@ -91,9 +91,9 @@ def rounded_without_saturation(
 
 
 def largest_pairs(rounded: NDArray[np.generic]) -> NDArray[np.float64]:
-    """What two neighbours of one sign add up to at most, in size, a row of weights [N, …] -> [N].
+    """The largest absolute sum of two neighbours of one sign, per row of weights: [N, …] -> [N].
 
-    Neighbours in either order that a kernel may read a convolution in: channel by channel or place by place.
+    Neighbours count in both orders in which a kernel may read a convolution: channel by channel or place by place.
     """
     values = rounded.astype(np.float64)
     orders = [values.reshape(len(values), -1), np.moveaxis(values, 1, -1).reshape(len(values), -1)]

@@ -1,7 +1,7 @@
-"""ONNX graphs compiled to TensorRT engines: strongly typed, one profile, for compute capabilities that are named.
+"""ONNX graphs compiled to TensorRT engines: strongly typed, one profile, for the named compute capabilities.
 
-TensorRT for RTX compiles without a GPU; what it compiles is finished for the card where it is loaded. Full TensorRT
-times kernels on the card that it builds for, so it needs one.
+TensorRT for RTX compiles without a GPU; loading the result finishes it for the card there. Full TensorRT times
+kernels on the card that it builds for, so it needs one.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from kuaihl.engines.runtimes.tensorrt_package import Gpu, TensorRt, TensorRtKind
 from kuaihl.models.errors import ModelError, Remedy, UsageError, reason_of
 
 Shape = tuple[int, ...]
-Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # of every input: least, usual, most
+Profile = Mapping[str, tuple[Shape, Shape, Shape]]  # of every input: minimum, usual, maximum
 
 
 def profile_of(graph: Graph) -> Profile:
@@ -38,9 +38,9 @@ def profile_of(graph: Graph) -> Profile:
 
 
 def build_engine(kind: TensorRtKind, onnx: bytes, profile: Profile, capabilities: Sequence[str] = ()) -> bytes:
-    """Compile an ONNX graph that stands in one file; `capabilities` such as "8.9", none for the card of this machine.
+    """Compile a self-contained ONNX graph; `capabilities` such as "8.9", none for the card of this machine.
 
-    Raises UsageError where the package, its GPU or a capability is missing, ModelError for what does not compile.
+    Raises UsageError if the package, its GPU or a capability is missing, ModelError if the graph does not compile.
     """
     tensorrt = load_tensorrt(kind)
     _check_capabilities(tensorrt, capabilities)
@@ -60,13 +60,13 @@ def build_engine(kind: TensorRtKind, onnx: bytes, profile: Profile, capabilities
 def _typed_network(tensorrt: TensorRt, builder: Any) -> Any:
     """An empty network whose types are those of the ONNX graph: precision is the exporter's choice."""
     flags = tensorrt.api.NetworkDefinitionCreationFlag
-    # From version 11, and in TensorRT for RTX, networks are so without the flag.
+    # From version 11, and in TensorRT for RTX, networks are strongly typed without the flag.
     flag = getattr(flags, "STRONGLY_TYPED", None)
     return builder.create_network(0 if flag is None else 1 << int(flag))
 
 
 def _read_onnx(tensorrt: TensorRt, network: Any, onnx: bytes) -> None:
-    """Parse `onnx` into `network`. Raises ModelError for what is not ONNX, or has an operator that TensorRT lacks."""
+    """Parse `onnx` into `network`. Raises ModelError if it is not ONNX, or has an operator that TensorRT lacks."""
     parser = tensorrt.api.OnnxParser(network, tensorrt.logger)
     if parser.parse(onnx):
         return
@@ -77,7 +77,7 @@ def _read_onnx(tensorrt: TensorRt, network: Any, onnx: bytes) -> None:
 def _configure(tensorrt: TensorRt, builder: Any, capabilities: Sequence[str]) -> Any:
     config = builder.create_builder_config()
     flags = tensorrt.api.BuilderFlag
-    config.clear_flag(flags.TF32)  # fp32 is to mean it: TF32 has 10 bits of mantissa, and parity is held to 1e-4
+    config.clear_flag(flags.TF32)  # TF32 has 10 bits of mantissa, and parity in fp32 requires 1e-4
     if hasattr(flags, "REQUIRE_USER_ALLOCATION"):
         config.set_flag(flags.REQUIRE_USER_ALLOCATION)  # without it TensorRT for RTX cannot be captured in CUDA graphs
     if tensorrt.kind == "tensorrt-rtx" and capabilities:
@@ -88,7 +88,7 @@ def _configure(tensorrt: TensorRt, builder: Any, capabilities: Sequence[str]) ->
 
 
 def _optimisation_profile(builder: Any, network: Any, profile: Profile) -> Any:
-    """Raises ModelError where the network's inputs are not those of `profile`."""
+    """The optimisation profile. Raises ModelError if the network's inputs are not those of `profile`."""
     inputs = [network.get_input(index).name for index in range(network.num_inputs)]
     if set(inputs) != set(profile):
         raise ModelError(f"the ONNX graph takes {', '.join(inputs)}, and not {', '.join(profile)}; export it again")
@@ -102,7 +102,7 @@ def _optimisation_profile(builder: Any, network: Any, profile: Profile) -> Any:
 
 
 def _check_capabilities(tensorrt: TensorRt, capabilities: Sequence[str]) -> None:
-    """Raises UsageError for what this package cannot build for on this machine."""
+    """Raise UsageError for a capability that this package cannot build for on this machine."""
     if tensorrt.kind == "tensorrt-rtx":
         known = builder_capabilities(tensorrt)
         if unknown := [capability for capability in capabilities if capability not in known]:
@@ -138,13 +138,13 @@ _NAME_A_CARD = Remedy("name one's compute capability", {"compute_capability": "8
 
 
 def cards_to_build_for(kind: TensorRtKind, capabilities: Sequence[str]) -> list[str]:
-    """The compute capabilities asked for, or this machine's. Raises UsageError for what cannot be built here."""
+    """The compute capabilities asked for, or this machine's. Raises UsageError for one that cannot be built here."""
     _check_capabilities(load_tensorrt(kind), capabilities)
     return list(capabilities) or [_capability_to_build(kind, None, gpu_of("cuda"))]
 
 
 def _capability_to_build(kind: TensorRtKind, capability: str | None, gpu: Gpu | None) -> str:
-    """The capability asked for, or that of `gpu`. Raises UsageError where neither is there."""
+    """The capability asked for, or that of `gpu`. Raises UsageError if there is neither."""
     if capability is not None:
         return capability
     if gpu is not None:
@@ -159,7 +159,7 @@ def _capability_to_build(kind: TensorRtKind, capability: str | None, gpu: Gpu | 
 
 @contextmanager
 def _silent_stdout() -> Iterator[None]:
-    """Without what TensorRT's compiler prints past its logger: standard output is for what was asked for."""
+    """Silence what TensorRT's compiler prints past its logger: standard output is for the command's results."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:
@@ -174,10 +174,10 @@ def _silent_stdout() -> Iterator[None]:
 def compile_graph(
     bundle: Path, graph: Graph, onnx_file: Path, kind: TensorRtKind, precision: Precision, capability: str | None = None
 ) -> Path:
-    """Compile a graph's ONNX file into the bundle with its facts; gives the engine's file.
+    """Compile a graph's ONNX file into the bundle with its facts; returns the engine's file.
 
-    `capability` such as "8.9", None for this machine's card. Raises as `build_engine`, and ModelError where the ONNX
-    file is not whole or the bundle cannot be written to.
+    `capability` such as "8.9", None for this machine's card. Raises as `build_engine`, and ModelError if the ONNX file
+    is not whole or the bundle cannot be written to.
     """
     tensorrt, gpu = load_tensorrt(kind), gpu_of("cuda")
     target = _capability_to_build(kind, capability, gpu)

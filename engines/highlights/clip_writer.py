@@ -21,7 +21,7 @@ _MUXERS = {".mp4": "mp4", ".m4a": "mp4", ".webm": "webm", ".mkv": "matroska", ".
 
 @dataclass(frozen=True)
 class Header:
-    """A decoder's header that came in mid-stream, with its time: packets before it cannot be read with it."""
+    """A decoder's header that arrived mid-stream, with its time; it does not fit the packets before it."""
 
     time: float
     data: bytes
@@ -30,7 +30,7 @@ class Header:
 
 @dataclass
 class ClipWriter:
-    """Copies what belongs to [start, end]; times in seconds on the source's clock."""
+    """Copies the packets of [start, end]; times in seconds on the source's clock."""
 
     path: Path
     streams: Sequence["Stream"]  # of the source
@@ -38,7 +38,7 @@ class ClipWriter:
     end: float
     origin: float | None  # the clip's time 0: its keyframe; None without video: then its first packet
     barrier: float = math.inf  # from here on packets need another header
-    headers: Mapping[int, Header] = field(default_factory=dict)  # by the source's stream index, where not the first
+    headers: Mapping[int, Header] = field(default_factory=dict)  # by the source's stream index, if not its first header
     output: "OutputContainer | None" = None
     copies: dict[int, "Stream"] = field(default_factory=dict)  # these four by the source's stream index
     last_dts: dict[int, int] = field(default_factory=dict)
@@ -52,20 +52,20 @@ class ClipWriter:
         return self.path.with_name(f".{self.path.name}.part")
 
     def offer(self, packet: "Packet[Any]", time: float) -> None:
-        """Copy the packet if it belongs to the clip. Raises what FFmpeg raises where it cannot be written."""
+        """Copy the packet if it belongs to the clip. Raises FFmpeg's error if it cannot be written."""
         index = packet.stream.index
         lag = 0 if packet.dts is None or packet.pts is None else packet.pts - packet.dts
         decoded = time - float(lag * packet.time_base)
         if time >= self.barrier - SAME_TIME:
             self.passed.add(index)
             return
-        # By decoding time, so that the last frames have what they refer to; and then no frame between those is missed.
+        # Ends by decoding time: the last frames keep the frames that they refer to, and none between is lost.
         shown = self.shown.get(index, -math.inf)
         if decoded >= self.end - SAME_TIME and time > shown:
             if decoded > shown:
                 self.passed.add(index)
             return
-        # Frames before the keyframe are left out even where they come after it: they refer to what lies before it.
+        # Frames shown before the keyframe are left out even if they follow it: they refer to frames before it.
         begin = self.start if self.origin is None else self.origin
         header = self.headers.get(index)
         if time < (max(begin, header.time) if header else begin) - SAME_TIME:
@@ -91,7 +91,7 @@ class ClipWriter:
             copy: Any = self.output.add_stream_from_template(stream, opaque=True)
             if header := self.headers.get(stream.index):
                 copy.codec_context.extradata = header.data
-                if header.size:  # players scale to what the container says
+                if header.size:  # players scale to the size in the container
                     copy.codec_context.width, copy.codec_context.height = header.size
             if muxer == "mp4" and copy.codec_context.codec.canonical_name == "hevc":
                 copy.codec_context.codec_tag = "hvc1"  # the other tag, hev1, does not play on Apple's systems
@@ -99,7 +99,7 @@ class ClipWriter:
         self.output.start_encoding()  # the container now fixes its streams' time bases
 
     def copy(self, packet: "Packet[Any]", *, pts: float, dts: float) -> None:
-        """Write a packet with times in seconds from the clip's start; the packet is left as it was."""
+        """Write a packet with times in seconds from the clip's start; the packet itself is unchanged."""
         assert self.output is not None
         index = packet.stream.index
         target = self.copies[index]
@@ -117,22 +117,22 @@ class ClipWriter:
         packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = kept
 
     def is_done(self, time: float) -> bool:
-        """Whether nothing more can come once a packet of this time has passed."""
+        """Whether nothing more can belong to the clip after a packet of this time."""
         return len(self.passed) == len(self.streams) or time > self.end + INTERLEAVING
 
     def finish(self) -> bool:
-        """Put the clip in its place; false where the source ends before its start."""
+        """Put the clip in its place; false if the source ends before its start."""
         if self.output is None:
             return False
         self.output.close()
         self.output = None
-        if self.last <= self.start + SAME_TIME:  # nothing but what led up to it
+        if self.last <= self.start + SAME_TIME:  # nothing but the lead-in from the keyframe
             return False
         self.temporary.replace(self.path)
         return True
 
     def clean_up(self) -> None:
-        """Leave nothing behind but a finished clip."""
+        """Remove everything but a finished clip."""
         if self.output is not None:
             with suppress(OSError, ValueError):
                 self.output.close()

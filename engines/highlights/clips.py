@@ -1,7 +1,7 @@
-"""Highlights cut out of a recording as files of their own, by stream copy: no re-encoding, no loss, in seconds.
+"""Highlights cut from a recording into their own files, by stream copy: no re-encoding, no loss, within seconds.
 
-One pass over the packets finds the keyframes to begin at, a second one copies: no seeking, which FLV without an index
-and damaged files do not survive.
+One pass over the packets finds the keyframes to begin at, a second one copies. Neither seeks, which fails on FLV
+without an index and on damaged files.
 """
 
 import math
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-# What a container takes and players expect in it; anything else goes into Matroska.
+# Codecs that MP4 accepts and players expect in it; anything else goes into Matroska.
 _MP4_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "eac3", "alac"})
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 
-_HEADERS_TOGETHER = 1.0  # seconds; an encoder that restarts gives sound and picture new headers at almost the same time
+_HEADERS_TOGETHER = 1.0  # seconds; a restarted encoder renews the headers of sound and picture almost together
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip on disk; where its media begins and ends on the source's clock, in seconds."""
+    """A clip on disk; its media begins and ends at these seconds of the source's clock."""
 
     path: Path
     start: float  # of the first frame: the keyframe at or before the highlight's start
@@ -45,8 +45,8 @@ class Clip:
 def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: str) -> list[Clip | None]:
     """Cut each highlight to `folder/STEM_RANK_TIME.SUFFIX`; None for one that has no media in the file.
 
-    Raises UsageError where the source is not a file or the folder cannot be written, SourceError where the file cannot
-    be read.
+    Raises UsageError if the source is not a file or the folder cannot be written, SourceError if the file cannot be
+    read.
     """
     suffix = clip_suffix(source)
     paths = [
@@ -57,14 +57,14 @@ def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: 
 
 
 def clip_name(stem: str, rank: int, start: float, suffix: str) -> str:
-    """`STEM_01_00-12-30.mp4`: sorts by rank, tells the time, and is a safe name on any file system."""
+    """`STEM_01_00-12-30.mp4`: sorts by rank, shows the time, and is a safe name on any file system."""
     kept = re.sub(r"[^\w.\-]+", "_", stem).strip("._-")[:120] or "clip"
     seconds = int(start)
     return f"{kept}_{rank:02}_{seconds // 3600:02}-{seconds // 60 % 60:02}-{seconds % 60:02}{suffix}"
 
 
 def clip_suffix(source: str) -> str:
-    """`.mp4` where the codecs allow it, else `.webm` or `.mkv`; `.m4a` or `.mka` without video."""
+    """`.mp4` if the codecs allow it, else `.webm` or `.mkv`; `.m4a` or `.mka` without video."""
     with _open_container(source) as container:
         streams = _copied_streams(container)
         codecs = {_codec_name(stream) for stream in streams}
@@ -88,7 +88,7 @@ def _open_container(source: str) -> "InputContainer":
 
 
 def _copied_streams(container: "InputContainer") -> list["Stream"]:
-    """The best video and the best audio stream; a cover picture is no video. Raises SourceError where both lack."""
+    """The best video and the best audio stream; not a cover picture. Raises SourceError if there is neither."""
     from av.stream import Disposition
 
     streams: list[Stream] = []
@@ -104,13 +104,13 @@ def _copied_streams(container: "InputContainer") -> list["Stream"]:
 
 
 def _codec_name(stream: "Stream") -> str:
-    """`h264`, `aac`, …: the codec's own name, not that of the library which decodes it."""
+    """`h264`, `aac`, …: the codec's own name, not that of its decoder."""
     context: Any = stream.codec_context
     return str(context.codec.canonical_name)
 
 
 def _timed_packets(container: "InputContainer", streams: Sequence["Stream"]) -> Iterator[tuple["Packet[Any]", float]]:
-    """Packets with the time at which they are shown, in seconds from the file's start; ends where it is broken."""
+    """Packets with the time at which they are shown, in seconds from the file's start; ends at a damaged place."""
     import av
 
     origin = (container.start_time or 0) / av.time_base
@@ -122,7 +122,7 @@ def _timed_packets(container: "InputContainer", streams: Sequence["Stream"]) -> 
 
 
 def _copy_spans(source: str, spans: Sequence[Highlight], paths: Sequence[Path]) -> list[Clip | None]:
-    """Write every clip; each appears under its name when it is whole."""
+    """Write every clip; each gets its final name when it is whole."""
     import av
 
     if not spans:
@@ -142,7 +142,7 @@ def _copy_spans(source: str, spans: Sequence[Highlight], paths: Sequence[Path]) 
                 if not waiting:
                     break
         return [Clip(one.path, one.first or 0.0, one.last) if one.finish() else None for one in writers]
-    except ValueError as error:  # what FFmpeg's muxers say of media that does not fit
+    except ValueError as error:  # FFmpeg's muxers raise it for media that does not fit
         raise SourceError(f"{source}: cannot be cut without re-encoding ({error})") from error
     except (av.FFmpegError, OSError) as error:
         raise UsageError(f"{paths[0].parent}: clips cannot be written ({error.strerror or error})") from error
@@ -153,16 +153,16 @@ def _copy_spans(source: str, spans: Sequence[Highlight], paths: Sequence[Path]) 
 
 @dataclass(frozen=True)
 class _Survey:
-    """Where a recording can be cut: keyframes, and the places where a decoder's header changed. Seconds, in order."""
+    """The cutting points of a recording: its keyframes and the changes of a decoder's header. Seconds, in order."""
 
     keyframes: Sequence[float]
-    headers: Mapping[int, Sequence[Header]]  # by stream index; the header of the beginning is not among them
+    headers: Mapping[int, Sequence[Header]]  # by stream index, without the first header
 
 
 def _survey(container: "InputContainer", until: float) -> _Survey:
     """Read the packets up to a time, without decoding."""
     streams = _copied_streams(container)
-    keyframes = array("d")  # 8 bytes each: a day of nothing but keyframes fits
+    keyframes = array("d")  # 8 bytes each: even a day of keyframes alone fits
     headers: dict[int, list[Header]] = {stream.index: [] for stream in streams}
     in_force = {stream.index: _header_of(stream) for stream in streams}
     for packet, time in _timed_packets(container, streams):
@@ -179,7 +179,7 @@ def _survey(container: "InputContainer", until: float) -> _Survey:
 
 
 def _picture_size(packet: "Packet[Any]", header: bytes) -> tuple[int, int] | None:
-    """Width and height of the frame in a packet that came with a new header; None for sound, or where it is damaged."""
+    """Width and height of the frame in a packet with a new header; None for sound or a damaged frame."""
     import av
 
     if packet.stream.type != "video":
@@ -193,9 +193,9 @@ def _picture_size(packet: "Packet[Any]", header: bytes) -> tuple[int, int] | Non
 
 
 def _plan_clip(span: Highlight, path: Path, streams: Sequence["Stream"], seen: _Survey) -> ClipWriter:
-    """The writer of a span's clip: it begins at a keyframe, and holds no change of header, which no container could.
+    """The writer of a span's clip. It begins at a keyframe, and contains no change of header, as containers allow none.
 
-    Of a span with a change in it, the longest piece without one is cut.
+    From a span with a change of header, the longest piece without one is cut.
     """
     video = {stream.index for stream in streams if stream.type == "video"}
     edges = [span.start, *(time for time in _header_changes(seen, video) if span.start < time < span.end), span.end]
@@ -208,7 +208,7 @@ def _plan_clip(span: Highlight, path: Path, streams: Sequence["Stream"], seen: _
 
 
 def _header_changes(seen: _Survey, video: AbstractSet[int]) -> list[float]:
-    """When a decoder's header changed. Sound that changes together with the picture counts as one with it."""
+    """The times at which a decoder's header changed. A change of sound with the picture counts as one."""
     pictures = [one.time for index in video for one in seen.headers[index]]
     sounds = [one.time for index in seen.headers.keys() - video for one in seen.headers[index]]
     alone = [time for time in sounds if all(abs(time - other) > _HEADERS_TOGETHER for other in pictures)]
@@ -216,7 +216,7 @@ def _header_changes(seen: _Survey, video: AbstractSet[int]) -> list[float]:
 
 
 def _headers_at(seen: _Survey, time: float, video: AbstractSet[int]) -> dict[int, Header]:
-    """What each stream's decoder needs from a time on, where that is not the header of the beginning."""
+    """The header that each stream's decoder needs from a time on, if not the first one."""
     found = {}
     for index, headers in seen.headers.items():
         late = SAME_TIME if index in video else _HEADERS_TOGETHER

@@ -1,4 +1,4 @@
-"""Rates over media time: scored segments in, a curve of stretches out, split at gaps; and what a span of it holds."""
+"""Rates over media time: scored segments in, a curve of stretches out, split at gaps; also the contents of a span."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class Stretch:
 
 
 def hindsight_curve(scored: Sequence[ScoredSegment], interests: Sequence[float]) -> list[Stretch]:
-    """What each segment [S] was worth with hindsight, of its score and interest, at the segment itself."""
+    """The rate of each segment [S] with hindsight, from scores and interests, placed at the segment itself."""
     breaks = gap_times(scored)
     follows = [not any(abs(time - one.start) <= SAME_TIME for time in breaks) for one in scored]
     return own_curve(scored, hindsight_rates([one.score for one in scored], interests, follows))
 
 
 def own_curve(scored: Sequence[ScoredSegment], rates: Sequence[float]) -> list[Stretch]:
-    """A rate per segment [S], at the segment itself, split at gaps."""
+    """A rate per segment [S], placed at the segment itself, split at gaps."""
     breaks = gap_times(scored)
     curve = []
     for one, rate in zip(scored, rates, strict=True):
@@ -36,10 +36,10 @@ def own_curve(scored: Sequence[ScoredSegment], rates: Sequence[float]) -> list[S
 
 
 def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = None) -> list[Stretch]:
-    """The scores at the media they speak of, in order of time, split at gaps and cut at the stream's end.
+    """The scores at the media that they predict, in order of time, split at gaps and cut at the stream's end.
 
-    The score made after segment i goes to the media of segment i+1; the last one speaks of time after the end, and is
-    left out unless `duration` says that the stream goes on.
+    The score made after segment i goes to the media of segment i+1. The last one predicts time after the end, and is
+    left out unless the stream goes on according to `duration`.
     """
     stream_end = duration if duration is not None else max((one.end for one in scored), default=0.0)
     breaks = gap_times(scored)
@@ -50,7 +50,7 @@ def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = No
             start, end = one.predicts_start, one.predicts_end
         elif following.segment == one.segment + 1:
             start, end = following.start, following.end
-        else:  # the segment that this score speaks of is not there
+        else:  # the segment that this score predicts is missing
             continue
         end = min(end, stream_end)
         after_gap = any(abs(time - start) <= SAME_TIME for time in breaks)
@@ -59,7 +59,7 @@ def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = No
 
 
 def _split_at(breaks: Sequence[float], start: float, end: float, score: float, *, after_gap: bool) -> list[Stretch]:
-    """A stretch [start, end], in pieces if media is missing inside it."""
+    """A stretch [start, end], split if media is missing inside it."""
     inside = [time for time in breaks if start + SAME_TIME < time < end - SAME_TIME]
     return [
         Stretch(piece_start, piece_end, score, after_gap or piece_start > start)
@@ -69,11 +69,11 @@ def _split_at(breaks: Sequence[float], start: float, end: float, score: float, *
 
 
 def gap_times(scored: Sequence[ScoredSegment]) -> list[float]:
-    """Where media is missing: what the events say, and every place where one segment does not follow on the last."""
+    """The times of missing media: from the events, and wherever one segment does not directly follow the last."""
     times = {event.time for one in scored for event in one.events if event.kind == "gap"}
     for before, after in pairwise(scored):
         jumped = abs(after.start - before.end) > SAME_TIME or after.segment != before.segment + 1
-        # The flag stays up while the gap is in the look-back window: only where it goes up is media missing.
+        # The flag stays up while the gap is in the look-back window: media is missing only where it goes up.
         unexplained = after.gap and not before.gap and not any(event.kind == "gap" for event in after.events)
         if jumped or unexplained:
             times.add(after.start)
@@ -88,7 +88,7 @@ def segments_in(scored: Iterable[ScoredSegment], start: float, end: float) -> tu
 def words_in(scored: Iterable[ScoredSegment], start: float, end: float) -> str:
     """The words spoken in [start, end), in order.
 
-    A sentence counts where its middle lies; a segment whose sentences have no times counts as a whole.
+    A sentence counts if its middle is inside; a segment whose sentences have no times counts as a whole.
     """
     words = []
     for one in scored:

@@ -1,16 +1,16 @@
-"""What a finished recording's segments were worth, from both outputs of the network and with hindsight.
+"""The rates of a finished recording's segments with hindsight, from both outputs of the network.
 
-Of segment i, `interest` i is the estimate made when it was complete, and `score` i−1 the forecast made before it began.
-What came later tells of it too, for interest persists: where segment i+1 turned out better than was forecast from
-segment i, segment i was better than it looked. That is the backward pass of Rauch, Tung and Striebel (1965) over a
-filter's estimates b and forecasts a, here logits of rates:
+For segment i, `interest` i is the estimate made when it was complete, and `score` i−1 the forecast made before it
+began. Later segments are evidence too, because interest persists. If segment i+1 turned out better than forecast from
+segment i, then segment i was better than it looked. This is the backward pass of Rauch, Tung and Striebel (1965) over
+a filter's estimates b and forecasts a, here logits of rates:
 
     s_i = b_i + C (s_{i+1} − a_{i+1}),   C = φ (1 − K)
 
-φ, the persistence, is in a steady filter the correlation of a_i with b_i, so it is measured in the recording. Forecasts
-that came true carry far; forecasts at chance carry nothing, and interest alone is left. K, the share of a forecast's
-error that the segment itself resolves, cannot be told from the outputs; it is taken as a half.
-a is first put on the scale of b by linear regression, so that neither output need be calibrated against the other.
+φ, the persistence, equals the correlation of a_i with b_i in a steady filter, so it is measured in the recording.
+Forecasts that came true carry far; forecasts at chance carry nothing, which leaves interest alone. K is the share of a
+forecast's error that the segment itself resolves. The outputs do not determine it, so it is set to a half. A linear
+regression first puts a on the scale of b, so neither output needs to be calibrated against the other.
 """
 
 import math
@@ -20,21 +20,21 @@ from statistics import fmean
 from kuaihl.engines.types import ScoredSegment
 
 _RESOLVED = 0.5  # K above
-_FORECASTS_NEEDED = 12  # fewer pairs of forecast and outcome do not tell whether forecasts come true
-_SMALLEST_RATE = 1e-6  # whose logit is still a number
+_FORECASTS_NEEDED = 12  # fewer pairs of forecast and outcome do not show whether forecasts come true
+_SMALLEST_RATE = 1e-6  # its logit is still finite
 
 
 def interests_of(scored: Sequence[ScoredSegment]) -> list[float] | None:
-    """Every segment's interest [S], or None if a segment has none: then scores alone can choose."""
+    """Every segment's interest [S], or None if a segment has none: then only scores can choose."""
     interests = [one.interest for one in scored if one.interest is not None]
     return interests if interests and len(interests) == len(scored) else None
 
 
 def hindsight_rates(scores: Sequence[float], interests: Sequence[float], follows: Sequence[bool]) -> list[float]:
-    """The rate of each segment [S], in (0, 1), with hindsight; where nothing is learnt from others, its interest.
+    """The rate of each segment [S], in (0, 1), with hindsight; its own interest if other segments add nothing.
 
-    scores, interests [S]: rates in [0, 1]; score i speaks of segment i+1. follows [S]: whether segment i begins where
-    segment i−1 ends; nothing is carried over missing media. Raises ValueError for unlike lengths.
+    scores, interests [S]: rates in [0, 1]; score i predicts segment i+1. follows [S]: whether segment i begins where
+    segment i−1 ends; nothing is carried over missing media. Raises ValueError for different lengths.
     """
     estimates = [logit(rate) for rate in interests]
     forecasts = [logit(rate) for rate in scores]
@@ -58,7 +58,7 @@ def hindsight_rates(scores: Sequence[float], interests: Sequence[float], follows
 def _regress(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
     """Correlation of forecasts with outcomes, and slope and offset of the outcomes' regression on them.
 
-    All are 0 if there are too few pairs, if either is constant or if forecasts were worse than none.
+    All are 0 if there are too few pairs, if either is constant, or if forecasts were worse than no forecast.
     """
     if len(pairs) < _FORECASTS_NEEDED:
         return 0.0, 0.0, 0.0
@@ -78,6 +78,6 @@ def logit(rate: float) -> float:
 
 
 def _rate_of(value: float) -> float:
-    """The rate of a logit, as far from 0 and 1 as `logit` keeps them: a regression may reach beyond."""
+    """The rate of a logit, kept as far from 0 and 1 as `logit` does: a regression may go beyond."""
     farthest = -logit(0.0)
     return 1.0 / (1.0 + math.exp(-min(farthest, max(-farthest, value))))

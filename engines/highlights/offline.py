@@ -1,12 +1,12 @@
-"""Highlights of a finished stream: all scores in, the spans that stand out come out in order of time.
+"""Highlights of a finished stream: all scores in, the outstanding spans out, in order of time.
 
-Peaks of a curve that stand out by their prominence grow over their neighbours, lesser peaks inside a taken span are
-suppressed, touching spans merge. From a network with both outputs the curve is what each segment was worth with
-hindsight (kuaihl.engines.highlights.hindsight), drawn at the segment itself.
+Peaks of a curve with enough prominence grow over their neighbours. Lesser peaks inside a taken span are suppressed, and
+touching spans merge. If the network has both outputs, the curve is the rate of each segment with hindsight
+(kuaihl.engines.highlights.hindsight), drawn at the segment itself.
 
-From one without `interest`, the curve is the score made after segment i, drawn at the segment i+1 that it speaks of. In
-practice it lags: what raises a score is what has just happened, and nobody says of a segment what it was worth itself.
-So a highlight leads in with one segment more, the one that the score was made after.
+Without `interest`, the curve is the score made after segment i, drawn at the segment i+1 that it predicts. In practice
+it lags: recent events raise a score, and no output rates the present segment itself. So a highlight begins one segment
+earlier, at the one after which the score was made.
 """
 
 import math
@@ -28,11 +28,11 @@ from kuaihl.engines.highlights.hindsight import interests_of
 from kuaihl.engines.types import SAME_TIME, Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError
 
-_MIN_PROMINENCE = 0.02  # of predicted LVTR: less than two points above its surroundings, or above the median, is none …
-_RANGE_SHARE = 0.6  # … nor is less than this share of the curve's usual range, 10th to 90th percentile …
-_JITTER_TIMES = 5.0  # … nor less than this many standard deviations of its jitter from score to score,
-_JITTER_NEEDS = 12  # which fewer scores than these do not tell
-_GROWTH_SHARE = 0.5  # a neighbour belongs to a peak while it keeps this share of its height over saddle and median
+_MIN_PROMINENCE = 0.02  # of predicted LVTR: a peak is at least two points above its surroundings and the median …
+_RANGE_SHARE = 0.6  # … and at least this share of the curve's usual range, 10th to 90th percentile …
+_JITTER_TIMES = 5.0  # … and at least this many standard deviations of its jitter from score to score,
+_JITTER_NEEDS = 12  # which takes at least this many scores to measure
+_GROWTH_SHARE = 0.5  # a neighbour belongs to a peak at or above this share of its height over saddle and median
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ def find_highlights(
 ) -> list[Highlight]:
     """The highlights of a finished stream, in order of time; none overlap, none spans a gap.
 
-    scored: every segment, in order; if all have `interest`, both outputs choose, else the scores. top: this many at
-    most, the highest. min_score: none below. Without both, only what stands out from the curve's own ups and downs
-    counts. Lengths lie in [min_seconds, max_seconds]. A flat curve gives none.
-    Raises UsageError where the limits contradict each other.
+    scored: every segment, in order; if all have `interest`, both outputs choose, else the scores. top: at most this
+    many, the highest. min_score: the lowest score allowed. Without both, only peaks that stand out from the curve's own
+    ups and downs count. Lengths lie in [min_seconds, max_seconds]. A flat curve gives none.
+    Raises UsageError if the limits contradict each other.
     """
     interests = interests_of(scored)
     curve = predicted_curve(scored) if interests is None else hindsight_curve(scored, interests)
@@ -79,17 +79,17 @@ def find_on_curve(
     min_seconds: float = 10.0,
     max_seconds: float = 120.0,
 ) -> list[Highlight]:
-    """What stands out on a curve over the segments `scored`; all else as `find_highlights`."""
+    """The highlights of a curve over the segments `scored`; otherwise as `find_highlights`."""
     if not 0.0 <= min_seconds <= max_seconds or max_seconds == 0.0:
         raise UsageError("a highlight's minimum length cannot be above its maximum length")
     prominences = peak_prominences([one.score for one in curve])
-    # Whoever says how many, or from which score on, has set the bar: then the curve's usual ups and downs set none.
+    # A given number or lowest score sets the bar; then the curve's usual ups and downs do not matter.
     chosen = top is not None or min_score is not None
     needed = _MIN_PROMINENCE if chosen else _needed_prominence([one.score for one in curve])
     peaks = [peak for peak, prominence in prominences.items() if prominence >= needed]
     peaks.sort(key=lambda peak: (-curve[peak].score, peak))
     usual = median(one.score for one in curve) if curve else 0.0
-    if not chosen:  # an ordinary stretch before a lull is prominent, and still ordinary
+    if not chosen:  # an ordinary stretch before a lull is prominent, but still ordinary
         peaks = [peak for peak in peaks if curve[peak].score >= usual + _MIN_PROMINENCE]
     spans: list[_Span] = []
     taken: set[int] = set()
@@ -118,7 +118,7 @@ def _highlight_at(scored: Sequence[ScoredSegment], start: float, end: float, sco
 def peak_prominences(scores: Sequence[float]) -> dict[int, float]:
     """Index of each peak to its prominence: its height above the higher of the two saddles towards higher peaks.
 
-    The highest peak has none to go to and rises from the lowest score. A plateau is one peak, at its middle. A flat
+    The highest peak has no higher one and rises from the lowest score. A plateau is one peak, at its middle. A flat
     curve has no peak.
     """
     if not scores or min(scores) == max(scores):
@@ -139,7 +139,7 @@ def peak_prominences(scores: Sequence[float]) -> dict[int, float]:
 
 
 def _find_saddle(scores: Sequence[float], way: range, height: float) -> float | None:
-    """The lowest score on the way to one above `height`, or None where the way leads to none."""
+    """The lowest score on the way to one above `height`, or None if there is no higher one on the way."""
     lowest = height
     for index in way:
         if scores[index] > height:
@@ -149,11 +149,11 @@ def _find_saddle(scores: Sequence[float], way: range, height: float) -> float | 
 
 
 def _needed_prominence(scores: Sequence[float]) -> float:
-    """What a peak must rise by: more than the floor, than the curve's usual ups and downs, and than its jitter."""
+    """The prominence that a peak needs: more than the floor, the curve's usual ups and downs, and its jitter."""
     if len(scores) < 2:
         return _MIN_PROMINENCE
     deciles = quantiles(scores, n=10, method="inclusive")
-    # The median step tells the jitter from the bursts, which are few; 1.4826 makes it a standard deviation.
+    # The median step ignores bursts, which are few; 1.4826 makes it a standard deviation.
     jitter = 1.4826 / math.sqrt(2.0) * median(abs(after - before) for before, after in pairwise(scores))
     if len(scores) < _JITTER_NEEDS:
         jitter = 0.0
@@ -168,9 +168,9 @@ def _grow(
     min_seconds: float,
     max_seconds: float,
 ) -> _Span | None:
-    """The span of a peak: neighbours not below the floor, and lower ones too up to the minimum length.
+    """The span of a peak: neighbours not below the floor, and also lower ones up to the minimum length.
 
-    Spans that higher peaks took stay theirs. None where they, gaps and the stream's ends leave too little room.
+    Spans that higher peaks took stay theirs. None if they, gaps and the stream's ends leave too little room.
     """
     first = last = peak
     while True:
@@ -192,7 +192,7 @@ def _grow(
 
 
 def _merge_touching(curve: Sequence[Stretch], spans: Sequence[_Span], max_seconds: float) -> list[_Span]:
-    """Spans (in order) with neighbours that touch joined, where no gap lies between and the maximum length allows."""
+    """Spans (in order), with touching ones joined if no gap lies between and the maximum length allows."""
     merged: list[_Span] = []
     for span in spans:
         before = merged[-1] if merged else None
@@ -214,7 +214,7 @@ def _measure_span(curve: Sequence[Stretch], first: int, last: int) -> float:
 
 
 def _limit_span(curve: Sequence[Stretch], span: _Span, max_seconds: float) -> tuple[float, float]:
-    """Start and end of a span; where whole stretches are longer than the maximum, the lower end is cut."""
+    """Start and end of a span; if its whole stretches exceed the maximum, the lower end is cut."""
     start, end = curve[span.first].start, curve[span.last].end
     if curve[span.first].score < curve[span.last].score:
         return max(start, end - max_seconds), end
@@ -222,7 +222,7 @@ def _limit_span(curve: Sequence[Stretch], span: _Span, max_seconds: float) -> tu
 
 
 def _led_in(found: Sequence[Highlight], scored: Sequence[ScoredSegment], max_seconds: float) -> list[Highlight]:
-    """Highlights that begin a segment earlier, unless a gap, another highlight or the maximum length forbids it."""
+    """Highlights begun one segment earlier, unless a gap, another highlight or the maximum length forbids it."""
     breaks = gap_times(scored)
     highlights: list[Highlight] = []
     for one in found:
@@ -237,7 +237,7 @@ def _led_in(found: Sequence[Highlight], scored: Sequence[ScoredSegment], max_sec
 
 
 def rank_highlights(highlights: Sequence[Highlight]) -> list[int]:
-    """The rank of each highlight, 1 for the highest score; of equals the earlier is the better."""
+    """The rank of each highlight, 1 for the highest score; the earlier of equals ranks higher."""
     order = sorted(range(len(highlights)), key=lambda index: (-highlights[index].score, highlights[index].start))
     rank_of = {index: rank for rank, index in enumerate(order, start=1)}
     return [rank_of[index] for index in range(len(highlights))]

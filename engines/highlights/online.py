@@ -1,10 +1,10 @@
 """Highlights while the stream runs: scores go in one by one, openings and closings come out.
 
-Hysteresis over a running quantile: a highlight opens when a score reaches a high quantile of the scores before it and
-closes when one falls below a lower quantile. Where the network says what the present segment is worth, a highlight that
-no score foresaw opens too, at that segment's start, when its interest reaches the same quantile of the interests before
-it; whether it goes on is the score's to say. Each decision reads the past alone, from a window of fixed length, so that
-a step costs the same at hour 40 as at minute 20.
+Hysteresis over a running quantile. A highlight opens when a score reaches a high quantile of earlier scores, and closes
+when one falls below a lower quantile. If the network also outputs interest, a highlight that no score
+foresaw can open at the present segment's start. It opens when the interest reaches the same quantile of earlier
+interests; the score decides whether it goes on. Each decision reads only the past, in a window of fixed length, so a
+step costs the same at hour 40 as at minute 20.
 """
 
 import math
@@ -27,9 +27,9 @@ class OnlineSettings:
 
     open_quantile: float = 0.9  # of the past scores: at or above it a highlight opens …
     close_quantile: float = 0.7  # … and below it, it closes
-    min_rise: float = 0.02  # above the past median, without which nothing opens: noise on a flat curve is no highlight
-    warm_up: int = 6  # scores, or interests, that must have been seen before anything opens: 3 min of 30 s segments
-    window: int = 240  # of the past that are remembered: 2 h of 30 s segments
+    min_rise: float = 0.02  # least rise above the past median to open: noise on a flat curve does not count
+    warm_up: int = 6  # scores, or interests, needed before anything opens: 3 min of 30 s segments
+    window: int = 240  # past values that are remembered: 2 h of 30 s segments
     min_seconds: float = 10.0
     max_seconds: float = 120.0
 
@@ -44,12 +44,12 @@ class OnlineSettings:
 
 @dataclass(frozen=True)
 class HighlightOpened:
-    """A highlight begins at `start`: not on air yet if its score foresaw it, a segment ago if its interest shows it."""
+    """A highlight begins at `start`: not yet on air if a score foresaw it, one segment ago if interest shows it."""
 
-    segment: int  # after which it was said
+    segment: int  # after which it opened
     start: float
     score: float  # or the interest
-    threshold: float  # what it had to reach
+    threshold: float  # that it had to reach
     known_by: Output = "score"
 
 
@@ -63,7 +63,7 @@ class HighlightClosed:
 
 @dataclass(frozen=True)
 class HighlightDropped:
-    """An opened highlight came to nothing: a gap, a short segment or the stream's end left less than the minimum."""
+    """An opened highlight came to nothing: a gap, a short segment or the stream's end left it too short."""
 
     segment: int
     start: float
@@ -75,7 +75,7 @@ HighlightEvent = HighlightOpened | HighlightClosed | HighlightDropped
 
 @dataclass
 class OpenHighlight:
-    """A highlight that has opened and not closed; `end` moves on as scores stay high."""
+    """A highlight that is open; `end` moves on as scores stay high."""
 
     start: float
     end: float
@@ -89,7 +89,7 @@ class Recent:
     """The last values of one output, and their quantiles."""
 
     values: list[float] = field(default_factory=list)  # oldest first
-    ordered: list[float] = field(default_factory=list)  # the same, by value
+    ordered: list[float] = field(default_factory=list)  # the same, sorted by value
 
     def remember(self, value: float, window: int) -> None:
         self.values.append(value)
@@ -99,7 +99,7 @@ class Recent:
             del self.ordered[bisect_left(self.ordered, oldest)]
 
     def quantile(self, q: float) -> float:
-        """By linear interpolation; minus infinity before the first value."""
+        """The quantile by linear interpolation; minus infinity before the first value."""
         if not self.ordered:
             return -math.inf
         position = q * (len(self.ordered) - 1)
@@ -110,10 +110,10 @@ class Recent:
 
 @dataclass
 class OnlineState:
-    """All that the detector knows of a stream: small, plain, and the same size at any hour."""
+    """The detector's whole state of a stream: small, plain, and the same size at any hour."""
 
     scores: Recent = field(default_factory=Recent)
-    interests: Recent = field(default_factory=Recent)  # empty from a network without that output
+    interests: Recent = field(default_factory=Recent)  # empty if the network lacks that output
     armed: bool = True  # false from a close at the maximum length until the scores have fallen
     predicted: float | None = None  # where the last score's span begins: the next segment should start there
     ended: float = 0.0  # end of the last segment, seconds
@@ -139,14 +139,14 @@ class OnlineState:
 
 
 class OnlineDetector:
-    """Turns scores, in their order, into openings and closings of highlights."""
+    """Turns scores, in order, into openings and closings of highlights."""
 
     def __init__(self, settings: OnlineSettings | None = None, state: OnlineState | None = None) -> None:
         self.settings = settings or OnlineSettings()
         self.state = state or OnlineState()
 
     def push(self, scored: ScoredSegment) -> list[HighlightEvent]:
-        """What the score made after this segment changes; the segment's own media has passed by now."""
+        """The events of the score made after this segment; the segment's own media has passed by now."""
         state, settings = self.state, self.settings
         happened: list[HighlightEvent] = []
         broken = self.gap_in(scored)
@@ -178,7 +178,7 @@ class OnlineDetector:
         assert state.current is not None
         limit = state.current.start + settings.max_seconds
         if state.current.end - state.current.start < settings.min_seconds - SAME_TIME:
-            # Too short so far: it goes on whatever the score.
+            # Too short so far: it goes on at any score.
             state.current.end = min(scored.predicts_end, limit)
         elif high and scored.predicts_end <= limit + SAME_TIME:
             state.current.end = scored.predicts_end
@@ -189,7 +189,7 @@ class OnlineDetector:
         return []
 
     def finish(self) -> list[HighlightEvent]:
-        """The stream has ended: what is open closes where the stream stops."""
+        """End the stream: an open highlight closes where the stream stops."""
         if self.state.current is None:
             return []
         self.state.current.end = min(self.state.current.end, self.state.ended)
@@ -204,14 +204,14 @@ class OnlineDetector:
         return threshold if value >= threshold else None
 
     def gap_in(self, scored: ScoredSegment) -> float | None:
-        """Where media is missing between the last segment's end and this one's, or None."""
+        """The time of missing media between the last segment's end and this one's, or None."""
         state = self.state
         if state.predicted is not None and abs(scored.start - state.predicted) > SAME_TIME:
             return state.ended
         times = [event.time for event in scored.events if event.kind == "gap"]
         if times:
             return max(scored.start, min(times))
-        # The flag stays up while the gap is in the look-back window: only where it goes up is media missing.
+        # The flag stays up while the gap is in the look-back window: media is missing only where it goes up.
         return scored.start if scored.gap and not state.gap else None
 
     def observe(self, scored: ScoredSegment) -> None:

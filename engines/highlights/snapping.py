@@ -1,4 +1,4 @@
-"""Highlights' boundaries moved a little, to where a cut does least harm: between sentences, and onto a keyframe.
+"""Highlights' boundaries, moved a little to better cuts: between sentences, and onto keyframes.
 
 A start goes onto a keyframe, so that a clip can begin there without re-encoding; an end goes to a sentence's end.
 """
@@ -13,12 +13,12 @@ from kuaihl.engines.types import Highlight, ScoredSegment, Sentence
 _REACH = 5.0  # seconds that a boundary may move
 _BREATH = 0.3  # seconds; a shorter pause does not separate two stretches of speech …
 _SENTENCE_ENDS = tuple(".!?…。！？")  # … unless the first ends like a sentence
-_TOUCH = 0.05  # seconds; this near to its edge, a cut does not cut into a sentence
+_TOUCH = 0.05  # seconds; a cut this close to its edge does not cut into a sentence
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a stream offers to cut at; times in seconds, in order."""
+    """The points to cut at that a stream offers; times in seconds, in order."""
 
     speech: tuple[Sentence, ...]
     keyframes: tuple[float, ...]
@@ -35,7 +35,7 @@ def snap_highlights(
 ) -> list[Highlight]:
     """The highlights (in order of time) with boundaries moved by `reach` seconds at most.
 
-    They still neither overlap nor cross a gap, and keep to the limits of length where they did before.
+    They still neither overlap nor cross a gap, and stay within the limits of length if they were before.
     """
     offered = collect_surroundings(scored)
     snapped: list[Highlight] = []
@@ -63,7 +63,7 @@ def snap_highlights(
 
 
 def collect_surroundings(scored: Sequence[ScoredSegment]) -> Surroundings:
-    """What the stream offers to cut at; a sentence that runs on into the next segment is one."""
+    """The points to cut at that a stream offers; a sentence that runs on into the next segment counts as one."""
     speech: list[Sentence] = []
     for said in sorted((said for one in scored for said in one.sentences), key=lambda said: said.start):
         last = speech[-1] if speech else None

@@ -1,4 +1,4 @@
-"""Output files, each there whole or not at all, and the one line for a place that cannot be written."""
+"""Output files, each written whole or not at all, and the error for a path that cannot be written."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from kuaihl.models.errors import UsageError
 
 
 def write_output(path: Path, content: str | bytes) -> None:
-    """Write bytes, or text as UTF-8: a reader, or a crash, sees the old file or the new one.
+    """Write bytes, or text as UTF-8. A reader sees the old file or the new one, even after a crash.
 
-    Raises UsageError where it cannot be written.
+    Raises UsageError if it cannot be written.
     """
     try:
         write_atomic(path, content)
@@ -18,5 +18,5 @@ def write_output(path: Path, content: str | bytes) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> UsageError:
-    """The one line for a place that cannot be written: no such folder, no permission, disk full."""
+    """The error for a path that cannot be written: no such folder, no permission, disk full."""
     return UsageError(f"{path}: cannot be written ({error.strerror or error})")

@@ -1,4 +1,4 @@
-"""highlights.csv: a row a highlight, for spreadsheets and scripts (UTF-8, RFC 4180)."""
+"""highlights.csv: one row per highlight, for spreadsheets and scripts (UTF-8, RFC 4180)."""
 
 import csv
 import io
@@ -31,5 +31,5 @@ def render(document: HighlightsDocument) -> str:
 
 
 def _as_text(cell: str) -> str:
-    """A cell that a spreadsheet shows and does not run: viewers' and streamers' words are not formulas."""
+    """A cell that a spreadsheet shows but does not run: viewers' and streamers' words are not formulas."""
     return f"'{cell}" if cell.lstrip().startswith(("=", "+", "-", "@")) or cell.startswith(("\t", "\r")) else cell

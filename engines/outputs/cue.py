@@ -1,4 +1,4 @@
-"""What subtitle formats say of a highlight: its rank and score, and how its words begin."""
+"""The text of a highlight in subtitle formats: its rank and score, and its first words."""
 
 from kuaihl.engines.outputs.highlights_json import HighlightEntry
 
@@ -6,7 +6,7 @@ _LINE = 80  # characters; a cue is read at a glance
 
 
 def cue_lines(highlight: HighlightEntry) -> list[str]:
-    """One or two lines without line breaks or control characters in them."""
+    """One or two lines, each without line breaks or control characters."""
     title = f"#{highlight['rank']} · {highlight['score']:.3f}"
     printable = "".join(char if char.isprintable() else " " for char in highlight["text"])
     words = " ".join(printable.split())

@@ -1,4 +1,4 @@
-"""highlights.json: what was found in a stream, with what, and what went wrong on the way (docs/output.md)."""
+"""highlights.json: the highlights of a stream, the model and settings that found them, and faults (docs/output.md)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.types import Event, Highlight
 
 _FORMAT_VERSION = 1
-TIME_DECIMALS = 3  # media containers rarely hold more
+TIME_DECIMALS = 3  # media containers rarely store more
 SCORE_DECIMALS = 6
 
 Setting = str | int | float | bool | None
@@ -25,7 +25,7 @@ class ModelEntry(TypedDict):
 
 
 class ClipEntry(TypedDict):
-    """A clip: its file relative to the document, and what it holds, which begins at a keyframe."""
+    """A clip: its file relative to the document, and its time span, which begins at a keyframe."""
 
     file: str
     start: float
@@ -49,7 +49,7 @@ class EventEntry(TypedDict):
 
 
 class HighlightsDocument(TypedDict):
-    """The document as JSON holds it; docs/highlights.schema.json says the same for other languages."""
+    """The document as stored in JSON; docs/highlights.schema.json describes it for other languages."""
 
     version: int
     source: str
@@ -64,17 +64,17 @@ class HighlightsDocument(TypedDict):
 
 @dataclass(frozen=True)
 class Report:
-    """All that is known once a stream has been scored."""
+    """All that is known after a stream has been scored."""
 
     source: str
-    duration: float  # seconds of the stream that were scored
-    complete: bool  # false where the run was interrupted
+    duration: float  # scored seconds of the stream
+    complete: bool  # false if the run was interrupted
     model: str
     model_sha256: str | None
     highlights: Sequence[Highlight]  # in order of time
     chosen_from: Sequence[str] = ("score",)  # the network's outputs that chose them
-    clips: Sequence[Clip | None] = ()  # one a highlight; empty where none were cut
-    folder: Path = Path()  # where the document will be; clips are named relative to it
+    clips: Sequence[Clip | None] = ()  # one per highlight; empty if none were cut
+    folder: Path = Path()  # the folder of the document; clips are named relative to it
     settings: Mapping[str, Setting] = field(default_factory=dict)
     events: Sequence[Event] = ()
 
@@ -113,12 +113,12 @@ def build_document(report: Report) -> HighlightsDocument:
 
 
 def event_entry(event: Event) -> EventEntry:
-    """A fault of the stream, as scores.jsonl and highlights.json hold it."""
+    """A fault of the stream, as stored in scores.jsonl and highlights.json."""
     return EventEntry(kind=event.kind, time=round(event.time, TIME_DECIMALS), detail=event.detail)
 
 
 def _shown_source(source: str) -> str:
-    """The source's name as outputs may show it: a URL without its user, password and query, which hold keys."""
+    """The source's name as outputs may show it: a URL without its user, password and query, which contain keys."""
     if "://" not in source:
         return source
     parts = urlsplit(source)
@@ -126,10 +126,10 @@ def _shown_source(source: str) -> str:
 
 
 def to_json(document: HighlightsDocument) -> str:
-    """The document as text. Raises ValueError for a number that JSON does not have."""
+    """The document as text. Raises ValueError for a number that JSON lacks."""
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
 def write_highlights(path: Path, document: HighlightsDocument) -> None:
-    """Write the document; a reader sees all of it or what was there before. Raises UsageError where it cannot."""
+    """Write the document; a reader sees the whole new one or the old one. Raises UsageError if it cannot be written."""
     write_output(path, to_json(document))

@@ -1,4 +1,4 @@
-"""A picture of a stream: each score over the time it speaks of, each interest over its segment, highlights, gaps."""
+"""A picture of a stream: each score over the time it predicts, each interest over its segment, highlights, gaps."""
 
 import io
 import warnings
@@ -16,23 +16,23 @@ from kuaihl.engines.types import Highlight, ScoredSegment
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, HEIGHT, DPI = 1600, 500, 100  # pixels, pixels an inch
+WIDTH, HEIGHT, DPI = 1600, 500, 100  # pixels, pixels per inch
 CURVE, _SECOND, SHADE, INK, FAINT = "#1f4e79", "#b3261e", "#f2a33a", "#333333", "#8a8a8a"
 _STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)  # seconds between ticks
 _MOST_TICKS = 14
-_NAMED = 20  # highlights that get their rank written above them: more would not be read
+_NAMED = 20  # highlights that get their rank above them: more would be unreadable
 
 
 def plot_scores(
     scored: Sequence[ScoredSegment], highlights: Sequence[Highlight], path: Path, *, title: str = ""
 ) -> None:
-    """Write a PNG of WIDTH x HEIGHT pixels. Raises UsageError where it cannot be written."""
+    """Write a PNG of WIDTH x HEIGHT pixels. Raises UsageError if it cannot be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(w_pad=0.2, h_pad=0.12)  # inches
-    # A figure of its own, not pyplot: nothing global, so that a batch's workers and a notebook may draw as well.
+    # A separate figure, not pyplot: without global state, a batch's workers and a notebook may draw as well.
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout=layout, facecolor="white")
     axes = figure.add_subplot()
     duration = max((one.end for one in scored), default=1.0)
@@ -42,13 +42,13 @@ def plot_scores(
     _dress_axes(axes, duration, title)
     picture = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # of a title in a script that the font lacks: boxes will do
+        warnings.filterwarnings("ignore", message="Glyph")  # a title in a script that the font lacks: boxes will do
         FigureCanvasAgg(figure).print_figure(picture, dpi=DPI)
     write_output(path, picture.getvalue())
 
 
 def _draw_curves(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
-    """A step per score, over the media that it spoke of, and one per interest, over the segment itself."""
+    """A step per score, over the media that it predicts, and one per interest, over the segment itself."""
     interests = interests_of(scored)
     interest = [] if interests is None else own_curve(scored, interests)
     score = predicted_curve(scored)
@@ -76,7 +76,7 @@ def _draw_steps(axes: "Axes", curve: Sequence[Stretch], label: str, color: str, 
 
 
 def _draw_highlights(axes: "Axes", highlights: Sequence[Highlight]) -> None:
-    """A shaded span each, and its rank above it."""
+    """A shaded span per highlight, with its rank above it."""
     named = False
     for rank, one in zip(rank_highlights(highlights), highlights, strict=True):
         label = "" if named else "highlight, by rank"
@@ -98,7 +98,7 @@ def _draw_highlights(axes: "Axes", highlights: Sequence[Highlight]) -> None:
 
 
 def _draw_gaps(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
-    """Hatching where media is missing: over the hole, or over a narrow strip where the clock did not move on."""
+    """Hatching over missing media: over the hole, or over a narrow strip if the clock did not advance."""
     duration = max((one.end for one in scored), default=1.0)
     strip = duration / 200
     for index, time in enumerate(gap_times(scored)):
@@ -109,7 +109,7 @@ def _draw_gaps(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
 
 
 def _dress_axes(axes: "Axes", duration: float, title: str) -> None:
-    """Axes, ticks and words."""
+    """Set up axes, ticks and labels."""
     step = next((step for step in _STEPS if duration / step <= _MOST_TICKS), _STEPS[-1])
     ticks = [step * index for index in range(int(duration / step) + 1)]
     axes.set_xticks(ticks, [format_timecode(tick) for tick in ticks])
@@ -121,7 +121,7 @@ def _dress_axes(axes: "Axes", duration: float, title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK, labelsize=10)
     if axes.get_legend_handles_labels()[1]:
-        place: tuple[float, float] = (1.0, 1.0)  # right above the axes, where no highlight's rank is
+        place: tuple[float, float] = (1.0, 1.0)  # right above the axes, clear of the highlights' ranks
         axes.legend(
             loc="lower right",
             bbox_to_anchor=place,

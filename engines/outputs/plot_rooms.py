@@ -1,6 +1,6 @@
-"""The supplement's Figure 1 of any data set: two histograms, rooms by duration and rooms by average viewers.
+"""The supplement's Figure 1 for any data set: two histograms, rooms by duration and rooms by average viewers.
 
-The paper's bars cannot be read as numbers here, so their widths are ours: both axes are logarithmic, and one edge lies
+The widths of the paper's bars cannot be read as numbers, so ours differ: both axes are logarithmic, and one edge lies
 on the threshold that the paper names.
 """
 
@@ -18,7 +18,7 @@ from kuaihl.models.data.klive_figures import LONG_MINUTES, LONG_SHARE, MANY_SHAR
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-STEP = 2**0.25  # from one edge of a bar to the next
+STEP = 2**0.25  # ratio of neighbouring edges
 _MINUTES = {
     1: "1 min",
     3: "3 min",
@@ -39,13 +39,13 @@ Floats = NDArray[np.float64]
 def plot_rooms(hours: Floats, viewers: Floats, path: Path, *, title: str = "") -> None:
     """Write a PNG of WIDTH x HEIGHT pixels from the rooms' hours [R] and viewers [rooms with views].
 
-    Raises UsageError where it cannot be written.
+    Raises UsageError if it cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    layout = ConstrainedLayoutEngine(w_pad=0.2, h_pad=0.12, wspace=0.06)  # inches, and a share of the width
+    layout = ConstrainedLayoutEngine(w_pad=0.2, h_pad=0.12, wspace=0.06)  # inches; wspace is a share of the width
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout=layout, facecolor="white")
     left, right = figure.subplots(1, 2)
     draw(left, hours * 60, LONG_MINUTES, _MINUTES, f"longer than 36 min; KLive, published: {LONG_SHARE:.0%}")
@@ -60,7 +60,7 @@ def plot_rooms(hours: Floats, viewers: Floats, path: Path, *, title: str = "") -
 
 
 def bar_edges(values: Floats, threshold: float) -> Floats:
-    """Edges a factor of STEP apart around all values that are above 0; `threshold` is one of them."""
+    """Edges a factor of STEP apart around all values above 0; `threshold` is one of them."""
     steps = np.log(values[values > 0] / threshold) / np.log(STEP)
     first, last = (int(np.floor(steps.min())), int(np.floor(steps.max())) + 1) if len(steps) else (0, 1)
     exponents = np.arange(min(first, 0), max(last, 0) + 1, dtype=np.float64)
@@ -68,10 +68,10 @@ def bar_edges(values: Floats, threshold: float) -> Floats:
 
 
 def draw(axes: "Axes", values: Floats, threshold: float, ticks: dict[int, str], said: str) -> None:
-    """A histogram; the bars above the threshold are dark, and their share is written down."""
+    """A histogram; the bars above the threshold are dark, and the title gives their share."""
     edges = bar_edges(values, threshold)
     counts, _ = np.histogram(values, edges)
-    # A value on the threshold is not above it, but stands in the bar that begins there: the share is of the values.
+    # A value on the threshold is not above it but falls into the bar from there on; the share counts values.
     colours = [CURVE if edge >= threshold * 0.999 else FAINT for edge in edges[:-1]]
     axes.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=colours, edgecolor="white", linewidth=0.8)
     axes.set_xscale("log")

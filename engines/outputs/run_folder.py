@@ -1,4 +1,4 @@
-"""A run folder: what the files of a scored source are called, and whether an earlier run finished it."""
+"""A run folder: the file names of a scored source, and whether an earlier run finished it."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ SCORES_FILE, HIGHLIGHTS_FILE, PLOT_FILE, CLIPS_FOLDER = "scores.jsonl", "highlig
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it. Raises UsageError if it cannot be made."""
+    """Make a folder and its parents. Raises UsageError if it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -17,7 +17,7 @@ def make_folder(folder: Path) -> None:
 
 
 def is_finished(output: Path) -> bool:
-    """Whether an earlier run scored this source to its end: highlights.json is written last, and says so."""
+    """Whether an earlier run scored this source to its end: highlights.json is written last, and records it."""
     try:
         document = json.loads((output / HIGHLIGHTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

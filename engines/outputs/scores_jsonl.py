@@ -13,9 +13,9 @@ from kuaihl.models.errors import ModelError
 
 
 class ScoresWriter:
-    """Writes a line per segment and flushes it: a crash loses the segment in flight and no other.
+    """Writes one line per segment and flushes it: a crash loses only the segment in flight.
 
-    Raises UsageError where the file cannot be written.
+    Raises UsageError if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class ScoresWriter:
 
 
 def score_line(scored: ScoredSegment) -> str:
-    """One segment as one line of JSON; `interest` only if the network gave one. Raises ModelError for no number."""
+    """One segment as a line of JSON; `interest` only if the network gave one. Raises ModelError if not finite."""
     interest = {} if scored.interest is None else {"interest": round(scored.interest, SCORE_DECIMALS)}
     for value in (scored.score, *interest.values()):
         if not math.isfinite(value):

@@ -1,8 +1,8 @@
-"""Seconds as people read them: `1:30`, `00:01:30.500`."""
+"""Seconds in readable form: `1:30`, `00:01:30.500`."""
 
 
 def format_timecode(seconds: float, *, decimals: int = 0, full: bool = False, point: str = ".") -> str:
-    """`1:30` or `1:02:03` for tables; `00:01:30` where `full`, as in file formats. Rounding carries over."""
+    """`1:30` or `1:02:03` for tables; `00:01:30` if `full`, as in file formats. Rounding carries over."""
     scale = 10**decimals
     ticks = round(abs(seconds) * scale)
     whole, fraction = divmod(ticks, scale)

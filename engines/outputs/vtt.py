@@ -1,4 +1,4 @@
-"""highlights.vtt: a WebVTT cue a highlight, for `<track kind="metadata">` and players on the web."""
+"""highlights.vtt: one WebVTT cue per highlight, for `<track kind="metadata">` and players on the web."""
 
 from html import escape
 
@@ -12,7 +12,7 @@ def render(document: HighlightsDocument) -> str:
     blocks = ["WEBVTT\n"]
     for one in document["highlights"]:
         start, end = (format_timecode(one[edge], decimals=3, full=True) for edge in ("start", "end"))
-        # "&", "<" and ">" are WebVTT's own signs; escaping ">" also undoes an arrow in the words.
+        # "&", "<" and ">" are special in WebVTT; escaping ">" also undoes an arrow in the words.
         lines = [escape(line, quote=False) for line in cue_lines(one)]
         blocks.append("\n".join([f"highlight-{one['rank']}", f"{start} --> {end}", *lines]) + "\n")
     return "\n".join(blocks)

@@ -1,1 +1,1 @@
-"""What executes a network: torch, ONNX Runtime, TensorRT."""
+"""Engines that execute a network: torch, ONNX Runtime, TensorRT."""

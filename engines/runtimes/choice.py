@@ -1,7 +1,7 @@
-"""Which engine runs a bundle: the one that was asked for, or the best that this machine and the bundle have.
+"""Choosing the engine that runs a bundle: the one asked for, or the best that this machine and the bundle have.
 
-`auto` takes TensorRT before torch on a GPU and ONNX Runtime before torch on a CPU, graph by graph: what was never
-compiled is passed over in silence, what was compiled and does not fit is told and passed over.
+`auto` prefers TensorRT to torch on a GPU and ONNX Runtime to torch on a CPU, graph by graph. It silently skips
+engines that were never compiled, and reports those that were compiled but do not fit.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,10 +33,10 @@ OnMessage = Callable[[KuaihlError], None]
 def choose_runtime(
     engine: str, precision: str, bundle: "Bundle", *, device: str, threads: int | None, on_message: OnMessage
 ) -> OpenRuntime:
-    """What opens a bundle's graphs on `device` (cpu, cuda or cuda:N) as the user asked; `on_message` hears why of a
-    fallback.
+    """The opener of a bundle's graphs on `device` (cpu, cuda or cuda:N), as the user asked.
 
-    Raises UsageError for names that are none. What it returns raises ModelError or UsageError where a graph cannot run.
+    `on_message` receives the reason for each fallback. Raises UsageError for an unknown engine or precision. The opener
+    raises ModelError or UsageError if a graph cannot run.
     """
     if engine not in (_AUTO, *RUNTIME_KINDS):
         raise UsageError(f"give {_AUTO} or one of {', '.join(RUNTIME_KINDS)}", setting="engine", value=engine)
@@ -46,7 +46,7 @@ def choose_runtime(
         return _open_first(_list_candidates(kind_named(engine), precision, bundle, device, threads), on_message)
     kinds: Sequence[RuntimeKind] = ("onnx", "torch") if device == "cpu" else ("tensorrt", "tensorrt-rtx", "torch")
     if precision == "int8":
-        kinds = [kind for kind in kinds if kind != "torch"]  # which has no int8
+        kinds = [kind for kind in kinds if kind != "torch"]  # torch has no int8
     return _open_first(
         [each for kind in kinds for each in _list_candidates(kind, precision, bundle, device, threads)], on_message
     )
@@ -55,12 +55,12 @@ def choose_runtime(
 def _list_candidates(
     kind: RuntimeKind, precision: str, bundle: "Bundle", device: str, threads: int | None
 ) -> list[tuple[str, OpenRuntime]]:
-    """One kind of engine in every precision that will do, the preferred one first, with its name for people."""
+    """One kind of engine in every acceptable precision, the preferred one first, with its display name."""
     wanted = [each for each in PRECISIONS if precision in (_AUTO, each)]
-    if precision == _AUTO:  # the same scores on a CPU; on a GPU, half precision where it was compiled
+    if precision == _AUTO:  # the same scores on a CPU; on a GPU, half precision if it was compiled
         wanted = ["fp16", "fp32"] if kind in ("tensorrt", "tensorrt-rtx") else ["fp32"]
     found = [(runtime_label(kind, each), make_opener(kind, each, bundle, device, threads)) for each in wanted]
-    if kind == "onnx" and "int8" in wanted:  # quicker where it runs, so it comes first
+    if kind == "onnx" and "int8" in wanted:  # faster if it runs, so it comes first
         found.insert(
             0, (runtime_label(kind, "int8", "vnni"), make_opener(kind, "int8", bundle, device, threads, target="vnni"))
         )
@@ -76,7 +76,7 @@ def make_opener(
     *,
     target: Target = "portable",
 ) -> OpenRuntime:
-    """One kind of engine in one precision."""
+    """The opener for one kind of engine in one precision."""
     if kind == "torch":
         from kuaihl.engines.runtimes.torch_runtime import open_torch
 
@@ -91,9 +91,9 @@ def make_opener(
 
 
 def _open_first(openers: Sequence[tuple[str, OpenRuntime]], on_message: OnMessage) -> OpenRuntime:
-    """Opens each graph in the first engine that can run it, and says why where an earlier one should have.
+    """An opener that takes the first engine able to run each graph, and reports why earlier ones could not.
 
-    If none can, what was made and does not fit is the error, rather than what was never made.
+    If no engine can, the error is about one that was built and does not fit, rather than one that was never built.
     """
 
     def open_runtime(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Runtime:

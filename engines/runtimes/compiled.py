@@ -1,7 +1,8 @@
-"""Compiled files of a bundle and the facts beside them: ONNX graphs in `onnx/`, TensorRT's engines in `engines/`.
+"""Compiled files of a bundle and the facts beside them: ONNX graphs in `onnx/`, TensorRT engines in `engines/`.
 
-Beside every file `NAME.onnx` or `NAME.engine` stands `NAME.json`: what it is, of which weights, made by what and for
-what. The file itself stays as its tools expect it. Facts are written last, so a file without them is not finished.
+Every `NAME.onnx` or `NAME.engine` has a `NAME.json` beside it. It records the kind of file, its weights, the packages
+that made it and its target. The file itself stays as its tools expect it. Facts are written last, so a file without
+them is unfinished.
 """
 
 import hashlib
@@ -18,39 +19,39 @@ from kuaihl.models.atomic import write_atomic
 from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError, Remedy
 
-_FACTS_FORMAT = 2  # one more where a graph takes or gives something else than before
+_FACTS_FORMAT = 2  # increment it when the inputs or outputs of a graph change
 _ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
 
 
 class NotBuiltError(ModelError):
-    """Nothing to run was ever made: no compiled file, or no package or device for one. `auto` passes over it."""
+    """Nothing to run was ever built: no compiled file, or no package or device for one. `auto` skips it."""
 
 
 @dataclass(frozen=True)
 class CompiledFacts:
-    """What stands beside a compiled file."""
+    """The facts recorded beside a compiled file."""
 
     graph: GraphName
-    kind: RuntimeKind  # what executes the file
+    kind: RuntimeKind  # of the engine that executes the file
     precision: Precision
     sha256: str  # of the file
     source_sha256: str  # of the weights in it
     made_with: Mapping[str, str]  # packages and their versions
-    inputs: tuple[str, ...]  # names, in the order of the graph's ports, which TensorRT need not keep
+    inputs: tuple[str, ...]  # names, in the order of the graph's ports; TensorRT may reorder them
     outputs: tuple[str, ...]
-    sizes: Mapping[str, tuple[int, int, int]]  # of what varies: least, usual, most (TensorRT's profile)
-    target: Target = "portable"  # ONNX in int8: which processors it is right on
-    parity: Mapping[str, float] = field(default_factory=dict)  # against torch in fp32, when it was written
+    sizes: Mapping[str, tuple[int, int, int]]  # of each varying dimension: minimum, usual, maximum (TensorRT's profile)
+    target: Target = "portable"  # ONNX in int8: the processors on which it is correct
+    parity: Mapping[str, float] = field(default_factory=dict)  # against torch in fp32, measured at export
     onnx_sha256: str = ""  # TensorRT: of the ONNX file it was built from
-    gpu: str = ""  # TensorRT: the name of the card it was built on, "" where there was none
+    gpu: str = ""  # TensorRT: the name of the card it was built on, "" if there was none
     compute_capability: str = ""  # TensorRT: such as "8.9"
     tensorrt: str = ""  # TensorRT: its version
 
 
 def compiled_folder(bundle: Bundle) -> Path:
-    """Where a bundle's compiled files go: into the bundle, or the cache for one that ships with kuaihl.
+    """The folder for a bundle's compiled files: in the bundle, or in the cache for one that ships with kuaihl.
 
-    An installed package is not ours to write to, and an update would take away what was compiled.
+    kuaihl must not write into an installed package, and an update would delete the compiled files.
     """
     if not is_built_in(bundle.path):
         return bundle.path
@@ -58,7 +59,7 @@ def compiled_folder(bundle: Bundle) -> Path:
 
 
 def onnx_file(folder: Path, graph: GraphName, precision: Precision, target: Target = "portable") -> Path:
-    """Where an ONNX graph is in a compiled folder, or would be; only int8 tells targets apart."""
+    """The path of an ONNX graph in a compiled folder, existing or not; only int8 files differ by target."""
     ending = f"-{target}" if precision == "int8" and target != "portable" else ""
     return folder / _ONNX_FOLDER / f"{graph}-{precision}{ending}.onnx"
 
@@ -66,13 +67,13 @@ def onnx_file(folder: Path, graph: GraphName, precision: Precision, target: Targ
 def engine_file(
     bundle: Path, graph: GraphName, precision: Precision, kind: RuntimeKind, capability: str, version: str
 ) -> Path:
-    """Where a bundle's TensorRT engine is, or would be."""
+    """The path of a bundle's TensorRT engine, existing or not."""
     name = f"{graph}-sm{capability.replace('.', '')}-{kind}-{version}-{precision}.engine"
     return bundle / ENGINES_FOLDER / name
 
 
 def engine_files(bundle: Path, graph: GraphName, precision: Precision, kind: RuntimeKind) -> list[Path]:
-    """The bundle's finished engines of a graph, for whatever card and version."""
+    """The bundle's finished engines of a graph, for any card and version."""
     found = (bundle / ENGINES_FOLDER).glob(f"{graph}-sm*-{kind}-[0-9]*-{precision}.engine")
     return sorted(file for file in found if facts_file(file).is_file())
 
@@ -82,7 +83,7 @@ def facts_file(file: Path) -> Path:
 
 
 def write_compiled(file: Path, content: bytes, facts: CompiledFacts) -> None:
-    """Write a compiled file and then its facts, each whole or not at all. Raises ModelError where that fails."""
+    """Write a compiled file and then its facts, each whole or not at all. Raises ModelError if that fails."""
     document = {"format": _FACTS_FORMAT} | asdict(facts)
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     try:
@@ -101,7 +102,7 @@ _COMPILE_AGAIN = Remedy("compile it again", command="export", arguments=("BUNDLE
 
 
 def read_facts(file: Path, rebuild: Remedy = _COMPILE_AGAIN) -> CompiledFacts:
-    """The facts beside a compiled file. Raises ModelError with the remedy `rebuild` if there are none to read."""
+    """The facts beside a compiled file. Raises ModelError with the remedy `rebuild` if they cannot be read."""
     beside = facts_file(file)
     try:
         found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
@@ -109,7 +110,7 @@ def read_facts(file: Path, rebuild: Remedy = _COMPILE_AGAIN) -> CompiledFacts:
             raise ModelError(
                 f"{file}: exported in format {written}, this version of kuaihl reads {_FACTS_FORMAT}", remedy=rebuild
             )
-        # int8 of before targets were told apart is wrong on processors without VNNI.
+        # An int8 file without a target predates targets; it is wrong on processors without VNNI.
         found.setdefault("target", "vnni" if found["precision"] == "int8" else "portable")
         found |= {ports: tuple(found[ports]) for ports in ("inputs", "outputs")}
         found["sizes"] = {name: tuple(sizes) for name, sizes in found["sizes"].items()}
@@ -124,9 +125,9 @@ def read_facts(file: Path, rebuild: Remedy = _COMPILE_AGAIN) -> CompiledFacts:
 
 
 def read_compiled(file: Path, source: str, rebuild: Remedy) -> tuple[bytes, CompiledFacts]:
-    """A compiled file's content, held to its facts and to the weights with SHA-256 `source`.
+    """A compiled file's content, checked against its facts and the weights with SHA-256 `source`.
 
-    Raises ModelError that names the file, both sides of what does not fit, and carries the remedy `rebuild`.
+    Raises ModelError if they do not match. It names the file and both sides, and carries the remedy `rebuild`.
     """
     facts = read_facts(file, rebuild)
     if facts.source_sha256 != source:
@@ -146,7 +147,7 @@ def read_compiled(file: Path, source: str, rebuild: Remedy) -> tuple[bytes, Comp
 
 
 def bundle_argument(bundle: Bundle) -> str:
-    """What finds a bundle: the name of one that ships with kuaihl, the folder of another."""
+    """The argument that finds a bundle: its name if it ships with kuaihl, else its folder."""
     return bundle.name if is_built_in(bundle.path) else str(bundle.path)
 
 
@@ -158,7 +159,7 @@ def compile_remedy(
     *,
     words: str = "compile it again",
 ) -> Remedy:
-    """What makes the compiled files of a bundle, by what finds it; only what is not the default is said."""
+    """The command that compiles a bundle, given the argument that finds it; default settings are left out."""
     settings: dict[str, str | bool | None] = {"to": kind}
     settings |= {} if precision == "fp32" else {"precision": precision}
     settings |= {} if target == "portable" else {"target": target}

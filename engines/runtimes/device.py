@@ -1,4 +1,4 @@
-"""Which device computes, and on how many CPU threads."""
+"""The choice of the computing device and of the number of CPU threads."""
 
 import os
 
@@ -6,7 +6,7 @@ from kuaihl.models.errors import UsageError
 
 
 def choose_device(device: str) -> str:
-    """cpu, cuda, cuda:N or mps for what the user said. Raises UsageError for a device that is not here."""
+    """cpu, cuda, cuda:N or mps for the user's setting. Raises UsageError for a device that this machine lacks."""
     import torch
 
     if device == "auto":
@@ -25,7 +25,7 @@ def choose_device(device: str) -> str:
 
 
 def set_threads(threads: int | None) -> int:
-    """Let torch use that many CPU threads, by default as many as this process may run on; gives the number."""
+    """Let torch use that many CPU threads, by default as many as this process may run on; returns the number."""
     import torch
 
     count = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))

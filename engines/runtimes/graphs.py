@@ -1,8 +1,8 @@
-"""What engines execute: the head's step, the head over a window, the vision backbone and the text encoder as graphs.
+"""The graphs that engines execute: the head's step, the head over a window, the vision backbone, the text encoder.
 
-A graph is a torch module of tensors alone, with named ports and the sizes that it must serve; torch runs it as it is,
-`onnx_export.py` writes it down. Words are looked up outside of the text graph: the table of words is most of a BERT's
-weights, and a few rows of it are all that a text needs.
+A graph is a torch module that works on tensors alone, with named ports and the sizes that it must serve. Torch runs it
+directly; `onnx_export.py` exports it. The text graph takes token embeddings as input. The embedding table is most of a
+BERT's weights, but a text needs only a few of its rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 GraphName = Literal["step", "window", "vision", "text"]
 GRAPH_NAMES: tuple[GraphName, ...] = get_args(GraphName)
-SCORING_GRAPHS: tuple[GraphName, ...] = ("vision", "text", "step")  # all that scoring runs
+SCORING_GRAPHS: tuple[GraphName, ...] = ("vision", "text", "step")  # the only ones that scoring runs
 Pooling = Literal["mean", "first"]
 
 
 @dataclass(frozen=True)
 class ShapeRange:
-    """Sizes that a dimension may have: the least, the one to be quickest at, the most."""
+    """Sizes that a dimension may have: the minimum, the one to optimise for, the maximum."""
 
     least: int
     usual: int
@@ -37,15 +37,15 @@ class ShapeRange:
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An input: its name, type, and shape, in which a name stands for a size that varies."""
+    """An input: its name, type, and shape; a name in the shape stands for a varying size."""
 
     name: str
     dtype: torch.dtype
     shape: tuple[int | str, ...]
-    most: int = 0  # of whole numbers: the largest that means something
+    most: int = 0  # for integers: the largest meaningful value
 
     def shape_for(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The shape with `sizes` put in."""
+        """The shape with `sizes` substituted."""
         return tuple(sizes[size] if isinstance(size, str) else size for size in self.shape)
 
 
@@ -57,11 +57,11 @@ class Graph:
     module: nn.Module
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[str, ...]
-    ranges: Mapping[str, ShapeRange]  # of every size that varies
+    ranges: Mapping[str, ShapeRange]  # of every varying size
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Of the ports, in order."""
+        """The names of the input ports, in order."""
         return tuple(port.name for port in self.inputs)
 
 
@@ -71,9 +71,9 @@ _TEXTS, _TOKENS = ShapeRange(1, 8, 64), ShapeRange(4, 128, 200)
 
 
 class Step(nn.Module):
-    """`forward_step` of a network: what a stream keeps is given and what it is to keep is returned.
+    """`forward_step` of a network: a stream's state goes in, and its next state comes out.
 
-    Signals are a port of a network that reads them, and interest one of a network that has that output.
+    Signals are a port if the network reads them, and interest is one if the network has that output.
     """
 
     def __init__(self, network: "KuaiHL | LaggedLinear") -> None:
@@ -101,7 +101,7 @@ class Window(nn.Module):
 
 
 class Vision(nn.Module):
-    """Pictures as bytes to tokens: normalised, through the backbone, averaged to grid x grid places."""
+    """Pictures as bytes to tokens: normalised, run through the backbone, averaged to grid x grid places."""
 
     def __init__(
         self,
@@ -126,14 +126,14 @@ class Vision(nn.Module):
 
 
 class _Text(nn.Module):
-    """Vectors of words to one vector per text: a BERT's layers, and its way of pooling."""
+    """Token embeddings to one vector per text: a BERT's layers and its pooling."""
 
     def __init__(self, network: "Bert", pooling: Pooling) -> None:
         super().__init__()
         self.network, self.pooling = network, pooling
 
     def forward(self, words: Tensor, types: Tensor, mask: Tensor) -> Tensor:  # [B, T, d], [B, T], [B, T] -> [B, d]
-        tokens = self.network.contextualise(words, types, mask).float()  # [B, T, d]; a sum over T is not for fp16
+        tokens = self.network.contextualise(words, types, mask).float()  # [B, T, d]; summing over T needs fp32
         if self.pooling == "first":
             return tokens[:, 0]
         there = mask.unsqueeze(-1).to(tokens.dtype)
@@ -141,7 +141,7 @@ class _Text(nn.Module):
 
 
 def step_graph(network: "KuaiHL | LaggedLinear") -> Graph:
-    """The head as a streaming step; many rooms in one call, of any age each."""
+    """The head as a streaming step; one call serves many rooms, each of any age."""
     from kuaihl.models.network.linear import LaggedLinear
 
     dims = network.dims
@@ -161,7 +161,7 @@ def step_graph(network: "KuaiHL | LaggedLinear") -> Graph:
 
 
 def _attention_memory(dims: "NetworkDims") -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
-    """What `StreamState.inputs` gives, and what `StreamState.push` takes."""
+    """The inputs that `StreamState.inputs` returns, and the outputs that `StreamState.push` takes."""
     return (
         TensorSpec("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
         TensorSpec("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
@@ -173,13 +173,13 @@ def _attention_memory(dims: "NetworkDims") -> tuple[tuple[TensorSpec, ...], tupl
 
 
 def _linear_memory(network: "LaggedLinear") -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
-    """The same of `LinearState`."""
+    """The same for `LinearState`."""
     shape = ("rooms", network.dims.window, network.answers)
     return (TensorSpec("pending", torch.float32, shape),), ("newest_pending",)
 
 
 def window_graph(network: "KuaiHL | LaggedLinear") -> Graph:
-    """The head over a window of n segments; `valid` hides those that are padding."""
+    """The head over a window of n segments; `valid` masks the padding."""
     dims = network.dims
     return Graph(
         "window",
@@ -197,12 +197,12 @@ def window_graph(network: "KuaiHL | LaggedLinear") -> Graph:
 
 
 def _signals_port(dims: "NetworkDims", before: tuple[int | str, ...]) -> tuple[TensorSpec, ...]:
-    """Where signals come in, if the network reads them."""
+    """The port for signals, if the network reads them."""
     return (TensorSpec("signals", torch.float32, (*before, dims.signals)),) if dims.signals else ()
 
 
 def _output_names(dims: "NetworkDims", score: str) -> tuple[str, ...]:
-    """The ports of a network's answers."""
+    """The names of a network's output ports."""
     return (score, "interest") if dims.interest else (score,)
 
 
@@ -213,7 +213,7 @@ def vision_graph(vision: Vision, size: int) -> Graph:
 
 
 def text_graph(network: "Bert", pooling: Pooling) -> Graph:
-    """A text encoder without its table of words."""
+    """A text encoder without its embedding table."""
     return Graph(
         "text",
         _Text(network, pooling).eval(),

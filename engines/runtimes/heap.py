@@ -1,6 +1,6 @@
-"""Freed memory, kept from piling up: in the heaps that glibc makes for threads, and in the buffers of Intel's MKL.
+"""Measures that keep freed memory from piling up in glibc's heaps per thread and in the buffers of Intel's MKL.
 
-A dozen threads come and go here. docs/benchmarks.md has what each measure was seen to save.
+A dozen threads come and go here. docs/benchmarks.md gives the measured saving of each.
 """
 
 import ctypes
@@ -8,12 +8,12 @@ import os
 import sys
 from functools import cache
 
-_M_ARENA_MAX = -8  # of malloc.h
+_M_ARENA_MAX = -8  # from malloc.h
 
 
 @cache
 def _c_library() -> ctypes.CDLL | None:
-    """glibc, None if the process runs on another C library."""
+    """glibc, or None if the process uses another C library."""
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None)
@@ -21,7 +21,7 @@ def _c_library() -> ctypes.CDLL | None:
 
 
 def share_one_heap() -> None:
-    """Let all threads share one heap, as MALLOC_ARENA_MAX=1 does; call it before threads start, for theirs stay."""
+    """Let all threads share one heap, as MALLOC_ARENA_MAX=1 does. Call it before threads start: existing heaps stay."""
     if (library := _c_library()) is not None:
         library.mallopt(_M_ARENA_MAX, 1)
 
@@ -32,6 +32,6 @@ def keep_no_mkl_buffers() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Hand what is freed back to the system; takes a few milliseconds."""
+    """Return freed memory to the system; takes a few milliseconds."""
     if (library := _c_library()) is not None:
         library.malloc_trim(0)

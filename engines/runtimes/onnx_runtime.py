@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from kuaihl.engines.runtimes.graphs import Graph
 
 
-# A sum and a layer norm in one take longer on a CPU than one after the other: a BERT 29% in int8, 11% in fp32.
+# A fused sum and layer norm is slower on a CPU than the two in turn: by 29% for a BERT in int8, 11% in fp32.
 _SLOW_ON_CPU = ("SkipLayerNormFusion",)
-# Runs on a thread each, rather than one after another on all threads; a step has all rooms in one call.
+# Their runs go in parallel, one thread per run, not in turn on all threads; a step has all rooms in one call.
 _SIDE_BY_SIDE: tuple[GraphName, ...] = ("vision", "text")
 
 
@@ -47,17 +47,17 @@ class OnnxRuntime:
         num_streams: int = 1,
         exact: bool = False,
     ) -> None:
-        """`name` is the file's, for people; each stream gets its share of the `threads`.
+        """`name` is the file's name for messages; each stream gets its share of the `threads`.
 
-        `exact` takes kernels that cannot saturate, whatever the weights: slower, and the same on every processor.
-        Raises ModelError where ONNX Runtime cannot run the graph on `device`.
+        `exact` selects kernels that cannot saturate, whatever the weights: slower, and the same on every processor.
+        Raises ModelError if ONNX Runtime cannot run the graph on `device`.
         """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # its errors come as exceptions, too
+        options.log_severity_level = 4  # its errors also come as exceptions
         options.intra_op_num_threads = max(1, (threads or torch.get_num_threads()) // num_streams)
-        # A thread that spins may hold the very core that the one it waits for would need: up to 8 ms for a step of 1.
+        # A spinning thread may hold the core that the thread it waits for needs: up to 8 ms for a step of 1 ms.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if exact:
             options.add_session_config_entry("session.x64quantprecision", "1")
@@ -70,7 +70,7 @@ class OnnxRuntime:
             )
         except UsageError:
             raise
-        except Exception as error:  # ONNX Runtime has an exception a status, and no base of its own
+        except Exception as error:  # ONNX Runtime has one exception per status, and no common base
             raise ModelError(f"{name}: ONNX Runtime cannot run it on {device} ({reason_of(error)})") from error
         self.precision: Precision = precision
         self.num_streams = num_streams
@@ -87,7 +87,7 @@ class OnnxRuntime:
 
 
 def choose_providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
-    """ONNX Runtime's name of a device. Raises UsageError where its build lacks it."""
+    """ONNX Runtime's name for a device. Raises UsageError if its build lacks it."""
     import onnxruntime
 
     kind, _, index = device.partition(":")
@@ -110,9 +110,9 @@ def open_onnx(
     threads: int | None = None,
     target: Target = "portable",
 ) -> OpenRuntime:
-    """What opens a bundle's exported graphs, those in int8 as they were exported for `target`.
+    """The opener of a bundle's exported graphs; those in int8 are the ones exported for `target`.
 
-    It raises ModelError where one is missing, damaged, of other weights, or for a processor that this one is not.
+    It raises ModelError if a graph is missing, damaged, of other weights, or built for another kind of processor.
     """
 
     def open_runtime(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Runtime:

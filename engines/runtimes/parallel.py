@@ -1,7 +1,7 @@
-"""Many runs of one engine, as many of them side by side as it takes.
+"""Many runs of one engine, as many in parallel as it accepts.
 
-On a CPU, ONNX Runtime sees pictures on one thread each rather than three at a time on all threads: no thread waits for
-another at the end of every layer.
+On a CPU, ONNX Runtime processes one picture per thread rather than three at a time on all threads. So no thread waits
+for another at the end of every layer.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,15 +22,13 @@ def split_batches(items: list[Item], size: int) -> list[list[Item]]:
 
 
 def even_size(number: int, most: int, num_streams: int) -> int:
-    """How many of `number` items a run should take, `most` or fewer, for all streams to end at about the same time."""
+    """The items per run out of `number`, at most `most`, for all streams to end at about the same time."""
     rounds = -(-number // (most * num_streams))
     return -(-number // (rounds * num_streams)) if number else most
 
 
 def run_each(runtime: "Runtime", calls: "Iterable[tuple[Tensor, ...]]") -> "Iterator[tuple[Tensor, ...]]":
-    """The outputs of every call's inputs, in order. With one stream each is the caller's until the next is asked
-    for.
-    """
+    """The outputs of every call's inputs, in order. With one stream, they are valid until the next request."""
     if runtime.num_streams == 1:
         for inputs in calls:
             yield runtime.run(*inputs)

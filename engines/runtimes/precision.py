@@ -12,7 +12,7 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class InPrecision(nn.Module):
-    """`module` in fp32, fp16 or bf16: floats that come in are cast to it, floats that go out to float32."""
+    """`module` in fp32, fp16 or bf16: float inputs are cast to that precision, float outputs to float32."""
 
     def __init__(self, module: nn.Module, precision: Precision) -> None:
         super().__init__()

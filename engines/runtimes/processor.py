@@ -1,6 +1,6 @@
-"""What this machine's processor can do in int8: its name and the instructions that kernels are chosen by.
+"""The int8 abilities of this machine's processor: its name and the instructions by which kernels are chosen.
 
-ONNX Runtime and torch choose their kernels so. Of ours, the choice of an int8 file alone depends on it (`open_onnx`).
+ONNX Runtime and torch choose their kernels by them. In kuaihl, only the choice of an int8 file does (`open_onnx`).
 """
 
 import platform
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-CPU_FACTS = Path("/proc/cpuinfo")  # Linux alone; elsewhere nothing is known, and nothing is taken for granted
+CPU_FACTS = Path("/proc/cpuinfo")  # Linux only; elsewhere nothing is known or assumed
 
 
 @dataclass(frozen=True)
 class Processor:
-    """A processor's name and which of the instructions that matter here it has."""
+    """A processor's name, and which of the relevant instructions it has."""
 
     name: str
     avx2: bool = False
-    avx512: bool = False  # F, BW, DQ and VL, which kernels need together
-    vnni: bool = False  # bytes multiplied and added in int32, of 256 or 512 bits
+    avx512: bool = False  # F, BW, DQ and VL: kernels need all four
+    vnni: bool = False  # bytes multiplied and added in int32, 256 or 512 bits wide
     amx: bool = False  # int8 tiles
 
     @property
     def instructions(self) -> dict[str, bool]:
-        """By their names for people."""
+        """Whether it has each instruction, by display name."""
         return {"AVX2": self.avx2, "AVX-512": self.avx512, "VNNI": self.vnni, "AMX": self.amx}
 
     @property
     def gain_by_int8(self) -> str:
-        """What int8 takes of fp32's time in ONNX Runtime, as docs/benchmarks.md has it."""
+        """The time that int8 takes relative to fp32 in ONNX Runtime, from docs/benchmarks.md."""
         if self.vnni:
             return "about 2/5 of fp32's time for texts, 2/3 for pictures (3/5 if compiled for VNNI)"
         if self.avx2:
@@ -37,7 +37,7 @@ class Processor:
 
     @property
     def description(self) -> str:
-        """One line: the name, what is there, what is not."""
+        """One line: the name, the instructions present, those missing."""
         there = [name for name, has in self.instructions.items() if has]
         missing = [name for name, has in self.instructions.items() if not has]
         return f"{self.name} ({', '.join(there) or 'none of these'}{'; no ' + ', '.join(missing) if missing else ''})"
@@ -45,7 +45,7 @@ class Processor:
 
 @cache
 def read_processor() -> Processor:
-    """This machine's."""
+    """This machine's processor."""
     try:
         return parse_processor(CPU_FACTS.read_text(encoding="utf-8", errors="replace"))
     except OSError:
@@ -53,7 +53,7 @@ def read_processor() -> Processor:
 
 
 def parse_processor(facts: str) -> Processor:
-    """A processor out of the text of `/proc/cpuinfo`, of which the first one stands for all."""
+    """A processor from the text of `/proc/cpuinfo`; the first entry stands for all."""
     found: dict[str, str] = {}
     for line in facts.splitlines():
         name, _, value = line.partition(":")

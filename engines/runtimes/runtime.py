@@ -1,6 +1,6 @@
-"""Engine: what executes a network. Tensors go in and come out, whether torch, ONNX Runtime or TensorRT is beneath.
+"""The engine, which executes a network: tensors in, tensors out, on torch, ONNX Runtime or TensorRT.
 
-An engine holds one graph (`graphs.py`) with its weights in it, and nothing of any stream: state goes in and comes out.
+An engine holds one graph (`graphs.py`) with its weights. It keeps no stream's state: that goes in and comes out.
 """
 
 from collections.abc import Callable
@@ -28,55 +28,55 @@ class Runtime(Protocol):
 
     @property
     def kind(self) -> RuntimeKind:
-        """What executes it."""
+        """The kind of engine that executes it."""
 
     @property
     def precision(self) -> Precision:
-        """In what it computes; inputs and outputs are float32, int64, uint8 or bool whatever it is."""
+        """The precision of its computation; inputs and outputs are float32, int64, uint8 or bool in any case."""
 
     @property
     def num_streams(self) -> int:
-        """How many runs it takes at once, each from a thread of its own."""
+        """The number of runs it accepts at once, each from its own thread."""
 
     def run(self, *inputs: "Tensor") -> "tuple[Tensor, ...]":
         """Outputs for inputs on any device, both in the order of the graph's ports; outputs are on the engine's device.
 
-        They are the caller's until the next run: who keeps them longer copies them.
+        They are valid until the next run: copy them to keep them longer.
         """
 
 
 class OpenRuntime(Protocol):
-    """Opens the engine that was chosen for one graph after another."""
+    """Opens the chosen engine for one graph per call."""
 
     def __call__(self, graph: GraphName, source: str, build: "Callable[[], Graph]") -> Runtime:
         """`source` is the SHA-256 of the graph's weights; `build` makes the graph, for torch to run."""
 
 
 def kind_named(name: str) -> RuntimeKind:
-    """The kind of engine of that name, which is one."""
+    """The kind of engine with that name, which must be valid."""
     return next(kind for kind in RUNTIME_KINDS if kind == name)
 
 
 def precision_named(name: str) -> Precision:
-    """The precision of that name, which is one."""
+    """The precision with that name, which must be valid."""
     return next(precision for precision in PRECISIONS if precision == name)
 
 
 def target_named(name: str) -> Target:
-    """The processors of that name, which is one: portable for every x86-64, vnni for those that have VNNI."""
+    """The target with that name, which must be valid: portable for every x86-64, vnni for those with VNNI."""
     return next(target for target in TARGETS if target == name)
 
 
 def runtime_label(kind: RuntimeKind, precision: Precision, target: Target = "portable") -> str:
-    """An engine's name for people."""
+    """An engine's display name."""
     return f"{kind} {precision}" + ("" if target == "portable" else " for VNNI")
 
 
 def precision_of(graph: GraphName, kind: RuntimeKind, precision: Precision) -> Precision:
-    """What a graph computes in where the engine as a whole is asked for `precision`.
+    """The precision of one graph if the engine as a whole is asked for `precision`.
 
-    int8 is for the backbones: the head is small, and its scores are what parity is about. TensorRT quantises what was
-    calibrated, the vision backbone, alone.
+    int8 is for the backbones: the head is small, and parity is measured on its scores. TensorRT quantises only the
+    calibrated graph, the vision backbone.
     """
     if precision != "int8":
         return precision

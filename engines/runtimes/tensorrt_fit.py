@@ -1,4 +1,4 @@
-"""Which of a bundle's TensorRT engines runs on this machine, and if none does, why and what mends it."""
+"""Finding the TensorRT engine of a bundle that runs on this machine; if none does, the reason and the remedy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +14,15 @@ from kuaihl.models.errors import ModelError, Remedy, UsageError
 
 @dataclass(frozen=True)
 class Machine:
-    """What an engine must have been built for."""
+    """The machine that an engine must have been built for."""
 
     kind: TensorRtKind
-    version: str  # of TensorRT: an engine loads on the very version that built it
+    version: str  # of TensorRT: an engine loads only on the version that built it
     gpu: Gpu
 
 
 def this_machine(kind: TensorRtKind, device: Any = "cuda") -> Machine:
-    """Raises UsageError where `device` is no NVIDIA GPU, or the package is missing."""
+    """This machine with its card. Raises UsageError if `device` is not an NVIDIA GPU or the package is missing."""
     gpu = gpu_of(device)
     if gpu is None:
         there = "there is none here" if str(device).startswith("cuda") else f"the device {device} is none"
@@ -31,7 +31,7 @@ def this_machine(kind: TensorRtKind, device: Any = "cuda") -> Machine:
 
 
 def rebuild_remedy(bundle: str, kind: TensorRtKind, precision: Precision, gpu: Gpu | None = None) -> Remedy:
-    """What builds the engines of a bundle, by what finds it, for `gpu`, on any machine where the kind allows that."""
+    """The command that builds a bundle's engines; it names `gpu` if the kind can build on any machine."""
     remedy = compile_remedy(bundle, kind, precision)
     if gpu is None or kind != "tensorrt-rtx":
         return remedy
@@ -39,9 +39,10 @@ def rebuild_remedy(bundle: str, kind: TensorRtKind, precision: Precision, gpu: G
 
 
 def built_engines(folder: Path, graph: GraphName, precision: Precision, kind: TensorRtKind, bundle: str) -> list[Path]:
-    """A bundle's engines of a graph in its compiled `folder`, for whatever machine.
+    """A bundle's engines of a graph in its compiled `folder`, for any machine.
 
-    `precision` is that of the bundle as a whole. Raises NotBuiltError with what builds them, if there is none.
+    `precision` is that of the bundle as a whole. Raises NotBuiltError with the command that builds them if there are
+    none.
     """
     files = engine_files(folder, graph, precision_of(graph, kind, precision), kind)
     if not files:
@@ -51,16 +52,16 @@ def built_engines(folder: Path, graph: GraphName, precision: Precision, kind: Te
 
 
 def fitting_engine(files: Sequence[Path], precision: Precision, machine: Machine, bundle: str) -> Path:
-    """The one among a graph's engines that runs on this machine.
+    """The engine of a graph that runs on this machine.
 
-    Raises ModelError that names both sides and carries what rebuilds it, if none fits.
+    Raises ModelError if none fits; it names both sides and carries the remedy.
     """
     rebuild = rebuild_remedy(bundle, machine.kind, precision, machine.gpu)
     built = [(file, read_facts(file, rebuild)) for file in files]
     for file, facts in built:
         if (facts.compute_capability, facts.tensorrt) == (machine.gpu.capability, machine.version):
             return file
-    # The nearest one is told of: of the same card, if there is one.
+    # Report the nearest engine: one for the same card, if there is one.
     file, facts = min(built, key=lambda each: each[1].compute_capability != machine.gpu.capability)
     raise ModelError(
         f"{file}: built for {_target_of(facts)} by {facts.kind} {facts.tensorrt}; this machine has {machine.gpu.name} "

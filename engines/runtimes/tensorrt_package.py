@@ -1,4 +1,4 @@
-"""TensorRT's Python packages, imported when asked for: `tensorrt` and `tensorrt_rtx`, one API under two names."""
+"""TensorRT's Python packages, imported on demand: `tensorrt` and `tensorrt_rtx`, one API under two names."""
 
 import importlib
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ _INSTALL: dict[TensorRtKind, str] = {
     "tensorrt": "install the `tensorrt` package together with its libraries, from NVIDIA's own package index",
     "tensorrt-rtx": "pip install 'kuaihl[tensorrt-rtx]'",
 }
-_KEPT_COMPLAINTS = 20  # one fault can make TensorRT talk without end
+_KEPT_COMPLAINTS = 20  # one fault can make TensorRT log without end
 
 
 @dataclass
 class Complaints:
-    """What TensorRT said was wrong since this was last cleared; the first is the cause, the rest follow from it."""
+    """Errors that TensorRT logged since the last clear; the first is the cause, the rest follow from it."""
 
     said: list[str] = field(default_factory=list)
 
@@ -43,7 +43,7 @@ class TensorRt:
     kind: TensorRtKind
     api: Any  # the module; it ships no types
     version: str
-    logger: Any  # an ILogger; TensorRT keeps the first that it is given for as long as the process lives
+    logger: Any  # an ILogger; TensorRT keeps the first one for the life of the process
     complaints: Complaints  # where the logger puts errors
 
 
@@ -57,7 +57,7 @@ class Gpu:
 
 @lru_cache
 def load_tensorrt(kind: TensorRtKind) -> TensorRt:
-    """Import a package. Raises UsageError where it is not installed, or its libraries are not."""
+    """Import a package. Raises UsageError if it or its libraries are not installed."""
     module = _MODULES[kind]
     if find_spec(module) is None:
         raise UsageError(f"{kind} is not installed; {_INSTALL[kind]}")
@@ -74,7 +74,7 @@ def load_tensorrt(kind: TensorRtKind) -> TensorRt:
 
 
 def _make_logger(api: Any, complaints: Complaints) -> Any:
-    """A logger that keeps errors and prints nothing: TensorRT's own writes to standard error."""
+    """A logger that keeps errors and prints nothing; TensorRT's own writes to standard error."""
 
     class Logger(api.ILogger):  # type: ignore[misc]  # the package ships no types
         def __init__(self) -> None:
@@ -88,7 +88,7 @@ def _make_logger(api: Any, complaints: Complaints) -> Any:
 
 
 def gpu_of(device: Any) -> Gpu | None:
-    """The card behind a torch device; None for a CPU, and where this machine has no NVIDIA GPU."""
+    """The card behind a torch device; None for a CPU, and on a machine without an NVIDIA GPU."""
     import torch
 
     found = torch.device(device)

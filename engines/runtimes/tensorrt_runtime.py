@@ -1,7 +1,7 @@
-"""TensorRT as an engine, by either of its packages: torch's CUDA tensors in and out, CUDA graphs for shapes that recur.
+"""TensorRT as an engine, with either package: torch's CUDA tensors in and out, CUDA graphs for recurring shapes.
 
-TensorRT runs on a stream of the engine's own, which waits for the caller's current stream and which that waits for in
-turn: on the default stream TensorRT would stop the whole device at every call.
+TensorRT runs on the engine's own stream. It waits for the caller's current stream, which in turn waits for it. On the
+default stream, TensorRT would synchronise the whole device at every call.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,13 +31,13 @@ _TORCH_TYPES = {
     "UINT8": torch.uint8,
     "BOOL": torch.bool,
 }
-_RECURS = 2  # calls of one shape in a row, after which the next goes through a CUDA graph
-KEPT = 4  # shapes with a CUDA graph at a time
+_RECURS = 2  # calls of one shape in a row before the next goes through a CUDA graph
+KEPT = 4  # the most shapes that have a CUDA graph at a time
 
 
 @dataclass
 class FixedCall:
-    """A call of one shape at fixed addresses, which a CUDA graph holds on to; so does it to its context's state."""
+    """A call of one shape at fixed addresses; a CUDA graph depends on those and on its context's state."""
 
     context: Any
     inputs: list[Tensor]
@@ -60,9 +60,9 @@ class TensorRtRuntime:
         label: str = "engine",
         cuda_graphs: bool = True,
     ) -> None:
-        """Load an engine; `ports` are its graph's inputs and outputs, `label` is what errors call it.
+        """Load an engine; `ports` are its graph's inputs and outputs, `label` is its name in errors.
 
-        Raises ModelError where TensorRT cannot, or where the engine has other ports.
+        Raises ModelError if TensorRT cannot load it, or if the engine has other ports.
         """
         self.kind: RuntimeKind = kind
         self.precision: Precision = precision
@@ -72,15 +72,15 @@ class TensorRtRuntime:
         with torch.cuda.device(self.device):
             self.runtime, self.engine = deserialise(self.tensorrt, content, label)
             self.read_ports(*ports)
-            # One scratch memory for all contexts: they run one after another. Sized for the largest shapes.
+            # All contexts share one scratch memory, as they run in turn. It is sized for the largest shapes.
             size = max(int(self.engine.device_memory_size_v2), 256)
             self.scratch = torch.empty(size, dtype=torch.uint8, device=self.device)
             self.kernels: Any = None  # TensorRT for RTX: compiled once for all contexts
             self.context = self.new_context()
         self.outputs: list[Tensor] = []
         self.shapes: Shapes = ()  # of the latest call without a CUDA graph
-        self.times = 0  # that it has come in a row
-        self.fixed: dict[Shapes, FixedCall] = {}  # the one used longest ago first
+        self.times = 0  # calls of these shapes in a row
+        self.fixed: dict[Shapes, FixedCall] = {}  # least recently used first
 
     def read_ports(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         """Names, types and bounds of inputs and outputs."""
@@ -97,7 +97,7 @@ class TensorRtRuntime:
 
     @torch.inference_mode()
     def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Raises ModelError for shapes that the engine was not built for, and where TensorRT fails."""
+        """Run the graph. Raises ModelError for shapes that the engine was not built for, and if TensorRT fails."""
         given = [inputs[place] for place, _ in self.inputs]
         shapes = tuple(tuple(tensor.shape) for tensor in given)
         caller = torch.cuda.current_stream(self.device)
@@ -108,9 +108,9 @@ class TensorRtRuntime:
         return tuple(outputs)
 
     def run_once(self, given: list[Tensor], shapes: Shapes) -> list[Tensor]:
-        """Run on the tensors that were given, as they are where they can be."""
+        """Run on the given tensors, uncopied if possible."""
         if shapes != self.shapes:
-            self.shapes, self.times = (), 0  # of nothing, should what follows fail
+            self.shapes, self.times = (), 0  # so that a failure below leaves no shapes
             self.outputs = self.shape(self.context, shapes)
             self.shapes = shapes
         self.times += 1
@@ -123,7 +123,7 @@ class TensorRtRuntime:
         return self.outputs
 
     def run_fixed(self, given: list[Tensor], shapes: Shapes) -> list[Tensor] | None:
-        """Run through a CUDA graph where these shapes have one, or have come often enough to get one."""
+        """Run through a CUDA graph if these shapes have one, or have recurred enough to get one; else None."""
         call = self.fixed.pop(shapes, None)
         if call is None:
             if not self.cuda_graphs or shapes != self.shapes or self.times < _RECURS:
@@ -133,7 +133,7 @@ class TensorRtRuntime:
                 return None
         self.fixed[shapes] = call
         while len(self.fixed) > KEPT:
-            self.stream.synchronize()  # its latest run may not be over
+            self.stream.synchronize()  # its latest run may still be going on
             del self.fixed[next(iter(self.fixed))]
         for kept, tensor in zip(call.inputs, given, strict=True):
             kept.copy_(tensor)
@@ -144,7 +144,7 @@ class TensorRtRuntime:
         return call.outputs
 
     def fix(self, given: list[Tensor], shapes: Shapes) -> FixedCall | None:
-        """Buffers and a context for one shape, captured. None where that cannot be: it is not tried again."""
+        """Buffers and a context for one shape, captured. None if capture fails; it is not tried again."""
         context = self.new_context(captured=True)
         outputs = self.shape(context, shapes)
         inputs = [
@@ -154,26 +154,26 @@ class TensorRtRuntime:
         for kept, tensor in zip(inputs, given, strict=True):
             kept.copy_(tensor)
         self.bind(context, inputs, outputs)
-        self.execute(context)  # the first run after a change of shape sets things up that cannot be captured
+        self.execute(context)  # the first run after a change of shape does setup that cannot be captured
         if self.captures_itself:
             return FixedCall(context, inputs, outputs, None)
         graph = torch.cuda.CUDAGraph()
         try:
-            # Other threads may allocate meanwhile.
+            # Other threads may allocate during the capture.
             with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
                 self.execute(context)
-        except (RuntimeError, ModelError):  # an engine with something that CUDA graphs cannot hold still runs without
+        except (RuntimeError, ModelError):  # an engine that CUDA graphs cannot capture still runs without them
             self.cuda_graphs = False
             return None
         return FixedCall(context, inputs, outputs, graph)
 
     @property
     def captures_itself(self) -> bool:
-        """Whether CUDA graphs are made within TensorRT: that for RTX swaps kernels as it compiles better ones."""
+        """Whether TensorRT makes CUDA graphs itself: TensorRT for RTX swaps kernels as it compiles better ones."""
         return self.kind == "tensorrt-rtx" and hasattr(self.tensorrt.api, "CudaGraphStrategy")
 
     def new_context(self, captured: bool = False) -> Any:
-        """An execution context on the shared scratch memory, of profile 0."""
+        """An execution context with profile 0, on the shared scratch memory."""
         api = self.tensorrt.api
         strategy = api.ExecutionContextAllocationStrategy.USER_MANAGED
         self.tensorrt.complaints.clear()
@@ -193,7 +193,7 @@ class TensorRtRuntime:
         return context
 
     def shape(self, context: Any, shapes: Shapes) -> list[Tensor]:
-        """Set a context to inputs of `shapes`; gives buffers for its outputs."""
+        """Set a context to inputs of `shapes`; returns buffers for its outputs."""
         for (_, name), shape in zip(self.inputs, shapes, strict=True):
             least, _, most = (tuple(bound) for bound in self.bounds[name])
             if not _fits(shape, least, most):
@@ -223,7 +223,7 @@ class TensorRtRuntime:
 
 
 def deserialise(tensorrt: TensorRt, content: bytes, label: str) -> tuple[Any, Any]:
-    """A runtime and the engine in it. Raises ModelError for content that TensorRT does not take."""
+    """A runtime and the engine in it. Raises ModelError for content that TensorRT rejects."""
     tensorrt.complaints.clear()
     runtime = tensorrt.api.Runtime(tensorrt.logger)
     engine = runtime.deserialize_cuda_engine(content)
@@ -250,10 +250,10 @@ def open_tensorrt(
     *,
     bundle: str = "BUNDLE",
 ) -> OpenRuntime:
-    """What opens a bundle's engines, in its compiled `folder`, on this machine's card; remedies name it `bundle`.
+    """The opener of a bundle's engines, in its compiled `folder`, on this machine's card; remedies call it `bundle`.
 
-    What it gives raises NotBuiltError where an engine was never built, UsageError where there is no NVIDIA GPU or no
-    package, and ModelError where an engine is damaged or not for this machine, with what rebuilds it.
+    The opener raises NotBuiltError if an engine was never built, and UsageError without an NVIDIA GPU or the package.
+    It raises ModelError, with the remedy, if an engine is damaged or not for this machine.
     """
 
     def open_runtime(graph: GraphName, source: str, build: Callable[[], Graph]) -> Runtime:

@@ -1,4 +1,4 @@
-"""Torch as an engine: the graph's own module, on a CPU or CUDA device. The reference that the others are held to."""
+"""Torch as an engine: the graph's own module, on a CPU or CUDA device. It is the reference for the others."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ class TorchRuntime:
     """A graph run eagerly."""
 
     kind: RuntimeKind = "torch"
-    num_streams = 1  # a run has all threads
+    num_streams = 1  # one run uses all threads
 
     def __init__(self, graph: Graph, device: str | torch.device = "cpu", precision: Precision = "fp32") -> None:
         """Raises UsageError for int8, which torch does not execute here."""
@@ -34,7 +34,7 @@ class TorchRuntime:
 
 
 def open_torch(device: str | torch.device = "cpu", precision: Precision = "fp32") -> OpenRuntime:
-    """What opens any graph in torch."""
+    """The opener of any graph in torch."""
 
     def open_runtime(graph: GraphName, source: str, build: Callable[[], Graph]) -> Runtime:
         return TorchRuntime(build(), device, precision)

@@ -1,1 +1,1 @@
-"""Features in, scores out; and a room from its source to its run folder."""
+"""Features in, scores out; also a room from its source to its run folder."""

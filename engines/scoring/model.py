@@ -1,4 +1,4 @@
-"""A model that is ready to score: a bundle, its encoders and the engine that runs them, loaded once for any source."""
+"""A model ready to score: a bundle, its encoders and the engine that runs them, loaded once for any source."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ class Model:
 
     bundle: Bundle
     encoders: Encoders
-    step: Runtime  # the head's
-    settings: ScoreSettings  # that it was loaded with
+    step: Runtime  # the head's step
+    settings: ScoreSettings  # with which it was loaded
 
     @property
     def name(self) -> str:
@@ -32,12 +32,12 @@ class Model:
 
     @property
     def device(self) -> str:
-        """Where it computes: cpu, cuda, cuda:N or mps."""
+        """The computing device: cpu, cuda, cuda:N or mps."""
         return self.encoders.device
 
     @property
     def engine(self) -> str:
-        """What executes the network: torch, onnx, tensorrt or tensorrt-rtx."""
+        """The engine that executes the network: torch, onnx, tensorrt or tensorrt-rtx."""
         return self.step.kind
 
     def __repr__(self) -> str:
@@ -63,17 +63,17 @@ class Model:
         plot: bool = False,
         formats: str | Iterable[str] = (),
     ) -> Run:
-        """Open a source and give its run: iterate over it for scored segments as they come.
+        """Open a source and return its run: iterate over it for scored segments as they come.
 
         `source` is a media file, an rtmp, http(s), HLS or srt URL, or "-" for standard input. `comments` is a file,
-        or Comment objects; "auto" takes the file beside a recording, None reads none. `comments_offset` seconds are
-        added to their times. `streamer` is a name that the bundle may know, `language` the one that is spoken.
+        or Comment objects; "auto" reads the file beside a recording, None reads none. `comments_offset` seconds are
+        added to their times. `streamer` is a name that the bundle may know, `language` the spoken one.
         `start` and `end` (seconds) score a part of a file. `top` and `min_score` leave out highlights. With `output`,
-        the run writes the same folder as the command, and overwrites what is in it; `clips`, `plot` and `formats`
+        the run writes the same folder as the command, and overwrites its files; `clips`, `plot` and `formats`
         ("csv", "srt", "vtt") add files to it.
 
-        Raises UsageError for options that exclude each other, SourceUnavailable for a network source that does not
-        answer yet, and SourceError for a source or comments that cannot be read.
+        Raises UsageError for options that exclude each other. Raises SourceUnavailable if a network source does not
+        answer yet, and SourceError if the source or its comments cannot be read.
         """
         settings = replace(
             self.settings,
@@ -113,7 +113,7 @@ class Model:
         plot: bool = False,
         formats: str | Iterable[str] = (),
     ) -> ScoreResult:
-        """Score a source to its end and give its segments and highlights; options and errors as in `stream`."""
+        """Score a source to its end and return its segments and highlights; options and errors as in `stream`."""
         return self.stream(
             source,
             comments=comments,
@@ -135,10 +135,10 @@ class Model:
 
 
 def load_model(settings: ScoreSettings, report: Callable[[KuaihlError | str], None] = LOG.warning) -> Model:
-    """Load a bundle and the encoders that it was trained on, in the engine that was asked for.
+    """Load a bundle and the encoders that it was trained on, in the requested engine.
 
-    `report` receives a line, or an error that was got over, if another engine or other text weights are used.
-    Raises UsageError for a setting that cannot be, ModelError for weights or compiled files that cannot be used.
+    `report` receives a line, or a handled error, if another engine or other text weights are used.
+    Raises UsageError for an invalid setting, ModelError for weights or compiled files that cannot be used.
     """
     parse_formats(settings.formats)
     bundle = load_bundle(settings.model)

@@ -1,7 +1,7 @@
 """The whole path as one generator: source ─► packets ─► segments ─► features ─► scores.
 
-A file and a live stream go the same way; only what yields the packets differs. Reading and decoding run on a thread
-of their own behind a bounded queue, so that they overlap with the encoders and memory stays constant.
+A file and a live stream take the same path; only the source of the packets differs. Reading and decoding run on
+their own thread behind a bounded queue, so they overlap with the encoders and memory stays constant.
 """
 
 import threading
@@ -42,14 +42,14 @@ def score_source(
 ) -> Generator[ScoredSegment]:
     """Score an open source segment by segment, until it ends or `stop` is set, and close it.
 
-    What was read before `stop` is still scored. `language` is what is spoken, None to detect it; `exact` finds frames
-    by random access in place of keyframes. Of a file, `start` and `end` (seconds of its clock) score a part.
-    Raises SourceError if reading ends before any media has come.
+    Media read before `stop` is still scored. `language` is the spoken one, None to detect it; `exact` finds frames by
+    random access instead of keyframes. `start` and `end` (seconds of its clock) score part of a file.
+    Raises SourceError if reading ends before any media has arrived.
     """
     scored_any = False
     with ExitStack() as stack:
         stack.enter_context(source)
-        # A pipe's writer may fall silent as a network may; both are read so that `stop` is heard all the same.
+        # A pipe's writer may fall silent, as a network may; both are read so that `stop` still takes effect.
         if source.is_network or source.name == STDIN:
             stream = live_packets(source, timeout=source.timeout, stop=stop)
         else:

@@ -1,6 +1,6 @@
-"""One source from its opening to its run folder: scored segments come out, files are written as they are asked for.
+"""One source from its opening to its run folder: scored segments come out, and the requested files are written.
 
-The command, every worker of a batch and the Python face are thin callers of `Run`.
+The command, every worker of a batch and the Python API are thin callers of `Run`.
 """
 
 import logging
@@ -49,16 +49,16 @@ class ScoreResult:
     segments: tuple[ScoredSegment, ...]
     highlights: tuple[Highlight, ...]
     complete: bool  # false if the run was stopped before the source ended
-    document: HighlightsDocument  # what highlights.json holds
+    document: HighlightsDocument  # the content of highlights.json
     output: Path | None = None  # the run folder, if one was written
     clips: tuple[Clip | None, ...] = ()  # one per highlight if clips were cut; None for one without media
 
 
 class Run:
-    """A source that is open and being scored: iterate over it for scored segments as they come.
+    """An open source being scored: iterate over it for scored segments as they come.
 
     It ends with the source, or early: leave the loop, call `close`, or leave its `with` block. Either way its files
-    are written, and `segments` and `highlights` hold what there is so far.
+    are written, and `segments` and `highlights` contain the results so far.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class Run:
         stop: threading.Event | None = None,
         report: Callable[[str], None] = LOG.info,
     ) -> None:
-        """Open the source; `stop`, once set, ends it after what was read, and `report` receives lines for people.
+        """Open the source; setting `stop` ends it after the media already read, and `report` receives lines to show.
 
-        Raises UsageError for settings that cannot be, SourceError for a source or comments that cannot be read.
+        Raises UsageError for invalid settings, SourceError if the source or its comments cannot be read.
         """
         _check_settings(source, settings, output)
         self.source, self.name, self.output = source, source_stem(source), output
-        self.changes: tuple[HighlightEvent, ...] = ()  # what the last segment opened, closed or dropped
+        self.changes: tuple[HighlightEvent, ...] = ()  # highlights that the last segment opened, closed or dropped
         self._model, self._settings, self._streamer = model, settings, streamer
         self._stop = stop or threading.Event()
         self._detector = OnlineDetector()
@@ -104,29 +104,29 @@ class Run:
 
     @property
     def highlights(self) -> tuple[Highlight, ...]:
-        """The highlights of the segments scored so far, in order of time: later segments may still change them."""
+        """The highlights of the segments scored so far, in order of time; later segments may still change them."""
         if self._result is not None:
             return self._result.highlights
         found = find_highlights(self._scored, top=self._settings.top, min_score=self._settings.min_score)
         return tuple(snap_highlights(found, self._scored))
 
     def __iter__(self) -> Iterator[ScoredSegment]:
-        """The scored segments that are still to come; a loop that is left early ends the run."""
+        """The scored segments still to come; leaving the loop early ends the run."""
         if self._generator is None:
             generator = self._score()
-            # Held by its loop alone, so that it ends with the loop.
+            # Only its loop holds it, so it ends with the loop.
             self._generator = weakref.ref(generator)
             return generator
         return self._generator() or iter(())
 
     def finish(self) -> ScoreResult:
-        """Score what is left, and give the result; of a run that ended early, what there is."""
+        """Score the rest and return the result; for a run that ended early, the result so far."""
         for _ in self:
             pass
         return self._result or self._conclude(complete=False)
 
     def close(self) -> None:
-        """End the run now. From another thread: a loop over it ends once it has scored what was read."""
+        """End the run now. If called from another thread, a loop over it ends after scoring the media already read."""
         generator = self._generator() if self._generator is not None else None
         if generator is not None and getgeneratorstate(generator) == GEN_RUNNING:
             self._stop.set()
@@ -178,14 +178,14 @@ class Run:
                     self.changes = tuple(self._detector.push(scored))
                     yield scored
             except GeneratorExit:
-                if self._stop.is_set():  # asked to end, and now left as well: a second Ctrl-C ends at once
+                if self._stop.is_set():  # already asked to end: a second Ctrl-C ends at once
                     raise
                 self._stop.set()
         self.changes = tuple(self._detector.finish())
         self._conclude(complete=not self._stop.is_set())
 
     def _conclude(self, *, complete: bool) -> ScoreResult:
-        """Find the highlights of what was scored, and write every file that was asked for; highlights.json is last."""
+        """Find the highlights of the scored segments, and write every requested file; highlights.json is last."""
         highlights, settings = self.highlights, self._settings
         clips = self._cut_clips(highlights)
         document = build_document(
@@ -235,7 +235,7 @@ class Run:
 
 
 def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:
-    """Raise UsageError for what is known to fail before anything is read."""
+    """Raise UsageError for settings known to fail before anything is read."""
     formats = parse_formats(settings.formats)
     if output is None and (settings.clips or settings.plot or formats):
         raise UsageError("clips, plots and formats are files in a run folder; name the output folder")
@@ -253,12 +253,12 @@ def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -
 
 
 def _is_stream(source: str) -> bool:
-    """Whether a source can be read but once: a URL, or standard input."""
+    """Whether a source can be read only once: a URL, or standard input."""
     return source == STDIN or "://" in source
 
 
 def _comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
-    """The comments that are meant; of "auto", the file beside a recording, if there is one."""
+    """The comments meant by the setting; for "auto", the file beside a recording, if there is one."""
     if comments != _AUTO:
         return Path(comments) if isinstance(comments, str) else comments
     return None if is_live or _is_stream(source) else comments_beside(Path(source))
@@ -267,7 +267,7 @@ def _comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
 def _open_comments(
     comments: Comments, settings: ScoreSettings, report: Callable[[str], None], *, is_live: bool
 ) -> CommentFeed | None:
-    """The comments by time: a file is read whole, and followed beside a live stream. Raises SourceError."""
+    """The comments by time: a file is read whole, or followed if the source is live. Raises SourceError."""
     if comments is None:
         return None
     if isinstance(comments, str | Path):
@@ -284,5 +284,5 @@ def _open_comments(
 
 
 def _words_for(comments: Comments) -> str | None:
-    """What highlights.json says of the comments: their file, or that they were handed over."""
+    """The entry for the comments in highlights.json: their file, or "in memory"."""
     return None if comments is None else str(comments) if isinstance(comments, str | Path) else "in memory"

@@ -1,6 +1,6 @@
 """Encoded segments in, scored segments out: the head's step in an engine, one segment at a time.
 
-The score made after segment i speaks of segment i+1, so it predicts the span that begins where segment i ends.
+The score made after segment i predicts segment i+1: the span that begins where segment i ends.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,12 +25,12 @@ from kuaihl.models.signals import RunningMoments, columns_of
 
 @dataclass(frozen=True)
 class ScorerState:
-    """A room's whole state: small, explicit, and of one size however long the stream."""
+    """A room's whole state: small, explicit, and of constant size however long the stream."""
 
     network: StreamMemory
     moments: RunningMoments  # of its signals
     gaps: tuple[bool, ...]  # of the last n segments
-    head_sha256: str  # of the bundle that made it; another one's memory would mean nothing
+    head_sha256: str  # of the bundle that made it; another bundle's state would mean nothing
 
     def to_bytes(self) -> bytes:
         """The state as one safetensors file."""
@@ -56,19 +56,19 @@ class ScorerState:
 
 
 def open_step(bundle: Bundle, open_runtime: OpenRuntime | None = None) -> Runtime:
-    """The head's step of a bundle in an engine, torch on the CPU where none is given.
+    """The head's step of a bundle in an engine, torch on the CPU if none is given.
 
-    Raises ModelError where the weights cannot be used, or the bundle's network cannot follow a stream.
+    Raises ModelError if the weights cannot be used, or if the bundle's network cannot follow a stream.
     """
     bundle.check_streams()
     return (open_runtime or open_torch())("step", bundle.head_sha256, lambda: step_graph(bundle.streaming_network()))
 
 
 class StreamingScorer:
-    """Scores one room as it comes; `streamer` is a name the bundle may know, `state` continues a room of before.
+    """Scores one room as it comes; `streamer` is a name the bundle may know, `state` continues an earlier room.
 
     `step` is the bundle's, from `open_step`; any number of rooms may share it.
-    Raises ModelError where the state belongs to another bundle, and as `open_step`.
+    Raises ModelError if the state belongs to another bundle, and as `open_step`.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class StreamingScorer:
         bundle: Bundle,
         step: Runtime | None = None,
         *,
-        device: str | torch.device = "cpu",  # where the state is kept: the engine's
+        device: str | torch.device = "cpu",  # the engine's, where the state is kept
         streamer: str | None = None,
-        segment_seconds: float | None = None,  # where segments are cut to another length than the bundle's
+        segment_seconds: float | None = None,  # if segments have another length than the bundle's
         state: ScorerState | None = None,
     ) -> None:
         self.bundle, self.device = bundle, torch.device(device)
@@ -97,17 +97,17 @@ class StreamingScorer:
 
     @property
     def state(self) -> ScorerState:
-        """All that is needed to go on from here, in this process or another."""
+        """The state needed to continue from here, in this process or another."""
         moments = RunningMoments.from_array(self._moments.to_array())
         return ScorerState(self._memory.to(self.device), moments, self._gaps, self.bundle.head_sha256)
 
     def scores(self, encoded: Iterable[EncodedSegment]) -> Iterator[ScoredSegment]:
-        """One score a segment, as soon as the segment is there."""
+        """One score per segment, as soon as the segment arrives."""
         for segment in encoded:
             yield self.score(segment)
 
     def score(self, segment: EncodedSegment) -> ScoredSegment:
-        """Take in one more segment. Raises ModelError where its features are not what the head was trained on."""
+        """Score one more segment. Raises ModelError if its features are not those that the head was trained on."""
         features = self._features(segment)
         score, *kept = self.step.run(*features, *self._memory.inputs())
         interest = kept.pop(0) if self.bundle.dims.interest else None
@@ -143,7 +143,7 @@ class StreamingScorer:
             raise ModelError(f"segment {segment.index}: features hold NaN or infinity; check the encoders' weights")
         visual = torch.from_numpy(features.visual).to(self.device, torch.float32).unsqueeze(0)  # [1, P, d_v]
         text = torch.from_numpy(features.text).to(self.device, torch.float32).unsqueeze(0)  # [1, d_t]
-        columns = self._moments.push(features.signals)  # the room's past grows, whether the network reads it or not
+        columns = self._moments.push(features.signals)  # the room's past grows even if the network does not read it
         if not dims.signals:
             return visual, text
         columns[self._unread] = 0

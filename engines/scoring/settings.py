@@ -1,4 +1,4 @@
-"""What a run is asked for, as one value: the command, a batch's workers and the Python face all fill it in."""
+"""The settings of a run, as one value: the command, a batch's workers and the Python API all fill it in."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,25 +11,25 @@ FramesName = Literal["keyframe", "exact"]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings:
-    """How to score: the first eight fields load a model, the others are of one run."""
+    """How to score: the first eight fields load a model, the others apply to one run."""
 
     model: str = "edge"  # a bundle's folder, or the name of one that ships
     device: str = "auto"  # or cpu, cuda, cuda:N, mps
     engine: EngineName = "auto"
     precision: PrecisionName = "auto"
-    threads: int | None = None  # of the CPU; None: all
+    threads: int | None = None  # CPU threads; None: all
     asr: AsrName = "auto"
-    whisper_model: str | None = None  # None: that of the bundle's profile
+    whisper_model: str | None = None  # None: the one of the bundle's profile
     text_weights: str | None = None  # as above
-    language: str | None = None  # that is spoken; None: detected
+    language: str | None = None  # the spoken one; None: detected
     segment_seconds: float | None = None  # None: the bundle's own
     frames: FramesName = "keyframe"
     comments_offset: float = 0.0  # seconds added to every comment's time
     timeout: float = 10.0  # seconds to wait for a network source
-    start: float = 0.0  # seconds on the recording's clock; what comes before is left out
-    end: float | None = None  # what comes from here on is left out
-    top: int | None = None  # the most highlights
-    min_score: float | None = None  # the least score of a highlight
+    start: float = 0.0  # seconds on the recording's clock; earlier media is left out
+    end: float | None = None  # media from here on is left out
+    top: int | None = None  # at most this many highlights
+    min_score: float | None = None  # the lowest score of a highlight
     clips: bool = False
     plot: bool = False
     formats: str = ""  # names of more files, joined by commas

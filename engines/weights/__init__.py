@@ -1,1 +1,1 @@
-"""Where encoder weights come from: a catalogue, a search order, a cache."""
+"""The sources of encoder weights: a catalogue, a search order, a cache."""

@@ -1,4 +1,4 @@
-"""The cache folder: where kuaihl keeps what it derives, each entry whole or absent."""
+"""The cache folder of derived files; each entry is whole or absent."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from kuaihl.models.errors import ModelError
 
 
 def cache_folder() -> Path:
-    """Where kuaihl keeps what it derives: $KUAIHL_CACHE, else $XDG_CACHE_HOME/kuaihl, else ~/.cache/kuaihl."""
+    """The folder for derived files: $KUAIHL_CACHE, else $XDG_CACHE_HOME/kuaihl, else ~/.cache/kuaihl."""
     if own := os.environ.get("KUAIHL_CACHE"):
         return Path(own)
     if shared := os.environ.get("XDG_CACHE_HOME"):
@@ -18,10 +18,10 @@ def cache_folder() -> Path:
 
 
 def build_once(name: str, build: Callable[[Path], None]) -> Path:
-    """The folder `name` of the cache, filled by `build` if it is not there yet.
+    """The folder `name` of the cache, filled by `build` if it does not exist yet.
 
-    It appears whole or not at all: two processes may build at once, and one that dies leaves nothing in the way.
-    Raises ModelError where the cache cannot be written.
+    It appears whole or not at all: two processes may build at once, and one that dies does not block another.
+    Raises ModelError if the cache cannot be written.
     """
     folder = cache_folder() / name
     if folder.is_dir():

@@ -1,4 +1,4 @@
-"""Which weights each profile uses, and every place they may come from."""
+"""The weights of each profile, and every place that may supply them."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ class PackagedFile:
 
 @dataclass(frozen=True)
 class Weights:
-    """One encoder's weights and every place they may come from; `weight_file` is the file that the hash is of."""
+    """One encoder's weights and every place that may supply them; the hash is that of the weight file."""
 
     role: str  # vision, text, speech
     name: str
     hub: str  # repository on the hub
-    hub_files: tuple[str, ...]  # patterns of what is fetched from it; the weight file comes first
+    hub_files: tuple[str, ...]  # patterns of the files to fetch; the weight file comes first
     packaged: tuple[PackagedFile, ...] = ()  # the weight file comes first
     sha256: str | None = None  # of the packaged weight file
     licence: str = ""
@@ -77,8 +77,8 @@ VISION_PAPER = Weights(
     hub_files=("model.safetensors", "config.json"),
     licence="Apache-2.0",
 )
-# The supplement says "Bert Chinese Large" and "768-dimensional", which is the base model's width: this is the base.
-# The paper's encoders were trained further on its rooms, which are not public; these are not.
+# The supplement says "Bert Chinese Large" and "768-dimensional", the width of the base model, which this is.
+# The paper's encoders were trained further on its rooms, which are not public; these were not.
 TEXT_PAPER = Weights(
     role="text",
     name="BERT (Chinese)",

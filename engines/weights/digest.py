@@ -1,4 +1,4 @@
-"""SHA-256 of large files, computed once: remembered by path, size and time of change, so that start-up stays quick."""
+"""SHA-256 of large files, computed once and remembered by path, size and time of change, for a fast start-up."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,7 @@ def sha256_of_files(files: Sequence[Path], memory: Path) -> str:
 
 
 def _fingerprint(file: Path) -> str:
-    """What changes when a file does. Raises ModelError where it cannot be looked at."""
+    """A text that changes with the file. Raises ModelError if the file is inaccessible."""
     try:
         status = file.stat()
     except OSError as error:
@@ -49,7 +49,7 @@ def _compute(files: Sequence[Path]) -> str:
 
 
 def _read_memory(memory: Path) -> dict[str, str]:
-    """What is remembered; nothing, where the file is not there or not ours."""
+    """The remembered digests; empty if the file is missing or not ours."""
     try:
         remembered = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -60,7 +60,7 @@ def _read_memory(memory: Path) -> dict[str, str]:
 
 
 def _write_memory(memory: Path, remembered: dict[str, str]) -> None:
-    """Replace the memory as a whole, so that a reader never sees half of it."""
+    """Replace the memory as a whole, so that a reader never sees half a file."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(memory, json.dumps(remembered, indent=1))

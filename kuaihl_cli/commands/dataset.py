@@ -1,4 +1,4 @@
-"""`kuaihl dataset simulate|build|info|validate`: make data sets to train on, and report what is in them."""
+"""`kuaihl dataset simulate|build|info|validate`: make data sets to train on, and report their contents."""
 
 import json
 import sys
@@ -135,7 +135,7 @@ class InfoSettings:
 def info(settings: InfoSettings) -> None:
     """Report what is inside DATASET: features, labels, rooms, streamers and hours of each split, and all rooms' sizes.
 
-    Beside the rooms stand the figures that the paper prints of KLive, its own data set.
+    The rooms are shown beside the paper's figures for KLive, its own data set.
     """
     from kuaihl.models.data.klive import open_klive
     from kuaihl.models.data.report import summarise

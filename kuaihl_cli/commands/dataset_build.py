@@ -1,4 +1,4 @@
-"""`kuaihl dataset build`: its options, where labels come from, and room after room."""
+"""`kuaihl dataset build`: its options, the source of labels, and the building of each room."""
 
 import os
 from collections import Counter
@@ -133,7 +133,7 @@ class BuildOptions:
 
 
 def build_rooms(options: BuildOptions) -> None:
-    """Build room after room, and report what became of each. Raises BatchError if some failed."""
+    """Build room after room, and report each result. Raises BatchError if some failed."""
     counts: Counter[str] = Counter()
     report = log_only if options.quiet else say
     for result in _build_results(options, _labels_asked_for(options)):
@@ -146,7 +146,7 @@ def build_rooms(options: BuildOptions) -> None:
 
 
 def _labels_asked_for(options: BuildOptions) -> Labels:
-    """Where labels come from. Raises UsageError for none, two, or an option that belongs to another."""
+    """The source of labels. Raises UsageError for none, two, or an option that belongs to another."""
     has_cuts = bool(options.cuts or options.cuts_named or options.cuts_start or options.cuts_rate)
     named: dict[Labels, bool] = {
         "views": options.views is not None,
@@ -163,7 +163,7 @@ def _labels_asked_for(options: BuildOptions) -> Labels:
 
 
 def _label_source(options: BuildOptions, labels: Labels, segment_seconds: float) -> "LabelSource":
-    """Raises SourceError, DataError if a log of views cannot be read."""
+    """The source with its settings. Raises SourceError, DataError if a log of views cannot be read."""
     from kuaihl.engines.datasets.cut_files import MediaClock
     from kuaihl.engines.datasets.cuts import CutSettings
     from kuaihl.engines.datasets.label_sources import ChatLabels, CutLabels, HeatmapLabels, ViewLabels
@@ -180,7 +180,7 @@ def _label_source(options: BuildOptions, labels: Labels, segment_seconds: float)
 
 
 def _check_one_recording(cuts: Path | None, rooms: int) -> None:
-    """One file of cuts is of one recording. Raises UsageError for more, or if it is not there."""
+    """Raise UsageError if one file of cuts is given for several recordings, or does not exist."""
     if cuts is not None and not cuts.exists():
         raise UsageError(f"--cuts {cuts}: no such file or folder")
     if cuts is not None and rooms > 1 and not cuts.is_dir():
@@ -188,7 +188,7 @@ def _check_one_recording(cuts: Path | None, rooms: int) -> None:
 
 
 def _build_results(options: BuildOptions, labels: Labels) -> "Iterator[JobResult]":
-    """Read what the labels come from, then build room after room."""
+    """Read the source of the labels, then build room after room."""
     from kuaihl.engines.archive.manifest import read_rooms
     from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
     from kuaihl.engines.datasets.room_table import read_room_table

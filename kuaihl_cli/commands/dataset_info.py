@@ -1,4 +1,4 @@
-"""What `kuaihl dataset info` prints: the facts, the splits, and the rooms beside KLive's as its paper prints them."""
+"""The output of `kuaihl dataset info`: the facts, the splits, and the rooms beside the paper's figures for KLive."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kuaihl.models.data.klive import KLive
     from kuaihl.models.data.report import RoomSummary, SplitSummary, Summary
 
-# Rows of the rooms' table: which figure, what it is called, how it is written.
+# Rows of the rooms' table: the figure, its name, its format.
 _FIGURES = (
     ("rooms", "rooms", "{:,.0f}"),
     ("streamers", "streamers", "{:,.0f}"),
@@ -31,7 +31,7 @@ _FIGURES = (
 
 
 def as_json(data: "KLive", summary: "Summary") -> dict[str, Any]:
-    """All of it, by name."""
+    """All facts and figures, by name."""
     return {
         "path": str(data.path),
         "splits": {split: asdict(found) for split, found in summary.splits.items()},
@@ -42,7 +42,7 @@ def as_json(data: "KLive", summary: "Summary") -> dict[str, Any]:
 
 
 def as_lines(data: "KLive", summary: "Summary") -> Iterator[str]:
-    """The same for people."""
+    """The same as readable lines."""
     yield from _facts_lines(data, summary.rooms.counts)
     yield ""
     yield from _split_lines(summary.splits)
@@ -51,7 +51,7 @@ def as_lines(data: "KLive", summary: "Summary") -> Iterator[str]:
 
 
 def _facts_lines(data: "KLive", counts: tuple[str, ...]) -> Iterator[str]:
-    """What `dataset.json` says, and which counts per segment there are."""
+    """The facts in `dataset.json`, and the available counts per segment."""
     facts = data.facts
     yield f"features   {facts.profile}: {', '.join(encoder.name for encoder in facts.encoders)}"
     yield f"           {facts.patches} patches of {facts.visual_width}, text of {facts.text_width}, a segment"
@@ -66,7 +66,7 @@ def _facts_lines(data: "KLive", counts: tuple[str, ...]) -> Iterator[str]:
 
 
 def _ceiling_lines(path: Path, ceiling: Mapping[str, Any]) -> list[str]:
-    """What label noise allows, in words; of an older set, whose taus are another measure, how to have it measured."""
+    """The noise ceiling in words; for an older set, whose taus are another measure, how to measure it."""
     from kuaihl.models.simulation.dataset import TAU_ABOVE
 
     reached = {name: found for name, found in ceiling.items() if isinstance(found, dict)}
@@ -79,7 +79,7 @@ def _ceiling_lines(path: Path, ceiling: Mapping[str, Any]) -> list[str]:
 
 
 def _split_lines(splits: "dict[str, SplitSummary]") -> Iterator[str]:
-    """A column per split."""
+    """The splits, one column each."""
     found = [asdict(split) for split in splits.values()]
     columns = {name: [_format_cell(split[name]) for split in found] for name in found[0]}
     for name, cells in {"": list(splits), **columns}.items():
@@ -87,7 +87,7 @@ def _split_lines(splits: "dict[str, SplitSummary]") -> Iterator[str]:
 
 
 def _room_lines(rooms: "RoomSummary") -> Iterator[str]:
-    """All rooms, and KLive's."""
+    """The figures of all rooms beside KLive's."""
     yield f"{'all rooms':<20}{'this set':>14}{'KLive *':>14}"
     for name, title, style in _FIGURES:
         values = (getattr(rooms, name), PRINTED.get(name))

@@ -1,4 +1,4 @@
-"""`kuaihl doctor`: what was found on this machine, and what is missing."""
+"""`kuaihl doctor`: the findings on this machine, and anything missing."""
 
 import json
 import platform
@@ -42,7 +42,7 @@ def doctor(settings: DoctorSettings) -> None:
 
 
 def examine() -> dict[str, dict[str, Any]]:
-    """All findings by heading; nothing here raises if something is missing."""
+    """All findings by heading; raises nothing if something is missing."""
     return {
         "system": {"python": platform.python_version(), "platform": platform.platform(), "executable": sys.executable},
         "packages": {name: _installed_version(name) for name in _PACKAGES},
@@ -83,7 +83,7 @@ def _describe_devices() -> dict[str, str]:
 
 
 def _processor_facts() -> dict[str, str]:
-    """The instructions that decide what int8 is worth on a CPU, and what it is worth here."""
+    """The instructions that decide the gain by int8 on a CPU, and the gain here."""
     from kuaihl.engines.runtimes.processor import read_processor
 
     found = read_processor()
@@ -94,7 +94,7 @@ def _processor_facts() -> dict[str, str]:
 
 
 def _compiled_files() -> dict[str, str]:
-    """What `kuaihl export` has made of the default bundle on this machine."""
+    """The files that `kuaihl export` made from the default bundle on this machine."""
     from kuaihl.engines.runtimes.compiled import compiled_folder
     from kuaihl.models.bundle import load_bundle
     from kuaihl.models.errors import KuaihlError

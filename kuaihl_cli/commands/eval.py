@@ -1,4 +1,4 @@
-"""`kuaihl eval BUNDLE... --data DATASET`: how well bundles order what a data set holds, side by side."""
+"""`kuaihl eval BUNDLE... --data DATASET`: how well bundles order the segments of a data set, side by side."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -101,10 +101,10 @@ def eval(settings: EvalSettings) -> None:
     labels: 1 if they agree on every pair of segments, 0 if no better than chance. At Δ = 0.2 only segments
     whose true LVTR is above 0.2 are compared, with one another: are the good moments in order? "Over all segments"
     compares segments of all rooms, so knowing the streamers helps; "a room" compares within each room and takes the
-    mean. In brackets is where 95% of the figures fall when rooms are drawn again at random.
+    mean. Brackets give the range of 95% of the figures when rooms are redrawn at random.
 
     The paper's Table I stands beside bundles on live rooms and PHD, marked as published. KLive's rooms are not public,
-    so its taus are of other data than yours.
+    so its taus are from other data than yours.
 
     \b
     klive  a data set folder (kuaihl dataset): tau of segments with a true LVTR
@@ -131,7 +131,7 @@ def eval(settings: EvalSettings) -> None:
 
 
 def _published_rows(kind: str, bundles: Sequence[str], source: Path | None) -> "tuple[SystemResult, ...]":
-    """The paper's Table I beside bundles, one's own csv if there is one, nothing if it is "none". Raises DataError."""
+    """The paper's Table I beside bundles, the user's csv if given, nothing if it is "none". Raises DataError."""
     from kuaihl.models.evaluation.published import paper_rows, read_published
 
     if source is None:
@@ -140,7 +140,7 @@ def _published_rows(kind: str, bundles: Sequence[str], source: Path | None) -> "
 
 
 def _kind_of(data: Path) -> Kind:
-    """What a data set is, by what can be seen of it from outside. Raises UsageError."""
+    """The kind of a data set, judged by its path. Raises UsageError."""
     if data.is_dir():
         return "klive"
     if data.suffix == ".csv":
@@ -190,7 +190,7 @@ def measure(kind: Kind, settings: EvalSettings) -> "Comparison":
 
 
 def _check_options(kind: Kind, settings: EvalSettings) -> None:
-    """What a kind needs, and what no other kind can use."""
+    """Check the options that a kind needs, and those that other kinds cannot use."""
     alone = kind == "tvsum" and settings.data.suffix == ".mat"
     if alone and settings.bundles:
         raise UsageError(f"{settings.data} holds no features: give the h5 file as --data and this as --annotations")
@@ -210,7 +210,7 @@ def _check_options(kind: Kind, settings: EvalSettings) -> None:
 
 
 def _annotators_alone(settings: EvalSettings) -> "Comparison":
-    """The human agreement of TVSum's own file."""
+    """The agreement of the annotators in TVSum's own file."""
     from kuaihl.models.data.tvsum_mat import read_tvsum_mat
     from kuaihl.models.evaluation.bootstrap import draw_rooms
     from kuaihl.models.evaluation.compare import Comparison, human_row
@@ -249,7 +249,7 @@ def _measure_summaries(
 
 
 def _show_progress(name: str, items: Iterable[Any]) -> Iterable[Any]:
-    """Show how far it is, on a terminal alone."""
+    """Show the progress, only on a terminal."""
     if not sys.stderr.isatty():
         return items
     from rich.console import Console

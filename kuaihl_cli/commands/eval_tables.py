@@ -1,4 +1,4 @@
-"""What `kuaihl eval` found, for people and programs: rows of figures in, tables, tab-separated lines or JSON out."""
+"""The results of `kuaihl eval`: rows of figures in, tables, tab-separated lines or JSON out."""
 
 import json
 import math
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from kuaihl.models.evaluation.bootstrap import Estimate
     from kuaihl.models.evaluation.compare import SystemResult
 
-_BESIDES = {  # rows that are no bundle's
-    "published": "published, other data",  # nobody may take it for a figure of ours
+_BESIDES = {  # rows that do not belong to a bundle
+    "published": "published, other data",  # it must not be mistaken for a figure of ours
     "ceiling": "the true rate",
     "humans": "with each other",
 }
@@ -20,7 +20,7 @@ _BESIDES = {  # rows that are no bundle's
 
 @dataclass(frozen=True)
 class Heading:
-    """What was measured on what, and how."""
+    """The measure, its data, and its settings."""
 
     kind: str
     data: str
@@ -31,7 +31,7 @@ class Heading:
 
 
 def with_published(rows: "Sequence[SystemResult]", published: "Sequence[SystemResult]") -> "list[SystemResult]":
-    """Each published row behind our bundles of that architecture; those of systems that we did not run come last."""
+    """Each published row after our bundles of that architecture; rows of systems that we did not run come last."""
     ours = [row.facts.get("architecture") for row in rows]
     placed: list[SystemResult] = []
     for number, row in enumerate(rows):
@@ -42,7 +42,7 @@ def with_published(rows: "Sequence[SystemResult]", published: "Sequence[SystemRe
 
 
 def print_tables(heading: Heading, rows: "Sequence[SystemResult]") -> None:
-    """To standard output: tables on a terminal; elsewhere a line a figure: table, system, column, value, interval."""
+    """Print tables on a terminal; elsewhere one line per figure: table, system, column, value, interval."""
     if not sys.stdout.isatty():
         for row in rows:
             for title, figures in row.figures.items():
@@ -73,7 +73,7 @@ def print_tables(heading: Heading, rows: "Sequence[SystemResult]") -> None:
 
 
 def _label_row(row: "SystemResult") -> tuple[str, str]:
-    """Who did that, and what to know of it."""
+    """The name of the system, and a note on it."""
     if row.facts.get("measured_on") == "PHD":
         return row.system, "published, on PHD"
     if row.role != "bundle":
@@ -82,7 +82,7 @@ def _label_row(row: "SystemResult") -> tuple[str, str]:
 
 
 def _in_words(heading: Heading) -> str:
-    """One line over the tables."""
+    """One line above the tables."""
     counted = ", ".join(
         f"{number:,} {name}" for name, number in heading.counted.items() if isinstance(number, int) and number
     )
@@ -91,7 +91,7 @@ def _in_words(heading: Heading) -> str:
 
 
 def _format_cell(figure: "Estimate", digits: int) -> str:
-    """A figure over its interval."""
+    """A figure above its interval."""
     if math.isnan(figure.value):
         return "-"
     value = f"{figure.value:.{digits}f}"
@@ -103,7 +103,7 @@ def _format_number(number: float) -> str:
 
 
 def print_json(heading: Heading, rows: "Sequence[SystemResult]") -> None:
-    """One document; what could not be measured is null."""
+    """Print one document; figures that could not be measured are null."""
     systems = [
         {
             "system": row.system,

@@ -1,4 +1,4 @@
-"""`kuaihl export BUNDLE --to onnx|tensorrt|tensorrt-rtx`: compile a bundle for where it will run."""
+"""`kuaihl export BUNDLE --to onnx|tensorrt|tensorrt-rtx`: compile a bundle for its target."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -127,7 +127,7 @@ def _check_options(settings: ExportSettings, *, has_vision: bool) -> None:
 
 
 def copy_of(bundle: "Bundle", output: Path) -> "Bundle":
-    """The bundle in another folder, without what was compiled of it. Raises UsageError if something is there."""
+    """The bundle in another folder, without its compiled files. Raises UsageError if the folder is not empty."""
     from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE
 
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
@@ -142,7 +142,7 @@ def copy_of(bundle: "Bundle", output: Path) -> "Bundle":
 
 
 def _file_words(file: Path, facts: "CompiledFacts") -> str:
-    """A line of what was written: its size and how far it is from torch."""
+    """A line on a written file: its size and its distance from torch."""
     said = ", ".join(
         f"{name.replace('_', ' ')} {value:.2g}" for name, value in facts.parity.items() if "cos" not in name
     )

@@ -105,7 +105,7 @@ def score(options: ScoreOptions) -> int:
 
 
 def _check_options(options: ScoreOptions) -> None:
-    """Raise UsageError for what no source can make right."""
+    """Raise UsageError for options that are wrong with any source."""
     from kuaihl.engines.outputs.formats import parse_formats
 
     parse_formats(options.formats)
@@ -133,7 +133,7 @@ def _rooms_of(options: ScoreOptions) -> list[Job]:
 
 
 def _comments_of(source: str, options: ScoreOptions) -> Path | None:
-    """The file that was named, else the one beside a recording."""
+    """The named file, else the one beside a recording."""
     if options.comments is not None or options.no_comments or _is_stream(source):
         return options.comments
     return comments_beside(Path(source))
@@ -144,7 +144,7 @@ def _is_stream(source: str) -> bool:
 
 
 def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
-    """Raise UsageError or SourceError for what is known to fail without a model."""
+    """Raise UsageError or SourceError for failures that can be found without a model."""
     source, taken = (
         room.source,
         [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if _holds_something(room.output / name)],
@@ -170,12 +170,12 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
 
 
 def _holds_something(file: Path) -> bool:
-    """Whether there is anything to lose: a run that failed at once leaves an empty file of scores."""
+    """Whether overwriting would lose anything: a run that failed at once leaves an empty file of scores."""
     return file.exists() and (not file.is_file() or file.stat().st_size > 0)
 
 
 def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
-    """Load, score, print; gives the exit code."""
+    """Load, score, print; returns the exit code."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.progress import progress_for
 
@@ -193,7 +193,7 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
 
 
 def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
-    """Load once, then score and print room after room; gives the exit code. Raises BatchError if some failed."""
+    """Load once, then score and print room after room; returns the exit code. Raises BatchError if some failed."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.progress import progress_for
 
@@ -222,7 +222,7 @@ def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) 
 
 
 def _try_room(room: Job, step: Callable[[Job], None]) -> bool:
-    """Whether a step of one room of several ended well; if not, its error is reported, and the others go on."""
+    """Whether a step of one room among several succeeded; if not, its error is reported, and the others go on."""
     try:
         step(room)
     except KuaihlError as error:
@@ -267,7 +267,7 @@ def _score_one(
 
 
 def _print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> None:
-    """The document or the table, on standard output."""
+    """Print the document or the table on standard output."""
     from kuaihl.engines.outputs.highlights_json import to_json
     from kuaihl_cli.terminal.highlight_table import print_highlights
 

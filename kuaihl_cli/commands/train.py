@@ -48,14 +48,14 @@ def train(settings: TrainSettings) -> int:
 
 
 def _refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: bool) -> None:
-    """Hours of training are not to be lost by a command typed twice. Raises UsageError."""
+    """Raise UsageError if the command would overwrite hours of training."""
     from kuaihl.models.training.checkpoint import CHECKPOINT_FILE
 
     if resume and force:
         raise UsageError("--resume goes on and --force starts over: give one of them")
     checkpoint = folder / CHECKPOINT_FILE
     if force and is_main_process():
-        checkpoint.unlink(missing_ok=True)  # or a later --resume would go on with the run before
+        checkpoint.unlink(missing_ok=True)  # otherwise a later --resume would continue the earlier run
     if not (resume or force) and checkpoint.exists():
         raise UsageError(f"{checkpoint} is there already; --resume goes on with that run, --force starts over")
     if not force and output.exists() and not checkpoint.exists():
@@ -63,7 +63,7 @@ def _refuse_to_overwrite(output: Path, folder: Path, *, resume: bool, force: boo
 
 
 def _objective_of(settings: TrainSettings) -> "Objective":
-    """What the options say of eq. 13."""
+    """The objective, eq. 13, as the options set it."""
     from kuaihl.models.losses.objective import Objective
 
     point, align, pair = settings.loss_weights
@@ -78,7 +78,7 @@ def _objective_of(settings: TrainSettings) -> "Objective":
 
 
 def plan_of(data: "KLive | VideoSet", settings: TrainSettings) -> TrainingPlan:
-    """The options as a plan for this data set. Raises UsageError, ModelError for a network that cannot be."""
+    """The options as a plan for this data set. Raises UsageError, ModelError for an impossible network."""
     from kuaihl.models.losses.objective import Objective
     from kuaihl_cli.commands.training_set import dims_of
     from kuaihl_cli.commands.training_start import size_of, start_of
@@ -89,7 +89,7 @@ def plan_of(data: "KLive | VideoSet", settings: TrainSettings) -> TrainingPlan:
         raise UsageError(
             f"--loss-weights, --pair, --pair-mean and --align are for --arch kuaihl; {settings.arch} has its own loss"
         )
-    if data.facts.profile == "phd":  # of yes and no the paper asks for L_point and L_align alone
+    if data.facts.profile == "phd":  # for binary labels the paper uses L_point and L_align alone
         settings = replace(settings, pair="off")
     start, size = start_of(data, settings), size_of(data, settings)
     by_patience = settings.epochs is None and settings.size != "profile" and (start or size) is not None
@@ -115,7 +115,7 @@ def plan_of(data: "KLive | VideoSet", settings: TrainSettings) -> TrainingPlan:
 
 
 def _refuse_schedule(settings: TrainSettings) -> None:
-    """The linear model is solved for at once: raise UsageError for what only a training in steps has."""
+    """Raise UsageError for options of training in steps: the linear model is solved at once."""
     of_steps = {
         "layers": settings.layers,
         "heads": settings.heads,
@@ -136,14 +136,14 @@ def _refuse_schedule(settings: TrainSettings) -> None:
 
 
 def run(data: "KLive | VideoSet", plan: TrainingPlan, folder: Path, settings: TrainSettings) -> int:
-    """Train, show it, write the bundle; gives the exit code."""
+    """Train with progress and write the bundle; returns the exit code."""
     from kuaihl.engines.runtimes.device import choose_device, set_threads
     from kuaihl.models.training.loop import train as train_network
     from kuaihl_cli.commands.training_log import open_callbacks
     from kuaihl_cli.commands.training_start import network_to_start_from
 
     device = choose_device(settings.device)
-    if settings.threads:  # else as many as torch or the launcher of the processes chooses
+    if settings.threads:  # otherwise torch or the launcher of the processes decides
         set_threads(settings.threads)
     with (
         stopped_by_signals() as stop,
@@ -173,7 +173,7 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, folder: Path, settings: Tr
 
 
 def _write_bundle(trained: "Trained", data: "KLive | VideoSet", settings: TrainSettings) -> None:
-    """The best network with all that is known of how it came about. Raises ModelError."""
+    """Write the best network with all facts on its training. Raises ModelError."""
     from kuaihl.models.bundle import save_bundle
     from kuaihl_cli.commands.training_set import counts_of
 
@@ -202,11 +202,11 @@ def _write_bundle(trained: "Trained", data: "KLive | VideoSet", settings: TrainS
 
 
 def _format_command() -> str:
-    """The command as it was typed."""
+    """The command as typed."""
     return shlex.join(["kuaihl", *sys.argv[1:]])
 
 
 def _resume_command() -> str:
-    """The same command, going on."""
+    """The same command with --resume."""
     words = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
     return shlex.join(["kuaihl", *words, "--resume"])

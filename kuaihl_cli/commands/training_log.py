@@ -1,6 +1,6 @@
-"""What a training run tells: to the person, to `log.jsonl` beside the checkpoint, and to TensorBoard if asked.
+"""Reports of a training run: on the terminal, in `log.jsonl` beside the checkpoint, and in TensorBoard if requested.
 
-All hear of the same reports, in the main process alone, so whatever they open is opened at the first one.
+All receive the same reports, only in the main process, so each opens its files at the first report.
 """
 
 import json
@@ -23,12 +23,12 @@ Report = StepReport | EpochReport
 Callback = Callable[[Report], None]
 
 _LOG_FILE = "log.jsonl"
-_SECONDS_PER_LINE = 10.0  # at most, where there is no terminal
+_SECONDS_PER_LINE = 10.0  # the least interval between lines without a terminal
 
 
 @contextmanager
 def open_callbacks(folder: Path, batch: int, tensorboard: Path | None, *, quiet: bool) -> Iterator[Callback]:
-    """One function that passes a report on to all. Raises UsageError where TensorBoard is asked for and cannot be."""
+    """One function that passes a report on to all. Raises UsageError if TensorBoard is requested but unavailable."""
     with ExitStack() as open_things:
         callbacks: list[Callback] = [_JsonLog(folder / _LOG_FILE)]
         if tensorboard:
@@ -44,7 +44,7 @@ def open_callbacks(folder: Path, batch: int, tensorboard: Path | None, *, quiet:
 
 
 class _JsonLog:
-    """A line a report. What an interrupted run wrote beyond its checkpoint is written anew, so it is cut off first."""
+    """One line per report. An interrupted run's lines beyond its checkpoint are cut off first, to be written again."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -65,17 +65,17 @@ class _JsonLog:
 
 
 def _precedes(line: dict[str, float], first: dict[str, float]) -> bool:
-    """Whether a report of an earlier run precedes the first one of this."""
+    """Whether a report of an earlier run precedes the first one of this run."""
     return _steps_of(line) < _steps_of(first)
 
 
 def _steps_of(report: dict[str, float]) -> float:
-    """Steps done by a report of either kind."""
+    """The steps done up to a report of either kind."""
     return report["step"] if "step" in report else report["steps_done"]
 
 
 class _Scalars:
-    """TensorBoard's event files, by tensorboardX, which needs neither TensorFlow nor the viewer."""
+    """TensorBoard's event files, written by tensorboardX, which needs neither TensorFlow nor the viewer."""
 
     def __init__(self, folder: Path, open_things: ExitStack) -> None:
         try:
@@ -100,7 +100,7 @@ class _Scalars:
 
 
 class _Rate:
-    """Windows a second since this process began: what an earlier run did before a resume counts for nothing."""
+    """Windows per second since this process began; the work of an earlier run before a resume does not count."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
@@ -115,7 +115,7 @@ class _Rate:
 
 
 class _Lines:
-    """Plain lines for logs and pipes: the loss now and then, every epoch's tau."""
+    """Plain lines for logs and pipes: the loss at intervals, and every epoch's tau."""
 
     def __init__(self, batch: int) -> None:
         self.rate, self.last = _Rate(batch), float("-inf")
@@ -168,7 +168,7 @@ def _rich_progress() -> "Progress":
 
 
 def _format_terms(report: StepReport) -> str:
-    """The losses of a report, those that are off left out."""
+    """The losses of a report, without those that are off."""
     named = {
         "loss": report.total,
         "point": report.point,
@@ -180,7 +180,7 @@ def _format_terms(report: StepReport) -> str:
 
 
 def _epoch_line(report: EpochReport) -> str:
-    """A validation as a person reads it."""
+    """A validation as a readable line."""
     best = "  best so far, kept" if report.best else ""
     taus = f"validation tau {report.tau:.3f}  a room {report.tau_per_room:.3f}"
     return f"step {report.steps_done}  epoch {report.epoch}  loss {report.loss:.4f}  {taus}{best}"

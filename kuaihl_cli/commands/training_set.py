@@ -1,4 +1,4 @@
-"""What `kuaihl train` is given to learn from: a folder of live rooms, PHD's csv, or an h5 file of TVSum or SumMe."""
+"""The input of `kuaihl train`: a folder of live rooms, PHD's csv, or an h5 file of TVSum or SumMe."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_training_set(settings: TrainSettings) -> "KLive | VideoSet":
-    """Open DATASET, whose name's ending says what it is. Raises DataError, UsageError for options of another kind."""
+    """Open DATASET, whose suffix gives its kind. Raises DataError, UsageError for options of another kind."""
     path = settings.dataset
     kind = ".h5" if path.suffix == ".hdf5" else path.suffix if path.suffix in (".csv", ".h5") else ""
     belongs: tuple[tuple[str, object, str], ...] = (
@@ -55,9 +55,9 @@ def open_training_set(settings: TrainSettings) -> "KLive | VideoSet":
 def dims_of(
     data: "KLive | VideoSet", settings: TrainSettings, start: "Bundle | None" = None, size: "NetworkSize | None" = None
 ) -> "NetworkDims":
-    """The network for that data, of that size or as `start` has it.
+    """The network for that data, of that size or the one of `start`.
 
-    Raises ModelError for one that cannot be, UsageError for one that data cannot feed.
+    Raises ModelError for an impossible network, UsageError for one that does not fit the data.
     """
     from kuaihl.models.architectures import ARCHITECTURES
     from kuaihl.models.data.klive import KLive, streamer_index
@@ -102,12 +102,12 @@ def dims_of(
 
 
 def _drop_missing(values: dict[str, float | None]) -> dict[str, Any]:
-    """Those that are given."""
+    """The values that are given."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def counts_of(data: "KLive | VideoSet") -> dict[str, Any]:
-    """How much there was to learn from, for the bundle."""
+    """The amounts of training data, for the bundle."""
     from kuaihl.models.data.klive import KLive
 
     if not isinstance(data, KLive):

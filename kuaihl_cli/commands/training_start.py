@@ -1,4 +1,4 @@
-"""What `kuaihl train` begins with: a network of a size that suits the labels, or the weights of a bundle."""
+"""The start of `kuaihl train`: a network of a size that suits the labels, or the weights of a bundle."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def start_of(data: "KLive | VideoSet", settings: TrainSettings) -> "Bundle | None":
-    """The bundle of --from, checked. Raises ModelError, UsageError if it cannot be begun with."""
+    """The bundle of --from, checked. Raises ModelError, UsageError if training cannot start from it."""
     from kuaihl.models.bundle import load_bundle
     from kuaihl.models.data.klive import KLive
     from kuaihl.models.training.fine_tuning import check_start
@@ -45,7 +45,7 @@ def start_of(data: "KLive | VideoSet", settings: TrainSettings) -> "Bundle | Non
 
 
 def size_of(data: "KLive | VideoSet", settings: TrainSettings) -> "NetworkSize | None":
-    """The size asked for; on edge features one that suits the labels. None for the profile's own."""
+    """The requested size; on edge features, one that suits the labels. None for the profile's own."""
     from kuaihl.models.data.klive import KLive
 
     asked = settings.size
@@ -62,12 +62,12 @@ def size_of(data: "KLive | VideoSet", settings: TrainSettings) -> "NetworkSize |
 
 
 def _labels_of(data: "KLive") -> int:
-    """How many labels of the training split count. Raises DataError."""
+    """The number of labels of the training split that count. Raises DataError."""
     return sum(int(data.labels(record)[1].sum()) for record in data.rooms_of("train"))
 
 
 def network_to_start_from(data: "KLive | VideoSet", plan: "TrainingPlan", settings: TrainSettings) -> "KuaiHL | None":
-    """The network of --from; says which of its parts begin afresh, for the bundle has none. Raises ModelError."""
+    """The network of --from; prints which of its parts start fresh because the bundle lacks them. Raises ModelError."""
     from kuaihl.models.network.kuaihl import KuaiHL
     from kuaihl.models.training.fine_tuning import begin_from
 

@@ -1,1 +1,1 @@
-"""What a person sees in a terminal: progress, tables, words for results; and how they write times."""
+"""Terminal output: progress, tables, words for results; also the times that users type."""

@@ -6,12 +6,12 @@ from contextvars import ContextVar
 
 from kuaihl.models.errors import KuaihlError, Remedy
 
-# The options of the command that runs, with their dashes: only those are spoken of.
+# The options of the running command, with their dashes; messages name only those.
 OPTIONS: ContextVar[frozenset[str]] = ContextVar("options", default=frozenset())
 
 
 def error_words(error: KuaihlError | str) -> str:
-    """One line: `--device cuda:9: give auto, cpu, cuda or cuda:N`. What is no option here keeps its plain words."""
+    """One line: `--device cuda:9: give auto, cpu, cuda or cuda:N`. Other settings keep their words."""
     if isinstance(error, str):
         return error
     option = _option_of(error.setting)
@@ -21,7 +21,7 @@ def error_words(error: KuaihlError | str) -> str:
 
 
 def worded(say: Callable[[str], None]) -> Callable[[KuaihlError | str], None]:
-    """`say`, for engines that tell of errors which they got over."""
+    """`say`, for engines that report handled errors."""
     return lambda notice: say(error_words(notice))
 
 
@@ -38,7 +38,7 @@ def remedy_words(remedy: Remedy | None) -> str:
 
 
 def _option_words(settings: Mapping[str, str | bool | None]) -> list[str]:
-    """Settings as options: a switch alone, as is one whose value only the reader knows."""
+    """Settings as options; a switch, or one whose value only the reader knows, is written without a value."""
     return [
         _option_of(name) if value in (True, None) else f"{_option_of(name)} {value}" for name, value in settings.items()
     ]

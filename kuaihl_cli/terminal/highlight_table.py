@@ -1,4 +1,4 @@
-"""The last thing a person sees: the highlights as a table in a terminal, as tab-separated lines elsewhere."""
+"""The final output: the highlights as a table in a terminal, as tab-separated lines elsewhere."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Ctrl-C that ends a run cleanly: the first one asks, the second one interrupts."""
+"""Ctrl-C that ends a run cleanly: the first one requests a stop, the second one interrupts."""
 
 import signal
 import threading

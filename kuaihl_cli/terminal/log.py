@@ -1,4 +1,4 @@
-"""`--log-file` and `--log-level`: what happened, with its time, in a file or on standard error."""
+"""`--log-file` and `--log-level`: events with their times, in a file or on standard error."""
 
 import logging
 import sys

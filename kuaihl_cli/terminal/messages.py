@@ -1,4 +1,4 @@
-"""Lines for people on standard error; the log hears of each, too."""
+"""Lines for users on standard error; each is also logged."""
 
 import logging
 import os
@@ -20,5 +20,5 @@ def log_only(line: str) -> None:
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes, of those that a launcher started."""
+    """Whether this process, among those that a launcher started, is the one that writes."""
     return os.environ.get("RANK", "0") == "0"

@@ -1,4 +1,4 @@
-"""What a person sees while a stream is scored: a live line in a terminal, plain lines elsewhere; on standard error."""
+"""Progress while a stream is scored, on standard error: a live line in a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -32,14 +32,14 @@ class Progress(Protocol):
 
 
 def progress_for(*, quiet: bool) -> Progress:
-    """The progress that fits: silent if asked for, live in a terminal, else one line per segment."""
+    """The suitable progress: silent if requested, live in a terminal, else one line per segment."""
     if quiet:
         return SilentProgress()
     return LiveProgress() if sys.stderr.isatty() else PlainProgress()
 
 
 class SilentProgress:
-    """`--quiet`: nothing but errors reaches the terminal; the log has it all."""
+    """`--quiet`: only errors reach the terminal; the log has everything."""
 
     def __enter__(self) -> Self:
         return self
@@ -74,8 +74,8 @@ class LiveProgress:
 
     def __init__(self) -> None:
         self.name = "loading"
-        self.duration: float | None = None  # where the recording, or the part that is scored, ends
-        self.start = 0.0  # and where it begins
+        self.duration: float | None = None  # the end of the recording, or of its scored part
+        self.start = 0.0  # and its start
         self.scores: list[float] = []
         self.rates = ""
         self.position = 0.0
@@ -90,7 +90,7 @@ class LiveProgress:
 
         console = Console(stderr=True)
         self.width = console.width
-        # The constructor itself asks for a first picture, before there is a `live` to ask for the width.
+        # The constructor itself renders once, before `live` exists to give the width.
         self.live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=True)
         self.live.start()
         return self
@@ -121,7 +121,7 @@ class LiveProgress:
         from rich.text import Text
 
         if self.live is not None:
-            self.width = self.live.console.width  # it follows the terminal's
+            self.width = self.live.console.width  # it follows the terminal's width
         width = max(20, self.width)
         head = Text.assemble((self.name, "bold"), "  ", self.facts(), overflow="ellipsis", no_wrap=True)
         curve = Text.assemble(
@@ -146,14 +146,14 @@ class LiveProgress:
 
 
 def _segment_line(scored: ScoredSegment) -> str:
-    """A segment's span, its interest, the score of what comes next, the words."""
+    """A segment's span, its interest, the score of the next one, its words."""
     span = f"{format_timecode(scored.start)}–{format_timecode(scored.end)}"
     gap = "  [gap]" if scored.gap else ""
     return f"{span}  {_format_rates(scored)}{gap}  {shorten(scored.text, 70)}".rstrip()
 
 
 def _format_rates(scored: ScoredSegment) -> str:
-    """What the segment is worth now, if the network says so, and what it forecasts of the next."""
+    """The segment's own rate, if the network outputs it, and the forecast for the next one."""
     now = "" if scored.interest is None else f"now {scored.interest:.3f}  "
     return f"{now}next {scored.score:.3f}"
 

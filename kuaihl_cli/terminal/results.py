@@ -7,7 +7,7 @@ from kuaihl_cli.terminal.errors import error_words
 
 
 def result_words(result: JobResult) -> str:
-    """What became of a recording, on one line."""
+    """The result of a recording, on one line."""
     match result.status:
         case "done":
             return f"{result.job.source}: done in {result.seconds:.1f} s"
@@ -18,5 +18,5 @@ def result_words(result: JobResult) -> str:
 
 
 def total_words(counts: Counter[str]) -> str:
-    """How many of each kind there were."""
+    """The number of results of each kind."""
     return f"{counts['done']} done, {counts['skipped']} skipped, {counts['failed']} failed"

@@ -1,4 +1,4 @@
-"""What a run yields, shown while it comes: segments, faults of the stream, openings and closings of highlights."""
+"""The results of a run, shown as they come: segments, faults of the stream, openings and closings of highlights."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def show_run(run: "Run", progress: Progress, *, start: float = 0.0, end: float | None = None) -> "ScoreResult":
-    """Score a source to its end, or to the stop that was asked for, while `progress` shows it."""
+    """Score a source to its end, or to a requested stop, while `progress` shows it."""
     progress.begin(run.name, run.duration, start=start, end=end)
     for scored in run:
         progress.segment(scored)

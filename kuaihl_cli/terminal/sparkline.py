@@ -1,18 +1,18 @@
-"""A curve on one line of a terminal: scores in, block characters out, hours of them in the same width."""
+"""A curve on one line of a terminal: scores in, block characters out, even hours of them in the same width."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
-_SMALLEST_RANGE = 0.02  # of scores; a flat curve is drawn flat, its noise is not blown up to mountains
+_SMALLEST_RANGE = 0.02  # of scores; a flat curve is drawn flat, without enlarging its noise
 
 
 def draw_sparkline(scores: Sequence[float], *, width: int) -> str:
-    """At most `width` characters, a block a score, or the highest of several where there are more scores than room."""
+    """At most `width` characters, one block per score; if there are more scores than room, the highest of several."""
     columns = min(len(scores), max(1, width))
     if not columns:
         return ""
-    # The maximum, not the mean: a burst of one segment must still show when ten segments share a character.
+    # Take the maximum, not the mean: a burst of one segment must still show when ten segments share a character.
     edges = [len(scores) * column // columns for column in range(columns + 1)]
     peaks = [max(scores[a:b]) for a, b in pairwise(edges)]
     low = min(peaks)

@@ -1,4 +1,4 @@
-"""Times as people write them, to seconds: `90`, `1:30`, `00:01:30.5`; and the parsers that options use."""
+"""Typed times to seconds: `90`, `1:30`, `00:01:30.5`; also the parsers for options."""
 
 import re
 from collections.abc import Callable
@@ -7,14 +7,14 @@ import typer
 
 from kuaihl.models.errors import UsageError
 
-# Hours, minutes and seconds; a decimal comma is what SubRip files and half the world's keyboards have.
+# Hours, minutes and seconds; SubRip files and half the world's keyboards use a decimal comma.
 _TIMECODE = re.compile(
     r"(?:(?:(?P<hours>[0-9]{1,6}):)?(?P<minutes>[0-9]{1,6}):)?(?P<seconds>[0-9]{1,9}(?:[.,][0-9]{1,9})?)"
 )
 
 
 def parse_timecode(text: str) -> float:
-    """Seconds that a time code stands for. Raises UsageError if it is none, or if 60 is passed below the top."""
+    """The seconds of a time code. Raises UsageError if it is invalid, or if a part after a colon reaches 60."""
     match = _TIMECODE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"{text!r} is not a time; write 90, 1:30 or 00:01:30.5")
