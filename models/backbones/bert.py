@@ -113,7 +113,7 @@ MODULES_OF_LAYER = {
 
 
 def from_state_dict(dims: BertDims, published: Mapping[str, Tensor], token_embeddings: nn.Module | None = None) -> Bert:
-    """The network with published weights, in float32; `token_embeddings`, if given, replaces the published table.
+    """The network with published weights, in float32; a given `token_embeddings` replaces the table of words.
 
     Names are `BertModel`'s, with or without the prefix "bert." of a model with a head; older ones use gamma and beta.
     Raises ModelError if they do not fit.

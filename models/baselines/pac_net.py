@@ -51,7 +51,7 @@ class PACNet(nn.Module):
 
 
 def mini_histories(liked: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-    """Means [B, PARTS, d] of PARTS parts of the highlights [B, H, d] that are `there` [B, H], and which parts have any."""
+    """Means [B, PARTS, d] of parts of the highlights [B, H, d] that are `there` [B, H], and which parts have any."""
     part = (there.cumsum(dim=1) - 1) % _PARTS  # [B, H]
     member = (part.unsqueeze(1) == torch.arange(_PARTS, device=liked.device).view(1, -1, 1)) & there.unsqueeze(1)
     share = member.to(liked.dtype)  # [B, PARTS, H]

@@ -63,7 +63,7 @@ class PRNet(nn.Module):
         return self.logits(self.nearness(visual, text, streamer, valid))
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
-        """Cross-entropy, and margins that bring better segments nearer to their preference, worse ones to no highlight."""
+        """Cross-entropy, and margins that move better segments to their preference and worse ones to no highlight."""
         nearness = self.nearness(batch.visual, batch.text, batch.streamer, batch.segment_valid)
         logits, counted = self.logits(nearness), batch.label_valid & batch.segment_valid
         point = point_loss(logits, batch.labels, counted)
