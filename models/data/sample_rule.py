@@ -2,8 +2,8 @@
 
 "masked" is ours: a window ends at each segment, and a label from too few views does not count.
 "recent" is the supplement's (section I-A): n consecutive segments, kept if the most recent one has enough viewers; then
-all n labels count. Its wording leaves open which segment that is, since labels are shifted: the last of the n, or the
-one after it, which gives the last label. The sample is its n segments, so we take the last of them.
+all n labels count. Its wording leaves open which segment that is, since labels are shifted. It may be the last of the
+n, or the one after it, which gives the last label. The sample is its n segments, so we take the last of them.
 """
 
 from typing import Any, Literal

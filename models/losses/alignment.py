@@ -4,11 +4,11 @@ The positive is the true order of the pictures with one plausible pair swapped (
 orders, and InfoNCE tells them apart. L'_align is the same without the swap.
 
 Eq. 4 as printed accumulates the *minimum* of cosine similarities, and eq. 7 rewards a high sum: it would prefer the
-order whose worst path is best. So a match of z_i and v_j costs 1 − cos, and d is minus the soft-DTW over those costs,
-as in the authors' released code (ICME24/KLive, `dtw_align_loss.py`). λ = γ = 0.1 and τ = 1 also come from that file;
-the paper prints none of them. That code uses the order without the swap as the positive, and 7 negatives; here they are
-the paper's v' and 8. Only i < j are swapped, since (j, i) is the same swap. A negative equal to the positive is
-dropped.
+order whose worst path is best. So a match of z_i and v_j costs 1 − cos, and d is minus the soft-DTW over those costs.
+The authors' released code does the same (ICME24/KLive, `dtw_align_loss.py`). λ = γ = 0.1 and τ = 1 also come from that
+file; the paper prints none of them. That code uses the order without the swap as the positive, and 7 negatives; here
+they are the paper's v' and 8. Only i < j are swapped, since (j, i) is the same swap. A negative equal to the positive
+is dropped.
 """
 
 import torch

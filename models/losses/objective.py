@@ -1,7 +1,7 @@
 """The objective of training (eq. 13): L = 0.65 L_point + 0.15 L_align + 0.20 L_pair, each on or off.
 
-A network with a second output, interest, has one more term, which is not in the paper: 0.65 L_point + 0.20 L_pair of
-that output against the labels of the segments themselves.
+A network with a second output, interest, has one more term, which is not in the paper. It is 0.65 L_point + 0.20 L_pair
+of that output against the labels of the segments themselves.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Attention in parts: a query's result over some tokens, and their weight beside other tokens.
 
-A softmax over many tokens is a softmax over parts of them: each part's mean under its own softmax, weighed by the
+A softmax over many tokens is a softmax over parts of them. Each part's mean under its own softmax is weighed by the
 logarithm of its sum of exponentials. So constant parts are computed once, and nothing is copied into one row.
 """
 
