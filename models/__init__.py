@@ -1,1 +1,1 @@
-"""What is learned: the KuaiHL network, its losses, data sets, training, evaluation and bundles."""
+"""The learned part: the KuaiHL network, its losses, data sets, training, evaluation and bundles."""

@@ -1,11 +1,11 @@
-"""Every network that can be trained, by name: one interface, features of segments in, a logit per segment out.
+"""Every network that can be trained, by name; all take features of segments and return one logit per segment.
 
     forward(visual [B, S, P, d_v], text [B, S, d_t], streamer [B], valid [B, S] or None) -> logits [B, S]
     training_losses(objective, batch) -> LossTerms
 
-One that reads counts takes them as well: forward(…, valid, sparse [B, S, 10]), and one that reads signals those:
-forward(…, valid, signals [B, S, k]). "kuaihl" is the paper's own and "linear" nobody's; the others are the systems
-of its Table I, and the ID-based method of its supplement (docs/baselines.md).
+A network that reads counts takes them as well: forward(…, valid, sparse [B, S, 10]). One that reads signals takes
+those: forward(…, valid, signals [B, S, k]). "kuaihl" is the paper's own and "linear" comes from no paper. The others
+are the systems of its Table I, and the ID-based method of its supplement (docs/baselines.md).
 """
 
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Architecture:
-    """Where a network is found, and what a reader of a table must know of it."""
+    """The place of a network, and the facts that a reader of a table needs."""
 
     title: str
     paper: str
-    module: str  # imported when it is built: it needs torch
+    module: str  # imported only when the network is built, since it needs torch
     class_name: str
-    causal: bool  # no score depends on a later segment, where `NetworkDims.causal` says so
+    causal: bool  # no score depends on a later segment if `NetworkDims.causal` is set
     streams: bool = False  # has `start` and `step`, so that scoring can run it
-    reads_signals: bool = False  # `forward` takes signals too, if its dims say so
-    reads_counts: bool = False  # `forward` takes sparse rows of IDs and counts too, and no stream carries those
-    closed_form: bool = False  # fitted at once by `linear_training`: no `training_losses`
+    reads_signals: bool = False  # `forward` also takes signals if its dims say so
+    reads_counts: bool = False  # `forward` also takes sparse rows of IDs and counts, which no stream carries
+    closed_form: bool = False  # fitted in one step by `linear_training`, without `training_losses`
 
 
 ARCHITECTURES = {
@@ -102,7 +102,7 @@ ARCHITECTURES = {
 
 
 def build_network(name: str, dims: NetworkDims) -> "nn.Module":
-    """A network of that architecture with fresh weights. Raises ModelError for a name that is not known."""
+    """A network of that architecture with fresh weights. Raises ModelError if the name is unknown."""
     if name not in ARCHITECTURES:
         raise ModelError(f"{name}: no such architecture; there are {', '.join(ARCHITECTURES)}")
     found = ARCHITECTURES[name]

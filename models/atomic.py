@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written beside their place, then moved there."""
+"""Files and folders that appear whole or not at all: they are written beside their place, then moved there."""
 
 import os
 import secrets
@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write bytes, or text as UTF-8: a reader, or a crash, sees the old file or the new one.
+    """Write bytes, or text as UTF-8. A reader sees the old file or the new one, even after a crash.
 
-    Raises OSError, which the caller words, and then leaves nothing beside the place.
+    Raises OSError, which the caller puts into words. Nothing is then left beside the place.
     """
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     beside = path.with_name(f".{secrets.token_hex(6)}.part")  # short: a name may be as long as the system allows
@@ -26,10 +26,10 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def fill_folder(folder: Path, fill: Callable[[Path], None], *, replace: bool) -> None:
-    """Let `fill` write into a new folder, then move that to `folder`, with the parents it lacks.
+    """Let `fill` write into a new folder, then move it to `folder` and create the parents that are missing.
 
-    A folder that is there is replaced, or else it stays: another process was first. Raises OSError, and what `fill`
-    raises; the old folder is then in its place.
+    An existing folder is replaced if `replace` is set. Otherwise it stays, since another process was first. Raises
+    OSError and the errors of `fill`; the old folder is then in its place.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as workshop:

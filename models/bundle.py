@@ -1,7 +1,7 @@
 """A bundle: one trained model and all that is needed to run it, in one directory (DESIGN section 6).
 
-`bundle.json` says what it is, `head.safetensors` holds the weights; the JSON carries the weights' SHA-256, so the two
-cannot be mixed up. No pickle, ever.
+`bundle.json` describes the model and `head.safetensors` holds the weights. The JSON carries the weights' SHA-256, so
+the two cannot be mixed up. Bundles never use pickle.
 """
 
 import hashlib
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
 
 _A_BUNDLE = Remedy("give a bundle's directory", {"model": "DIR"})
 _ONE_THAT_STREAMS = Remedy("give a bundle of architecture kuaihl or linear", {"model": "DIR"})
-_BUNDLE_FORMAT = 2  # one more if a key is renamed
+_BUNDLE_FORMAT = 2  # raised by one if a key is renamed
 FACTS_FILE, HEAD_FILE = "bundle.json", "head.safetensors"
 HeadDtype = Literal["float32", "float16"]
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk, its facts read and checked; `network` loads the weights."""
+    """A bundle on disk with its facts read and checked; `network` loads the weights."""
 
     path: Path
     dims: NetworkDims
-    profile: str  # which encoders, by the name of their profile
+    profile: str  # the name of the encoders' profile
     encoders: tuple[EncoderFacts, ...]
     segment_seconds: float
     label: LabelFacts
     licence_weights: str
     licence_data: str
     head_sha256: str
-    architecture: str = "kuaihl"  # by its name in `architectures`
+    architecture: str = "kuaihl"  # its name in `architectures`
     head_dtype: str = "float32"  # as stored; the network computes in float32
     metrics: Mapping[str, Any] = field(default_factory=dict)  # at training time
     streamers: Mapping[str, int] = field(default_factory=dict)  # name -> index, from 1
     score_quantiles: Mapping[str, float] = field(default_factory=dict)  # "0.9" -> score, on training data
-    signals: SignalsFacts | None = None  # what it reads beside words and pictures
+    signals: SignalsFacts | None = None  # the signals that it reads beside words and pictures, if any
 
     @property
     def name(self) -> str:
@@ -60,7 +60,10 @@ class Bundle:
 
     @property
     def text(self) -> "TextSource":
-        """Which text vectors it was trained to read: those without audio or comments are its own (Table III)."""
+        """The text vectors that the model was trained to read.
+
+        Vectors without audio or without comments are separate ones (Table III).
+        """
         plan = self.metrics.get("plan")
         said = plan.get("text") if isinstance(plan, Mapping) else None
         return cast("TextSource", said) if said in ("speech", "comments") else "both"
@@ -70,7 +73,7 @@ class Bundle:
         return UNKNOWN_STREAMER if name is None else self.streamers.get(name, UNKNOWN_STREAMER)
 
     def check_streams(self) -> None:
-        """Raise ModelError where the network cannot follow a stream: a baseline's."""
+        """Raise ModelError if the network cannot follow a stream, as a baseline cannot."""
         if ARCHITECTURES[self.architecture].reads_counts:
             raise ModelError(
                 f"{self.path}: {self.architecture} is a baseline to compare with and cannot follow a stream, "
@@ -84,15 +87,15 @@ class Bundle:
             )
 
     def streaming_network(self, device: "str | device" = "cpu") -> "KuaiHL | LaggedLinear":
-        """The network of a bundle that can follow a stream. Raises as `check_streams` and `network`."""
+        """The network, if it can follow a stream. Raises as `check_streams` and `network` do."""
         self.check_streams()
         return cast("KuaiHL | LaggedLinear", self.network(device))
 
     def network(self, device: "str | device" = "cpu") -> "nn.Module":
-        """The trained network, ready to score. Raises ModelError naming the file where the weights cannot be used."""
+        """The trained network, ready to score. Raises ModelError naming the file if the weights cannot be used."""
         import torch
 
-        with torch.random.fork_rng(devices=[]):  # the weights are replaced: the caller's random numbers are not spent
+        with torch.random.fork_rng(devices=[]):  # these weights are replaced: spare the caller's random numbers
             network = build_network(self.architecture, self.dims)
         weights = _read_head(self)
         expected = {name: part.shape for name, part in network.state_dict().items()}
@@ -129,9 +132,9 @@ def save_bundle(
     score_quantiles: Mapping[str, float] | None = None,
     head_dtype: HeadDtype = "float32",
 ) -> Bundle:
-    """Write a bundle to `path`, whole or not at all; one that is there already is replaced.
+    """Write a bundle to `path`, whole or not at all; an existing bundle is replaced.
 
-    Raises ModelError where `path` is something else, cannot be written, or the weights are not finite.
+    Raises ModelError if `path` is something else or cannot be written, or if the weights are not finite.
     """
     import torch
     from safetensors.torch import save
@@ -180,7 +183,7 @@ def save_bundle(
 def load_bundle(source: str | Path) -> Bundle:
     """Read and check the facts of the bundle at `source`: a directory, or the name of one that ships with kuaihl.
 
-    Raises ModelError, in one line, where there is none or it cannot be used.
+    Raises ModelError, in one line, if there is no bundle or it cannot be used.
     """
     path = _find_bundle(source)
     file = path / FACTS_FILE
@@ -224,7 +227,7 @@ def _find_bundle(source: str | Path) -> Path:
 
 
 def _built_in_folder() -> Path:
-    """Where the bundles are that ship with kuaihl."""
+    """The folder of the bundles that ship with kuaihl."""
     return Path(str(files("kuaihl.models") / "bundles"))
 
 
@@ -234,7 +237,7 @@ def is_built_in(path: Path) -> bool:
 
 
 def _parse(path: Path, facts: dict[str, Any]) -> Bundle:
-    dims = NetworkDims(**({"text_layers": 1} | facts["dims"]))  # before it was stored, W_z was one layer
+    dims = NetworkDims(**({"text_layers": 1} | facts["dims"]))  # older bundles do not store it: W_z was one layer
     for entry in fields(NetworkDims):
         value = getattr(dims, entry.name)
         if type(value) is not entry.type and not (entry.type is float and type(value) is int):

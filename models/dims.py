@@ -1,4 +1,4 @@
-"""What fixes the network's shape and function, and the two shapes in use. Imports no torch."""
+"""The settings that fix the network's shape and function, and the two shapes in use. Imports no torch."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from kuaihl.models.errors import ModelError
 
 UNKNOWN_STREAMER = 0
 WINDOW = 20  # n, segments of a sample; each of two attentions sees n, so a score depends on the last 2n - 1
-HISTORY_ITEMS = 20  # highlights of a user's history at most (paper, supplement, section I-B)
+HISTORY_ITEMS = 20  # the most highlights in a user's history (paper, supplement, section I-B)
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,19 @@ class NetworkDims:
     heads: int = 8
     layers: int = 3  # L
     text_layers: int = 2  # of the perceptron W_z
-    window: int = WINDOW  # n segments, all that one attention sees
+    window: int = WINDOW  # n, the segments that one attention sees
     feed_forward: int = 4  # hidden width of a feed-forward, in multiples of d
-    streamers: int = 0  # known ones, index 1 …; index 0 is the unknown streamer
+    streamers: int = 0  # known ones, from index 1; index 0 is the unknown streamer
     dropout: float = 0.1
-    id_dropout: float = 0.1  # in training the id becomes "unknown" so often
+    id_dropout: float = 0.1  # probability that an id becomes "unknown" in training
     use_id: bool = True  # the three ablations of Table III that touch the network
     use_text: bool = True
     use_visual: bool = True
-    causal: bool = True  # False: mask fully visible (PHD)
-    rooms: int = 0  # live rooms trained on, index 1 …; for a network that reads live IDs
+    causal: bool = True  # False: the mask is fully visible (PHD)
+    rooms: int = 0  # live rooms trained on, from index 1; for a network that reads live IDs
     history_width: int = 0  # > 0: HISTORY_ITEMS vectors of that width in place of the id (PHD)
-    signals: int = 0  # columns of `signals` that are read as one more token per segment; 0 is the paper's network
-    interest: bool = False  # a second output, of the present segment; not in the paper
+    signals: int = 0  # columns of `signals`, read as one more token per segment; 0 is the paper's network
+    interest: bool = False  # a second output, for the present segment; not in the paper
 
     def __post_init__(self) -> None:
         if self.width % self.heads:

@@ -1,4 +1,4 @@
-"""What the encoders make of one segment, and what the network reads: the contract between `engines` and `models`."""
+"""The encoders' output for one segment, which the network reads: the contract between `engines` and `models`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from kuaihl.models.signals import SignalGroup, unknown_values
 
 Float16 = NDArray[np.float16]
 TextSource = Literal["both", "speech", "comments"]
-# Signals that would tell what the text leaves out: they are 0, as of a room where they are not known.
+# Signals that would reveal the part that the text leaves out: they are 0, as in a room where they are unknown.
 UNREAD: Mapping[str, tuple[SignalGroup, ...]] = {"both": (), "speech": ("comments",), "comments": ("sound", "speech")}
 
 
 @dataclass(frozen=True)
 class SegmentFeatures:
-    """Features of one segment: patch tokens of its frames, one vector of its words (paper, eq. 2), and its signals."""
+    """Features of one segment: patch tokens of its frames, one vector for its words (paper, eq. 2), and its signals."""
 
     visual: Float16  # [P, d_v]
     text: Float16  # [d_t]

@@ -1,8 +1,8 @@
-"""Signals: what is known of a segment at no cost beside words and pictures (DESIGN section 5; not in the paper).
+"""Signals: facts about a segment that are free beside words and pictures (DESIGN section 5; not in the paper).
 
-A segment's values are measured (`kuaihl.engines.signals`); here each also becomes a standard score over the room's own
-past, and the columns of the array `signals` [S, SIGNALS_WIDTH] that data sets hold and networks read. The room's past
-is its running moments: of one size however long the stream.
+`kuaihl.engines.signals` measures a segment's values. Here each value also becomes a standard score over the room's own
+past. Both fill the columns of the array `signals` [S, SIGNALS_WIDTH] that data sets hold and networks read. The room's
+past is kept as running moments, whose size does not depend on the length of the stream.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-SIGNALS_VERSION = 1  # raised when a signal is measured otherwise: what was trained on another version cannot read it
+SIGNALS_VERSION = 1  # raised if a signal is measured differently: a model trained on another version cannot read it
 SignalGroup = Literal["comments", "sound", "speech", "pictures"]
 GROUPS: tuple[SignalGroup, ...] = ("comments", "sound", "speech", "pictures")
 
@@ -21,11 +21,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Signal:
-    """One number a segment; a whole group of them is known or not."""
+    """One number per segment; the signals of a group are known together or not at all."""
 
     name: str
     group: SignalGroup
-    spread: float  # its usual deviation within a room: what is believed until the room has shown its own
+    spread: float  # its usual deviation within a room, assumed until the room has shown its own
     meaning: str
 
 
@@ -66,33 +66,33 @@ COLUMNS = (
     *(f"{name}_standardised" for name in SIGNAL_NAMES),
 )
 SIGNALS_WIDTH = len(COLUMNS)
-PRIOR = 4.0  # segments that a signal's usual spread counts for beside those that the room has shown
-FARTHEST = 5.0  # deviations; a standard score beyond it says no more
+PRIOR = 4.0  # segments as which a signal's usual spread counts, beside those that the room has shown
+FARTHEST = 5.0  # deviations, to which standard scores are clipped: a higher one carries no more information
 _SPREADS = np.array([signal.spread for signal in SIGNALS])
 _GROUP_OF = np.array([GROUPS.index(signal.group) for signal in SIGNALS])
 
 
 @dataclass(frozen=True)
 class SignalsFacts:
-    """What the columns of an array `signals` are; stored in `dataset.json` and `bundle.json`."""
+    """The columns of an array `signals`; stored in `dataset.json` and `bundle.json`."""
 
     version: int = SIGNALS_VERSION
     names: tuple[str, ...] = COLUMNS
 
 
 def parse_signals(said: Mapping[str, Any]) -> SignalsFacts:
-    """The inverse of `asdict`. Raises KeyError, TypeError, ValueError."""
+    """The inverse of `asdict`. Raises KeyError, TypeError or ValueError."""
     return SignalsFacts(int(said["version"]), tuple(str(name) for name in said["names"]))
 
 
 def columns_of(groups: Collection[SignalGroup]) -> NDArray[np.intp]:
-    """The places in COLUMNS of all that tells of some groups: whether they are known, values and standard scores."""
+    """The places in COLUMNS of all columns about some groups: known or not, values and standard scores."""
     told = np.isin(_GROUP_OF, [GROUPS.index(group) for group in groups])
     return np.flatnonzero(np.concatenate([[group in groups for group in GROUPS], told, told]))
 
 
 def unknown_values() -> Floats:
-    """Values [SIGNALS] of which none is known."""
+    """Values [SIGNALS] that are all unknown."""
     return np.full(len(SIGNALS), np.nan, np.float32)
 
 
@@ -105,9 +105,9 @@ class RunningMoments:
     squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(SIGNALS)))
 
     def push(self, values: Floats) -> Floats:
-        """Columns [SIGNALS_WIDTH] of a segment with these values [SIGNALS], NaN where unknown; the room's past grows.
+        """Add a segment's values [SIGNALS], NaN if unknown, to the room's past and return its columns [SIGNALS_WIDTH].
 
-        A standard score is over the segments before this one: 0 in the first, and where the value is unknown.
+        A standard score is over the segments before this one. It is 0 in the first segment and for an unknown value.
         """
         known = np.isfinite(values)
         value = np.where(known, values, 0.0).astype(np.float64)
@@ -121,7 +121,7 @@ class RunningMoments:
         return np.concatenate([has, value, np.clip(scores, -FARTHEST, FARTHEST)]).astype(np.float32)
 
     def to_array(self) -> NDArray[np.float64]:
-        """All of it as [3, SIGNALS], to be stored with a room's state."""
+        """All moments as [3, SIGNALS], to be stored with a room's state."""
         return np.stack([self.count, self.mean, self.squares])
 
     @classmethod
@@ -133,7 +133,7 @@ class RunningMoments:
 
 
 def with_standard_scores(values: Iterable[Floats]) -> Floats:
-    """The columns [S, SIGNALS_WIDTH] of a room whose segments have these values, from its first on."""
+    """The columns [S, SIGNALS_WIDTH] of a room with these values of its segments, from the first on."""
     moments = RunningMoments()
     rows = [moments.push(each) for each in values]
     return np.stack(rows) if rows else np.empty((0, SIGNALS_WIDTH), np.float32)

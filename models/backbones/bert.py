@@ -1,6 +1,6 @@
 """BERT's encoder in plain PyTorch: token ids in, a vector per token out. Reads the hub's published layout.
 
-Written out rather than imported: `transformers` alone takes longer to import than a whole segment to score.
+It is written out rather than imported: importing `transformers` alone takes longer than scoring a whole segment.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class BertDims:
 
 
 def dims_from_config(config: Mapping[str, Any]) -> BertDims:
-    """Dimensions out of the hub's `config.json`. Raises ModelError where it is not a BERT's."""
+    """Dimensions from the hub's `config.json`. Raises ModelError if it is not a BERT's."""
     if config.get("model_type") != "bert" or config.get("hidden_act", "gelu") != "gelu":
         raise ModelError(f"config.json: expected a BERT with GELU, found {config.get('model_type')!r}")
     try:
@@ -62,7 +62,7 @@ class Layer(nn.Module):
         self.down = nn.Linear(dims.feed_forward, dims.width)
         self.norm = nn.LayerNorm(dims.width, eps=dims.norm_eps)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # x [B, T, d], mask [B, 1, 1, T]: True where there is a token
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # x [B, T, d], mask [B, 1, 1, T]: True for a token
         query, key, value = (
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, heads, T, d / heads]
             for project in (self.query, self.key, self.value)
@@ -73,8 +73,9 @@ class Layer(nn.Module):
 
 
 class Bert(nn.Module):
-    """BERT without a pooler; `token_embeddings` looks token ids up: an `nn.Embedding`, or one that keeps its table
-    compressed.
+    """BERT without a pooler.
+
+    `token_embeddings` looks up token ids: an `nn.Embedding`, or a module that keeps its table compressed.
     """
 
     def __init__(self, dims: BertDims, token_embeddings: nn.Module | None = None) -> None:
@@ -91,7 +92,7 @@ class Bert(nn.Module):
         return self.contextualise(self.token_embeddings(ids), types, mask)
 
     def contextualise(self, words: Tensor, types: Tensor, mask: Tensor) -> Tensor:
-        """The same for `token_embeddings` [B, T, d] that have been looked up."""
+        """The same for `token_embeddings` [B, T, d] that have been looked up already."""
         places = torch.arange(words.shape[1], device=words.device)
         x = self.norm(words + self.types(types) + self.position_embeddings(places))
         for layer in self.layers:
@@ -112,11 +113,10 @@ MODULES_OF_LAYER = {
 
 
 def from_state_dict(dims: BertDims, published: Mapping[str, Tensor], token_embeddings: nn.Module | None = None) -> Bert:
-    """The network with published weights, in float32; with `token_embeddings`, its own table of words is not looked
-    for.
+    """The network with published weights, in float32; a given `token_embeddings` replaces the table of words.
 
-    Names are `BertModel`'s, with or without the prefix "bert." of a model with a head; older ones say gamma and beta.
-    Raises ModelError where they do not fit.
+    Names are `BertModel`'s, with or without the prefix "bert." of a model with a head; older ones use gamma and beta.
+    Raises ModelError if they do not fit.
     """
     state = {_tidy_name(name): tensor for name, tensor in published.items()}
     network = Bert(dims, token_embeddings)
@@ -141,7 +141,7 @@ def _tidy_name(name: str) -> str:
 
 
 def map_names(dims: BertDims) -> dict[str, str]:
-    """Our tensors' names and the published ones."""
+    """Our tensors' names, each with the published one."""
     table = {
         "token_embeddings.weight": "embeddings.word_embeddings.weight",
         "position_embeddings.weight": "embeddings.position_embeddings.weight",

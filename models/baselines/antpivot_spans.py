@@ -1,9 +1,9 @@
-"""AntPivot's spans: what its boundary head learns, and the dynamic programming that cuts highlights out of its heads.
+"""AntPivot's spans: its boundary head's targets, and the dynamic programming that cuts highlights out of its heads.
 
 The programme follows `dynamic_programming` of the authors' metrics.py. It only cuts spans: it changes no score, and so
-no tau. Three things are ours. A stream may not begin inside a highlight, where the original would tell an end without
-a start. A head that says the same throughout counts nothing, where the original would divide by zero. Of two ways of
-one sum, the one that stays outside is taken.
+no tau. Three things are ours. A stream may not begin inside a highlight; the original would report an end without a
+start. A constant head counts nothing; the original would divide by zero. If two paths have the same sum, the one that
+stays outside is taken.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ _BEFORE = {_START: (_OUTSIDE, _END), _END: (_START, _INSIDE), _INSIDE: (_START, 
 
 
 def cut_spans(boundary: Sequence[float], inside: Sequence[float]) -> list[tuple[int, int]]:
-    """First and last segment of each highlight, from probabilities [L] of its ends and of being in one, L >= 1.
+    """First and last segment of each highlight, from probabilities [L] of an end and of being inside, L >= 1.
 
-    A segment is a start, an end, inside or outside; of all ways that alternate as they must, the one of the highest sum
-    is taken. Starts and ends count `boundary`; what is inside counts inside x (1 - boundary), what is outside (1 -
-    inside) x (1 - boundary), all four stretched to [0, 1] over the stream. A highlight has two segments at least.
+    A segment is a start, an end, inside or outside. The permitted path with the highest sum is taken. Starts and ends
+    count `boundary`, inside counts inside x (1 - boundary), and outside counts (1 - inside) x (1 - boundary). All four
+    factors are stretched to [0, 1] over the stream. A highlight has at least two segments.
     """
     ends, within = np.asarray(boundary, np.float64), np.asarray(inside, np.float64)
     no_end = _stretch_to_unit(1 - ends)
@@ -30,7 +30,7 @@ def cut_spans(boundary: Sequence[float], inside: Sequence[float]) -> list[tuple[
         [_stretch_to_unit(ends)] * 2 + [_stretch_to_unit(within) * no_end, _stretch_to_unit(1 - within) * no_end],
         axis=1,
     )
-    best = np.full(value.shape, -np.inf)  # [L, 4], of the ways that lead there
+    best = np.full(value.shape, -np.inf)  # [L, 4], of the paths that lead there
     came = np.zeros(value.shape, np.int64)
     best[0, [_START, _OUTSIDE]] = value[0, [_START, _OUTSIDE]]
     for i in range(1, len(value)):
@@ -47,15 +47,15 @@ def cut_spans(boundary: Sequence[float], inside: Sequence[float]) -> list[tuple[
 
 
 def _stretch_to_unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Between 0, the lowest, and 1, the highest."""
+    """Values stretched so that the lowest is 0 and the highest is 1."""
     low, high = values.min(), values.max()
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
 def find_boundaries(labels: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a span begins or ends [B, S] float, and where that is known [B, S]: both neighbours' labels count.
+    """Begin and end of spans [B, S] float, and where they are known [B, S]: both neighbours' labels count.
 
-    A span is a run of labels above the mean of its sample; of labels 0 and 1, a run of 1.
+    A span is a run of labels above the mean of its sample; with labels 0 and 1, it is a run of 1.
     """
     shown = labels.float().masked_fill(~counted, 0.0)
     mean = shown.sum(dim=1, keepdim=True) / counted.sum(dim=1, keepdim=True).clamp(min=1)

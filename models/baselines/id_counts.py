@@ -1,11 +1,12 @@
 """The ID-based method of the paper's supplement (section II): sparse features of each segment in, its LVTR out.
 
-The supplement lists what goes in (streamer, live and timestamp IDs, eight counts per segment), says that LVTR is
-regressed, and names no network. So this is the plainest: every input is a row of a table, then a perceptron. Nothing
-here reads words or pictures. A score depends on the counts of the present segment and of the look-back window alone.
+The supplement lists the inputs (streamer, live and timestamp IDs, eight counts per segment), says that LVTR is
+regressed, and names no network. So this is the plainest: every input is a row of a table, and a perceptron follows.
+Nothing here reads words or pictures. A score depends on the counts of the present segment and of the look-back window
+alone.
 
 A live ID that training did not see is row 0. Every room that is scored after training has one, as all 3,000 test rooms
-of KLive do; so training hides the ID of half of the windows, and scoring hides all.
+of KLive do. So training hides the ID of half of the windows, and scoring hides all.
 """
 
 from typing import cast
@@ -20,8 +21,8 @@ from kuaihl.models.errors import ModelError
 from kuaihl.models.losses.objective import LossTerms, Objective, point_alone
 from kuaihl.models.network.kuaihl import streamer_source, streamer_vector
 
-_BUCKETS_PER_OCTAVE = 2  # a count and one of 1.4 times as many differ
-_BUCKETS = 64  # 0 for what nobody counted; the last begins at 2^31, the end of int32
+_BUCKETS_PER_OCTAVE = 2  # counts that differ by a factor of 1.4 have different buckets
+_BUCKETS = 64  # 0 if nobody counted; the last begins at 2^31, the end of int32
 _ROOM_DROPOUT = 0.5  # our choice, not the paper's
 
 
@@ -55,7 +56,7 @@ class IdCounts(nn.Module):
         return cast(Tensor, self.head(torch.cat([ids, present, past], dim=-1)).squeeze(-1))
 
     def shown_rooms(self, rooms: Tensor) -> Tensor:
-        """The live IDs [B] that the network may know, others as UNKNOWN_ROOM."""
+        """The live IDs [B] that the network may know, with others as UNKNOWN_ROOM."""
         if not self.dims.use_id:
             return torch.full_like(rooms, UNKNOWN_ROOM)
         if not self.training:
@@ -71,13 +72,13 @@ class IdCounts(nn.Module):
 
 
 def bucket(counts: Tensor) -> Tensor:
-    """The row of a table for each count: 0 where nobody counted, else a step for each factor of √2 of count + 1."""
+    """The row of a table for each count: 0 if nobody counted, else one step per factor of √2 of count + 1."""
     steps = _BUCKETS_PER_OCTAVE * torch.log2(counts.clamp(min=0).double() + 1)
     return torch.where(counts < 0, 0, steps.long() + 1).clamp(max=_BUCKETS - 1)
 
 
 def windowed_mean(x: Tensor, valid: Tensor | None, window: int) -> Tensor:
-    """For each segment the mean over it and the up to `window` − 1 before it; x is [B, S, d], valid [B, S] or None."""
+    """The mean over each segment and up to `window` − 1 before it; x is [B, S, d], valid [B, S] or None."""
     there = torch.ones(x.shape[:2], device=x.device) if valid is None else valid.to(x.dtype)
     sums = torch.cumsum(torch.cat([x * there.unsqueeze(-1), there.unsqueeze(-1)], dim=-1), dim=1)
     before = torch.zeros_like(sums)

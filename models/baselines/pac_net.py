@@ -1,12 +1,14 @@
 """PAC-Net: Wang et al., PAC-Net: Highlight Your Video via History Preference Modeling, ECCV 2022; compact.
 
-Neither its text nor code could be had. Known is what the supplement of KuaiHL says: a Decision Boundary Customizer
+Neither its text nor its code was available. Only the supplement of KuaiHL describes it: a Decision Boundary Customizer
 (DBC) and a Mini-History mechanism (Mi-Hi) "to capture more fine-grained user-specific preferences".
-Read into that: a common classifier is moved by what the history adds to it, so the decision boundary is the user's own;
-there are several, each from a part of the history, and their scores are averaged.
-Ours: how the history is dealt out, every fourth highlight in its order to one part; that a part is the mean of its
-highlights; cross-entropy. On live rooms, where there is no history, pieces made of the streamer's vector stand in, so
-that parts differ by what is learned and not by what was seen.
+
+Our reading: the history moves a common classifier, so the decision boundary is the user's own. There are several, each
+from a part of the history, and their scores are averaged.
+
+Our choices: every fourth highlight, in order, goes to one part; a part is the mean of its highlights; the loss is
+cross-entropy. Live rooms have no history, so pieces made of the streamer's vector stand in. Their parts differ by
+learning and not by observation.
 """
 
 import torch
@@ -20,7 +22,7 @@ from kuaihl.models.dims import NetworkDims
 from kuaihl.models.losses.objective import LossTerms, Objective, point_alone
 
 _PARTS = 4  # mini-histories
-_PIECES = 8  # that stand in for a history on live rooms
+_PIECES = 8  # pieces that stand in for a history on live rooms
 
 
 class PACNet(nn.Module):
@@ -49,7 +51,7 @@ class PACNet(nn.Module):
 
 
 def mini_histories(liked: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-    """Means of PARTS parts [B, PARTS, d] of highlights [B, H, d] that are there [B, H], and which parts have any."""
+    """Means [B, PARTS, d] of parts of the highlights [B, H, d] that are `there` [B, H], and which parts have any."""
     part = (there.cumsum(dim=1) - 1) % _PARTS  # [B, H]
     member = (part.unsqueeze(1) == torch.arange(_PARTS, device=liked.device).view(1, -1, 1)) & there.unsqueeze(1)
     share = member.to(liked.dtype)  # [B, PARTS, H]
@@ -57,7 +59,7 @@ def mini_histories(liked: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def average_logits(logits: Tensor, there: Tensor) -> Tensor:
-    """The logit [B, S] of the mean probability of logits [B, S, K] whose classifiers are there [B, K]."""
+    """The logit [B, S] of the mean probability of logits [B, S, K] from the classifiers that are `there` [B, K]."""
     hidden = ~there.unsqueeze(1)
     yes, no = (
         functional.logsigmoid(sign * logits).masked_fill(hidden, float("-inf")).logsumexp(dim=-1) for sign in (1, -1)

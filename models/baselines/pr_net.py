@@ -1,11 +1,12 @@
 """PR-Net: Chen et al., PR-Net: Preference Reasoning for Personalized Video Highlight Detection, ICCV 2021; compact.
 
-As in the original, as far as its abstract and the caption of its figure 2 tell (no code was found): each segment has a
-preference of its own, the sum of the history's highlights weighed by their likeness to it; a second attention joins it
-with a generic one; one learned embedding is what nobody prefers; the score says which of the two is nearer; a
-contrastive loss in both directions.
-Not as there: on live rooms pieces made of the streamer's vector stand in for the history; attention has one layer and
-one head per stage; the contrast is by a margin over pairs of segments of unequal label, next to cross-entropy, since
+It follows the original's abstract and the caption of its figure 2 (no code was found). Each segment has its own
+preference, the sum of the history's highlights weighed by their likeness to it. A second attention joins it with a
+generic one. One learned embedding stands for segments that nobody prefers. The score says which of the two is nearer. A
+contrastive loss works in both directions.
+
+Differences: on live rooms, pieces made of the streamer's vector stand in for the history. Attention has one layer and
+one head per stage. The contrast is a margin over pairs of segments with unequal labels, next to cross-entropy, since
 live rooms have no set of yes and no.
 """
 
@@ -21,13 +22,13 @@ from kuaihl.models.losses.margin import margin_loss
 from kuaihl.models.losses.objective import LossTerms, Objective
 from kuaihl.models.losses.point import point_loss
 
-_PIECES = 8  # that stand in for a history on live rooms
-_SHARPNESS = 5.0  # of the difference of two cosines, which lies in [-2, 2], as a logit
+_PIECES = 8  # pieces that stand in for a history on live rooms
+_SHARPNESS = 5.0  # factor from the difference of two cosines, which lies in [-2, 2], to a logit
 _MARGIN = 0.2
 
 
 class PRNet(nn.Module):
-    """Nearness to what this user prefers at this segment less nearness to what nobody does."""
+    """Nearness to the user's preference at a segment, minus nearness to the embedding of no highlight."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class PRNet(nn.Module):
         return torch.stack([to_preference, functional.cosine_similarity(x, self.no_highlight, dim=-1)], dim=-1)
 
     def preference(self, x: Tensor, liked: Tensor, there: Tensor) -> Tensor:
-        """Of each segment [B, S, d], from highlights [B, K, d] that are there [B, K]."""
+        """The preference of each segment [B, S, d], from the highlights [B, K, d] that are `there` [B, K]."""
         scale = float(x.shape[-1] ** -0.5)
         alike = (x @ liked.mT * scale).masked_fill(~there.unsqueeze(1), float("-inf"))  # [B, S, K]
         personal = alike.softmax(dim=-1) @ liked  # [B, S, d]
@@ -62,7 +63,7 @@ class PRNet(nn.Module):
         return self.logits(self.nearness(visual, text, streamer, valid))
 
     def training_losses(self, objective: Objective, batch: Batch) -> LossTerms:
-        """Cross-entropy, and better segments nearer to their preference, worse ones to no highlight."""
+        """Cross-entropy, and margins that move better segments to their preference and worse ones to no highlight."""
         nearness = self.nearness(batch.visual, batch.text, batch.streamer, batch.segment_valid)
         logits, counted = self.logits(nearness), batch.label_valid & batch.segment_valid
         point = point_loss(logits, batch.labels, counted)

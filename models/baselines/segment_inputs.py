@@ -1,6 +1,6 @@
-"""What every baseline begins with: a segment's features as one vector x, and what the user liked as a few more.
+"""The inputs of every baseline: a segment's features as one vector x, and the user's highlights as a few more.
 
-KuaiHL's own projections stand in for each paper's feature extractors, so that Table I compares what comes after them.
+KuaiHL's own projections stand in for each paper's feature extractors, so that Table I compares only the later stages.
 """
 
 from typing import cast
@@ -14,9 +14,9 @@ from kuaihl.models.network.kuaihl import streamer_source, streamer_vector, text_
 
 
 class SegmentInputs(nn.Module):
-    """Projections of both modalities, and what the user liked where the system is `personal`.
+    """Projections of both modalities, and the user's highlights if the system is `personal`.
 
-    On live rooms `pieces` made of the streamer's vector stand in for it.
+    On live rooms, `pieces` made of the streamer's vector stand in for the highlights.
     """
 
     def __init__(self, dims: NetworkDims, *, personal: bool, pieces: int = 1) -> None:
@@ -50,7 +50,7 @@ class SegmentInputs(nn.Module):
         return torch.stack(parts).sum(dim=0)
 
     def liked(self, streamer: Tensor) -> tuple[Tensor, Tensor]:
-        """Highlights of the history, or what stands in for them: [B, K, d], and which of them are there [B, K]."""
+        """Highlights of the history or their stand-ins, [B, K, d], and a mask [B, K] of those that are there."""
         if self.dims.history_width:
             found, there = self.history(streamer)
             return self.streamer_norm(found), there
@@ -59,6 +59,6 @@ class SegmentInputs(nn.Module):
         return found, torch.ones(found.shape[:2], dtype=torch.bool, device=found.device)
 
     def user(self, streamer: Tensor) -> Tensor:
-        """u [B, d]."""
+        """The streamer's vector u [B, d]."""
         found = streamer_vector(self.dims, self.streamer, streamer, training=self.training)
         return cast(Tensor, self.streamer_norm(found))

@@ -1,13 +1,14 @@
 """ShowMe: Bhattacharya et al., Show Me What I Like: Detecting User-Specific Video Highlights Using Content-Based
 Multi-Head Attention, ACM Multimedia 2022; compact.
 
-As in the original, as far as its abstract and the caption of its figure 2 tell (no code was found): heads of attention
-weigh what the user liked by its content and fuse it to one feature of the user; the video has layers of its own; scaled
-products of the two become a segment's score through a fully connected network.
-Not as there: one stream of features, where the original has objects and poses in two; the score sees the segment's own
-feature beside the products; on live rooms pieces made of the streamer's vector stand in for liked clips. Segments are
-ranked by a margin over pairs of unequal label in a sample; the original's own loss could not be looked up. The label is
-regressed, too, as it must be where scores are compared over rooms: a margin inside samples never sees two streamers.
+It follows the original's abstract and the caption of its figure 2 (no code was found). Attention heads weigh the user's
+liked clips by their content and fuse them into one feature of the user. The video has layers of its own. A fully
+connected network turns scaled products of the two into a segment's score.
+
+Differences: one stream of features, where the original has objects and poses in two. The score sees the segment's own
+feature beside the products. On live rooms, pieces made of the streamer's vector stand in for liked clips. Segments are
+ranked by a margin over pairs with unequal labels in a sample; the original's own loss could not be looked up. The label
+is regressed, too, as it must be if scores are compared over rooms: a margin inside samples never sees two streamers.
 """
 
 from typing import cast
@@ -28,7 +29,7 @@ _MARGIN = 1.0  # of logits
 
 
 class ShowMe(nn.Module):
-    """A user's one feature, fused of what was liked, against each segment's."""
+    """A user's one feature, fused from the liked clips, compared with each segment's."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class ShowMe(nn.Module):
         return cast(Tensor, self.head(torch.cat([products, x], dim=-1)).squeeze(-1))
 
     def fuse(self, liked: Tensor, there: Tensor) -> Tensor:
-        """The user's feature [B, d], of liked pieces [B, K, d] that are there [B, K]."""
+        """The user's feature [B, d], from the liked pieces [B, K, d] that are `there` [B, K]."""
         mixed = liked + self.compare(liked, liked, liked, key_padding_mask=~there, need_weights=False)[0]
         shares = self.weigh(mixed).squeeze(-1).masked_fill(~there, float("-inf")).softmax(dim=-1)
         return cast(Tensor, self.user((shares.unsqueeze(-1) * mixed).sum(dim=1)))

@@ -1,7 +1,7 @@
-"""What can be wrong with a data set: its table or a room's arrays in, a line for every fault out, naming the row.
+"""The faults of a data set: its table or a room's arrays in, one line per fault out, naming the row.
 
-A room's rows are its segments, counted from 0. The reader stops at the first fault,
-`dataset_problems` tells them all.
+A room's rows are its segments, counted from 0. The reader stops at the first fault; `dataset_problems` reports them
+all.
 """
 
 import re
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 _SAFE_ID = re.compile(r"\w[\w.\-]{0,119}")  # becomes a file's name
 _TEXTS = ("text", "text_speech", "text_comments")
-OPTIONAL = (*_TEXTS, "counts", "signals")  # what all rooms of a data set have, or none
+OPTIONAL = (*_TEXTS, "counts", "signals")  # arrays that all rooms of a data set have, or no room has
 _COUNTS = ("views", "long_views")
 _RATES = ("rate", "true_rate")
-_EXPONENT = np.uint16(0x7C00)  # of a float16: all ones in infinity and NaN, and in nothing else
+_EXPONENT = np.uint16(0x7C00)  # of a float16: all ones only in infinity and NaN
 _BLOCK = 16  # rows looked at together, so that a check holds little memory
 
 
 def see_all_faults(data_set: "Path") -> Remedy:
-    """What tells more of a fault."""
+    """The remedy that reports all faults."""
     return Remedy("check the whole data set", command="dataset validate", arguments=(str(data_set),))
 
 
 def see_contents(data_set: "Path") -> Remedy:
-    """What tells why a data set is too small for what was asked of it."""
+    """The remedy that shows why a data set is too small for a request."""
     return Remedy("look at what it holds", command="dataset info", arguments=(str(data_set),))
 
 
@@ -54,7 +54,7 @@ def record_problems(records: "Sequence[RoomRecord]") -> Iterator[str]:
 
 
 def room_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
-    """Every fault of a room that should have that many segments."""
+    """Every fault of a room that should have `segments` segments."""
     yield from label_problems(arrays, segments, facts)
     if any(_wrong_shapes(arrays, segments, facts)):
         return
@@ -68,7 +68,7 @@ def room_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "Dat
 
 
 def label_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
-    """The faults that can be told without reading features: in shapes, and in labels where the shapes are right."""
+    """The faults that can be found without reading features: in shapes, and in labels if the shapes are right."""
     shape_problems = list(_wrong_shapes(arrays, segments, facts))
     if shape_problems:
         yield from shape_problems
@@ -78,7 +78,7 @@ def label_problems(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "Da
 
 
 def _wrong_shapes(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "DataSetFacts") -> Iterator[str]:
-    """Arrays that are missing, or of another type or shape than dataset.json and rooms.parquet say."""
+    """Arrays that are missing, or differ in type or shape from dataset.json and rooms.parquet."""
     text = ("float16", (segments, facts.text_width))
     expected = {
         "visual": ("float16", (segments, facts.patches, facts.visual_width)),
@@ -101,7 +101,7 @@ def _wrong_shapes(arrays: Mapping[str, NDArray[Any]], segments: int, facts: "Dat
 
 
 def rows_not_finite(features: NDArray[np.float16]) -> list[int]:
-    """Rows that hold NaN or infinity, told by their bits: three times as fast as asking for the numbers."""
+    """Rows that hold NaN or infinity, found by their bits: three times as fast as by the numbers."""
     bits = features.reshape(len(features), -1).view(np.uint16)
     bad = []
     for first in range(0, len(bits), _BLOCK):
@@ -112,7 +112,7 @@ def rows_not_finite(features: NDArray[np.float16]) -> list[int]:
 
 
 def _wrong_labels(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
-    """Labels outside [0, 1]: counts that no view log could have given, and rates that are none."""
+    """Labels outside [0, 1]: counts that no view log could have given, and impossible rates."""
     for name in _RATES:
         if name in arrays:
             rate = arrays[name]
@@ -125,7 +125,7 @@ def _wrong_labels(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
 
 
 def _wrong_counts(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
-    """Counts per segment that nobody can have counted."""
+    """Impossible counts per segment."""
     if "counts" in arrays:
         counts = arrays["counts"]
         for row, column in np.argwhere(counts < NOT_COUNTED):

@@ -1,7 +1,7 @@
 """Data sets in the KLive layout (DESIGN section 6): a directory in, look-back windows with shifted labels out.
 
-`dataset.json` says what the features are, `rooms.parquet` has a row per room, `rooms/<id>.safetensors` holds each
-segment once. Windows of n = 20 segments are cut from memory-mapped rooms as they are asked for (paper, section IV-A).
+`dataset.json` describes the features, `rooms.parquet` has one row per room, and `rooms/<id>.safetensors` holds each
+segment once. Windows of n = 20 segments are cut from memory-mapped rooms on request (paper, section IV-A).
 """
 
 import json
@@ -28,11 +28,11 @@ from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomReco
 from kuaihl.models.features import UNREAD, Float16, TextSource
 from kuaihl.models.signals import SIGNALS_WIDTH, SignalsFacts, columns_of, parse_signals
 
-DATASET_FORMAT = 2  # one more if a key is renamed
+DATASET_FORMAT = 2  # raised by one if a key is renamed
 FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER = "dataset.json", "rooms.parquet", "rooms"
 COLUMNS = ("id", "streamer", "segments", "split", "start_time")  # of rooms.parquet
-_ROOMS_AT_ONCE = 512  # rows of the table turned into records, so that what lies between takes no memory
-OPEN_ROOMS = 64  # mapped at a time; each holds a file open
+_ROOMS_AT_ONCE = 512  # rows of the table turned into records at a time, so that intermediate values take no memory
+OPEN_ROOMS = 64  # mapped at a time; each keeps a file open
 
 _Arrays = Mapping[str, NDArray[Any]]
 _TEXT_ARRAYS: Mapping[TextSource, str] = {"both": "text", "speech": "text_speech", "comments": "text_comments"}
@@ -43,25 +43,25 @@ class RoomData:
     """A whole room, mapped: its pages are read when they are touched."""
 
     visual: Float16  # [S, P, d_v]
-    text: Float16  # [S, d_t], of the text source that was asked for
-    views: NDArray[np.int32] | None  # [S]; None where the labels are rates that nobody counted
+    text: Float16  # [S, d_t], from the requested text source
+    views: NDArray[np.int32] | None  # [S]; None if the labels are rates that nobody counted
     long_views: NDArray[np.int32] | None  # [S]
     rate: NDArray[np.float32] | None  # [S], labels that are not counts
-    true_rate: NDArray[np.float32] | None  # [S], what counts were drawn from; simulated rooms alone
-    counts: NDArray[np.int32] | None  # [S, 8], see `segment_counts`; None in a data set without
-    signals: NDArray[np.float32] | None  # [S, k], see `signals`; None in a data set without
+    true_rate: NDArray[np.float32] | None  # [S], from which counts were drawn; simulated rooms alone
+    counts: NDArray[np.int32] | None  # [S, 8], see `segment_counts`; None in a data set without counts
+    signals: NDArray[np.float32] | None  # [S, k], see `signals`; None in a data set without signals
     min_views: int
 
     def labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """The LVTR of the NEXT segment at each segment [S], 0 where it counts for nothing, and whether it counts [S].
+        """The LVTR of the NEXT segment at each segment [S], 0 if it does not count, and whether it counts [S].
 
-        The last segment has no next, and labels of fewer than `min_views` impressions are masked (eq. 1).
+        The last segment has no next one, and labels from fewer than `min_views` impressions are masked (eq. 1).
         """
         present, counted = self.present_labels()
         return next_of(present), next_of(counted)
 
     def present_labels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """The LVTR of each segment itself [S], what `interest` answers, and whether it counts [S]."""
+        """The LVTR of each segment itself [S], which `interest` predicts, and whether it counts [S]."""
         if self.views is not None and self.long_views is not None and self.rate is None:
             return _compute_lvtr(self.views, self.long_views, self.min_views)
         if self.rate is not None:
@@ -71,24 +71,24 @@ class RoomData:
 
 @dataclass(frozen=True)
 class Windows:
-    """B windows of n segments; a room's first ones are padded on the left."""
+    """B windows of n segments; a room's first windows are padded on the left."""
 
     visual: Float16  # [B, n, P, d_v]
     text: Float16  # [B, n, d_t]
-    labels: NDArray[np.float32]  # [B, n], the LVTR of the next segment; 0 where not valid
+    labels: NDArray[np.float32]  # [B, n], the LVTR of the next segment; 0 if not valid
     label_valid: NDArray[np.bool_]  # [B, n]
     segment_valid: NDArray[np.bool_]  # [B, n], False for padding
     streamer: tuple[str, ...]  # B
-    interest: NDArray[np.float32]  # [B, n], the LVTR of the segment itself; 0 where not valid
+    interest: NDArray[np.float32]  # [B, n], the LVTR of the segment itself; 0 if not valid
     interest_valid: NDArray[np.bool_]  # [B, n]
-    sparse: NDArray[np.int32] | None = None  # [B, n, 10] where asked for: `sparse_rows`, rooms from 1 in their order
-    signals: NDArray[np.float32] | None = None  # [B, n, k] where asked for
+    sparse: NDArray[np.int32] | None = None  # [B, n, 10] if requested: `sparse_rows`, rooms from 1 in order
+    signals: NDArray[np.float32] | None = None  # [B, n, k] if requested
 
 
 def _compute_lvtr(
     views: NDArray[np.int32], long_views: NDArray[np.int32], min_views: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Long-view-through rates (eq. 1), 0 where they count for nothing, and where they count; of any shape."""
+    """Long-view-through rates (eq. 1), 0 if they do not count, and whether they count; of any shape."""
     valid = views >= max(min_views, 1)
     rates = np.divide(long_views, views, out=np.zeros(views.shape), where=valid)
     return rates.astype(np.float32), valid
@@ -116,23 +116,23 @@ class KLive:
         counts: bool = False,
         signals: bool = False,
     ) -> "WindowIndex":
-        """All windows of a split that are samples, with `counts` per segment and `signals` if asked for.
+        """All windows of a split that are samples, with `counts` per segment and `signals` if requested.
 
-        "recent" reads every room's views to tell them. Raises DataError.
+        "recent" reads every room's views to find them. Raises DataError.
         """
         return WindowIndex(self, self.rooms_of(split), window, text, samples, counts=counts, signals=signals)
 
     def room(
         self, record: RoomRecord, text: TextSource = "both", *, counts: bool = False, signals: bool = False
     ) -> RoomData:
-        """A room, mapped, with `counts` and `signals` if asked, none that UNREAD names.
+        """A room, mapped, with `counts` and `signals` if requested; the signals that UNREAD names are 0.
 
         Raises DataError naming room and row if unfit.
         """
         file = self.open_room(record, text, counts=counts, signals=signals)
         found = _room_data(file.map_arrays(), self.facts, text)
         if signals and found.signals is not None and UNREAD[text]:
-            read = np.array(found.signals)  # the file's own stay as they are
+            read = np.array(found.signals)  # a copy: the file's own stay as they are
             read[:, columns_of(UNREAD[text])] = 0
             return replace(found, signals=read)
         return found
@@ -146,9 +146,9 @@ class KLive:
         counts: bool = False,
         signals: bool = False,
     ) -> RoomFile:
-        """A room's file, with that text and, if asked, counts and signals in it; a bounded number is kept open.
+        """A room's file with that text and, if requested, counts and signals in it; a bounded number is kept open.
 
-        All of its rows are looked at unless its layout is `known` from before. Raises DataError as `room` does.
+        All of its rows are checked unless its layout is already `known`. Raises DataError as `room` does.
         """
         with self._lock:
             file = self._open.get(record.id)
@@ -176,11 +176,11 @@ class KLive:
         return file
 
     def labels(self, record: RoomRecord) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """A room's labels as `RoomData.labels`, without a look at its features. Raises DataError."""
+        """A room's labels as in `RoomData.labels`, without checking its features. Raises DataError."""
         return self.check_room(record).labels()
 
     def check_room(self, record: RoomRecord) -> RoomData:
-        """A room, mapped, of which all but the features has been looked at. Raises DataError."""
+        """A room, mapped, with everything but the features checked. Raises DataError."""
         arrays = map_room(room_path(self.path, record.id))
         for problem in label_problems(arrays, record.segments, self.facts):
             raise DataError(f"{self.path}: room {record.id}, {problem}", remedy=see_all_faults(self.path))
@@ -203,21 +203,21 @@ class WindowIndex:
     ) -> None:
         self.data, self.records, self.window, self.text = data, records, window, text
         self.counts, self.signals = counts, signals
-        # A few bytes per room, and none or four a window: KLive has 1.4 million windows.
-        self._ends: NDArray[np.int32] | None = None  # where windows end that do not end at every segment
+        # A few bytes per room, and none or four per window: KLive has 1.4 million windows.
+        self._ends: NDArray[np.int32] | None = None  # the ends of windows, if they do not end at every segment
         sizes = [record.segments for record in records]
         if samples == "recent":
             least = data.facts.label.min_views
             ends = [recent_samples(data.check_room(record).views, record.segments, window, least) for record in records]
             sizes, self._ends = [len(some) for some in ends], np.concatenate(ends) if ends else np.empty(0, np.int32)
         self._after = np.cumsum(sizes, dtype=np.int64)
-        self._layouts: list[Layout | None] = [None] * len(records)  # of rooms whose rows have been looked at, once
+        self._layouts: list[Layout | None] = [None] * len(records)  # of rooms whose rows have been checked, once each
 
     def __len__(self) -> int:
         return int(self._after[-1]) if len(self._after) else 0
 
     def pairs(self, indices: Sequence[int] | NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Which room (a place in `records`) each window is of, and the segment it ends at. Raises IndexError."""
+        """The room of each window (a place in `records`), and the segment it ends at. Raises IndexError."""
         numbers = np.asarray(indices, np.int64)
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(self)):
             raise IndexError(f"there are {len(self)} windows, numbered from 0")
@@ -228,7 +228,7 @@ class WindowIndex:
         return rooms, numbers - before
 
     def gather(self, indices: Sequence[int] | NDArray[np.int64]) -> Windows:
-        """Copy these windows out of their rooms. Raises DataError naming room and row where one cannot be used."""
+        """Copy these windows out of their rooms. Raises DataError naming room and row if one cannot be used."""
         facts, n, count = self.data.facts, self.window, len(indices)
         visual = np.empty((count, n, facts.patches, facts.visual_width), np.float16)
         text = np.empty((count, n, facts.text_width), np.float16)
@@ -258,14 +258,14 @@ class WindowIndex:
                 sparse[i, pad:] = sparse_rows(where + 1, start, counts)
             if signals is not None:
                 file.read_rows("signals", start, signals[i, pad:])
-            labelled = slice(pad, n + 1 - (end + 1 == record.segments))  # the last segment has none after it
+            labelled = slice(pad, n + 1 - (end + 1 == record.segments))  # no segment follows the last one
             if "rate" in file:
                 file.read_rows("rate", start, rates[i, labelled])
                 is_rate[i, labelled] = True
             else:
                 file.read_rows("views", start, views[i, labelled])
                 file.read_rows("long_views", start, long_views[i, labelled])
-        least = facts.label.min_views if self._ends is None else 1  # all labels of a sample that was kept
+        least = facts.label.min_views if self._ends is None else 1  # all labels of a kept sample count
         if signals is not None:
             signals[..., columns_of(UNREAD[self.text])] = 0
         counted, enough = _compute_lvtr(views, long_views, least)
@@ -285,10 +285,10 @@ class WindowIndex:
 
 
 def open_klive(path: str | Path) -> KLive:
-    """Read what a data set is and which rooms it has, and no room yet.
+    """Read the facts of a data set and its table of rooms, but no room yet.
 
-    Raises DataError where it is none, of another format, or its table of rooms cannot be used; UsageError where
-    pyarrow is missing.
+    Raises DataError if it is not a data set, has another format, or its table of rooms cannot be used. Raises
+    UsageError if pyarrow is missing.
     """
     folder = Path(path)
     facts, rooms = read_facts(folder), read_rooms(folder)
@@ -298,7 +298,7 @@ def open_klive(path: str | Path) -> KLive:
 
 
 def _room_data(arrays: _Arrays, facts: DataSetFacts, text: TextSource) -> RoomData:
-    """A room's arrays, which have been checked, by their names."""
+    """A room's checked arrays, by their names."""
     return RoomData(
         visual=arrays["visual"],
         text=arrays[_TEXT_ARRAYS[text]],
@@ -313,7 +313,7 @@ def _room_data(arrays: _Arrays, facts: DataSetFacts, text: TextSource) -> RoomDa
 
 
 def room_path(folder: Path, room: str) -> Path:
-    """Where a room of that id, which has been checked, lies."""
+    """The file of a room with that id, which has been checked."""
     return folder / ROOMS_FOLDER / f"{room}.safetensors"
 
 
@@ -349,7 +349,7 @@ def read_facts(folder: Path) -> DataSetFacts:
 
 
 def read_rooms(folder: Path) -> tuple[RoomRecord, ...]:
-    """`rooms.parquet` as it is. Raises DataError where it is no such table, UsageError where pyarrow is missing."""
+    """`rooms.parquet` as it is. Raises DataError if it is not such a table, UsageError if pyarrow is missing."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

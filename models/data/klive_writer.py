@@ -1,7 +1,7 @@
 """Writing data sets in the KLive layout: facts and rooms in, a directory out that `klive` reads.
 
-Each room is written whole or not at all, and says who it is in its file's metadata, so that a build that was
-interrupted goes on where it stopped; the table of rooms is written last.
+Each room is written whole or not at all, with its record in its file's metadata, so that an interrupted build continues
+where it stopped. The table of rooms is written last.
 """
 
 import json
@@ -21,17 +21,17 @@ from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.facts import DataSetFacts, RoomRecord
 
 _METADATA_KEY = "kuaihl"
-_ROOMS_PER_GROUP = 1024  # of the table: what a reader must hold at a time
+_ROOMS_PER_GROUP = 1024  # of the table: the rows that a reader must hold at a time
 
 
 class DataSetWriter:
-    """A data set that is being built in `path`; one of the same facts that is there already is gone on with.
+    """A data set under construction in `path`; an existing one with the same facts is continued.
 
-    Several processes may write rooms of one data set; the one that finishes it asks for each that is `find_written`.
+    Several processes may write rooms of one data set; the one that finishes it calls `find_written` for each room.
     """
 
     def __init__(self, path: Path, facts: DataSetFacts) -> None:
-        """Raises DataError where `path` holds something else or cannot be written."""
+        """Raises DataError if `path` holds something else or cannot be written."""
         self.path, self.facts = path, facts
         self.records: dict[str, RoomRecord] = {}
         if path.exists() and not (path / FACTS_FILE).is_file() and not (path.is_dir() and not any(path.iterdir())):
@@ -46,7 +46,7 @@ class DataSetWriter:
             self._write_facts()
 
     def find_written(self, room: str) -> RoomRecord | None:
-        """The record of a room that an earlier run has written whole, which `finish` then keeps; else None."""
+        """The record of a room that an earlier run wrote whole, which `finish` then keeps; else None."""
         from safetensors import SafetensorError, safe_open
 
         file = room_path(self.path, room)
@@ -63,7 +63,7 @@ class DataSetWriter:
     def write_room(self, record: RoomRecord, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Write a room: `visual` [S, P, d_v], `text` [S, d_t], `views` and `long_views` [S] or `rate` [S], and options.
 
-        Raises DataError naming the row where it is not fit to be learned from, or where it cannot be written.
+        Raises DataError naming the row if it is unfit for training, or if it cannot be written.
         """
         from safetensors.numpy import save
 
@@ -78,7 +78,7 @@ class DataSetWriter:
         self.records[record.id] = record
 
     def finish(self, ceiling: Mapping[str, Any] | None = None) -> None:
-        """Write the table of the rooms written, in the order of their ids. Raises DataError, UsageError."""
+        """Write the table of the rooms written, in the order of their ids. Raises DataError or UsageError."""
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
@@ -109,14 +109,14 @@ class DataSetWriter:
 
 
 def _describe(facts: DataSetFacts) -> dict[str, Any]:
-    """What two runs that write one data set must agree on."""
+    """The facts on which two runs that write one data set must agree."""
     said = asdict(facts)
     del said["ceiling"], said["licence"]
     return said
 
 
 def _parse_record(said: Mapping[str, Any]) -> RoomRecord:
-    """A record as `write_room` left it. Raises KeyError, TypeError, ValueError."""
+    """A record as `write_room` left it. Raises KeyError, TypeError or ValueError."""
     start = said["start_time"]
     return RoomRecord(
         id=str(said["id"]),

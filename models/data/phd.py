@@ -1,13 +1,13 @@
 """PHD, personal highlights (Garcia del Molino and Gygli, 2018): the public csv and feature files in, stretches out.
 
-A row of the public csv is a span that a user made a GIF of. The video of a user's last rows (`is_last`) is the target;
-the spans before it are the history, of which up to 20 highlights stand in place of the streamer's id (paper,
-supplement). Such a highlight is all that the user chose of one earlier video, as the mean of its frames' features, like
-in the public code of Adaptive-H-FCSN. The paper does not say which 20 it takes of more. Here they are the first that
-there are features of, in the order of the file (docs/datasets.md).
+A row of the public csv is a span that a user made a GIF of. The video of a user's last rows (`is_last`) is the target,
+and the spans before it are the history. Up to 20 highlights of the history stand in place of the streamer's id (paper,
+supplement). Such a highlight covers all spans that the user chose in one earlier video. It is the mean of its frames'
+features, as in the public code of Adaptive-H-FCSN. The paper does not say which 20 it takes if there are more. Here
+they are the first with features, in the order of the file (docs/datasets.md).
 
-Labels are binary; target videos are cut into stretches of 192 frames, which a fully visible mask reads at once. Those
-that hold a highlight are trained on, and all of them tested on (supplement, section I-B).
+Labels are binary; target videos are cut into stretches of 192 frames, which a fully visible mask reads at once.
+Training uses the stretches that hold a highlight, and testing uses all of them (supplement, section I-B).
 """
 
 import csv
@@ -35,7 +35,7 @@ _MAX_SECONDS = 86_400.0
 
 @dataclass(frozen=True)
 class Span:
-    """What a user made a GIF of; seconds from the video's start."""
+    """A span that a user made a GIF of, in seconds from the video's start."""
 
     video: str
     start: float
@@ -54,17 +54,17 @@ class PhdTarget:
 
 @dataclass(frozen=True)
 class PhdStretches:
-    """B stretches of STRETCH frames; a video's last one is padded on the right."""
+    """B stretches of STRETCH frames; a video's last stretch is padded on the right."""
 
     visual: Float16  # [B, STRETCH, P, d_v]
-    text: Float16  # [B, STRETCH, d_t]; zeros where the feature files have none
-    history: NDArray[np.float32]  # [B, HISTORY_ITEMS, P * d_v], rows of zeros where there are fewer
+    text: Float16  # [B, STRETCH, d_t]; zeros if the feature files have none
+    history: NDArray[np.float32]  # [B, HISTORY_ITEMS, P * d_v], rows of zeros if there are fewer
     labels: NDArray[np.float32]  # [B, STRETCH], 1 in a highlight, else 0
     frame_valid: NDArray[np.bool_]  # [B, STRETCH], False for padding
 
 
 class PhdSet:
-    """Targets whose videos have features in `folder`, a file a video: `<youtubeId>.safetensors`.
+    """Targets whose videos have features in `folder`, one file per video: `<youtubeId>.safetensors`.
 
     A file holds `visual` [F, P, d_v] float16 and may hold `text` [F, d_t] float16, at `frames_per_second`.
     """
@@ -72,7 +72,7 @@ class PhdSet:
     def __init__(
         self, targets: Sequence[PhdTarget], folder: Path, *, frames_per_second: float, text_width: int = 1
     ) -> None:
-        """Raises DataError where not one target video is there, or a file cannot be used."""
+        """Raises DataError if no target video is there, or a file cannot be used."""
         self.folder, self.frames_per_second, self.text_width = folder, frames_per_second, text_width
         self.targets = tuple(target for target in targets if self.has(target.video))
         self.missing = len(targets) - len(self.targets)  # videos disappear from YouTube
@@ -83,7 +83,7 @@ class PhdSet:
         self._after = np.cumsum(stretches, dtype=np.int64)
 
     def __len__(self) -> int:
-        """Stretches of all targets."""
+        """The number of stretches of all targets."""
         return int(self._after[-1])
 
     def stretches_of(self, target: int) -> range:
@@ -91,7 +91,7 @@ class PhdSet:
         return range(int(self._after[target - 1]) if target else 0, int(self._after[target]))
 
     def with_highlights(self) -> NDArray[np.int64]:
-        """The numbers of the stretches [M] with a frame of a highlight, which alone are trained on (supplement, I-B).
+        """The numbers of the stretches [M] with a frame of a highlight, the only ones for training (supplement, I-B).
 
         Raises DataError, as reading does.
         """
@@ -116,7 +116,7 @@ class PhdSet:
         return visual, text
 
     def labels(self, target: int) -> NDArray[np.float32]:
-        """1 where the middle of a frame [F] lies in a highlight, else 0."""
+        """Labels [F]: 1 if the middle of a frame lies in a highlight, else 0."""
         visual, _ = self.features(self.targets[target].video)
         middle = (np.arange(len(visual)) + 0.5) / self.frames_per_second
         labels: NDArray[np.float32] = np.zeros(len(middle), np.float32)
@@ -127,7 +127,7 @@ class PhdSet:
     def history(self, target: int) -> NDArray[np.float32]:
         """Highlights of the user's history [HISTORY_ITEMS, P * d_v], then rows of zeros.
 
-        Each is the mean over the frames of a video's spans; one that lies in two spans counts twice.
+        Each is the mean over the frames of a video's spans; a frame in two spans counts twice.
         """
         history = np.zeros((HISTORY_ITEMS, self.patches * self.visual_width), np.float32)
         spans: dict[str, list[Span]] = {}
@@ -143,7 +143,7 @@ class PhdSet:
         return history
 
     def frames_of(self, span: Span, frames: int) -> NDArray[np.int64]:
-        """The numbers of a span's frames, one at least, in a video of so many."""
+        """The numbers of a span's frames, at least one, in a video of `frames` frames."""
         first = min(int(span.start * self.frames_per_second), frames - 1)
         last = max(first + 1, math.ceil(span.end * self.frames_per_second))
         return np.arange(first, min(last, frames))
@@ -182,10 +182,10 @@ class PhdSet:
 def read_phd(path: Path) -> tuple[PhdTarget, ...]:
     """The targets of `training.csv` or `testing.csv`, users in the order of the file.
 
-    A user with several last videos gives a target each; one without history is a target all the same.
-    Raises DataError naming the row that cannot be.
+    A user with several last videos gives one target per video; a user without history is still a target. Raises
+    DataError naming the row that is invalid.
     """
-    users: dict[str, tuple[list[Span], list[Span]]] = {}  # spans of the last video or videos, and of those before
+    users: dict[str, tuple[list[Span], list[Span]]] = {}  # spans of the last videos, and of those before
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -208,7 +208,7 @@ def read_phd(path: Path) -> tuple[PhdTarget, ...]:
 
 
 def _parse_span(path: Path, line: int, row: dict[str, Any]) -> Span:
-    """One row. `video_duration` is not read: it is -1 where nobody knew it, and shorter than some spans."""
+    """One row. `video_duration` is not read: it is -1 if nobody knew it, and shorter than some spans."""
     try:
         start, duration = float(row["start"]), float(row["duration"])
     except (TypeError, ValueError) as error:

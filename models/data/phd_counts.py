@@ -1,4 +1,4 @@
-"""How much of PHD is there, beside what the paper had of it (supplement, section I-B): one line for people."""
+"""The share of PHD that is there, beside the paper's (supplement, section I-B): one line for people."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +9,9 @@ _PAPER = {"training": (12_541, 81_056), "testing": (833, 7_595)}  # users and vi
 
 
 def found_counts(path: Path, targets: Sequence[PhdTarget], features: Path) -> str:
-    """Users and videos of the csv `path`, of those that have `features`, and of the paper where the name tells which.
+    """Users and videos of the csv `path`, of those with `features`, and of the paper if the file's name tells which.
 
-    A user counts where a target video has features; videos are targets and histories together.
+    A user counts if a target video has features; videos are targets and histories together.
     """
     videos = {video for target in targets for video in (target.video, *(span.video for span in target.history))}
     there = {video for video in videos if (features / f"{video}.safetensors").is_file()}

@@ -1,4 +1,4 @@
-"""What is inside a data set: an open one in, figures of its splits and of its rooms out."""
+"""The contents of a data set: an open one in, figures of its splits and of its rooms out."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from kuaihl.models.facts import RoomRecord
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """A split in numbers; what has no labels has no mean."""
+    """A split in numbers; without labels it has no mean."""
 
     rooms: int
     streamers: int
-    unknown_streamers: int  # rooms of streamers that the training split lacks, or that nobody names
+    unknown_streamers: int  # rooms of streamers that are unnamed or not in the training split
     segments: int
     hours: float
     labelled: int  # segments whose label counts
@@ -34,8 +34,8 @@ class SplitSummary:
 class RoomSummary:
     """All rooms in the figures that the paper prints of KLive (supplement, section I-A).
 
-    A room's viewers are its mean views (impressions) per segment. Rooms without views have none, and are left out of
-    those figures. A label is masked if too few views are behind it; a room's last segment has no label to mask.
+    A room's viewers are its mean views (impressions) per segment. Rooms without views are left out of those figures. A
+    label is masked if too few views are behind it; a room's last segment has no label to mask.
     """
 
     rooms: int
@@ -58,7 +58,7 @@ class RoomSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A data set in figures, and what its histograms are drawn of."""
+    """A data set in figures, and the data of its histograms."""
 
     splits: dict[str, SplitSummary]
     rooms: RoomSummary
@@ -68,7 +68,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class _ReadRoom:
-    """What is kept of a room while the others are read."""
+    """The part of a room that is kept while the others are read."""
 
     record: RoomRecord
     labels: NDArray[np.float32]  # those that count
@@ -77,7 +77,7 @@ class _ReadRoom:
 
 
 def summarise(data: KLive) -> Summary:
-    """Read labels and counts of every room, and no features. Raises DataError."""
+    """Read labels and counts of every room, but no features. Raises DataError."""
     if not data.rooms:
         raise DataError(f"{data.path}: holds no rooms; build the data set again")
     read = [_read_room(record, data.check_room(record)) for split in SPLITS for record in data.rooms_of(split)]
@@ -142,7 +142,7 @@ def _summarise_rooms(read: list[_ReadRoom], segment_seconds: float) -> RoomSumma
 
 
 def _streamers_of(read: Iterable[_ReadRoom]) -> set[str]:
-    """Those that somebody names."""
+    """The streamers that have a name."""
     return {one.record.streamer for one in read} - {""}
 
 
@@ -155,7 +155,7 @@ def _viewers_of(read: Iterable[_ReadRoom]) -> NDArray[np.float64]:
 
 
 def dataset_problems(path: Path) -> Iterator[str]:
-    """Read every row of every room. A data set whose facts or table cannot be read has one problem."""
+    """Read every row of every room. A data set with facts or a table that cannot be read has one problem."""
     try:
         facts, rooms = read_facts(path), read_rooms(path)
     except DataError as error:
@@ -182,7 +182,7 @@ def dataset_problems(path: Path) -> Iterator[str]:
 
 
 def _readable_rooms(rooms: tuple[RoomRecord, ...]) -> Iterator[RoomRecord]:
-    """The rooms whose files may be looked for, each once."""
+    """The rooms with files that may be looked for, each once."""
     looked_at: set[str] = set()
     for record in rooms:
         if record.id not in looked_at and not any(record_problems([record])):

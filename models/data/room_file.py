@@ -1,7 +1,7 @@
-"""A room's safetensors file: a path in, its arrays mapped into memory, or slices of them read to where they are wanted.
+"""A room's safetensors file: a path in, its arrays mapped into memory, or slices of them read into given arrays.
 
 The format is eight bytes of header length, a JSON header of dtypes, shapes and offsets, then the bytes of the tensors.
-What the header claims is checked against the file before anything is read by it.
+The header is checked against the file before anything is read by it.
 """
 
 import json
@@ -31,20 +31,20 @@ Place = tuple[np.dtype[Any], tuple[int, ...], int]  # dtype, shape, offset into 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the arrays of a file lie."""
+    """The places of a file's arrays."""
 
     places: Mapping[str, Place]
-    first: int  # byte of the data
+    first: int  # first byte of the data
     size: int  # of the file
 
 
 class RoomFile:
-    """An open room; it is closed when nobody holds it any more, so that threads may share it."""
+    """An open room; it is closed when nobody holds it any longer, so that threads may share it."""
 
     def __init__(self, path: Path | str, layout: Layout | None = None) -> None:
-        """`layout` is what the file had when it was last open: where its size is still the same, it is not read again.
+        """`layout` is the file's layout when it was last open; it is not read again if the file's size is the same.
 
-        Raises DataError where there is no such file, or it is not what its header says.
+        Raises DataError if the file does not exist or does not match its header.
         """
         self.path = path
         try:
@@ -89,7 +89,7 @@ class RoomFile:
     def read_rows(self, name: str, row: int, out: NDArray[Any]) -> None:
         """Read as many rows of an array as `out` has, from `row` on; `out` is of its dtype, and contiguous.
 
-        Half the time that mapping takes, where little is read of each room. Raises DataError for a file cut short.
+        This takes half the time of mapping if little is read of each room. Raises DataError for a file cut short.
         """
         _, shape, offset = self.layout.places[name]
         if row + len(out) > shape[0]:
@@ -100,12 +100,12 @@ class RoomFile:
 
 
 def map_room(path: Path | str) -> dict[str, NDArray[Any]]:
-    """The arrays of a room, mapped. Raises DataError where there is no such file, or it is not what its header says."""
+    """The arrays of a room, mapped. Raises DataError if the file does not exist or does not match its header."""
     return RoomFile(path).map_arrays()
 
 
 def _without_metadata(header: str) -> str:
-    """A header without what differs from room to room, if it has that and has it first."""
+    """A header without its metadata, which differs from room to room, if that comes first."""
     if not header.startswith(_METADATA):
         return header
     _, end = _DECODER.raw_decode(header, len(_METADATA))
@@ -114,7 +114,7 @@ def _without_metadata(header: str) -> str:
 
 @lru_cache(maxsize=4096)  # rooms of one length share a layout, and a data set has few lengths
 def _parse_layout(header: str, first: int, size: int) -> Layout:
-    """The layout that a header describes, of a file of that size. Raises ValueError, KeyError or TypeError."""
+    """The layout that a header describes, for a file of that size. Raises ValueError, KeyError or TypeError."""
     entries = json.loads(header)
     entries.pop("__metadata__", None)
     places = {}

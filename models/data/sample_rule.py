@@ -1,9 +1,9 @@
-"""Which windows of a room are samples to train on, and which of their labels count.
+"""The windows of a room that are training samples, and those of their labels that count.
 
-"masked", ours: a window ends at each segment, and each label of too few views counts for nothing.
-"recent", the supplement's (section I-A): n consecutive segments, kept if the most recent one has enough viewers; then
-all n labels count. Its wording leaves open which segment that is, since labels are shifted: the last of the n, or the
-one after it, whose LVTR is the last label. The sample is its n segments, so we take the last of them.
+"masked" is ours: a window ends at each segment, and a label from too few views does not count.
+"recent" is the supplement's (section I-A): n consecutive segments, kept if the most recent one has enough viewers; then
+all n labels count. Its wording leaves open which segment that is, since labels are shifted. It may be the last of the
+n, or the one after it, which gives the last label. The sample is its n segments, so we take the last of them.
 """
 
 from typing import Any, Literal
@@ -17,7 +17,7 @@ SampleRule = Literal["masked", "recent"]
 def recent_samples(views: NDArray[Any] | None, segments: int, window: int, min_views: int) -> NDArray[np.int32]:
     """The segments at which a room's samples end by the rule "recent", in order.
 
-    None is padded and each has a label for its last segment, so they end at n-1 to S-2. `views` is [S], None where
+    Samples have no padding and a label for their last segment, so they end at n-1 to S-2. `views` is [S], or None if
     labels are rates that nobody counted: then all are kept.
     """
     ends = np.arange(window - 1, segments - 1, dtype=np.int32)

@@ -1,6 +1,7 @@
-"""What a platform counts of each segment, as the paper's ID-based methods read it (supplement, section II).
+"""A platform's counts per segment, as the paper's ID-based methods read them (supplement, section II).
 
-The layout holds it as an optional array `counts` [S, 8]; the reader joins it with the segment's place for a regressor.
+The layout holds them as an optional array `counts` [S, 8]; the reader joins them with the segment's place for a
+regressor.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ UNKNOWN_ROOM = 0
 
 
 def segment_counts(segments: int, **counted: NDArray[np.integer]) -> NDArray[np.int32]:
-    """The array `counts` [S, 8] of those of SEGMENT_COUNTS that are given, [S] each. Raises KeyError for another."""
+    """The array `counts` [S, 8] of the given SEGMENT_COUNTS, [S] each. Raises KeyError for another name."""
     counts = np.full((segments, len(SEGMENT_COUNTS)), NOT_COUNTED, np.int32)
     places = {name: place for place, name in enumerate(SEGMENT_COUNTS)}
     for name, values in counted.items():
@@ -23,7 +24,7 @@ def segment_counts(segments: int, **counted: NDArray[np.integer]) -> NDArray[np.
 
 
 def sparse_rows(room: int, first: int, counts: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Sparse rows [S, 10] of a room's segments from `first` on, whose `counts` are [S, 8]."""
+    """Sparse rows [S, 10] of a room's segments from `first` on, with `counts` [S, 8]."""
     rows = np.empty((len(counts), SPARSE), np.int32)
     rows[:, ROOM], rows[:, SEGMENT] = room, np.arange(first, first + len(counts))
     rows[:, FIRST_COUNT:] = counts

@@ -9,5 +9,5 @@ Value = TypeVar("Value", bound=np.generic)
 
 
 def next_of(values: NDArray[Value]) -> NDArray[Value]:  # [S] -> [S]
-    """At each segment the value of the next one; 0, or False, at the last."""
+    """The next segment's value at each segment; 0, or False, at the last."""
     return np.append(values[1:], np.zeros(1, values.dtype))

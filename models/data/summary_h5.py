@@ -1,8 +1,8 @@
 """TVSum and SumMe in the community's h5 layout: the file and its splits in, videos with features and annotations out.
 
-A group a video: GoogLeNet pool5 `features` of every fifteenth frame, their places in `picks`, `gtscore`, what each user
-chose in `user_summary`, and the shots in `change_points`. The five published splits are a JSON list of
-`train_keys` and `test_keys`.
+The file has one group per video: GoogLeNet pool5 `features` of every fifteenth frame, their places in `picks`,
+`gtscore`, each user's choice in `user_summary`, and the shots in `change_points`. The five published splits are a JSON
+list of `train_keys` and `test_keys`.
 """
 
 import json
@@ -26,19 +26,19 @@ _MAX_USERS = 1_000
 
 @dataclass(frozen=True)
 class SummaryVideo:
-    """A video of N frames, of which T were sampled, annotated by U users, in C shots."""
+    """A video of N frames in C shots, with T frames sampled and annotations by U users."""
 
     key: str
     features: NDArray[np.float32]  # [T, d]
-    picks: NDArray[np.int64]  # [T], rising, below N: which frames were sampled
+    picks: NDArray[np.int64]  # [T], rising, below N: the frames that were sampled
     gtscore: NDArray[np.float32]  # [T] in [0, 1], the users' mean importance
-    user_summary: NDArray[np.float32]  # [U, N], 1 where a user would keep the frame
+    user_summary: NDArray[np.float32]  # [U, N], 1 if a user would keep the frame
     change_points: NDArray[np.int64]  # [C, 2], first and last frame of each shot
     n_frames: int  # N
-    name: str = ""  # of the video file, where the data set tells it
+    name: str = ""  # of the video file, if the data set gives it
 
     def to_frames(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores of the sampled frames [T] at every frame [N]: each holds until the next sampled one."""
+        """Scores of the sampled frames [T] at every frame [N]: each score holds until the next sampled frame."""
         return scores[np.clip(np.searchsorted(self.picks, np.arange(self.n_frames), side="right") - 1, 0, None)]
 
 
@@ -51,13 +51,13 @@ class SummarySplit:
 
 
 def summary_keys(path: Path) -> tuple[str, ...]:
-    """The videos of a file, video_2 before video_10. Raises DataError, UsageError where h5py is missing."""
+    """The videos of a file, video_2 before video_10. Raises DataError, or UsageError if h5py is missing."""
     with _open_h5(path) as file:
         return tuple(sorted(file, key=lambda key: (len(key), key)))
 
 
 def read_summaries(path: Path, keys: Sequence[str] | None = None) -> list[SummaryVideo]:
-    """The videos of those keys, or all. Raises DataError naming video and array, UsageError where h5py is missing."""
+    """The videos of those keys, or all. Raises DataError naming video and array, UsageError if h5py is missing."""
     chosen = summary_keys(path) if keys is None else keys
     with _open_h5(path) as file:
         return [_read_video(path, file, key) for key in chosen]
@@ -66,7 +66,7 @@ def read_summaries(path: Path, keys: Sequence[str] | None = None) -> list[Summar
 def read_splits(path: Path, keys: Sequence[str]) -> tuple[SummarySplit, ...]:
     """The published splits, whose keys may have a file's name before them: `../data/tvsum.h5/video_1`.
 
-    Raises DataError where it is no such list, names videos beyond `keys`, or tests on what it trains on.
+    Raises DataError if it is not such a list, names videos beyond `keys`, or tests on its training videos.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -85,12 +85,12 @@ def read_splits(path: Path, keys: Sequence[str]) -> tuple[SummarySplit, ...]:
 
 
 def _keys_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Keys without what may stand before them."""
+    """Keys without their prefix, if any."""
     return tuple(name.rsplit("/", 1)[-1] for name in names)
 
 
 def _open_h5(path: Path) -> "h5py.File":
-    """The file, open to read. Raises DataError where it is none, UsageError where h5py is missing."""
+    """The file, open for reading. Raises DataError if it is not HDF5, UsageError if h5py is missing."""
     try:
         import h5py
     except ImportError as error:
@@ -133,7 +133,7 @@ def _read_video(path: Path, file: "h5py.File", key: str) -> SummaryVideo:
 
 
 def _video_problems(video: SummaryVideo) -> list[str]:
-    """What does not fit together in a video."""
+    """Contradictions between a video's arrays."""
     sampled, frames = len(video.features), video.n_frames
     shots = video.change_points
     checks = {

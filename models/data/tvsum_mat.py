@@ -14,15 +14,15 @@ _TABLE = "tvsum50"
 
 @dataclass(frozen=True)
 class RatedVideo:
-    """A video and what its annotators gave each frame."""
+    """A video and its annotators' ratings of each frame."""
 
     name: str
     seconds: float
-    annotations: NDArray[np.float64]  # [A, F], 1 to 5; shots of 2 s were rated, so frames of one are alike
+    annotations: NDArray[np.float64]  # [A, F], 1 to 5; shots of 2 s were rated, so a shot's frames are alike
 
 
 def read_tvsum_mat(path: str | Path) -> tuple[RatedVideo, ...]:
-    """Read all videos, in the file's order. Raises DataError where it is not that file, UsageError without h5py."""
+    """Read all videos, in the file's order. Raises DataError if it is not that file, UsageError without h5py."""
     try:
         import h5py
     except ImportError as error:

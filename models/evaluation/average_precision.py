@@ -1,4 +1,4 @@
-"""Average precision of a video's scores against binary labels, plain and as the protocol of PHD interpolates it."""
+"""Average precision of a video's scores against binary labels, plain and interpolated as in the protocol of PHD."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
     """In (0, 1]: the mean of the precision at each highlight, in order of falling score; NaN without highlights.
 
-    Segments of equal scores are taken together, so that their order never helps. Raises ValueError for sequences of
-    unlike length, labels other than 0 and 1 or scores that are not finite.
+    Segments with equal scores are taken together, so that their order never helps. Raises ValueError for sequences of
+    different lengths, labels other than 0 and 1, or scores that are not finite.
     """
     found, precision = _precision_by_threshold(scores, labels)
     if not found[-1]:
@@ -19,9 +19,9 @@ def average_precision(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def interpolated_precision(scores: ArrayLike, labels: ArrayLike) -> float:
-    """In (0, 1], as Video2GIF's evaluation has it: each recall has the best precision at it or beyond.
+    """In (0, 1], as in Video2GIF's evaluation: each recall takes the best precision at or beyond it.
 
-    The mean is over the distinct scores that add a highlight, each once, however many it adds. Raises as
+    The mean is over the distinct scores that add a highlight; each counts once, however many it adds. Raises as
     `average_precision` does.
     """
     found, precision = _precision_by_threshold(scores, labels)
@@ -32,7 +32,7 @@ def interpolated_precision(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def _precision_by_threshold(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each of the K distinct scores from the highest down: highlights that score as high, and their share [K]."""
+    """Highlights that score as high, and their share, for each of the K distinct scores from the highest down: [K]."""
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"scores {x.shape} and labels {y.shape} are not two sequences of one length")

@@ -1,9 +1,9 @@
-"""How well scores order segments: scored rooms in, Kendall's tau-b at thresholds Δ with intervals out.
+"""The order that scores give to segments: scored rooms in, Kendall's tau-b at thresholds Δ with intervals out.
 
-The measure of the paper's Table I (section IV-B): tau over the segments whose true LVTR is greater than Δ, and all
-their pairs. It is given over all those segments of a test set, where streamers compete with one another, and as the
+The measure is that of the paper's Table I (section IV-B): tau over all pairs of segments with a true LVTR greater than
+Δ. It is given over all those segments of a test set, where streamers compete with one another. It is also given as the
 mean over rooms, where each is compared with itself alone. Intervals are bootstrapped over rooms, since segments of a
-room are no independent draws.
+room are not independent draws.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,12 +28,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its interval; NaN where there is nothing to measure it on, the interval also where nothing drawn."""
+    """A figure and its interval, both NaN if there is no data; the interval is also NaN without draws."""
 
     value: float
     low: float
     high: float
-    draws: Floats  # [B], the same figure on each bootstrap draw; of one seed, draw b is of the same rooms
+    draws: Floats  # [B], the same figure on each bootstrap draw; with one seed, draw b has the same rooms
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Evaluation:
     labels: int
     tau: Mapping[float, Estimate]  # over the segments above Δ of all rooms
     tau_per_room: Mapping[float, Estimate]  # mean over rooms, of each one's segments above Δ
-    rooms_counted: Mapping[float, int]  # that mean is over
+    rooms_counted: Mapping[float, int]  # the number of rooms in that mean
     labels_above: Mapping[float, int]  # segments above Δ, of all rooms
 
 
@@ -75,15 +75,15 @@ def evaluate(
 
 
 def is_above(labels: Floats, threshold: float) -> NDArray[np.bool_]:  # [N] -> [N]
-    """Which labels are greater than the threshold: 12 long views of 60 are not above 0.2.
+    """A mask of the labels greater than the threshold: 12 long views of 60 are not above 0.2.
 
-    Compared in the single precision in which data sets hold them, where 0.2 is a little more than in double.
+    Labels are compared in single precision, in which data sets hold them; 0.2 is a little more there than in double.
     """
     return labels.astype(np.float32) > np.float32(threshold)
 
 
 def draw_rooms(rooms: int, draws: int, seed: int) -> Floats:  # [1 + draws, R]
-    """How often each room is in each draw of R rooms with replacement; the first is of every room once."""
+    """The count of each room in each draw of R rooms with replacement; the first draw has every room once."""
     if not rooms:
         return np.ones((1 + draws, 0))
     drawn = np.random.default_rng(seed).multinomial(rooms, np.full(rooms, 1 / rooms), size=draws)
@@ -91,15 +91,17 @@ def draw_rooms(rooms: int, draws: int, seed: int) -> Floats:  # [1 + draws, R]
 
 
 def mean_estimate(each: Floats, drawn: Floats) -> Estimate:  # [R], [1 + B, R]
-    """The mean of a figure over rooms (or videos), without those where it is NaN."""
+    """The mean of a figure over rooms (or videos), without those that are NaN."""
     counted = np.isfinite(each).astype(np.float64)
     total, number = drawn @ np.nan_to_num(each), drawn @ counted
     return _estimate(np.divide(total, number, out=np.full_like(number, np.nan), where=number > 0))
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
-    """How much more `one` has than `other`, both of one seed: draw by draw on the same rooms, so that what is hard
-    about a room falls out. Their own intervals may overlap where this one stays clear of 0."""
+    """The difference of `one` minus `other`, both of one seed, draw by draw on the same rooms.
+
+    So the difficulty of a room cancels out. Their own intervals may overlap even if this one stays clear of 0.
+    """
     return _estimate(np.append(one.value - other.value, one.draws - other.draws))
 
 

@@ -1,8 +1,8 @@
-"""Systems side by side on one data set, as in the paper's Table I: bundles and data in, a row of figures each out.
+"""Systems side by side on one data set, as in the paper's Table I: bundles and data in, one row of figures each out.
 
-Live rooms (the KLive layout) are measured by tau above thresholds of LVTR, PHD by mean average precision, TVSum and
-SumMe by rank correlation with their annotators. Rows that are no bundle say what could be reached: the noise ceiling if
-the true rate is known, the agreement of humans if there are several.
+Live rooms (the KLive layout) are measured by tau above thresholds of LVTR. PHD is measured by mean average precision,
+and TVSum and SumMe by rank correlation with their annotators. Rows other than bundles show the best that could be
+reached: the noise ceiling if the true rate is known, the agreement of humans if there are several.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 ALL, _EACH = "tau over all segments", "tau per room, mean"
 _PRESENT_ALL, _PRESENT_EACH = "interest: tau over all segments", "interest: tau per room, mean"
 PRECISION, RANKS = "mean average precision", "rank correlation with annotators, mean"
-_PROTOCOL, _PLAIN = "mAP", "mAP per frame"  # the first alone may stand beside the paper's mAP column
+_PROTOCOL, _PLAIN = "mAP", "mAP per frame"  # only the first is comparable with the paper's mAP column
 _CEILING, _HUMANS = "noise ceiling", "humans"
 
 Role = Literal["bundle", "ceiling", "humans", "published"]
 Figures = Mapping[str, Mapping[str, Estimate]]  # table -> column -> figure
 Item = TypeVar("Item")
-Progress = Callable[[str, Iterable[Any]], Iterable[Any]]  # passes items on and tells somebody how far it is
+Progress = Callable[[str, Iterable[Any]], Iterable[Any]]  # passes items on and reports progress
 
 
 @dataclass(frozen=True)
 class SystemResult:
-    """A system and how it did."""
+    """A system and its results."""
 
     system: str
     role: Role
@@ -59,14 +59,14 @@ class SystemResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was measured on what."""
+    """Results of several systems on one data set."""
 
     counted: Mapping[str, Any]  # rooms and labels, or videos
     rows: tuple[SystemResult, ...]
 
 
 def _show_nothing(_name: str, items: Iterable[Item]) -> Iterable[Item]:
-    """Tell nobody."""
+    """Report no progress."""
     return items
 
 
@@ -80,10 +80,10 @@ def compare_on_klive(
     seed: int = 0,
     progress: Progress = _show_nothing,
 ) -> Comparison:
-    """Every bundle on the rooms of a split, and the ceiling where it is known.
+    """Every bundle on the rooms of a split, and the ceiling if it is known.
 
-    Raises DataError where no label of the split counts, UsageError where there is no such split or a bundle reads other
-    features.
+    Raises DataError if no label of the split counts. Raises UsageError if there is no such split or a bundle reads
+    other features.
     """
     from kuaihl.models.evaluation.room_scores import ceiling_rooms, score_rooms
 
@@ -132,7 +132,7 @@ def compare_on_phd(
 ) -> Comparison:
     """Every bundle on PHD's target videos: mAP by the protocol of published figures, and over all frames and users.
 
-    Raises UsageError for a bundle of other features.
+    Raises UsageError if a bundle reads other features.
     """
     from kuaihl.models.evaluation.phd_protocol import protocol_precision
     from kuaihl.models.evaluation.video_scores import score_targets
@@ -167,10 +167,10 @@ def compare_on_summaries(
     seed: int = 0,
     progress: Progress = _show_nothing,
 ) -> Comparison:
-    """Bundles on videos [T sampled frames] with what annotators gave them [A, N], and what humans reach on the same.
+    """Bundles on videos [T sampled frames] with their annotators' ratings [A, N], and human agreement on the same.
 
-    Each bundle is tested on the one fold there is. Where there are as many folds as bundles, bundle k is tested on
-    fold k, and they make one row together.
+    A single fold tests every bundle. With as many folds as bundles, bundle k is tested on fold k, and they make one row
+    together.
     """
     from kuaihl.models.evaluation.video_scores import score_videos
 
@@ -197,7 +197,7 @@ def compare_on_summaries(
 
 
 def _with_differences(rows: Sequence[SystemResult]) -> tuple[SystemResult, ...]:
-    """Give each bundle but the first further tables: how much more it has than the first."""
+    """Give each bundle but the first further tables: its differences from the first."""
     first, others = rows[0], rows[1:]
     return first, *(replace(row, figures={**row.figures, **_differences_to(row, first)}) for row in others)
 
@@ -216,14 +216,14 @@ def _differences_to(row: SystemResult, first: SystemResult) -> Figures:
 
 
 def human_row(annotations: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64]) -> SystemResult:
-    """How far the annotators of videos agree with one another."""
+    """The agreement of videos' annotators with one another."""
     return SystemResult(_HUMANS, "humans", _rank_figures([human_agreement(given) for given in annotations], drawn))
 
 
 def match_ratings(videos: "Sequence[SummaryVideo]", ratings: "Sequence[RatedVideo]") -> list[NDArray[np.float64]]:
-    """TVSum's ratings of videos that the h5 file numbers: found by the number of frames, which no two videos share.
+    """TVSum's ratings of the h5 file's numbered videos, matched by the number of frames, which no two videos share.
 
-    Raises DataError where a video has none.
+    Raises DataError if a video has no ratings.
     """
     by_frames = {video.annotations.shape[1]: video.annotations for video in ratings}
     for video in videos:
@@ -237,7 +237,7 @@ def _figures_of(found: Evaluation) -> dict[str, dict[str, Estimate]]:
 
 
 def _present_figures(rooms: "Sequence[ScoredRoom]", *, draws: int, seed: int) -> dict[str, dict[str, Estimate]]:
-    """The same of the second output, with the labels of the segments themselves; nothing of rooms without it."""
+    """The same for the second output, with the labels of the segments themselves; empty if a room lacks it."""
     present = [room.present for room in rooms if room.present is not None]
     if len(present) < len(rooms):
         return {}
@@ -256,13 +256,13 @@ def _rank_figures(found: Sequence[RankAgreement], drawn: NDArray[np.float64]) ->
 
 
 def _facts_of(bundle: Bundle) -> dict[str, Any]:
-    """What tells one system from another."""
+    """The facts that distinguish one system from another."""
     causal = ARCHITECTURES[bundle.architecture].causal and bundle.dims.causal
     return {"bundle": str(bundle.path), "architecture": bundle.architecture, "causal": causal}
 
 
 def _check_features(bundle: Bundle, data: "KLive") -> None:
-    """Raise UsageError where the data set's features are not those that the bundle was trained on."""
+    """Raise UsageError if the data set's features are not those that the bundle was trained on."""
     facts = data.facts
     for role in ("vision", "text"):
         ours, theirs = (
@@ -286,7 +286,7 @@ def _check_features(bundle: Bundle, data: "KLive") -> None:
 
 
 def _check_widths(bundle: Bundle, patches: int, width: int, source: str) -> None:
-    """Raise UsageError where the visual features are of another shape than those that the bundle was trained on."""
+    """Raise UsageError if the visual features differ in shape from those that the bundle was trained on."""
     dims = bundle.dims
     if (patches, width) != (dims.patches, dims.visual_width):
         raise UsageError(
@@ -296,5 +296,5 @@ def _check_widths(bundle: Bundle, patches: int, width: int, source: str) -> None
 
 
 def _format_names(encoders: set[tuple[str, str]]) -> str:
-    """With the hash where two of one name differ in it."""
+    """Names, with the start of the hash if it is known."""
     return ", ".join(f"{name} ({digest[:12]})" if digest else name for name, digest in sorted(encoders))

@@ -1,8 +1,8 @@
-"""Figures that others published, to stand beside ours: those of the paper's tables, or a csv of one's own.
+"""Figures that others published, to stand beside ours: those of the paper's tables, or of the user's own csv.
 
-Both become rows that are marked as published and have no intervals. Those of live rooms were measured on other data:
-KLive is not public. The paper's are in `published_figures/kuaihl-icme2024.csv`, copied from its Tables I, II and III
-(ICME 2024, arXiv 2407.12002).
+Both become rows that are marked as published and have no intervals. Those of live rooms were measured on other data,
+since KLive is not public. The paper's are in `published_figures/kuaihl-icme2024.csv`, copied from its Tables I, II and
+III (ICME 2024, arXiv 2407.12002).
 """
 
 import csv
@@ -41,9 +41,9 @@ class PaperRow:
 def paper_table(table: PaperTable) -> dict[str, PaperRow]:
     """The rows of a table in their order.
 
-    Their keys: the architectures (Table I), a to g (Table II), and klive, klive-without-id, -text and
-    -visual, phd, phd-without-visual and -caption (Table III). Two printed changes do not fit the figures beside them:
-    e has 0.66 for 0.63, phd-without-caption −1.11 for −1.83.
+    Their keys are the architectures (Table I), a to g (Table II), and klive, klive-without-id, -text and -visual, phd,
+    phd-without-visual and -caption (Table III). Two printed changes do not fit the figures beside them: e has 0.66
+    instead of 0.63, phd-without-caption −1.11 instead of −1.83.
     """
     text = (files("kuaihl.models.evaluation") / _PAPER_FILE).read_text(encoding="utf-8")
     return {
@@ -79,10 +79,10 @@ def paper_rows(kind: str) -> tuple[SystemResult, ...]:
 
 
 def read_published(path: Path) -> tuple[SystemResult, ...]:
-    """A row a system of one's own csv. Raises DataError naming the line that is no row of figures.
+    """One row per system of the user's own csv. Raises DataError naming the line that is not a row of figures.
 
-    The first column is `system`, the others are named as a table's columns: 0, 0.2, 0.4 and 0.6 for tau above that LVTR
-    (Table I), or mAP, tau, rho. Cells may be empty.
+    The first column is `system`. The others are named like a table's columns: 0, 0.2, 0.4 and 0.6 for tau above that
+    LVTR (Table I), or mAP, tau, rho. Cells may be empty.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -121,7 +121,7 @@ def _row_of(path: Path, line: int, cells: list[str], places: list[tuple[str, str
 
 
 def _to_share(precision: float) -> float:
-    """A mean average precision in [0, 1]; more than 1 can only be per cent, in which papers print it."""
+    """A mean average precision in [0, 1]; a value above 1 can only be per cent, as papers print it."""
     return precision / 100 if precision > 1 else precision
 
 

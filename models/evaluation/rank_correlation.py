@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FEWEST_LABELS = 10  # of a room, for its own tau to count
+FEWEST_LABELS = 10  # labels that a room needs for its own tau to count
 
 Integers = NDArray[np.int64]
 
@@ -13,7 +13,7 @@ Integers = NDArray[np.int64]
 def kendall_tau_b(scores: ArrayLike, labels: ArrayLike) -> float:
     """Tau-b in [-1, 1] of two sequences of one length; NaN if either is constant.
 
-    Raises ValueError for sequences of unlike length or values that are not finite.
+    Raises ValueError for sequences of different lengths or values that are not finite.
     """
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1:
@@ -21,7 +21,7 @@ def kendall_tau_b(scores: ArrayLike, labels: ArrayLike) -> float:
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("scores and labels must be finite")
     x_rank, y_rank = dense_ranks(x), dense_ranks(y)
-    both = x_rank * (len(x) + 1) + y_rank  # equal where scores and labels are both tied
+    both = x_rank * (len(x) + 1) + y_rank  # equal if scores and labels are both tied
     pairs = len(x) * (len(x) - 1) // 2
     x_tied, y_tied, both_tied = (_count_tied(ranks) for ranks in (x_rank, y_rank, dense_ranks(both)))
     discordant = _count_inversions(x_rank[np.lexsort((x_rank, y_rank))])
@@ -31,7 +31,7 @@ def kendall_tau_b(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def dense_ranks(values: NDArray[np.float64] | Integers) -> Integers:
-    """Of each value, how many distinct ones are smaller: [N] -> [N]."""
+    """The number of distinct smaller values for each value: [N] -> [N]."""
     return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
@@ -59,7 +59,7 @@ def _count_tied(ranks: Integers) -> int:
 
 
 def average_ranks(values: ArrayLike) -> NDArray[np.float64]:
-    """Ranks [N] from 0; equal values share the mean of theirs. Raises ValueError for values that are not finite."""
+    """Ranks [N] from 0; equal values share their mean rank. Raises ValueError for values that are not finite."""
     array = np.asarray(values, dtype=np.float64)
     if not np.isfinite(array).all():
         raise ValueError("values must be finite")
@@ -69,7 +69,7 @@ def average_ranks(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def spearman_rho(one: ArrayLike, other: ArrayLike) -> float:
-    """Rho in [-1, 1] of two sequences of one length; NaN where either is constant."""
+    """Rho in [-1, 1] of two sequences of one length; NaN if either is constant."""
     x, y = average_ranks(one), average_ranks(other)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"{x.shape} and {y.shape} are not two sequences of one length")

@@ -1,8 +1,8 @@
-"""Kendall's tau-b of rooms drawn again and again, without counting its pairs again: scores and labels of R rooms in.
+"""Kendall's tau-b of many draws of rooms, with each pair counted only once: scores and labels of R rooms in.
 
-A pair of segments lies in two rooms, or twice in one. Where room a is drawn w_a times and b w_b times, each of their
-pairs counts w_a · w_b times. So three R × R tables, made once in O(R · N), give tau for any draw as wᵀ T w: a
-thousand draws of a test set of 140,000 segments take seconds, and each is tau-b of just what was drawn.
+A pair of segments lies in two rooms, or twice in one. If room a is drawn w_a times and b w_b times, each of their pairs
+counts w_a · w_b times. So three R × R tables, made once in O(R · N), give tau for any draw as wᵀ T w. A thousand draws
+of a test set of 140,000 segments take seconds, and each is tau-b of exactly that draw.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ class RoomPairs:
     labels_apart: Floats  # [R, R], pairs whose labels differ
 
     def tau(self, draws: Floats) -> Floats:  # [B, R] -> [B]
-        """Tau-b of each draw, `draws[b, r]` telling how often room r is in it.
+        """Tau-b of each draw; `draws[b, r]` is how often room r is in it.
 
-        0 where all scores are equal: they order nothing. NaN where all labels are equal.
+        It is 0 if all scores are equal, since they order nothing. It is NaN if all labels are equal.
         """
         return _ratio(*(((draws @ table) * draws).sum(axis=1) for table in self._tables()))
 
@@ -41,9 +41,9 @@ class RoomPairs:
 
 
 def room_pairs(scores: Sequence[Floats], labels: Sequence[Floats]) -> RoomPairs:
-    """Count the pairs of R rooms, `scores[r]` and `labels[r]` being of one length; a room may be empty.
+    """Count the pairs of R rooms; `scores[r]` and `labels[r]` are of one length, and a room may be empty.
 
-    Raises ValueError for rooms of unlike lengths or values that are not finite.
+    Raises ValueError for rooms of different lengths or values that are not finite.
     """
     sizes = np.array([len(room) for room in labels], dtype=np.int64)
     if [len(room) for room in scores] != sizes.tolist():

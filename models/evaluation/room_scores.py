@@ -1,7 +1,7 @@
-"""Scores of a data set's rooms: rooms in, for every segment the score of the next and the label it should have had.
+"""Scores of a data set's rooms: rooms in, the next segment's score and true label at every segment out.
 
-A score of a causal network depends on the last 2n − 1 segments at most, so a long room is read in stretches that
-overlap by what the first score of each needs: memory stays bounded and the scores are those of one pass.
+A score of a causal network depends on the last 2n − 1 segments at most. So a long room is read in stretches that
+overlap by the context of each one's first score. Memory stays bounded, and the scores are those of one pass.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,12 +28,12 @@ _FEWEST_BEFORE = 24  # segments that Adaptive-H-FCSN's convolutions reach back, 
 
 @dataclass(frozen=True)
 class ScoredRoom:
-    """A room of S segments; scores and labels stand at the segment before the one they are about."""
+    """A room of S segments; scores and labels stand at the segment before the one that they are about."""
 
     record: RoomRecord
     scores: NDArray[np.float64]  # [S] in (0, 1)
     labels: NDArray[np.float64]  # [S] in [0, 1]
-    valid: NDArray[np.bool_]  # [S], the label counts
+    valid: NDArray[np.bool_]  # [S], True if the label counts
     present: "ScoredRoom | None" = None  # the second output's answers, with the labels of the segments themselves
 
 
@@ -47,7 +47,7 @@ def score_rooms(
 ) -> list[ScoredRoom]:
     """Score rooms on the network's own device; one that is not causal reads each room whole. Raises DataError.
 
-    To a network that reads live IDs every room is one that it does not know.
+    Every room is unknown to a network that reads live IDs.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -89,7 +89,7 @@ def score_rooms(
 
 
 def ceiling_rooms(data: KLive, records: Iterable[RoomRecord]) -> list[ScoredRoom] | None:
-    """The rooms, scored by the true rate of the next segment; None where a room does not hold it."""
+    """The rooms, scored by the true rate of the next segment; None if a room does not hold it."""
     scored = []
     for record in records:
         room = data.room(record)

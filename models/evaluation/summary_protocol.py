@@ -1,9 +1,9 @@
 """Rank correlation of a video's scores with its annotators, and of the annotators with one another (TVSum, SumMe).
 
-The protocol of Otani et al., "Rethinking the Evaluation of Video Summaries" (CVPR 2019): over all frames of a video,
-Kendall's tau-b and Spearman's rho with each annotator, averaged over annotators, then over videos. Human agreement
-is the mean over all pairs of annotators of a video, each against each other one alone, not against their mean. On
-TVSum that gives the published 0.177 and 0.204.
+The protocol is that of Otani et al., "Rethinking the Evaluation of Video Summaries" (CVPR 2019). It takes Kendall's
+tau-b and Spearman's rho with each annotator over all frames of a video, averaged over annotators, then over videos.
+Human agreement is the mean over all pairs of a video's annotators: each against each other one alone, not against their
+mean. On TVSum that gives the published 0.177 and 0.204.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from kuaihl.models.evaluation.rank_correlation import average_ranks, kendall_tau
 
 @dataclass(frozen=True)
 class RankAgreement:
-    """Means over annotators, in [-1, 1]; NaN where nobody preferred any frame."""
+    """Means over annotators, in [-1, 1]; NaN if nobody preferred any frame."""
 
     tau: float
     rho: float
 
 
 def measure_agreement(scores: ArrayLike, annotations: ArrayLike) -> RankAgreement:
-    """How far scores [F] of a video's frames agree with its annotators' [A, F].
+    """The agreement of scores [F] of a video's frames with its annotators' [A, F].
 
-    Annotators who rated all frames alike are left out; scores that are all alike agree with none, which is 0. Raises
-    ValueError where there are not as many scores as frames.
+    Annotators who rated all frames alike are left out. Scores that are all alike have an agreement of 0. Raises
+    ValueError if there are not as many scores as frames.
     """
     raters = _who_preferred(annotations)
     pairs = [(kendall_tau_b(scores, rater), spearman_rho(scores, rater)) for rater in raters]
@@ -34,7 +34,7 @@ def measure_agreement(scores: ArrayLike, annotations: ArrayLike) -> RankAgreemen
 
 
 def human_agreement(annotations: ArrayLike) -> RankAgreement:
-    """How far a video's annotators [A, F] agree with one another."""
+    """The agreement of a video's annotators [A, F] with one another."""
     raters = _who_preferred(annotations)
     one, other = np.triu_indices(len(raters), k=1)
     if not len(one):
@@ -52,13 +52,13 @@ def _who_preferred(annotations: ArrayLike) -> NDArray[np.float64]:
 
 
 def _taus(raters: NDArray[np.float64]) -> NDArray[np.float64]:  # [A, F] -> [A, A]
-    """Tau-b of all pairs of annotators at once: of few levels, frames are counted by the two levels they were given."""
+    """Tau-b of all pairs of annotators at once; frames are counted by their two levels, which are few."""
     levels, level = np.unique(raters, return_inverse=True)
     annotators, many = len(raters), len(levels)
     given = level.reshape(raters.shape)[:, None] == np.arange(many)[:, None]  # [A, L, F]
     flat = given.reshape(annotators * many, -1).astype(np.float32)
     frames = (flat @ flat.T).astype(np.float64).reshape(annotators, many, annotators, many).swapaxes(1, 2)
-    # [A, A, L, L]; float32 counts exactly up to 2^24 frames, 190 hours at 25 a second.
+    # [A, A, L, L]; float32 counts exactly up to 2^24 frames, 190 hours at 25 per second.
     below = np.zeros_like(frames)
     below[:, :, 1:, 1:] = frames.cumsum(axis=2).cumsum(axis=3)[:, :, :-1, :-1]  # both levels lower
     across = np.zeros_like(frames)

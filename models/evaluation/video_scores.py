@@ -1,7 +1,7 @@
-"""Scores of videos that are no live rooms: PHD's targets and summarisation's videos in, a score per frame out.
+"""Scores of videos other than live rooms: PHD's targets and summarisation's videos in, a score per frame out.
 
-Their networks read a video with a fully visible mask, PHD's in stretches of 192 frames with the user's history in
-place of the streamer's id, and give the frame's own score, not the next one's.
+Their networks read a video with a fully visible mask and give the frame's own score, not the next one's. PHD's read it
+in stretches of 192 frames, with the user's history in place of the streamer's id.
 """
 
 from collections.abc import Iterable, Iterator

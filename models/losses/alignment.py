@@ -1,13 +1,14 @@
 """L_align (eq. 4–7): words and pictures of one sample should run in step, give or take a shift.
 
-The true order of the pictures, with one plausible pair swapped (eq. 6), is the positive; N = 8 random orders are the
-negatives; InfoNCE tells them apart. L'_align is the same without the swap.
+The positive is the true order of the pictures with one plausible pair swapped (eq. 6). The negatives are N = 8 random
+orders, and InfoNCE tells them apart. L'_align is the same without the swap.
 
 Eq. 4 as printed accumulates the *minimum* of cosine similarities, and eq. 7 rewards a high sum: it would prefer the
-order whose worst path is best. So a meeting of z_i and v_j costs 1 − cos, and d is minus the soft-DTW over those costs,
-as in the authors' released code (ICME24/KLive, `dtw_align_loss.py`). λ = γ = 0.1 and τ = 1 are that file's, too; the
-paper prints none of them. That code has the order without the swap as the positive, and 7 negatives; here they are the
-paper's v' and 8. Only i < j are swapped, since (j, i) is the same swap. A negative equal to the positive is dropped.
+order whose worst path is best. So a match of z_i and v_j costs 1 − cos, and d is minus the soft-DTW over those costs.
+The authors' released code does the same (ICME24/KLive, `dtw_align_loss.py`). λ = γ = 0.1 and τ = 1 also come from that
+file; the paper prints none of them. That code uses the order without the swap as the positive, and 7 negatives; here
+they are the paper's v' and 8. Only i < j are swapped, since (j, i) is the same swap. A negative equal to the positive
+is dropped.
 """
 
 import torch
@@ -18,7 +19,7 @@ from kuaihl.models.losses.soft_dtw import LAMBDA, soft_dtw
 
 _GAMMA = 0.1  # temperature of the swap's draw (eq. 6): the authors' code, not the paper
 NEGATIVES = 8  # N
-TAU = 1.0  # temperature of InfoNCE (eq. 7): the paper prints none, the authors' code divides by none
+TAU = 1.0  # temperature of InfoNCE (eq. 7): the paper prints none, and the authors' code does not divide
 
 
 def alignment_loss(
@@ -33,11 +34,11 @@ def alignment_loss(
     smoothing: float = LAMBDA,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Mean over the samples of two segments or more, 0 where there is none.
+    """Mean over the samples of two or more segments, 0 if there are none.
 
-    `text`, `visual` [B, S, d]; `valid` [B, S] bool: the segments that are there (labels play no part).
+    `text` and `visual` are [B, S, d]. `valid` [B, S] bool marks the segments that are there (labels play no part).
     """
-    order = valid.sort(dim=1, descending=True, stable=True).indices  # segments that are there first, in their order
+    order = valid.sort(dim=1, descending=True, stable=True).indices  # segments that are there come first, in order
     lengths = valid.sum(dim=1)
     cost = pair_costs(_gather_rows(text, order), _gather_rows(visual, order))  # [B, S, S]
     positive = swapped_order(1 - cost.detach(), lengths, gamma, generator) if swap else _in_order(cost)
@@ -48,7 +49,7 @@ def alignment_loss(
     candidates = candidates.gather(3, orders.unsqueeze(2).expand_as(candidates))  # columns are pictures
     distance = soft_dtw(candidates.flatten(0, 1), lengths.clamp(min=1).repeat_interleave(1 + negatives), smoothing)
     logits = -distance.view(-1, 1 + negatives) / tau  # [B, 1+N]
-    same = (orders[:, 1:] == orders[:, :1]).all(dim=2)  # a negative that happens to be the positive is none
+    same = (orders[:, 1:] == orders[:, :1]).all(dim=2)  # a negative equal to the positive is dropped
     logits = torch.cat([logits[:, :1], logits[:, 1:].masked_fill(same, float("-inf"))], dim=1)
     each = -functional.log_softmax(logits, dim=1)[:, 0]
     counts = lengths >= 2
@@ -70,7 +71,7 @@ def swapped_order(
     there = order < lengths[:, None]
     allowed = (later & there[:, :, None] & there[:, None, :]).flatten(1)  # [B, S*S]
     none = ~allowed.any(dim=1, keepdim=True)  # a sample of one segment "swaps" it with itself
-    likely = similarity.flatten(1).nan_to_num() / gamma  # diverged weights are to end in a loss of NaN, not in the draw
+    likely = similarity.flatten(1).nan_to_num() / gamma  # diverged weights should give a loss of NaN, not fail the draw
     logits = likely.masked_fill(~allowed, float("-inf")).masked_fill(none, 0.0)
     drawn = torch.multinomial(torch.softmax(logits, dim=1), 1, generator=generator).masked_fill(none, 0)  # [B, 1]
     first, second = drawn // segments, drawn % segments

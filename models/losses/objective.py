@@ -1,7 +1,7 @@
-"""What training minimises (eq. 13): L = 0.65 L_point + 0.15 L_align + 0.20 L_pair, each on or off.
+"""The objective of training (eq. 13): L = 0.65 L_point + 0.15 L_align + 0.20 L_pair, each on or off.
 
-A network with a second output, interest, has one more term, which is not in the paper: 0.65 L_point + 0.20 L_pair of
-that output against the labels of the segments themselves.
+A network with a second output, interest, has one more term, which is not in the paper. It is 0.65 L_point + 0.20 L_pair
+of that output against the labels of the segments themselves.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ AlignVariant = Literal["align", "align_noswap"]
 
 @dataclass(frozen=True)
 class Objective:
-    """Weights λ1, λ2, λ3 of the three losses, in the order of eq. 13, and their variants; 0 turns one off."""
+    """Weights λ1, λ2, λ3 of the three losses, in the order of eq. 13, and their variants; 0 turns a loss off."""
 
     point: float = 0.65
     align: float = 0.15
@@ -30,18 +30,18 @@ class Objective:
     sigma: float = SIGMA
     tau: float = TAU
     negatives: int = NEGATIVES
-    interest: float = 1.0  # of the second output's point and pair losses together, if the network has one
+    interest: float = 1.0  # weight of the second output's point and pair losses together, if there is one
 
 
 @dataclass(frozen=True)
 class LossTerms:
-    """The total to go back from, and its terms before weighting, each a scalar; a term that is off is 0."""
+    """The total to backpropagate from, and its terms before weighting, each a scalar; a term that is off is 0."""
 
     total: Tensor
     point: Tensor
     pair: Tensor
     align: Tensor
-    interest: Tensor  # the point and pair losses of the second output, in the weights of eq. 13
+    interest: Tensor  # the point and pair losses of the second output, with the weights of eq. 13
     logits: Tensor  # [B, S]
 
 
@@ -52,7 +52,7 @@ def compute_losses(
     present: Tensor | None = None,  # [B, S], of the second output
     modalities: tuple[Tensor, Tensor] | None = None,  # text tokens and mean visual tokens, [B, S, d] each
 ) -> LossTerms:
-    """The losses of what a network made of a batch. L_align needs both modalities; without them it is 0."""
+    """The losses of a network's outputs for a batch. L_align needs both modalities; without them it is 0."""
     nothing = logits.float().sum() * 0.0
     counted = batch.label_valid & batch.segment_valid
     point, pair = _point_and_pair(objective, logits, batch.labels, counted)
@@ -92,7 +92,7 @@ def _point_and_pair(objective: Objective, logits: Tensor, labels: Tensor, counte
 
 
 def point_alone(logits: Tensor, batch: Batch) -> LossTerms:
-    """Cross-entropy and nothing else: what several of the paper's baselines train with."""
+    """Cross-entropy alone, with which several of the paper's baselines train."""
     point = point_loss(logits, batch.labels, batch.label_valid & batch.segment_valid)
     nothing = logits.float().sum() * 0.0
     return LossTerms(point, point, nothing, nothing, nothing, logits)

@@ -7,9 +7,9 @@ Every pair y_i > y_j that counts adds log(1 + exp(−σ(s_i − s_j))), σ = 10.
     pair2  (eq. 11)  s_i − s_j ≤ 0, in the wrong order: Part 1
     pair3  (eq. 12)  0 < s_i − s_j < y_i − y_j, in order but not far enough apart: Part 2
 
-The paper prints a sum over the pairs. Its size would go with the number of pairs, so it is divided here, in one of two
-ways: by the pairs that count, as the authors' released code does, or by all pairs y_i > y_j. They differ most for pair2
-and pair3: the first gives the pairs of one part the weight of all.
+The paper prints a sum over the pairs, which grows with their number. Here it is divided by the pairs that count, as in
+the authors' released code, or by all pairs y_i > y_j. The two differ most for pair2 and pair3: the first gives the
+pairs of one part the weight of all.
 """
 
 from typing import Literal, get_args
@@ -34,7 +34,7 @@ def pairwise_loss(
     mean: PairMean = "counted",
     sigma: float = SIGMA,
 ) -> Tensor:
-    """Mean over the pairs of all samples together, 0 if there is none. `logits`, `labels`, `valid` (bool): [B, S].
+    """Mean over the pairs of all samples together, 0 if there are none. `logits`, `labels`, `valid` (bool): [B, S].
 
     Both labels of a pair must be valid. `mean` divides the sum by the pairs that count, or by all pairs y_i > y_j.
     """
@@ -50,7 +50,7 @@ def pairwise_loss(
 
 
 def _counted_pairs(variant: PairVariant, apart: Tensor, border: Tensor) -> Tensor:
-    """Where a pair counts, by s_i − s_j and y_i − y_j > 0: bool, of their shape."""
+    """A mask of the pairs that count, by s_i − s_j and y_i − y_j > 0: bool, of their shape."""
     if variant == "pair0":
         return torch.ones_like(apart, dtype=torch.bool)
     if variant == "pair1":

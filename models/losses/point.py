@@ -1,7 +1,7 @@
 """L_point (eq. 8): binary cross-entropy of every score against its label, an LVTR in [0, 1].
 
-The paper names the loss; a rate is the mean of yes-or-no answers, so cross-entropy against it is the likelihood of what
-the viewers did, up to a constant.
+The paper names the loss. A rate is the mean of yes-or-no answers, so cross-entropy against it is the likelihood of the
+viewers' choices, up to a constant.
 """
 
 from torch import Tensor
@@ -9,9 +9,9 @@ from torch.nn import functional
 
 
 def point_loss(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid labels, 0 where there is none; all three are [B, S], `valid` is bool.
+    """Mean over the valid labels, 0 if there are none; all three are [B, S], `valid` is bool.
 
-    What stands at an invalid label, be it NaN, reaches neither the value nor the gradient.
+    An invalid label, even NaN, affects neither the value nor the gradient.
     """
     logits = logits.float()
     each = functional.binary_cross_entropy_with_logits(

@@ -1,15 +1,15 @@
-"""Soft dynamic time warping, batched: a cost matrix a pair goes in, the soft cost of its best monotonic path comes out.
+"""Batched soft dynamic time warping: one cost matrix per pair in, the soft cost of its best monotonic path out.
 
     R[i, j] = C[i, j] + softmin(R[i-1, j-1], R[i-1, j], R[i, j-1]),   softmin(x) = −λ log Σ exp(−x / λ)
 
-It is eq. 4 and 5 with a soft minimum, which has a gradient along every path, in place of the printed min. That, and
-λ = 0.1, is what the authors' released code does (ICME24/KLive, `dtw_align_loss.py`); the paper prints no λ.
+It is eq. 4 and 5 with a soft minimum, which has a gradient along every path, instead of the printed min. The authors'
+released code does the same with λ = 0.1 (ICME24/KLive, `dtw_align_loss.py`); the paper prints no λ.
 
 Cells of one anti-diagonal do not depend on each other, so I + J − 1 vector operations do the work of I · J cells. The
-backward pass runs the same way: how much of a cell's value came over each of its three edges is known from R.
+backward pass runs the same way: R gives the share of a cell's value that came over each of its three edges.
 
-What is kept of the cells is small enough for the cache, and shares are kept from getting so small that the processor
-must treat them as a special case (denormals), which takes it a hundred times as long.
+The stored cells are small enough for the cache. Shares are kept above the numbers that the processor must treat as a
+special case (denormals), which takes a hundred times as long.
 """
 
 from typing import Any
@@ -20,14 +20,14 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 LAMBDA = 0.1
-_NEVER = -1e30  # log-weight of a path that does not exist; finite, so that a difference of two is no NaN
-_FAINTEST = -40.0  # log of the least share of a cell that an edge is said to bring: far below what sums can tell
-_NOTHING = 1e-20  # a gradient below it is none: times exp(_FAINTEST) it is still no denormal
+_NEVER = -1e30  # log-weight of a path that does not exist; finite, so that a difference of two is not NaN
+_FAINTEST = -40.0  # log of the least share of a cell that an edge may bring: far below the precision of sums
+_NOTHING = 1e-20  # smaller gradients count as 0; times exp(_FAINTEST) it is still not a denormal
 _EDGES = ((1, 1), (1, 0), (0, 1))  # rows and columns back to the cells that a path may come from
 
 
 def soft_dtw(cost: Tensor, lengths: Tensor | None = None, smoothing: float = LAMBDA) -> Tensor:
-    """Soft path costs [N] of `cost` [N, I, J]; where `lengths` [N] is given, of its upper left corner of that size.
+    """Soft path costs [N] of `cost` [N, I, J], or of its upper left corners of size `lengths` [N], if given.
 
     Differentiable once, with respect to `cost`. Computed in single precision at least.
     """
@@ -51,7 +51,7 @@ class _SoftDtw(torch.autograd.Function):
         total = cost.new_full((rows + 1, columns + 1, number), _NEVER)
         torch.mul(cost.permute(1, 2, 0), -1 / smoothing, out=total[1:, 1:])
         total[0, 0] = 0.0  # the only way to enter the first cell
-        entered = torch.empty_like(total)  # what came to a cell, before its own cost
+        entered = torch.empty_like(total)  # the log-weight that came to a cell, before its own cost
         for at in range(rows + columns - 1):
             corner, above, left = (_view_along(total, at, *edge) for edge in _EDGES)
             came = _view_along(entered, at)
@@ -69,7 +69,7 @@ class _SoftDtw(torch.autograd.Function):
         share = torch.zeros_like(total)
         share[last[0] + 1, last[1] + 1, torch.arange(number, device=grad.device)] = grad
         for at in range(rows + columns - 2, -1, -1):
-            # A cell hands its share to its origins by what came over each edge: exp(Q[origin] − entered), in all 1.
+            # A cell passes its share to its origins by each edge's part in it: exp(Q[origin] − entered), 1 in all.
             own = functional.hardshrink(_view_along(share, at), _NOTHING)
             came = _view_along(entered, at)
             for edge in _EDGES:
@@ -79,10 +79,10 @@ class _SoftDtw(torch.autograd.Function):
 
 
 def _view_along(cells: Tensor, at: int, rows_back: int = 0, columns_back: int = 0) -> Tensor:
-    """A view [cells, N] of anti-diagonal `at`, or of the cells so many rows and columns before its own.
+    """A view [cells, N] of anti-diagonal `at`, or of the cells `rows_back` rows and `columns_back` columns before it.
 
-    `cells` [I+1, J+1, N] is contiguous, with a row and a column before the first cell, so that no edge needs a case of
-    its own. One row down and one column back are always the same step, so a diagonal is a view like any other.
+    `cells` [I+1, J+1, N] is contiguous, with a row and a column before the first cell, so that edges need no special
+    case. One row down and one column back are always the same step, so a diagonal is a view like any other.
     """
     rows, columns, number = cells.shape  # I+1, J+1
     first, last = max(0, at - columns + 2), min(at, rows - 2)

@@ -1,6 +1,6 @@
 """Multi-head attention of one query per segment to the tokens of the segments within its window.
 
-Order is told by a learned bias on the logits, one per head and segment distance; of order the paper says nothing.
+A learned bias on the logits, one per head and segment distance, conveys order; the paper does not mention order.
 Nothing depends on absolute position, so the same weights serve a window of 20, a whole room, and a stream that never
 ends.
 """
@@ -16,12 +16,12 @@ from kuaihl.models.network.attention_state import MASKED, AttentionState, attend
 
 
 class WindowedAttention(nn.Module):
-    """Query i sees the `tokens` of each of the segments i-n+1 … i (of i-n+1 … i+n-1 where not `causal`).
+    """Query i sees the `tokens` of each of the segments i-n+1 … i (of i-n+1 … i+n-1 if not `causal`).
 
-    Before the segments' tokens may stand `timeless` ones that every query sees: the streamer's, or a history's, which
+    `timeless` tokens may precede the segments' tokens, and every query sees them: the streamer's, or a history's. They
     have no order and so share their bias. Keys and values travel side by side as one tensor, the memory
-    [B, timeless + S*T, 2d]. They have no bias: the keys' would be dropped by softmax, and the values' is the output's;
-    a stream's step needs neither of the two (`forward_step`).
+    [B, timeless + S*T, 2d]. Their projection has no bias: softmax would drop the keys', and the output's bias covers
+    the values'. A stream's step needs neither keys nor values (`forward_step`).
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class WindowedAttention(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width)
-        # Heads begin with reaches from one segment to all: of hundreds of equal tokens, none would be learned from.
+        # Heads begin with reaches from one segment to all: nothing would be learned from hundreds of equal tokens.
         distance = torch.arange(0 if causal else 1 - window, window).abs().float()
         self.distance_bias = nn.Parameter(-torch.outer(2.0 * 0.5 ** torch.arange(heads), distance))
         self.timeless_bias = nn.Parameter(torch.zeros(heads, 1)) if timeless else None
@@ -44,9 +44,10 @@ class WindowedAttention(nn.Module):
     def forward(
         self, queries: Tensor, memory: Tensor, valid: Tensor | None = None, known: Tensor | None = None
     ) -> Tensor:
-        """From queries [B, S, d] to the memory of S segments.
+        """Attend from queries [B, S, d] to the memory of S segments.
 
-        False in `valid` [B, S] hides segments that are padding, in `known` [B, timeless] tokens that are not there.
+        False in `valid` [B, S] hides segments that are padding; in `known` [B, timeless] it hides tokens that are
+        missing.
 
         Queries go in blocks of one window, so cost and memory grow with S, not with its square.
         """
@@ -63,12 +64,13 @@ class WindowedAttention(nn.Module):
     def forward_step(
         self, query: Tensor, current: Tensor, ring: Tensor, distance: Tensor, timeless: Tensor | None = None
     ) -> Tensor:
-        """From the newest segment's query [B, 1, d] to the timeless token, its `current`, and those of the n before.
+        """Attend from the newest segment's query [B, 1, d] to the timeless token, its own tokens and those of the ring.
 
-        `timeless` is [B, 1, d], `current` [B, T, d]; `ring` [B, n, T, d] is in any order, `distance` [B, n] says how
-        far back each of its segments is, n for those out of sight. The result is that of `forward`, without keys and
-        values: q (W_k e) = (W_k^T q) e and sum_j a_j (W_v e_j) = W_v (sum_j a_j e_j), so a stream keeps its tokens
-        alone, once for all layers, and a step projects one query in place of all that it has not seen before.
+        `timeless` is [B, 1, d], and the segment's own tokens `current` are [B, T, d]. `ring` [B, n, T, d] holds the n
+        segments before in any order. `distance` [B, n] says how far back each of them is, n for those out of sight. The
+        result is that of `forward`, without keys and values: q (W_k e) = (W_k^T q) e and sum_j a_j (W_v e_j) = W_v
+        (sum_j a_j e_j). So a stream keeps only its tokens, once for all layers. A step projects one query instead of
+        all the tokens that are new to it.
         """
         projected = self._project_query(query)
         bias = self._ring_bias(distance).unsqueeze(-1).expand(-1, -1, -1, self.tokens).flatten(2)  # [B, h, n*T]
@@ -80,10 +82,10 @@ class WindowedAttention(nn.Module):
     def forward_step_cached(
         self, query: Tensor, current: Tensor, means: Tensor, weights: Tensor, distance: Tensor, timeless: Tensor
     ) -> tuple[Tensor, AttentionState]:
-        """`forward_step` where the query is the same for every segment: of each of the n before, its part in place of
-        tokens.
+        """`forward_step` for a query that is the same in every segment: parts replace the tokens of earlier segments.
 
-        `means` [B, h, n, d] and `weights` [B, h, n] are such parts as were returned for them, beside the result.
+        `means` [B, h, n, d] and `weights` [B, h, n] are the parts that were returned for the n segments before, beside
+        the result.
         """
         projected = self._project_query(query)
         added = attend(projected, current)
@@ -93,21 +95,21 @@ class WindowedAttention(nn.Module):
         ), added
 
     def _project_query(self, query: Tensor) -> Tensor:
-        """W_k^T of a query [B, 1, d]: what each head looks for among tokens, scaled, [B, h, d]."""
+        """W_k^T of a query [B, 1, d]: the scaled vector that each head looks for among tokens, [B, h, d]."""
         batch, _, width = query.shape
         to_keys = self.key_value.weight.view(2, self.heads, -1, width)[0]  # [h, d_h, d]
         heads = self.query(query).view(batch, self.heads, -1).transpose(0, 1)  # [h, B, d_h]
         return cast(Tensor, (heads @ to_keys).transpose(0, 1) * heads.shape[-1] ** -0.5)
 
     def _project_output(self, parts: Sequence[AttentionState]) -> Tensor:
-        """The output [B, 1, d] for what was seen in parts."""
+        """The output [B, 1, d] of attention in parts."""
         mixed = merge_states(parts)  # [B, h, d]
         to_values = self.key_value.weight.view(2, self.heads, -1, mixed.shape[-1])[1]
         valued = mixed.transpose(0, 1) @ to_values.mT  # [h, B, d_h]
         return cast(Tensor, self.out(valued.transpose(0, 1).flatten(1).unsqueeze(1)))
 
     def _local(self, part: AttentionState) -> AttentionState:
-        """A segment's part, seen from that segment."""
+        """A segment's part as seen from that segment."""
         return AttentionState(part.out, part.lse + self.distance_bias[:, 0])
 
     def _ring_bias(self, distance: Tensor) -> Tensor:
@@ -116,7 +118,7 @@ class WindowedAttention(nn.Module):
         return torch.cat([self.distance_bias, unseen], dim=1)[:, distance].transpose(0, 1)
 
     def _attend(self, queries: Tensor, memory: Tensor, bias: Tensor, known: Tensor | None) -> Tensor:
-        """From queries [B, Q, d] to the memory of W segments, with `bias` [B or 1, h, Q, W] on the logits."""
+        """Attend from queries [B, Q, d] to the memory of W segments, with `bias` [B or 1, h, Q, W] on the logits."""
         query = self._heads(self.query(queries))  # [B, h, Q, d_h]
         key, value = (self._heads(half) for half in memory.chunk(2, dim=-1))  # [B, h, timeless + W*T, d_h]
         bias = bias.unsqueeze(-1).expand(*bias.shape, self.tokens).flatten(3)  # a segment's tokens are equally far

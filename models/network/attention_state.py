@@ -1,7 +1,7 @@
-"""Attention in parts: what a query makes of some tokens, and how much they weigh beside others.
+"""Attention in parts: a query's result over some tokens, and their weight beside other tokens.
 
-A softmax over many tokens is a softmax over parts of them: each part's mean under its own softmax, weighed by the
-logarithm of its sum of exponentials. So what never changes is computed once, and nothing is copied to stand in one row.
+A softmax over many tokens is a softmax over parts of them. Each part's mean under its own softmax is weighed by the
+logarithm of its sum of exponentials. So constant parts are computed once, and nothing is copied into one row.
 """
 
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MASKED = -3e4  # a logit that is none beside others, in float16, too; -inf would leave a part that is all hidden NaN
+MASKED = -3e4  # a logit that is negligible even in float16; -inf would turn a fully hidden part into NaN
 
 
 @dataclass(frozen=True)
 class AttentionState:
-    """Of h heads' queries to one part of what they see."""
+    """The result of h heads' queries over one part of their tokens."""
 
-    out: Tensor  # [B, h, d], of the part's tokens
+    out: Tensor  # [B, h, d], the mean of the part's tokens
     lse: Tensor  # [B, h], log of the sum of exp(logit)
 
 
 def attend(queries: Tensor, tokens: Tensor, bias: Tensor | None = None) -> AttentionState:
-    """What queries `queries` [B, h, d], scaled, make of `tokens` [B, N, d]; `bias` [B or 1, h, N] is on the logits."""
+    """Attend from scaled `queries` [B, h, d] to `tokens` [B, N, d], with `bias` [B or 1, h, N] on the logits."""
     alone = tokens.shape[1] == 1
     if queries.is_cpu and not alone and not torch.compiler.is_exporting():
         return attend_on_cpu(queries, tokens, bias)
@@ -32,18 +32,18 @@ def attend(queries: Tensor, tokens: Tensor, bias: Tensor | None = None) -> Atten
 
 
 def attend_on_cpu(queries: Tensor, tokens: Tensor, bias: Tensor | None = None) -> AttentionState:
-    """The same on a CPU, which reads tokens once: where they are many, it waits for nothing but memory."""
-    # The operator under scaled_dot_product_attention, which keeps the second of its results to itself. Heads go as
+    """The same on a CPU, which reads tokens once: if they are many, only memory limits its speed."""
+    # The operator under scaled_dot_product_attention, which does not return the second result. Heads are passed as
     # queries of one head, since all read the same tokens.
     memory = tokens.unsqueeze(1)
     mean, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         queries.unsqueeze(1), memory, memory, attn_mask=None if bias is None else bias.unsqueeze(1), scale=1.0
     )
-    return AttentionState(mean.squeeze(1), weight.squeeze(1).to(mean.dtype))  # which is float32 for any queries
+    return AttentionState(mean.squeeze(1), weight.squeeze(1).to(mean.dtype))  # the weight is float32 for any queries
 
 
 def softmax_state(logits: Tensor, values: Tensor) -> AttentionState:
-    """From `logits` [B, h, N] and values [B, N, d], or [B, h, N, d] where heads have their own."""
+    """The state of `logits` [B, h, N] and values [B, N, d], or [B, h, N, d] if heads have their own."""
     most = logits.amax(dim=-1, keepdim=True)
     shares = (logits - most).exp()
     total = shares.sum(dim=-1, keepdim=True)  # [B, h, 1]
@@ -53,7 +53,7 @@ def softmax_state(logits: Tensor, values: Tensor) -> AttentionState:
 
 
 def merge_states(parts: Sequence[AttentionState]) -> Tensor:
-    """What the queries make of all parts together, [B, h, d]."""
+    """The queries' result over all parts together, [B, h, d]."""
     shares = torch.stack([part.lse for part in parts]).softmax(dim=0).unsqueeze(-1)  # [parts, B, h, 1]
     mixed = shares[0] * parts[0].out
     for share, part in zip(shares[1:], parts[1:], strict=True):

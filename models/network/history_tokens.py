@@ -7,7 +7,7 @@ from kuaihl.models.dims import NetworkDims
 
 
 class HistoryTokens(nn.Module):
-    """A token per history highlight; a user without any is one learned vector, "unknown".
+    """One token per history highlight; a user without highlights gets one learned vector, "unknown".
 
     In training a user becomes unknown with probability `dims.id_dropout`, as a streamer does.
     """
@@ -19,9 +19,9 @@ class HistoryTokens(nn.Module):
         self.unknown = nn.Parameter(torch.randn(dims.width))
 
     def forward(self, history: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens [B, H, d] and which of them are there [B, H], one at least, of `history` [B, H, history_width].
+        """Tokens [B, H, d] of `history` [B, H, history_width], and a mask [B, H] of those present, at least one.
 
-        A row of zeros is no highlight.
+        A row of zeros is a missing highlight.
         """
         there = (history != 0).any(dim=-1)
         if self.training and self.hidden > 0:
@@ -33,6 +33,6 @@ class HistoryTokens(nn.Module):
 
 
 def mean_token(tokens: Tensor, there: Tensor) -> Tensor:
-    """[B, d], over the tokens [B, H, d] that are there [B, H]; H may be the number of anything."""
+    """The mean [B, d] of the tokens [B, H, d] that are `there` [B, H]; H may count anything."""
     weight = there.unsqueeze(-1).to(tokens.dtype)
     return (tokens * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)

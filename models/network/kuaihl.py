@@ -1,11 +1,11 @@
-"""KuaiHL: features of segments in, for every segment the logit of the next segment's LVTR out (paper, section III).
+"""KuaiHL: features of segments in, the logit of the next segment's LVTR at every segment out (paper, section III).
 
-Beyond the paper a network may read one more token per segment, its signals, and answer a second question, the LVTR of
-the present segment (DESIGN section 5). Without both it is the paper's to the bit.
+Beyond the paper, a network may read one more token per segment, its signals. It may also answer a second question, the
+LVTR of the present segment (DESIGN section 5). Without both it is the paper's network to the bit.
 
-`forward` reads a whole sequence at once (a window of 20 in training, a room in evaluation); `step` reads one more
-segment of a stream with what it keeps of those before, at a cost that never grows. Both give the same scores: latent i
-sees n segments and the decoder n latents, so a score depends on the last 2n-1 segments and on nothing older.
+`forward` reads a whole sequence at once (a window of 20 in training, a room in evaluation). `step` reads one more
+segment of a stream with the state of those before, at a cost that never grows. Both give the same scores. Latent i sees
+n segments and the decoder n latents, so a score depends on the last 2n-1 segments and on nothing older.
 """
 
 from typing import NamedTuple, cast
@@ -23,7 +23,7 @@ from kuaihl.models.network.stream_state import StreamState, ring_distance, start
 
 
 class Outputs(NamedTuple):
-    """Of B rooms: logits [B, S] of whole sequences, or scores [B] in (0, 1) of a step."""
+    """Outputs for B rooms: logits [B, S] of whole sequences, or scores [B] in (0, 1) of a step."""
 
     score: Tensor  # of the next segment
     interest: Tensor | None  # of the present one; None if the network has no such output
@@ -47,7 +47,7 @@ class KuaiHL(nn.Module):
         self.streamer_norm = nn.LayerNorm(d)
         self.perceiver = nn.ModuleList(PerceiverLayer(dims) for _ in range(dims.layers))
         self.decoder = _Decoder(dims)
-        if dims.signals:  # the last to be made, so that all else begins as without
+        if dims.signals:  # made last, so that all other weights begin as without signals
             self.signals = _signals_projection(dims)  # W_x
 
     def forward(
@@ -60,9 +60,9 @@ class KuaiHL(nn.Module):
     ) -> Tensor:
         """Logits [B, S] of a whole sequence; their sigmoid is the score.
 
-        `visual` [B, S, P, d_v], `text` [B, S, d_t], `streamer` [B] indices (or histories
-        [B, HISTORY_ITEMS, history_width], in which rows of zeros are no highlight), `valid` [B, S] bool: False hides a
-        segment that is padding from all others. `signals` [B, S, k], if the network reads them.
+        `visual` is [B, S, P, d_v] and `text` [B, S, d_t]. `streamer` is [B] indices, or histories
+        [B, HISTORY_ITEMS, history_width], in which rows of zeros are missing highlights. False in `valid` [B, S] bool
+        hides a segment that is padding from all others. `signals` is [B, S, k], if the network reads them.
         """
         return self.outputs(visual, text, streamer, valid, signals).score
 
@@ -92,7 +92,7 @@ class KuaiHL(nn.Module):
 
     def predict(self, tokens: Tensor, streamer: Tensor, valid: Tensor | None = None) -> Outputs:
         """Logits [B, S] from `tokens` [B, S, T, d]."""
-        if self.dims.history_width:  # its highlights are seen in place of u, and their mean asks
+        if self.dims.history_width:  # its highlights are seen in place of u, and their mean is the query
             who, known = self.history(streamer)  # [B, H, d], [B, H]
             u = self.streamer_norm(mean_token(who, known))
         else:
@@ -105,7 +105,7 @@ class KuaiHL(nn.Module):
         return Outputs(*self.decoder(latents, valid))  # [B, S] each
 
     def streamer_vector(self, streamer: Tensor) -> Tensor:
-        """u [B, d]: who is on air, or the vector of the unknown streamer."""
+        """u [B, d]: the vector of the streamer on air, or of the unknown streamer."""
         return cast(
             Tensor, self.streamer_norm(streamer_vector(self.dims, self.streamer, streamer, training=self.training))
         )
@@ -121,7 +121,7 @@ class KuaiHL(nn.Module):
         return compute_losses(objective, batch, logits, present, modalities)
 
     def start(self, streamer: Tensor) -> StreamState:
-        """The state of B streams of which nothing has been seen; `streamer` [B] as in `forward`."""
+        """The state of B streams before their first segment; `streamer` [B] as in `forward`."""
         return start_streams(self.dims, streamer)
 
     def step(self, state: StreamState, visual: Tensor, text: Tensor, signals: Tensor | None = None) -> Outputs:
@@ -145,9 +145,10 @@ class KuaiHL(nn.Module):
         streamer: Tensor,
         position: Tensor,
     ) -> tuple[Outputs, tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """A step as a function of tensors alone, which can be exported: the newest segment and a `StreamState`'s parts.
+        """A step as a function of tensors alone, which can be exported.
 
-        Gives scores [B] and what the state is to keep of this segment, in the order of `StreamState.push`.
+        It reads the newest segment and a `StreamState`'s parts. It returns scores [B] and the tensors that the state
+        keeps of this segment, in the order of `StreamState.push`.
         """
         distance = ring_distance(position, self.dims.window)
         told = None if signals is None else signals.unsqueeze(1)
@@ -165,11 +166,11 @@ class KuaiHL(nn.Module):
 
 
 class PerceiverLayer(nn.Module):
-    """Cross-attention from latent i to the tokens of its window and of who is on air, then feed-forward."""
+    """Cross-attention from latent i to the tokens of its window and of the streamer, then feed-forward."""
 
     def __init__(self, dims: NetworkDims) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dims.width)  # of the latents; tokens come normalised
+        self.norm = nn.LayerNorm(dims.width)  # of the latents; tokens are normalised already
         who = HISTORY_ITEMS if dims.history_width else 1
         self.attention = WindowedAttention(
             dims.width, dims.heads, dims.window, causal=dims.causal, tokens=dims.tokens, timeless=who
@@ -182,19 +183,19 @@ class PerceiverLayer(nn.Module):
     ) -> Tensor:
         """`latents` [B, S, d]; `tokens` [B, 1 + S*T, d], the streamer's vector first -> latents [B, S, d].
 
-        Of a user it is [B, H + S*T, d], the history's tokens first; `known` [B, H] says which of them are there.
+        For a user, `tokens` is [B, H + S*T, d], the history's tokens first; `known` [B, H] marks those present.
         """
         memory = self.attention.keys_and_values(tokens)
         return self._mix(latents, self.attention(self.norm(latents), memory, valid, known))
 
     def forward_step(self, latent: Tensor, current: Tensor, ring: Tensor, distance: Tensor, streamer: Tensor) -> Tensor:
-        """The same for the newest segment alone: latent and `streamer` [B, 1, d], the others as the attention's."""
+        """The same for the newest segment alone: latent and `streamer` [B, 1, d], the others as in the attention."""
         return self._mix(latent, self.attention.forward_step(self.norm(latent), current, ring, distance, streamer))
 
     def forward_step_cached(
         self, latent: Tensor, current: Tensor, means: Tensor, weights: Tensor, distance: Tensor
     ) -> tuple[Tensor, AttentionState]:
-        """The same in the first layer, whose every latent is the streamer's vector."""
+        """The same in the first layer, where every latent is the streamer's vector."""
         seen, part = self.attention.forward_step_cached(self.norm(latent), current, means, weights, distance, latent)
         return self._mix(latent, seen), part
 
@@ -218,15 +219,15 @@ class _Decoder(nn.Module):
         self.has_interest = dims.interest
 
     def forward(self, latents: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """`latents` [B, S, d] -> logits [B, S] of the next segment, and of the present one if there is that output."""
+        """`latents` [B, S, d] -> logits [B, S] of the next segment, and of the present one if that output exists."""
         normed = self.norm(latents)
         return self._logits(latents, self.attention(normed, self.attention.keys_and_values(normed), valid))
 
     def forward_step(self, latent: Tensor, ring: Tensor, distance: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-        """The newest latent [B, 1, d], the `ring` [B, n, d] of those before -> logits [B, 1], its place in the ring.
+        """The newest latent [B, 1, d], the `ring` [B, n, d] of earlier ones -> logits [B, 1], the ring's new entry.
 
-        `distance` [B, n] as in `WindowedAttention.forward_step`. The ring holds latents as the attention reads them,
-        normed.
+        `distance` [B, n] is as in `WindowedAttention.forward_step`. The ring holds normed latents, as the attention
+        reads them.
         """
         normed = self.norm(latent)  # [B, 1, d]
         return *self._logits(latent, self.attention.forward_step(normed, normed, ring.unsqueeze(2), distance)), normed
@@ -239,12 +240,12 @@ class _Decoder(nn.Module):
 
 
 def streamer_source(dims: NetworkDims) -> nn.Module:
-    """What u is read from: a table whose row 0 is the unknown streamer."""
+    """The source of u: a table with the unknown streamer in row 0."""
     return nn.Embedding(dims.streamers + 1 if dims.use_id else 1, dims.width)
 
 
 def streamer_vector(dims: NetworkDims, source: nn.Module, streamer: Tensor, *, training: bool) -> Tensor:
-    """u [B, d] before its norm. `streamer` is [B] indices; a network without id takes anything that is B long.
+    """u [B, d] before its norm. `streamer` is [B] indices; a network without id takes any tensor of length B.
 
     In training an id becomes "unknown" with probability `dims.id_dropout`, so that row 0 is trained, too.
     """
@@ -261,8 +262,8 @@ def streamer_vector(dims: NetworkDims, source: nn.Module, streamer: Tensor, *, t
 def text_projection(dims: NetworkDims) -> nn.Sequential:
     """W_z: [..., d_t] -> [..., d], by the multi-layer perceptron of the supplement (section I-A), then normalised.
 
-    The paper says neither how many layers it has nor how wide they are: here two, d wide, with GELU between them. One
-    alone is what bundles of before have.
+    The paper gives neither the number nor the width of its layers. Here there are two, d wide, with GELU between them.
+    Older bundles have one.
     """
     layers: list[nn.Module] = [nn.Linear(dims.text_width, dims.width)]
     for _ in range(1, dims.text_layers):
@@ -271,9 +272,9 @@ def text_projection(dims: NetworkDims) -> nn.Sequential:
 
 
 def _signals_projection(dims: NetworkDims) -> nn.Sequential:
-    """W_x: [..., k] columns of `signals` -> [..., d], a perceptron as W_z. Not in the paper.
+    """W_x: [..., k] columns of `signals` -> [..., d], a perceptron like W_z. Not in the paper.
 
-    They are numbers of many kinds, and what one means depends on others, so one linear layer would not do.
+    Signals are numbers of many kinds, and one's meaning depends on others, so one linear layer would not do.
     """
     return nn.Sequential(
         nn.Linear(dims.signals, dims.width), nn.GELU(), nn.Linear(dims.width, dims.width), nn.LayerNorm(dims.width)

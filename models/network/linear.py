@@ -1,7 +1,7 @@
-"""The linear model: both answers are sums over what the last few segments show, say and signal. No paper's.
+"""The linear model, from no paper: both answers are sums over pictures, words and signals of the last few segments.
 
-Each segment adds to the answer after it and to those after the next L − 1, so all that a stream keeps is what is still
-to be added: `LinearState.pending`. The weights are fitted in closed form (`linear_fit`), not by gradients.
+Each segment adds to the answer after it and to those after the next L − 1. So a stream keeps only the sums that are
+still to be added: `LinearState.pending`. The weights are fitted in closed form (`linear_fit`), not by gradients.
 """
 
 from dataclasses import dataclass, replace
@@ -15,20 +15,20 @@ from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import ModelError
 from kuaihl.models.network.kuaihl import Outputs
 
-_LAGS = 4  # L, segments that an answer is of: two minutes
-_COMPONENTS = 64  # of pictures and of words each, that weights are fitted to
-FARTHEST = 5.0  # deviations; a number farther out says no more, so that another world's pictures break nothing
+_LAGS = 4  # L, segments that an answer depends on: two minutes
+_COMPONENTS = 64  # of pictures, and as many of words, to which weights are fitted
+FARTHEST = 5.0  # deviations, to which features are clipped, so that pictures unlike the training data break nothing
 _STATE_FORMAT = 1
 
 
 @dataclass
 class LinearState:
-    """State of B streams, of any age each."""
+    """State of B streams, which may differ in age."""
 
-    pending: Tensor  # [B, L, Q], what the segments so far add to the logits of the coming L segments; the last is 0
+    pending: Tensor  # [B, L, Q], additions of past segments to the logits of the coming L segments; the last is 0
 
     def inputs(self) -> tuple[Tensor, ...]:
-        """As `LaggedLinear.forward_step` and every engine take it."""
+        """The state as `LaggedLinear.forward_step` and every engine take it."""
         return (self.pending,)
 
     def push(self, pending: Tensor) -> None:
@@ -55,7 +55,7 @@ class LinearState:
 
 
 class _Reader(nn.Module):
-    """Features [..., k] to what they add to the logits at each lag [..., L, Q]; a row of zeros, no input, adds 0."""
+    """Features [..., k] -> what they add to the logits at each lag [..., L, Q]; a row of zeros, no input, adds 0."""
 
     def __init__(self, width: int, lags: int, answers: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class LaggedLinear(nn.Module):
         valid: Tensor | None = None,
         signals: Tensor | None = None,
     ) -> Tensor:
-        """Logits [B, S] of the next segments; arguments as `KuaiHL.forward`. Who streams is not read."""
+        """Logits [B, S] of the next segments; arguments as `KuaiHL.forward`. The streamer is not read."""
         return self.outputs(visual, text, streamer, valid, signals).score
 
     def outputs(
@@ -116,7 +116,7 @@ class LaggedLinear(nn.Module):
         return self.split(torch.stack(lagged).sum(dim=0) + self.bias)
 
     def contributions(self, visual: Tensor, text: Tensor, signals: Tensor | None) -> Tensor:
-        """What each segment adds to the logits at each lag: [..., L, Q]; pictures are the mean of their patches."""
+        """Each segment's additions to the logits at each lag, [..., L, Q]; pictures are the mean of their patches."""
         parts = []
         if self.dims.use_visual:
             parts.append(self.visual(visual.mean(dim=-2)))
@@ -133,7 +133,7 @@ class LaggedLinear(nn.Module):
         return Outputs(logits[..., 0], logits[..., 1] if self.dims.interest else None)
 
     def start(self, streamer: Tensor) -> LinearState:
-        """The state of B streams of which nothing has been seen; `streamer` [B] as in `KuaiHL.start`."""
+        """The state of B streams before their first segment; `streamer` [B] as in `KuaiHL.start`."""
         return start_linear(self.dims, streamer)
 
     def step(self, state: LinearState, visual: Tensor, text: Tensor, signals: Tensor | None = None) -> Outputs:
@@ -152,7 +152,7 @@ class LaggedLinear(nn.Module):
 
 
 def linear_dims(dims: NetworkDims, components: int | None = None, lags: int | None = None) -> NetworkDims:
-    """A network's dims as the linear model's: `window` is L, `width` the components; it reads no id."""
+    """A network's dims turned into the linear model's: `window` is L, `width` the components; it reads no id."""
     return replace(
         dims,
         width=components or _COMPONENTS,
@@ -167,6 +167,6 @@ def linear_dims(dims: NetworkDims, components: int | None = None, lags: int | No
 
 
 def start_linear(dims: NetworkDims, streamer: Tensor) -> LinearState:
-    """The state of B streams of which nothing has been seen, on the device of `streamer` [B]."""
+    """The state of B streams before their first segment, on the device of `streamer` [B]."""
     answers = 2 if dims.interest else 1
     return LinearState(torch.zeros(len(streamer), dims.window, answers, device=streamer.device))

@@ -1,4 +1,4 @@
-"""Reading a standardised network: the first layers take over the data's means and deviations."""
+"""Standardised inputs of a network: the first layers take over the data's means and deviations."""
 
 from typing import TYPE_CHECKING
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 def read_standardised(reader: "Module", features: "Float16 | NDArray[np.float32]") -> None:
-    """Start a reader's first layer so that it reads each feature less its mean, over its deviation.
+    """Start a reader's first layer so that it reads each feature minus its mean, divided by its deviation.
 
-    E5's vectors all point nearly the same way: unstandardised, what tells them apart is lost in what they share.
+    E5's vectors all point nearly the same way: without this, their differences are lost in their common part.
     """
     import torch
 
     first = reader[0]  # type: ignore[index]
     rows = torch.from_numpy(features.reshape(-1, features.shape[-1])).float()
     rows = rows[rows.abs().sum(dim=1) > 0]
-    if len(rows) < 2:  # an input that the data lack tells nothing of how it is spread
+    if len(rows) < 2:  # an input that the data lack has no spread to measure
         return
     mean, deviation = rows.mean(dim=0), rows.std(dim=0)
     deviation = deviation.clamp(min=max(0.1 * float(deviation.mean()), 1e-3))

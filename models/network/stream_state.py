@@ -1,9 +1,9 @@
-"""All that the network remembers of a batch of streams: tokens and latents of the last n segments, nothing older.
+"""The network's memory of a batch of streams: tokens and latents of the last n segments, nothing older.
 
-They lie in rings: segment i in slot i mod n, so that a step writes one slot and moves nothing. Keys and values are not
-kept, since attention can do without them (`WindowedAttention.forward_step`): the state is less than a quarter of
-theirs. What the first layer makes of a segment is: all its latents are the streamer's vector, and it never reads those
-tokens again.
+They lie in rings, segment i in slot i mod n, so that a step writes one slot and moves nothing. Keys and values are not
+kept, since attention can do without them (`WindowedAttention.forward_step`): the state is less than a quarter of their
+size. The first layer's result for a segment is kept: all its latents are the streamer's vector, and it never reads
+those tokens again.
 """
 
 from dataclasses import dataclass, fields
@@ -21,11 +21,11 @@ _STATE_FORMAT = 3
 
 @dataclass
 class StreamState:
-    """State of B streams, which may be of any age each. Its size never changes, however long the streams."""
+    """State of B streams, which may differ in age. Its size never changes, however long the streams are."""
 
     tokens: Tensor  # [B, n, T, d], as `KuaiHL.embed` makes them
     means: Tensor  # [B, h, n, d], of each segment's tokens in the first layer's attention
-    weights: Tensor  # [B, h, n], and how much they weigh there
+    weights: Tensor  # [B, h, n], their weight there
     latents: Tensor  # [B, n, d], as the decoder's attention reads them
     streamer: Tensor  # [B] indices
     position: Tensor  # [B] int64: segments seen so far
@@ -78,7 +78,7 @@ class StreamState:
 
 
 def start_streams(dims: NetworkDims, streamer: Tensor) -> StreamState:
-    """The state of B streams of which nothing has been seen, on the device of `streamer` [B].
+    """The state of B streams before their first segment, on the device of `streamer` [B].
 
     Raises ModelError for a network that cannot follow a stream.
     """
@@ -96,9 +96,9 @@ def start_streams(dims: NetworkDims, streamer: Tensor) -> StreamState:
 
 
 def ring_distance(position: Tensor, window: int) -> Tensor:
-    """How many segments before the newest, which is number `position` [B], each of a ring's slots lies: [B, n].
+    """The distance [B, n] in segments of each slot of a ring before the newest segment, number `position` [B].
 
-    n where a slot is empty, or holds the segment that is about to leave the window.
+    It is n if a slot is empty, or holds the segment that is about to leave the window.
     """
     slots = torch.arange(window, device=position.device)
     distance = (position[:, None] - 1 - slots) % window + 1  # 1 … n
