@@ -1,1 +1,1 @@
-"""What runs: sources, segments, encoders, the streaming scorer, highlight detection, archives at scale."""
+"""The parts that run: sources, segments, encoders, the streaming scorer, highlight detection, archives at scale."""

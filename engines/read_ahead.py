@@ -1,6 +1,6 @@
 """Stages on threads: an iterator goes in, the same items come out, made ahead on a thread behind a bounded queue.
 
-A full queue makes the thread wait (back-pressure), an error upstream is raised to the consumer, and a consumer that
+A full queue makes the thread wait (back-pressure). An error upstream is raised to the consumer. A consumer that
 leaves early ends the thread: nothing grows and nothing is left behind.
 """
 
@@ -15,16 +15,16 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
-_JOIN_SECONDS = 2.0  # how long a stage that is closed waits for its thread
-_POLL_SECONDS = 0.2  # how often a wait looks at its `stop`
+_JOIN_SECONDS = 2.0  # how long a closed stage waits for its thread
+_POLL_SECONDS = 0.2  # how often a wait checks its `stop`
 
 
 class Stopped(Exception):
-    """Somebody set `stop` while an item was waited for."""
+    """`stop` was set during the wait for an item."""
 
 
 class Channel(Generic[T]):
-    """A bounded queue between one producer and one consumer, either of whom may end it."""
+    """A bounded queue between one producer and one consumer, either of which may end it."""
 
     def __init__(self, maxsize: int) -> None:
         self.maxsize = maxsize
@@ -35,7 +35,7 @@ class Channel(Generic[T]):
         self.error: BaseException | None = None
 
     def put(self, item: T) -> bool:
-        """Add an item, waiting for room; False where nobody will ever take it."""
+        """Add an item, waiting for room; False if nobody will ever take it."""
         with self.changed:
             self.changed.wait_for(lambda: len(self.items) < self.maxsize or self.abandoned)
             if not self.abandoned:
@@ -44,7 +44,7 @@ class Channel(Generic[T]):
             return not self.abandoned
 
     def take(self, timeout: float | None = None, stop: threading.Event | None = None) -> T:
-        """The next item, or what ended the producer.
+        """The next item, or the error that ended the producer.
 
         Raises StopIteration at the end, TimeoutError after `timeout` seconds, Stopped once `stop` is set.
         """
@@ -80,7 +80,7 @@ class Channel(Generic[T]):
 
 
 def _produce(upstream: Iterable[T], channel: Channel[T]) -> None:
-    """A stage's thread: everything that upstream makes goes into the channel; upstream is closed here, where it ran."""
+    """A stage's thread: put every item of upstream into the channel, and close upstream here, where it ran."""
     error: BaseException | None = None
     try:
         try:
@@ -91,31 +91,31 @@ def _produce(upstream: Iterable[T], channel: Channel[T]) -> None:
             close = getattr(upstream, "close", None)
             if close is not None:
                 close()
-    except BaseException as raised:  # it is the consumer's to see, whatever it is
+    except BaseException as raised:  # the consumer sees it, whatever it is
         error = raised
     channel.finish(error)
 
 
 class Stage(Iterator[T]):
-    """What `run_stage` returns: an iterator with a thread behind it. Close it, or use a `with`, to leave early."""
+    """An iterator with a thread behind it, made by `run_stage`. To leave early, close it or use `with`."""
 
     def __init__(self, upstream: Iterable[T], maxsize: int, stop: threading.Event | None) -> None:
         self.stop = stop
         self.channel: Channel[T] = Channel(maxsize)
-        # The thread knows the channel alone, so that a stage which is dropped without a word still ends it.
+        # The thread holds only the channel, so that a stage dropped without `close` still ends it.
         self.thread = threading.Thread(target=_produce, args=(upstream, self.channel), name="kuaihl-stage", daemon=True)
         self.forget = weakref.finalize(self, self.channel.abandon)
         self.thread.start()
 
     @property
     def waiting(self) -> int:
-        """How many items are made and not yet taken."""
+        """The number of items that are made and not yet taken."""
         return len(self.channel.items)
 
     def take(self, timeout: float, stop: threading.Event | None = None) -> T:
         """The next item within `timeout` seconds.
 
-        Raises TimeoutError, StopIteration, Stopped once `stop` is set, or what upstream raised.
+        Raises TimeoutError, StopIteration, Stopped once `stop` is set, or upstream's own error.
         """
         return self.channel.take(timeout, stop)
 
@@ -123,9 +123,9 @@ class Stage(Iterator[T]):
         return self.channel.take()
 
     def close(self, timeout: float = _JOIN_SECONDS) -> bool:
-        """End the stage, dropping what waits; True where its thread has ended within `timeout` seconds.
+        """End the stage and drop the waiting items; True if its thread has ended within `timeout` seconds.
 
-        A thread that is blocked upstream for longer is left to itself: it ends, and closes upstream, at its next item.
+        A thread that is blocked upstream for longer is left alone: it ends, and closes upstream, at its next item.
         """
         left_early = not self.channel.finished
         self.channel.abandon()
@@ -145,9 +145,9 @@ class Stage(Iterator[T]):
 
 
 def run_stage(upstream: Iterable[T], maxsize: int, *, stop: threading.Event | None = None) -> Stage[T]:
-    """Run `upstream` on a thread of its own, at most `maxsize` items ahead of who takes them.
+    """Run `upstream` on a thread of its own, at most `maxsize` items ahead of the consumer.
 
-    `stop` is set when the consumer leaves before the end: the way to wake a live source further up that blocks.
+    `stop` is set if the consumer leaves before the end, to wake a live source that blocks further up.
     """
     if maxsize < 1:
         raise ValueError("a stage needs room for at least one item")

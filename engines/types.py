@@ -1,4 +1,4 @@
-"""What passes between the steps: comments, events, segments, scored segments and highlights."""
+"""The data between the steps: comments, events, segments, scored segments and highlights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kuaihl.models.features import SegmentFeatures
 
-SAMPLE_RATE = 16_000  # Hz, mono, what Whisper and the voice-activity detector read
+SAMPLE_RATE = 16_000  # Hz, mono; the input of Whisper and the voice-activity detector
 FRAMES_PER_SEGMENT = 3
 SEGMENT_SECONDS = 30.0
 SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
@@ -29,9 +29,9 @@ class Frame:
 EventKind = Literal[
     "gap",  # media time is missing from the stream
     "rebase",  # timestamps jumped or restarted and were moved onto the monotonic clock
-    "header_change",  # codec, resolution or sample rate changed in mid-stream
+    "header_change",  # codec, resolution or sample rate changed mid-stream
     "replay_dropped",  # a server repeated its tail after a reconnect; the repeats were dropped
-    "reconnect",  # the connection was lost and made again
+    "reconnect",  # the connection was lost and re-established
     "corrupt",  # packets that could not be decoded were skipped
     "overload",  # a stage fell behind and dropped work by its rule
     "eof",  # the stream ended
@@ -40,7 +40,7 @@ EventKind = Literal[
 
 @dataclass(frozen=True)
 class Event:
-    """One fault: its kind, the media time in seconds at which it shows, and a line for people."""
+    """One fault: its kind, the media time in seconds at which it shows, and a line for the user."""
 
     kind: EventKind
     time: float
@@ -58,7 +58,7 @@ class Comment:
     text: str
     author: str | None = None
     kind: CommentKind = "chat"
-    value: float | None = None  # what was paid for it, in the platform's own unit; None if nothing, or not told
+    value: float | None = None  # price paid for it, in the platform's own unit; None if nothing or unknown
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class Segment:
     index: int
     start: float
     end: float
-    frames: tuple[Frame, ...]  # FRAMES_PER_SEGMENT, or none where the stream has no video
-    audio: Audio  # empty where the stream has no audio
+    frames: tuple[Frame, ...]  # FRAMES_PER_SEGMENT, or empty if the stream has no video
+    audio: Audio  # empty if the stream has no audio
     comments: tuple[Comment, ...] = ()
-    has_chat: bool = False  # comments are read, so that none means that nobody wrote
-    transcribe: bool = True  # False if the machine has no time for its words
+    has_chat: bool = False  # comments are read: if there are none, nobody wrote
+    transcribe: bool = True  # False if the machine has no time to transcribe it
     events: tuple[Event, ...] = ()  # faults that fell in this segment
     keyframe_times: tuple[float, ...] = ()  # where a clip may be cut without re-encoding
     gap: bool = False  # media time is missing inside or right before this segment
@@ -90,7 +90,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in one segment; weak text shows in a high `no_speech_prob` or a low `avg_logprob`."""
+    """The speech of one segment; a high `no_speech_prob` or a low `avg_logprob` marks doubtful text."""
 
     text: str = ""
     sentences: tuple[Sentence, ...] = ()
@@ -101,7 +101,7 @@ class Transcript:
 
 @dataclass(frozen=True)
 class EncodedSegment:
-    """A segment after the encoders: frames and audio are gone, features and words are here."""
+    """A segment after the encoders: features and words replace frames and audio."""
 
     index: int
     start: float
@@ -119,7 +119,7 @@ class EncodedSegment:
 class ScoredSegment:
     """One line of scores.jsonl. `score` is the predicted LVTR of the NEXT segment, [predicts_start, predicts_end].
 
-    `interest` is the estimated LVTR of this segment itself, None from a network without that output.
+    `interest` is the estimated LVTR of this segment itself, None if the network lacks that output.
     """
 
     segment: int
@@ -140,7 +140,7 @@ class ScoredSegment:
 
 @dataclass(frozen=True)
 class Highlight:
-    """A span of the stream that the scores single out; seconds on the stream's clock."""
+    """A span of the stream that the scores single out; times in seconds on the stream's clock."""
 
     start: float
     end: float
@@ -150,7 +150,7 @@ class Highlight:
 
 
 class CommentFeed(Protocol):
-    """Comments in order of time; asked once per segment, for consecutive spans."""
+    """Comments in order of time, taken once per segment for consecutive spans."""
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments of [start, end), in seconds of the stream's clock."""

@@ -1,1 +1,1 @@
-"""Viewers' comments: one file a format, recognised by content."""
+"""Viewers' comments: one file per format, recognised by content."""

@@ -1,4 +1,4 @@
-"""Comments by time, for a segmenter that asks for one segment after another: of a whole file, or of one that grows."""
+"""Comments by time, for a segmenter that takes one segment after another: from a whole file, or one that grows."""
 
 import io
 import os
@@ -29,31 +29,31 @@ class CommentTrack:
         return tuple(self._comments[bisect_left(self._times, start) : bisect_left(self._times, end)])
 
 
-_MAX_READ = 1 << 24  # bytes read at one segment; what is left is read at the next
+_MAX_READ = 1 << 24  # bytes read per segment; the rest is read at the next one
 _MAX_LINE = 1 << 20  # bytes
-_MAX_WAITING = 100_000  # comments held whose time is still to come
+_MAX_WAITING = 100_000  # comments held for a later time
 
 
 class FollowedComments:
-    """Takes each comment once, in the segment it belongs to, or in the one at hand where it came late."""
+    """Takes each comment once, in the segment it belongs to, or in the current one if it came late."""
 
     def __init__(self, path: str | Path, *, offset: float = 0.0) -> None:
-        """The file need not be there yet. Raises SourceError where it is and cannot be followed."""
+        """The file need not exist yet. Raises SourceError if it exists and cannot be followed."""
         self._path = Path(path)
         self._offset = offset
         self._format: CommentFormat | None = None
         self._inode = 0
         self._position = 0
-        self._torn = b""  # a line whose end is not written yet
+        self._torn = b""  # a line that is not written to its end yet
         self._waiting: list[Comment] = []
         self.skipped = 0
         if self._path.exists():
-            # A first line that is not whole yet is looked at when it is.
+            # An incomplete first line is checked once it is complete.
             lines, newline, _ = self._head().rpartition("\n")
             self._format = self._recognise_format(lines) if newline and lines.strip() else None
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
-        """The comments with a time before `end` that were not taken yet. Raises SourceError: not JSON Lines."""
+        """The comments with a time before `end` that were not taken yet. Raises SourceError if it is not JSON Lines."""
         for comment in self._read_new(start):
             if comment is None or comment.time + self._offset < 0:
                 self.skipped += 1
@@ -88,7 +88,7 @@ class FollowedComments:
         raise SourceError(f"{self._path}: cannot be followed live; only lines of JSON can ({known})")
 
     def _lines(self) -> str:
-        """The complete lines written since the last call, "" where there are none or the file is away."""
+        """The complete lines written since the last call, "" if there are none or the file is missing."""
         try:
             with self._path.open("rb") as file:
                 new = self._read_since(file)
@@ -106,7 +106,7 @@ class FollowedComments:
 
     def _read_since(self, file: IO[bytes]) -> bytes:
         state = os.fstat(file.fileno())
-        if state.st_ino != self._inode or state.st_size < self._position:  # a new file, or cut back to nothing
+        if state.st_ino != self._inode or state.st_size < self._position:  # a new file, or one cut back to nothing
             self._inode, self._position, self._torn = state.st_ino, 0, b""
         file.seek(self._position)
         data = file.read(_MAX_READ)

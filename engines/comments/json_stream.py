@@ -1,7 +1,7 @@
 """JSON values one at a time: a text stream in, its values or an array's elements out, in bounded memory.
 
 Reads one document, JSON Lines and concatenated documents alike. A file that is still being written, or was cut off,
-gives all that is complete; a torn line is given as BAD and reading goes on at the next line.
+gives everything complete. A torn line is given as BAD, and reading goes on at the next line.
 """
 
 import json
@@ -11,12 +11,12 @@ from typing import TextIO
 BAD = object()  # stands for a stretch that is not JSON
 _CHUNK = 1 << 18  # characters
 _MAX_VALUE = 1 << 26  # characters of one value; a comment is a few hundred, a page of YouTube's chat about a million
-_TAIL = 16  # an error this near the end of what was read may be a number or literal cut in two
+_TAIL = 16  # an error this near the end of the window may be a number or literal cut in two
 _SPACE = " \t\r\n\0"  # recorders that lost power leave runs of NUL
 
 
 def json_values(stream: TextIO, array: str | None = None) -> Iterator[object]:
-    """Each top-level value; of an array its elements, and of an object that has the key `array` that array's."""
+    """Each top-level value; an array gives its elements, an object with the key `array` the elements of that array."""
     source = _Source(stream)
     while source.peek():
         if source.peek() == "[":
@@ -28,7 +28,7 @@ def json_values(stream: TextIO, array: str | None = None) -> Iterator[object]:
 
 
 def dig(value: object, *path: str | int) -> object:
-    """What lies at `path` in nested objects and arrays, None where there is nothing."""
+    """The value at `path` in nested objects and arrays, None if there is nothing."""
     for step in path:
         if isinstance(value, dict):
             value = value.get(step)
@@ -60,7 +60,7 @@ class _Source:
                 return ""
 
     def value(self) -> object:
-        """The value at hand, or BAD, after which the window stands at the next line."""
+        """The next value; or BAD, and then the window moves to the next line."""
         self.peek()
         while True:
             try:
@@ -72,7 +72,7 @@ class _Source:
             except (RecursionError, ValueError):  # nested thousands deep, or an integer of thousands of digits
                 pass
             else:
-                # A number may go on behind the window; everything else ends with its last character.
+                # A number may go on beyond the window; everything else ends with its last character.
                 length = end - self._at
                 if end == len(self._text) and isinstance(value, int | float) and self._read_more():
                     continue
@@ -91,7 +91,7 @@ class _Source:
         self._at += 1
 
     def elements_under(self, array: str) -> Iterator[object]:
-        """The elements of the object's member `array`, or the object itself where it has no such array."""
+        """The elements of the object's member `array`, or the object itself if it has no such array."""
         start = self._at
         whole: dict[str, object] = {}
         self._at += 1
@@ -122,11 +122,11 @@ class _Source:
         self._at = newline + 1
 
     def _read_more(self) -> bool:
-        """Read on; what lies before the window's head is let go. False at the end of the stream."""
+        """Read on, and drop the text before the window's head. False at the end of the stream."""
         if self._ended:
             return False
         rest = self._text[self._at :]
-        # Doubling keeps the cost of parsing a long value again linear in its length.
+        # Doubling keeps the cost of parsing a long value repeatedly linear in its length.
         read = self._stream.read(max(_CHUNK, len(rest)))
         self._ended = not read
         self._text, self._at = rest + read, 0

@@ -1,4 +1,4 @@
-"""A file of comments in, its comments out: the format is known by the content, never by the name.
+"""A file of comments in, its comments out: the format is recognised by content, never by name.
 
 A new format is one file under `formats/`.
 """
@@ -18,7 +18,7 @@ from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_c
 from kuaihl.engines.types import Comment
 from kuaihl.models.errors import SourceError, UsageError
 
-HEAD = 1 << 17  # characters by which a format is known
+HEAD = 1 << 17  # characters by which a format is recognised
 MAX_BYTES = 2 << 30  # unpacked; a day of a crowded chat is some hundred MB
 MAX_COMMENTS = 2_000_000
 _MAX_OFFSET = 1e6  # seconds
@@ -26,11 +26,11 @@ _MAX_OFFSET = 1e6  # seconds
 
 @dataclass(frozen=True)
 class CommentFile:
-    """What a file gave: comments in order of time, and what was left out."""
+    """The result of reading a file: comments in order of time, and the number of entries left out."""
 
     format: str
     comments: tuple[Comment, ...]
-    skipped: int  # entries that are torn, or hold no time or no words
+    skipped: int  # entries that are torn, or lack a time or words
     before_start: int  # comments that fall before 0, where the stream begins
 
 
@@ -42,7 +42,7 @@ def read_comments(path: str | Path, *, offset: float = 0.0) -> list[Comment]:
 def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
     """As `read_comments`, with the name of the format and the number of entries left out.
 
-    Raises SourceError where the file cannot be read or is of no known format, UsageError for an offset beyond bounds.
+    Raises SourceError if the file cannot be read or has no known format, UsageError for an offset beyond bounds.
     """
     _check_offset(offset)
     path = Path(path)
@@ -67,7 +67,7 @@ def head_of(path: Path) -> str:
 
 
 def _format_of(head: str, path: Path) -> CommentFormat:
-    """Raises SourceError where no format recognises `head`."""
+    """Raises SourceError if no format recognises `head`."""
     if not head.strip():
         raise SourceError(f"{path}: empty; there are no comments in it")
     format = next((format for format in FORMATS if format.recognises(head)), None)
@@ -78,7 +78,7 @@ def _format_of(head: str, path: Path) -> CommentFormat:
 
 
 def collect_comments(comments: Iterable[Comment], *, offset: float = 0.0) -> CommentFile:
-    """Comments that a program hands over, under the rules of files: bounded texts, usable times, in order of time.
+    """Comments that a program passes in, under the rules of files: bounded texts, usable times, in order of time.
 
     Raises SourceError for too many, UsageError for an offset beyond bounds.
     """
@@ -116,7 +116,7 @@ def shift_comment(comment: Comment, offset: float) -> Comment:
 
 
 def _open_text(path: Path) -> TextIO:
-    """Decoded text of a file, plain or gzip; a byte that is no UTF-8 becomes U+FFFD, line ends stay as they are."""
+    """Decoded text of a file, plain or gzip; a byte that is not UTF-8 becomes U+FFFD, line ends stay as they are."""
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read twice, and block
         raise SourceError(f"{path}: not a regular file; save the comments to one")
     file = path.open("rb")
@@ -128,7 +128,7 @@ def _open_text(path: Path) -> TextIO:
 
 
 class _Bounded(io.RawIOBase):
-    """Bytes up to MAX_BYTES; a gzip file that was cut off ends where it does."""
+    """Bytes up to MAX_BYTES; a truncated gzip file ends at the cut."""
 
     def __init__(self, path: Path, source: io.BufferedReader | gzip.GzipFile, file: io.BufferedReader) -> None:
         self._path = path
@@ -141,7 +141,7 @@ class _Bounded(io.RawIOBase):
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
         try:
-            data = self._source.read1(len(buffer))  # read() would throw away what stands before the cut
+            data = self._source.read1(len(buffer))  # read() would throw away the data before the cut
         except EOFError:
             return 0
         except (zlib.error, gzip.BadGzipFile) as error:

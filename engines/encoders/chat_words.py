@@ -1,9 +1,9 @@
-"""What viewers write instead of words, and the words for it: emoji, emoticons, emotes and chat slang.
+"""Emoji, emoticons, emotes and chat slang, and the words for them.
 
 A text encoder places emoji near other emoji and slang near nothing. Measured with multilingual-e5-small (cosine): 😂
 is nearer to 😭 (0.93) than to "haha" (0.90); 666 is as near to "applause" as to "awesome" (0.82 both); KEKW is nearer
-to "applause" (0.82) than to "haha" (0.80). The words themselves it tells apart, in all its languages: "haha" and 哈哈
-0.94. So what carries a feeling is spelled out, and what does not is dropped.
+to "applause" (0.82) than to "haha" (0.80). It does tell the words themselves apart, in all its languages: "haha" and
+哈哈 0.94. So signs that carry a feeling are spelled out, and the others are dropped.
 """
 
 import re
@@ -32,7 +32,7 @@ EMOJI = {
 }
 EMOJI_PATTERN = re.compile("|".join(map(re.escape, EMOJI)))
 
-# Marks that only colour, join or select another picture, dropped before anything is looked up.
+# Marks that only colour, join or select another picture, dropped before any look-up.
 MODIFIERS = re.compile("[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 
 EMOTICONS = tuple(
@@ -72,4 +72,4 @@ SLANG = tuple(
         r"(?:bib+le|pepe)hands|sadge": _SAD,
     }.items()
 )
-APPLAUSE = re.compile(r"8{3,}\W*")  # where it is the whole message; elsewhere it is a price
+APPLAUSE = re.compile(r"8{3,}\W*")  # if it is the whole message; otherwise it is a price

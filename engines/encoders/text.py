@@ -1,8 +1,8 @@
-"""Words to one vector: what was said and what viewers wrote in each segment in, `text [B, d_t]` out (eq. 2).
+"""Words to one vector: the speech and the comments of each segment in, `text [B, d_t]` out (eq. 2).
 
-Speech and comments are a sentence pair, cleaned, at most 200 tokens, as in the paper. Where there are more words than
-that the oldest go: the score speaks of the segment to come. (The paper does not say which end it cuts; the authors'
-released loader keeps the beginning.) A segment without a word is zeros, as one without a picture is.
+Speech and comments are a cleaned sentence pair of at most 200 tokens, as in the paper. If there are more words, the
+oldest are cut: the score is about the next segment. (The paper does not say which end it cuts; the authors' released
+loader keeps the beginning.) A segment without words gives zeros, like one without pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from kuaihl.engines.weights.resolve import Resolved
     from kuaihl.models.backbones.bert import Bert
 
-_SPEECH_TOKENS = 100  # with the prefix, where there is one; with COMMENT_TOKENS and three marks a pair has 200
-_MOST_CHARACTERS = 2_000  # of each sentence; no 100 tokens are longer, and a flood of comments is not to be tokenized
-_TEXTS_AT_ONCE, _TEXTS_AT_ONCE_PER_STREAM = 8, 4  # what these read and write is to stay in a core's cache
-TEXTS_AHEAD = 64  # whose words are looked up before they are read: 20 MB, where all of a data set's would be gigabytes
+_SPEECH_TOKENS = 100  # with the prefix, if there is one; with COMMENT_TOKENS and three marks a pair has 200
+_MOST_CHARACTERS = 2_000  # of each sentence; 100 tokens are never longer, and a flood of comments must not be tokenized
+_TEXTS_AT_ONCE, _TEXTS_AT_ONCE_PER_STREAM = 8, 4  # their data must stay in a core's cache
+TEXTS_AHEAD = 64  # texts looked up before they are encoded: 20 MB, while a whole data set would take gigabytes
 
-Row = tuple[list[int], list[int]]  # ids and types of one text, both empty where there is none
+Row = tuple[list[int], list[int]]  # ids and types of one text, both empty if there is none
 
 _E5_PREFIX = "query: "  # E5 was trained on texts that begin with it
 
@@ -46,7 +46,7 @@ class TextTokenizer:
 
 
 class TextEncoder:
-    """A text graph in an engine, with the tokenizer and the table of words that go before it."""
+    """A text graph in an engine, with the tokenizer and the table of words before it."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class TextEncoder:
     ) -> None:
         """`token_embeddings` maps ids [B, T] to [B, T, width]; `second_type` is the type of a pair's second sentence.
 
-        `release` is called when texts have been read, for weights that need not stay in memory until the next ones.
+        `release` is called after texts were encoded, for weights that need not stay in memory until the next ones.
 
-        `spell_out` says what becomes of emoji, as `text_cleaning.clean` has it.
+        `spell_out` decides how emoji are treated, as in `text_cleaning.clean`.
         """
         self.runtime = runtime
         self.token_embeddings = token_embeddings.to(device)
@@ -78,10 +78,10 @@ class TextEncoder:
         self.release = release
         self.at_once = _TEXTS_AT_ONCE_PER_STREAM if runtime.num_streams > 1 else _TEXTS_AT_ONCE
         if runtime.precision == "int8":
-            self.at_once = 1  # ranges are found over all texts of a run: in company a text would have another vector
+            self.at_once = 1  # ranges are taken over all texts of a run, so a text's vector would depend on the others
 
     def encode(self, speech: Sequence[str], comments: Sequence[Sequence[str]]) -> Float16:
-        """What was said and the comments, in order of time, of each segment -> [B, d_t]."""
+        """The speech of each segment, and its comments in order of time -> [B, d_t]."""
         pairs = [
             (
                 clean(said, self.spell_out),
@@ -92,17 +92,17 @@ class TextEncoder:
         return self.encode_clean(pairs)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text, without the special ones."""
+        """The number of tokens in a text, without the special ones."""
         return len(self.tokenizer.ids(text))
 
     def encode_clean(self, pairs: Sequence[tuple[str, str]]) -> Float16:
-        """Pairs of sentences that are clean already -> [B, d_t]; a pair of empty ones gives zeros."""
+        """Clean pairs of sentences -> [B, d_t]; a pair of empty ones gives zeros."""
         vectors = np.zeros((len(pairs), self.width), np.float16)
         rows = [self.make_row(said, written) for said, written in pairs]
         worded = sorted((i for i, (ids, _) in enumerate(rows) if ids), key=lambda i: len(rows[i][0]))
         for some in split_batches(worded, TEXTS_AHEAD):
             cut = split_batches(some, even_size(len(some), self.at_once, self.runtime.num_streams))
-            # All before the first run: torch looks words up on all threads, which spin when done.
+            # All are prepared before the first run: torch looks words up on all threads, which spin when done.
             prepared = [self.prepare([rows[i] for i in batch]) for batch in cut]
             for batch, (pooled,) in zip(cut, run_each(self.runtime, prepared), strict=True):
                 vectors[batch] = pooled.half().cpu().numpy()
@@ -111,7 +111,7 @@ class TextEncoder:
         return vectors
 
     def make_row(self, said: str, written: str) -> Row:
-        """Ids and types of a pair of sentences, of one sentence where nothing was written; of none without a word."""
+        """Ids and types of a pair of sentences, of one if nothing was written, of none without words."""
         if not said and not written:
             return [], []
         token = self.tokenizer
@@ -122,7 +122,7 @@ class TextEncoder:
 
     @torch.inference_mode()
     def prepare(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows of ids and types -> vectors of words [B, T, d_t], types [B, T] and mask [B, T], T of the longest."""
+        """Rows of ids and types -> vectors of words [B, T, d_t], types [B, T] and mask [B, T]; T of the longest."""
         longest = max(len(ids) for ids, _ in rows)
         ids = torch.full((len(rows), longest), self.tokenizer.padding)
         types = torch.zeros_like(ids)
@@ -135,9 +135,9 @@ class TextEncoder:
 
 
 def e5_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cpu") -> TextEncoder:
-    """multilingual-e5-small, the edge profile's: the 4-bit file of a package, or a folder laid out as on the hub.
+    """multilingual-e5-small for the edge profile: the 4-bit file of a package, or a folder laid out as on the hub.
 
-    Raises ModelError where the weights are another network's.
+    Raises ModelError if the weights are another network's.
     """
     if weights.file.suffix == ".safetensors":
         network, words, tokenizer = _read_hub_folder(weights.folder)
@@ -169,11 +169,11 @@ def e5_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cp
 
 
 def bert_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cpu") -> TextEncoder:
-    """A BERT of the hub's layout, the paper profile's: the vector of [CLS], of texts without emoticons as in the paper.
+    """A BERT in the hub's layout for the paper profile: the vector of [CLS], texts without emoticons as in the paper.
 
-    It was trained on pairs of sentences.
+    BERT was trained on pairs of sentences.
 
-    Raises ModelError where the weights are another network's.
+    Raises ModelError if the weights are another network's.
     """
     network, words, tokenizer = _read_hub_folder(weights.folder)
     engine = open_runtime("text", weights.sha256, lambda: text_graph(network, "first"))
@@ -184,7 +184,7 @@ def bert_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "
 def _read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
     """`model.safetensors`, `config.json` and `tokenizer.json` of a folder; the table of words is taken out of the BERT.
 
-    Raises ModelError where one will not do.
+    Raises ModelError if one of them is unusable.
     """
     import json
 
@@ -206,7 +206,7 @@ def _read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
 
 
 def _read_tokenizer(file: Path) -> TextTokenizer:
-    """A tokenizer of the hub's layout. Raises ModelError where it cannot be read or has no special tokens we know."""
+    """A tokenizer in the hub's layout. Raises ModelError if it cannot be read or lacks the special tokens we know."""
     from tokenizers import Tokenizer
 
     try:

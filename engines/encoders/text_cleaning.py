@@ -1,9 +1,9 @@
-"""Chat and speech as text for an encoder: emoji in words or gone, repeats squeezed, noise gone (DESIGN section 4).
+"""Chat and speech as text for an encoder: emoji spelled out or gone, repeats cut, noise gone (DESIGN section 4).
 
-The paper removes emoticons and suppresses duplicates (supplement, section I-A): `spell_out` False, the paper profile's.
-With `spell_out`, the edge profile's, emoji and slang of feeling become words: chat_words says what that is worth.
+The paper removes emoticons and suppresses duplicates (supplement, section I-A): the paper profile has `spell_out`
+False. With `spell_out`, as in the edge profile, emoji and slang of feeling become words: chat_words.py gives the gain.
 
-`clean` works on one message or transcript; `join_comments` makes one text of a segment's comments, in a given room.
+`clean` works on one message or transcript; `join_comments` makes one text of a segment's comments, within a limit.
 """
 
 import re
@@ -25,12 +25,12 @@ from kuaihl.engines.encoders.chat_words import (
 from kuaihl.engines.types import Comment
 
 _MAX_CHARACTERS = 4_000  # of one text; 30 s of the fastest speech is under 700
-COMMENT_TOKENS = 97  # what the encoder's sentence pair has room for
-_LONGEST_SHARE = 4  # no comment takes more than this part of the room: one pasted essay is not the crowd
+COMMENT_TOKENS = 97  # the room for comments in the encoder's sentence pair
+_LONGEST_SHARE = 4  # a comment takes at most one part in this many of the limit: one pasted essay is not the crowd
 _SEPARATOR = "; "
 
 URL = re.compile(r"(?:https?://|www\.)[!-~]+", re.IGNORECASE)
-_ZALGO = re.compile("[\u0300-\u036f]+")  # what composing left over
+_ZALGO = re.compile("[\u0300-\u036f]+")  # accents that composing left over
 _PICTURES = ("So", "Sk", "Co", "Cn")  # Unicode categories: symbols, private glyphs, unassigned
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
@@ -43,10 +43,10 @@ _SAME_WORDS = re.compile(r"\b(\w+(?: \w+){0,4})(?:[\s,.;!?，。！？、]+\1\b)
 
 @lru_cache(maxsize=8192)
 def clean(text: str, spell_out: bool = True) -> str:
-    """One message or transcript without what an encoder cannot use; "" where nothing is left.
+    """One message or transcript without the parts that an encoder cannot use; "" if nothing is left.
 
     Emoji, emotes, emoticons and slang of feeling become words; without `spell_out` the first three go and slang stays.
-    Other pictures, links and control characters go, and repeats are cut to what they say: soooo and sooooooo are one.
+    Other pictures, links and control characters go. Repeats are cut, so that soooo and sooooooo become one.
     """
     text = KAOMOJI.sub(" ", MODIFIERS.sub("", text[:_MAX_CHARACTERS]))
     text = URL.sub(" ", _ZALGO.sub("", unicodedata.normalize("NFKC", text)))
@@ -59,7 +59,7 @@ def clean(text: str, spell_out: bool = True) -> str:
 
 
 def _with_feelings_in_words(text: str) -> str:
-    """With words in place of emoji and emoticons, and the names of emotes without what marks them."""
+    """`text` with words in place of emoji and emoticons, and the names of emotes without their marks."""
     text = EMOJI_PATTERN.sub(lambda match: f" {EMOJI[match[0]]} ", text)
     text = SHORTCUT.sub(lambda match: f" {re.sub('[-_]+', ' ', match[1])} ", BRACKETED.sub(r" \1 ", text))
     for pattern, word in EMOTICONS:
@@ -68,7 +68,7 @@ def _with_feelings_in_words(text: str) -> str:
 
 
 def _without_emoticons(text: str) -> str:
-    """Without emotes and emoticons, nor the emoji that are no pictures to `_replace_unprintable`."""
+    """`text` without emotes, emoticons, and the emoji that `_replace_unprintable` does not take for pictures."""
     for pattern in (EMOJI_PATTERN, BRACKETED, SHORTCUT, *(pattern for pattern, _ in EMOTICONS)):
         text = pattern.sub(" ", text)
     return text
@@ -83,12 +83,12 @@ def _with_slang_in_words(text: str) -> str:
 
 
 def _replace_unprintable(character: str) -> str:
-    """The character, or a space for one that is a picture, a control or not to be seen."""
+    """The character, or a space if it is a picture, a control or invisible."""
     return character if character.isprintable() and unicodedata.category(character) not in _PICTURES else " "
 
 
 def _squeeze(text: str) -> str:
-    """Without repeats: of a sign one stays, of a letter two, of a group or a few words one."""
+    """`text` without repeats: one of a sign stays, two of a letter, one of a group or a few words."""
     text = _SAME_LETTER.sub(r"\1\1", _SAME_DIGIT.sub(r"\1", _SAME_SIGN.sub(r"\1", text)))
     return _SAME_WORDS.sub(r"\1", _SAME_GROUP.sub(r"\1", text)).strip()
 
@@ -96,10 +96,10 @@ def _squeeze(text: str) -> str:
 def join_comments(
     comments: Iterable[Comment], limit: int = COMMENT_TOKENS, count: "Callable[[str], int] | None" = None
 ) -> str:
-    """The comments of one segment, in order of time, as one text of at most `limit` tokens; "" where nobody wrote.
+    """The comments of one segment, in order of time, as one text of at most `limit` tokens; "" if nobody wrote.
 
-    Gifts stand by their names; likes and joins say nothing about what is seen. `count` tells the tokens of a text;
-    without it they are estimated, on the high side.
+    Gifts appear by name; likes and joins are left out, for they say nothing about the picture. `count` gives the
+    number of tokens in a text; without it they are estimated, on the high side.
     """
     written = (comment for comment in comments if comment.kind in ("chat", "gift"))
     return join_texts([comment.text for comment in sorted(written, key=lambda comment: comment.time)], limit, count)
@@ -112,14 +112,14 @@ def join_texts(
     *,
     spell_out: bool = True,
 ) -> str:
-    """As `join_comments`, of texts that are in order of time; `spell_out` as `clean` has it.
+    """As `join_comments`, for texts in order of time; `spell_out` as in `clean`.
 
-    The same letters are said once. Where there are more than fit they are taken evenly over the segment, so that a
-    burst, or what many wrote, has its share and the end is heard as well as the start.
+    Texts of the same letters appear once. If not all fit, they are taken evenly over the segment. So a burst, or a text
+    that many wrote, has its share, and the end counts as much as the start.
     """
     count = count or estimated_tokens
     cleaned = [clean(text, spell_out) for text in texts]
-    chosen: dict[str, int] = {}  # its letters -> where it stands
+    chosen: dict[str, int] = {}  # its letters -> its place
     left = limit
     share = limit // _LONGEST_SHARE if len(texts) > 1 else limit
     for place in spread_order(len(cleaned)):
@@ -144,7 +144,7 @@ def join_texts(
 
 
 def spread_order(n: int) -> Iterable[int]:
-    """0 to n - 1, each once, in an order whose every beginning is spread over all: the bits of a counter reversed."""
+    """0 to n - 1, each once, with the bits of a counter reversed: every beginning of this order is spread over all."""
     bits = max(n - 1, 0).bit_length()
     for i in range(1 << bits):
         place = int(f"{i:0{bits}b}"[::-1], 2) if bits else 0
@@ -162,6 +162,6 @@ def _cut_to(text: str, tokens: int, count: Callable[[str], int]) -> str:
 
 
 def estimated_tokens(text: str) -> int:
-    """A token a Chinese, Japanese or Korean character, one for every three others begun in a word."""
+    """One token per Chinese, Japanese or Korean character, and one per three others in a word, rounded up."""
     wide = len(_CJK.findall(text))
     return wide + sum(-(-len(word) // 3) for word in _CJK.sub(" ", text).split())

@@ -16,7 +16,7 @@ class StageTimes:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the time of a `with` block for the stage `name`. Stages that overlap count in full, each."""
+        """Count the time of a `with` block for the stage `name`. Overlapping stages each count in full."""
         start = time.perf_counter()
         try:
             yield
@@ -24,12 +24,12 @@ class StageTimes:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def shares(self) -> dict[str, float]:
-        """Each stage's part of the sum of all stages, in [0, 1]."""
+        """Each stage's share of the sum of all stages, in [0, 1]."""
         total = sum(self.seconds.values())
         return {name: spent / total if total else 0.0 for name, spent in self.seconds.items()}
 
     def report(self) -> list[str]:
-        """A line for people a stage: seconds, share, and how much faster than real time it is."""
+        """One readable line per stage: seconds, share, and how many times real time it reaches."""
         shares = self.shares()
         return [
             f"{name:<8} {spent:8.2f} s  {shares[name]:4.0%}  {self.media_seconds / spent:8.0f}x real time"

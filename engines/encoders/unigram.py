@@ -1,7 +1,7 @@
 """A Unigram tokenizer of a quarter of a million pieces in 5 MB: text in, the ids of its likeliest pieces out.
 
 The library `tokenizers` keeps such pieces as a tree of hash tables, which takes 290 MB; the ids are the same (a test
-holds them against each other). Here a piece is looked up by its hash, among sorted ones, and compared where it lies.
+compares them). Here a piece is looked up by its hash among sorted ones, and compared in place.
 """
 
 import re
@@ -23,14 +23,14 @@ _CACHED_WORDS = 4096
 
 
 class Unigram:
-    """Pieces with log probabilities, XLM-R's way of cutting words, and the likeliest pieces of each word (Viterbi)."""
+    """Pieces with log probabilities, XLM-R's splitting of words, and the likeliest pieces of each word (Viterbi)."""
 
     def __init__(
         self, content: memoryview, bounds: NDArray[np.uint32], scores: NDArray[np.float32], unknown: int
     ) -> None:
         """Piece i is the UTF-8 text `content[bounds[i] : bounds[i + 1]]`, with score `scores[i]`.
 
-        `unknown` is the id of what has no piece. Raises ValueError if pieces do not lie within `content`.
+        `unknown` is the id of text without a piece. Raises ValueError if pieces do not lie within `content`.
         """
         if len(bounds) != len(scores) + 1 or bounds[-1] > len(content) or (np.diff(bounds.astype(np.int64)) < 0).any():
             raise ValueError("its pieces do not lie one after another")
@@ -47,7 +47,7 @@ class Unigram:
         self.ids_of_word = lru_cache(_CACHED_WORDS)(self.likeliest)
 
     def ids(self, text: str) -> list[int]:
-        """Ids of the text's pieces, in order; no special ones. Its spaces are single, with none at an end."""
+        """Ids of the text's pieces, in order, without special ones. Its spaces must be single, with none at an end."""
         if not text:
             return []
         marked = text.replace(" ", _WORD_STARTS)
@@ -56,10 +56,10 @@ class Unigram:
         return [token for word in _WORD.findall(marked) for token in self.ids_of_word(word)]
 
     def likeliest(self, word: str) -> tuple[int, ...]:
-        """The pieces whose scores have the largest sum; the first found of equals. Unknown neighbours become one."""
+        """The pieces with the largest sum of scores, the first found of equals. Adjacent unknown ones become one."""
         text = word.encode()
         ends = [place for place, byte in enumerate(text) if place and byte & 0xC0 != 0x80] + [len(text)]
-        best: list[tuple[float, int, int]] = [(-inf, 0, 0)] * (len(text) + 1)  # of each end: sum, start, id
+        best: list[tuple[float, int, int]] = [(-inf, 0, 0)] * (len(text) + 1)  # for each end: sum, start, id
         best[0] = (0.0, 0, 0)
         for start, character_end in zip([0, *ends], ends, strict=False):
             reached = best[start][0]
@@ -79,7 +79,7 @@ class Unigram:
         return tuple(reversed(tokens))
 
     def pieces_from(self, text: bytes, start: int) -> Iterator[tuple[int, int]]:
-        """Where each piece ends that `text` has at `start`, and its id; the shortest first."""
+        """The end and the id of each piece of `text` that begins at `start`; the shortest first."""
         hashed = 0
         for end in range(start + 1, min(start + self.longest, len(text)) + 1):
             hashed = (hashed * _MULTIPLIER + text[end - 1] + 1) & _MASK
@@ -93,7 +93,7 @@ class Unigram:
 
 
 def _piece_hashes(content: NDArray[np.uint8], bounds: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """The hash of every piece, as `pieces_from` computes it, a byte of all pieces at a time."""
+    """The hash of every piece, as in `pieces_from`, computed one byte of all pieces at a time."""
     starts, lengths = bounds[:-1], np.diff(bounds)
     hashes = np.zeros(len(starts), np.uint64)
     longer = np.arange(len(starts))

@@ -1,7 +1,7 @@
 """Frames to visual tokens: the frames of many segments in, `visual [B, P, d_v]` out (paper, eq. 2).
 
-A frame is squashed to the backbone's square, not cropped: live pictures are 16:9 or 9:16, and what matters (a face in a
-corner, a price, the chat) sits at the edges. Letterboxing would leave 44% of the square, and half of each token, black.
+A frame is squashed to the backbone's square, not cropped: live pictures are 16:9 or 9:16, with important parts (a face
+in a corner, a price, the chat) at the edges. Letterboxing would leave 44% of the square, and half of each token, black.
 """
 
 from collections.abc import Sequence
@@ -23,32 +23,32 @@ from kuaihl.models.features import Float16
 if TYPE_CHECKING:
     from kuaihl.engines.weights.resolve import Resolved
 
-_FRAMES_AT_ONCE_ON_CPU = 3  # more fall out of the cache: measured 20–30% slower a frame at 12 and at 24
+_FRAMES_AT_ONCE_ON_CPU = 3  # more fall out of the cache: measured 20–30% slower per frame at 12 and at 24
 _FRAMES_AT_ONCE_PER_STREAM = 1
 _FRAMES_AT_ONCE_ON_CUDA = 48
 
 
 @dataclass(frozen=True)
 class VisionSettings:
-    """What a backbone wants to see and what is kept of its answer."""
+    """A backbone's input, and the part of its output that is kept."""
 
     size: int  # pixels, square
     mean: tuple[float, float, float]  # of RGB in [0, 1]
     std: tuple[float, float, float]
-    grid: int  # a frame's tokens are grid x grid, averaged out of the backbone's map where that is finer
+    grid: int  # a frame has grid x grid tokens, averaged from the backbone's map if that is finer
     width: int  # d_v
 
 
 _HALF = (0.5, 0.5, 0.5)
-# 9 x 9 places of 1280 channels would be 243 tokens per segment, 600 KB of features, and attention over 4,860 of them a
-# window: more than a small head can use. 2 x 2 keeps roughly where things are, at 12 tokens and 30 KB.
+# 9 x 9 places of 1280 channels would be 243 tokens per segment, 600 KB of features, and attention over 4,860 of them
+# per window: more than a small head can use. 2 x 2 roughly keeps positions, at 12 tokens and 30 KB.
 EFFICIENTNET_LITE2 = VisionSettings(size=260, mean=_HALF, std=_HALF, grid=2, width=1280)
 _SWIN_SIZE, _SWIN_GRID = 224, 7
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class VisionEncoder:
-    """A vision graph in an engine, with its way of looking."""
+    """A vision graph in an engine, with its settings."""
 
     def __init__(self, runtime: Runtime, settings: VisionSettings, device: str = "cpu") -> None:
         self.runtime = runtime
@@ -67,9 +67,9 @@ class VisionEncoder:
         return FRAMES_PER_SEGMENT * self.settings.grid**2
 
     def encode(self, frames: Sequence[Sequence[RgbImage]]) -> Float16:
-        """Tokens of each segment's frames: [B, P, d_v]; frames that a segment lacks, or all of them, are zeros.
+        """Tokens of each segment's frames: [B, P, d_v]; missing frames are zeros, even if all are missing.
 
-        The frames may be of any sizes; more than FRAMES_PER_SEGMENT of them are not looked at.
+        The frames may have any sizes; those beyond FRAMES_PER_SEGMENT are ignored.
         """
         tokens = self.settings.grid**2
         visual = np.zeros((len(frames), FRAMES_PER_SEGMENT, tokens, self.width), np.float16)
@@ -97,18 +97,18 @@ class VisionEncoder:
 
 
 def graph_of(backbone: nn.Module, settings: VisionSettings) -> Graph:
-    """A backbone that maps images [B, 3, size, size] to [B, d_v, h, w], with its settings."""
+    """The graph of a backbone that maps images [B, 3, size, size] to [B, d_v, h, w], with its settings."""
     return vision_graph(Vision(backbone, settings.mean, settings.std, settings.grid), settings.size)
 
 
 def efficientnet_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cpu") -> VisionEncoder:
-    """EfficientNet-Lite2, the edge profile's. Raises ModelError where the weights are another network's."""
+    """EfficientNet-Lite2 for the edge profile. Raises ModelError if the weights are another network's."""
     engine = open_runtime("vision", weights.sha256, lambda: graph_of(efficientnet(weights), EFFICIENTNET_LITE2))
     return VisionEncoder(engine, EFFICIENTNET_LITE2, device)
 
 
 def efficientnet(weights: "Resolved") -> nn.Module:
-    """The backbone, its batch norms folded. Raises ModelError where the weights are another network's."""
+    """The backbone with its batch norms folded. Raises ModelError if the weights are another network's."""
     from kuaihl.models.backbones.efficientnet_lite import from_state_dict
 
     try:
@@ -119,7 +119,7 @@ def efficientnet(weights: "Resolved") -> nn.Module:
 
 
 def read_tensors(weights: "Resolved") -> dict[str, Tensor]:
-    """The tensors of a .safetensors or .pth file; of the latter, tensors alone are unpickled and nothing is run."""
+    """The tensors of a .safetensors or .pth file; from the latter only tensors are unpickled, and no code is run."""
     import pickle
 
     from safetensors import SafetensorError
@@ -137,7 +137,7 @@ def read_tensors(weights: "Resolved") -> dict[str, Tensor]:
 
 
 class _SwinMap(nn.Module):
-    """The hub's Swin, its tokens laid out as the map that they are."""
+    """The hub's Swin, with its tokens laid out as a map."""
 
     def __init__(self, network: Any, width: int) -> None:
         super().__init__()
@@ -149,12 +149,12 @@ class _SwinMap(nn.Module):
 
 
 def swin_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cpu") -> VisionEncoder:
-    """A Swin of the hub's layout, the paper profile's: 7 x 7 tokens per frame, kept as they are.
+    """A Swin in the hub's layout for the paper profile: 7 x 7 tokens per frame, unchanged.
 
-    The supplement has 49 x 512 a frame. No published Swin ends 512 wide (T and S 768, B 1024, L 1536): ours is B, and
-    the network's W_v makes 512 of its 1024.
+    The supplement has 49 x 512 per frame. No published Swin ends 512 wide (T and S 768, B 1024, L 1536): ours is B,
+    and the network's W_v maps its 1024 to 512.
 
-    Raises ModelError where the weights are another network's.
+    Raises ModelError if the weights are another network's.
     """
     from transformers import SwinConfig
 
@@ -169,7 +169,7 @@ def swin_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "
 
 
 def swin(weights: "Resolved", config: Any) -> Any:
-    """The hub's own network. Raises ModelError where the weights are another's."""
+    """The hub's own network. Raises ModelError if the weights are another's."""
     from transformers import SwinModel
 
     try:

@@ -1,9 +1,9 @@
-"""The time stamps of a source's streams onto one monotonic clock: seconds on the source's clock in, ours out.
+"""Puts a source's time stamps on one monotonic clock: seconds on the source's clock in, seconds on ours out.
 
-All on decode times, which a healthy stream counts up without end. The rules (DESIGN, section 3):
+All times are decode times, which rise without end in a healthy stream. The rules (DESIGN, section 3):
 
 - a jump forward of all streams by up to MAX_GAP is a `gap`: the media is missing, and the clock keeps its time;
-- a jump forward beyond that, or backwards, is a `rebase`: what comes after it follows what was before it by one
+- a longer jump forward, or a jump backwards, is a `rebase`: the media after it follows the media before it by one
   frame's duration, and the other streams move by the same amount.
 """
 
@@ -12,25 +12,25 @@ from math import isnan, nan
 
 from kuaihl.engines.types import Event
 
-GAP = 1.0  # seconds: a lesser step is the stream's own rhythm, where it has sound …
-_SPARSE_GAP = 10.0  # … and where it has video alone, for a still screen may send a frame now and then
-MAX_GAP = 300.0  # seconds: beyond it a jump is a new clock rather than a pause
-BACKWARDS = 1.0  # seconds: a lesser step back is a repeated packet or an overlap
+GAP = 1.0  # seconds: a smaller step is the stream's own rhythm if it has sound; …
+_SPARSE_GAP = 10.0  # … this is the limit if it has only video, for a still screen may send few frames
+MAX_GAP = 300.0  # seconds: a longer jump is a new clock rather than a pause
+BACKWARDS = 1.0  # seconds: a smaller step back is a repeated packet or an overlap
 SKEW = 10.0  # seconds by which one stream may trail the other in the file
 _LIVELY = 5.0  # seconds: sound that has been silent for longer says nothing about gaps
 
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """Where one stream stands; times in seconds."""
+    """The position of one stream; times in seconds."""
 
     kind: str
     shift: float = 0.0  # from the source's clock to ours
-    last: float = nan  # our time of the latest packet; nan, and so outside of every range, before the first
+    last: float = nan  # our time of the latest packet; nan before the first, and so outside every range
     step: float = 0.0  # from one packet to the next
 
     def advance(self, time: float, duration: float) -> None:
-        """A packet at `time` has come, of `duration` or of 0.0 where nobody knows."""
+        """Record a packet at `time`; `duration` is 0.0 if unknown."""
         step = time - self.last
         if duration:
             self.step = duration
@@ -45,7 +45,7 @@ class Track:
 
 
 class Clock:
-    """The one clock of all the streams of a source; `origin` on the source's clock is `start` on ours."""
+    """One clock for all streams of a source; `origin` on the source's clock is `start` on ours."""
 
     def __init__(self, tracks: list[Track], origin: float | None = None, start: float = 0.0) -> None:
         self.tracks = tracks
@@ -59,19 +59,19 @@ class Clock:
         return not isnan(self.shared)
 
     def front(self) -> float:
-        """Where the media has come to: the end of the latest packet of all."""
+        """How far the media has come: the end of the latest packet of any stream."""
         return max((track.end for track in self.tracks if not isnan(track.last)), default=self.start)
 
     def expected(self, track: Track) -> float:
-        """Where a packet without time stamps belongs, on the source's clock."""
+        """The time of a packet without time stamps, on the source's clock."""
         if not self.begun:
             return self.origin or 0.0
         return (self.front() if isnan(track.last) else track.end) - track.shift
 
     def fits(self, track: Track, raw: float) -> bool:
-        """Whether `raw` goes on from what was, on the stream's own shift or on that of the latest jump; then it is set.
+        """Whether `raw` continues the media, on the stream's own shift or the latest jump's; the one that fits is set.
 
-        A stream that paused while another one went on, or that begins late, fits.
+        A stream fits if it paused while another one went on, or if it begins late.
         """
         if not self.begun:
             self.begin(raw)
@@ -85,25 +85,25 @@ class Clock:
         return False
 
     def begin(self, raw: float) -> None:
-        """The first packet of all is at `raw`: the origin holds, unless it is out of reach."""
+        """Start the clock at the very first packet, at `raw`; a given origin holds unless it is out of reach."""
         origin = raw if self.origin is None or abs(raw - self.origin) > SKEW else self.origin
         self.shared = self.start - origin
         for track in self.tracks:
             track.shift = self.shared
 
     def rhythm(self) -> float:
-        """The longest step, in seconds, that is no gap: packets of sound come without a pause, pictures may not."""
+        """The longest step in seconds that is not a gap: sound comes without pauses, pictures may pause."""
         front = self.front()
         return (
             GAP if any(track.kind == "audio" and track.end > front - _LIVELY for track in self.tracks) else _SPARSE_GAP
         )
 
     def agree(self, one: float, other: float) -> bool:
-        """Whether two times on the source's clock, neither of which fits, bear each other out."""
+        """Whether two times on the source's clock confirm each other; neither fits alone."""
         return abs(one - other) <= self.rhythm()
 
     def jump(self, track: Track, raw: float) -> Event:
-        """Take `raw`, which does not fit; the event, at the end of what was, says how."""
+        """Accept `raw`, which does not fit; the event, at the end of the media so far, describes the jump."""
         front = self.front()
         ahead = raw + track.shift - front
         if 0.0 < ahead <= MAX_GAP:

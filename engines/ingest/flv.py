@@ -1,8 +1,8 @@
-"""What FFmpeg's demuxer does not bring out of an FLV file: another codec midway, very late sound, what damage hides.
+"""Media that FFmpeg's demuxer misses in an FLV file: another codec midway, very late sound, media behind damage.
 
-It announces new streams too late for PyAV, and skips up to 16 MB over a damaged tag. So where a stream has been silent
-for a while, or offsets jump, the file is looked at by its tags, and if there is more in it, it is opened anew from
-there, behind the headers that decoders need. Offsets are bytes from the file's beginning.
+The demuxer announces new streams too late for PyAV, and skips up to 16 MB over a damaged tag. If a stream has been
+silent for a while, or offsets jump, the file's tags are searched. If there is more media, the file is opened again
+from there, behind the headers that decoders need. Offsets are bytes from the file's beginning.
 """
 
 import re
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import IO, Literal
 
 _FLV_HEADER_BYTES = 9
-_PREVIOUS_SIZE_BYTES = 4  # the length of the tag before, after the header and after every tag
+_PREVIOUS_SIZE_BYTES = 4  # the previous tag's length, after the header and after every tag
 _TAG_HEADER_BYTES = 11  # type, data size (3), time (3 + 1), stream id (3)
 _AUDIO_TAG, _VIDEO_TAG, _SCRIPT_TAG = 8, 9, 18
-_ENHANCED = 0x80  # high bit of a video tag's first byte: what follows is enhanced RTMP
+_ENHANCED = 0x80  # high bit of a video tag's first byte: enhanced RTMP follows
 Kind = Literal["video", "audio"]
 _TAG_OF = {"video": _VIDEO_TAG, "audio": _AUDIO_TAG}
 _KINDS: tuple[Kind, ...] = ("video", "audio")
-_LOOK_PACKETS = 32  # between two looks: about a second
+_LOOK_PACKETS = 32  # between two searches: about a second
 _SCAN_BYTES = 1 << 20
 _TAG_PATTERN = re.compile(rb"(?s)[\x08\x09](?=(...)....\0\0\0)")
-_SMALLEST_BYTES = 512  # of a hole that is worth a look at the file's end
-_HOLE_BYTES = 1 << 16  # between two packets, beyond which something has been skipped; metadata may be that large, too
+_SMALLEST_BYTES = 512  # of a hole at the file's end that is worth a search
+_HOLE_BYTES = 1 << 16  # a larger hole between two packets means skipped media; metadata may be that large, too
 _CODEC_BYTES = 5  # the first byte, and enhanced RTMP's four letters
 _AAC = 10  # high half of the first byte of an audio tag's data: the one old audio codec with a header of its own
 
@@ -37,7 +37,7 @@ class _Tag:
 
     @property
     def codec(self) -> bytes:
-        """What tells one codec from another."""
+        """The bytes that tell one codec from another."""
         if self.kind == _VIDEO_TAG:
             return self.head[1:5] if self.head[0] & _ENHANCED else bytes([self.head[0] & 0x0F])
         return self.head[1:5] if self.head[0] >> 4 == 9 else bytes([self.head[0] >> 4])
@@ -55,7 +55,7 @@ class _Tag:
 
 
 def _read_tags(file: IO[bytes], start: int, end: int) -> Iterator[_Tag]:
-    """Video and audio tags that begin in [start, end), where one begins at `start`; ends at damage."""
+    """Video and audio tags that begin in [start, end); a tag must begin at `start`. Ends at damage."""
     at = start
     while at < end:
         file.seek(at)
@@ -69,7 +69,7 @@ def _read_tags(file: IO[bytes], start: int, end: int) -> Iterator[_Tag]:
 
 
 def _is_tag(raw: bytes) -> bool:
-    """Whether a tag's header may begin there: a known type, and the stream id 0 of every tag."""
+    """Whether `raw` may begin a tag's header: a known type, and the stream id 0 of every tag."""
     return raw[0] in (_AUDIO_TAG, _VIDEO_TAG, _SCRIPT_TAG) and raw[8:_TAG_HEADER_BYTES] == b"\0\0\0"
 
 
@@ -85,14 +85,14 @@ class _FlvFile:
         return next((tag.codec for tag in _read_tags(self.file, at, at + 1)), None)
 
     def change(self, kind: Kind, codec: bytes | None, start: int, end: int) -> int | None:
-        """Where in [start, end) a stream goes on in another codec, or for None begins at all."""
+        """The offset in [start, end) at which a stream goes on in another codec, or begins if `codec` is None."""
         found = (
             tag.at for tag in _read_tags(self.file, start, end) if tag.kind == _TAG_OF[kind] and tag.codec != codec
         )
         return next(found, None)
 
     def next_tag(self, start: int, end: int) -> int | None:
-        """Where in [start, end) the next whole video or audio tag begins, behind damage."""
+        """The offset in [start, end) of the next whole video or audio tag behind damage."""
         at = start
         while at < end:
             self.file.seek(at)
@@ -106,7 +106,7 @@ class _FlvFile:
         return None
 
     def headers(self, before: int, without: Kind | None) -> bytes:
-        """As a file's beginning: its header, and the streams' latest configurations before an offset."""
+        """The beginning of a file: an FLV header, and the streams' latest configurations before an offset."""
         latest: dict[int, _Tag] = {}
         for tag in self.tags_over_damage(before):
             if tag.is_header and (without is None or tag.kind != _TAG_OF[without]):
@@ -130,7 +130,7 @@ class _FlvFile:
 
 
 class Resumed:
-    """A file for FFmpeg: `head`, then what the file at `path` holds from the offset `at` on."""
+    """A file for FFmpeg: `head`, then the file at `path` from the offset `at` on."""
 
     name = "resumed"
 
@@ -150,7 +150,7 @@ class Resumed:
 
 
 class FlvChanges:
-    """Beside the demuxer of one FLV file: takes its packets' kinds and offsets, tells where to open it anew."""
+    """Follows the demuxer of one FLV file: takes its packets' kinds and offsets, finds where to open it again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -158,21 +158,21 @@ class FlvChanges:
         self.shift = 0  # from the demuxer's offsets to the file's
         self.count = 0  # of packets
         self.places: dict[str, int] = {}  # offset of each stream's latest packet
-        self.counts: dict[str, int] = {}  # the packet's number
+        self.counts: dict[str, int] = {}  # that packet's number
         self.reached = self.flv.first  # where the latest packet ends, at least
-        self.looked: dict[str, int] = {}  # how far a stream that there is none of has been looked for
+        self.looked: dict[str, int] = {}  # how far each silent stream has been searched for
 
     def find_hidden(self, at: int | None, end: int) -> int | None:
-        """Where media lie that the demuxer skipped between its latest packet and this offset of its own, or `end`."""
+        """The offset of media that the demuxer skipped between its latest packet and its own offset `at`, or `end`."""
         start, limit = self.reached, end if at is None else at + self.shift
         if limit - start < (_SMALLEST_BYTES if at is None else _HOLE_BYTES):
             return None
-        self.reached = limit  # whatever comes of it, it is not looked at again
+        self.reached = limit  # whatever the result, it is not searched again
         found = self.flv.next_tag(start, limit)
         return None if found is None or limit - found < _SMALLEST_BYTES else found
 
     def note_packet(self, kind: str, at: int | None, size: int) -> bool:
-        """A packet goes by; whether it is time to look for changes."""
+        """Record a packet; returns whether it is time to search for changes."""
         self.count += 1
         if at is not None:
             self.places[kind] = at + self.shift
@@ -181,7 +181,7 @@ class FlvChanges:
         return self.count % _LOOK_PACKETS == 0
 
     def find(self, end: int | None = None) -> tuple[Kind, int] | None:
-        """The stream that has gone on, silently, in another codec, and where; looks no further than `end`."""
+        """The stream that has silently gone on in another codec, and the offset; searches no further than `end`."""
         reached = max(self.places.values(), default=self.flv.first)
         end = reached if end is None else end
         for kind in _KINDS:
@@ -192,12 +192,12 @@ class FlvChanges:
             self.looked[kind] = reached
             at = self.flv.change(kind, codec, start, end)
             if at is not None:
-                self.looked[kind] = at + 1  # whatever becomes of it, it is not found again
+                self.looked[kind] = at + 1  # it must not be found again
                 return kind, at
         return None
 
     def resume(self, kind: Kind | None, at: int) -> Resumed:
-        """The file from an offset on; a kind brings a new configuration of its own."""
+        """The file from an offset on; a stream `kind` brings a new configuration of its own."""
         head = self.flv.headers(at, without=kind)
         self.shift = at - len(head)
         self.reached = at

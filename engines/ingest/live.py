@@ -1,8 +1,8 @@
 """A live stream that outlives its connections: packets on one clock come out until the stream is over for good.
 
-There is one reconnect policy, here: whatever ends a connection (the server, the network, silence), it is tried again
-with growing, jittered delays, until the tries or the patience are used up. Every read has a limit, and `stop` ends
-all of it within a second (DESIGN, section 3).
+The one reconnect policy is here. Whatever ends a connection (the server, the network, silence), it is tried again
+with growing, jittered delays until the tries or the patience run out. Every read has a limit, and `stop` ends
+everything within a second (DESIGN, section 3).
 """
 
 import random
@@ -19,15 +19,15 @@ from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError, SourceUnavailable
 
-_BUFFERED_PACKETS = 96  # what is looked at after a reconnect to find a repeated tail, …
-_BUFFERED_SECONDS = 1.0  # … at most for so long
-_NEWS_SECONDS = 1.0  # a connection that brings less than this was none
-_CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; after it, its thread is left to its own time-out
+_BUFFERED_PACKETS = 96  # searched for a repeated tail after a reconnect, …
+_BUFFERED_SECONDS = 1.0  # … and collected for at most this long
+_NEWS_SECONDS = 1.0  # a connection that brings less does not count
+_CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thread is left to its own time-out
 
 
 @dataclass(frozen=True)
 class ReconnectPolicy:
-    """How long to hope: at most `tries` in a row that bring nothing new, and at most `patience` seconds of them."""
+    """How long to retry: at most `tries` in a row that bring nothing new, within at most `patience` seconds."""
 
     tries: int = 10
     patience: float = 60.0
@@ -45,7 +45,7 @@ class ReconnectPolicy:
 
 
 class RetryBudget:
-    """What is left of a policy's tries and patience since the stream was last seen."""
+    """A policy's remaining tries and patience since the stream was last seen."""
 
     def __init__(self, policy: ReconnectPolicy) -> None:
         self.delays = enumerate(policy.delays(), start=1)
@@ -65,7 +65,7 @@ class _ConnectionLost(Exception):
 
 @dataclass(frozen=True)
 class Reconnected:
-    """A connection that was made again: its reader, its first items, and the number of tries it took."""
+    """A re-established connection: its reader, its first items, and the number of tries it took."""
 
     connection: Stage[Arrived]
     buffered: list[Arrived]
@@ -79,11 +79,11 @@ def live_packets(
     policy: ReconnectPolicy | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[TimedPacket | Event]:
-    """Every packet of a live source, across disconnects; the last item is always the event `eof`, which says why.
+    """Every packet of a live source, across disconnects; the last item is always the event `eof`, with the reason.
 
     `source` is a URL, or a source just opened, which is closed in the end. `timeout`: seconds without data after which
     a connection counts as lost. `stop` may be set by any thread. A source that is not live ends at its first end.
-    Raises SourceUnavailable if the first connection cannot be made or brings nothing, SourceError if it is not live.
+    Raises SourceUnavailable if the first connection fails or brings nothing, or SourceError if it is not live.
     """
     policy, stop = policy or ReconnectPolicy(), stop or threading.Event()
     source = source if isinstance(source, Source) else open_source(source, timeout=timeout)
@@ -129,7 +129,7 @@ def live_packets(
 def _relay(
     connection: Stage[Arrived], pending: deque[Arrived], clock: LiveClock, stop: threading.Event, limit: float
 ) -> Iterator[TimedPacket | Event]:
-    """Pass one connection's items on, on the stream's clock. Raises ConnectionLost, always, or Stopped."""
+    """Pass on one connection's items, on the stream's clock. Always ends with _ConnectionLost or Stopped."""
     while True:
         item, at = pending.popleft() if pending else _take(connection, stop, limit)
         if isinstance(item, TimedPacket):
@@ -143,20 +143,20 @@ def _relay(
 
 
 def _connect(source: Source | str, timeout: float) -> Stage[Arrived]:
-    """Read a source on a thread of its own, which alone touches it, for a read may block."""
-    left = threading.Event()  # set when the link is closed early
+    """Read a source on a thread of its own, for a read may block; no other thread touches the source."""
+    left = threading.Event()  # set if the connection is closed early
     return run_stage(_read_connection(source, timeout, left), PACKETS_AHEAD, stop=left)
 
 
 def _read_connection(source: Source | str, timeout: float, left: threading.Event) -> Iterator[Arrived]:
-    """One connection from its opening to its end, every item stamped with its arrival."""
+    """One connection from its opening to its end, every item stamped with its arrival time."""
     with source if isinstance(source, Source) else open_source(source, timeout=timeout) as opened:
         for item in packets(opened, stop=left, on_own_thread=True):
             yield Arrived(item, time.monotonic())
 
 
 def reconnect(name: str, timeout: float, budget: RetryBudget, stop: threading.Event) -> Reconnected | None:
-    """Try until packets come; None where there is no more hope. Raises Stopped."""
+    """Try until packets come; None once the tries or the patience run out. Raises Stopped."""
     for number, delay in budget.delays:
         if stop.wait(min(delay, budget.remaining())):
             raise Stopped
@@ -174,7 +174,7 @@ def reconnect(name: str, timeout: float, budget: RetryBudget, stop: threading.Ev
 
 
 def _first_items(connection: Stage[Arrived], stop: threading.Event, limit: float) -> list[Arrived]:
-    """What a new connection says first, up to a second of it. Raises ConnectionLost where no packet is in it."""
+    """The first items of a new connection, within a second. Raises _ConnectionLost if they hold no packet."""
     buffered = [_take(connection, stop, limit)]
     deadline = time.monotonic() + _BUFFERED_SECONDS
     while len(buffered) < _BUFFERED_PACKETS and not stop.is_set():
@@ -188,7 +188,7 @@ def _first_items(connection: Stage[Arrived], stop: threading.Event, limit: float
 
 
 def _take(connection: Stage[Arrived], stop: threading.Event, limit: float) -> Arrived:
-    """The next item. Raises Stopped, or ConnectionLost where nothing comes within `limit` seconds."""
+    """The next item. Raises Stopped, or _ConnectionLost if nothing comes within `limit` seconds."""
     try:
         return connection.take(limit, stop)
     except TimeoutError:

@@ -1,8 +1,8 @@
-"""One clock over many connections: packets of each connection's own clock go in, packets of the stream's come out.
+"""One clock over many connections: packets on each connection's clock go in, packets on the stream's clock come out.
 
-Where a server repeats what was seen, the repeats fix the clock exactly. Else the source's own time stamps do, where
-they went on; else the wall clock: a live stream trails it by the same lag before and after. Either way missing time
-stays missing, so that comments, which come by the wall clock, stay where they belong.
+If a server repeats packets, the repeats fix the clock exactly. Otherwise the source's own time stamps fix it, if they
+went on. Otherwise the wall clock does: a live stream trails it by the same lag before and after. Missing time always
+stays missing, so that comments, which follow the wall clock, keep their places.
 """
 
 from collections import deque
@@ -16,10 +16,10 @@ from kuaihl.engines.types import Event
 if TYPE_CHECKING:
     from av.packet import Packet
 
-_LAG_SECONDS = 30.0  # the lag behind the wall clock is the least one of this last while
-_CONTINUES_SECONDS = 10.0  # how far source's and wall clock may differ for the source's to be believed
-_HEAD_PACKETS = 16  # as many are surely a stream's beginning and no accident
-_GAP_SECONDS = 0.5  # a lesser hole after a reconnect is no fault
+_LAG_SECONDS = 30.0  # the lag behind the wall clock is the smallest one in this last period
+_CONTINUES_SECONDS = 10.0  # the source's clock is believed if it differs from the wall clock by less
+_HEAD_PACKETS = 16  # this many surely identify a stream's beginning
+_GAP_SECONDS = 0.5  # a shorter hole after a reconnect is not a fault
 
 
 class Arrived(NamedTuple):
@@ -30,7 +30,7 @@ class Arrived(NamedTuple):
 
 
 class LiveClock:
-    """The stream's time: what to add to the connection's at hand, and what is known of the stream so far."""
+    """The stream's clock: its shift from the current connection's clock, and the state of the stream so far."""
 
     def __init__(self) -> None:
         self.shift = 0.0
@@ -40,10 +40,10 @@ class LiveClock:
         self.lags: deque[tuple[float, float]] = deque()  # arrival, and how far the packet's time lies behind it
         self.tail = Tail()
         self.head: set[bytes] = set()  # digests of the stream's first packets
-        self.dropping: set[str] = set()  # kinds of which repeats may still come
+        self.dropping: set[str] = set()  # kinds that may still be repeated
 
     def packet(self, packet: TimedPacket, at: float) -> TimedPacket | None:
-        """The packet on the stream's clock; None where it is a repeat of one that was seen before the reconnect."""
+        """The packet on the stream's clock; None if it repeats one from before the reconnect."""
         moved = packet._replace(time=packet.time + self.shift, decode_time=packet.decode_time + self.shift)
         if packet.kind in self.dropping:
             if moved.decode_time <= self.decoded[packet.kind] + moved.duration / 2:
@@ -70,15 +70,15 @@ class LiveClock:
                 self.head.add(found.digest)
 
     def begins_again(self, held: Sequence[Arrived]) -> bool:
-        """Whether a new connection starts with the stream's very first packets, as a file does and a broadcast not."""
+        """Whether a new connection starts with the stream's very first packets, as only a file does."""
         traces = [trace(item.packet, 0.0) for item, _ in held if isinstance(item, TimedPacket)]
         first = {found.digest for found in traces if found is not None}
         return len(self.head) >= _HEAD_PACKETS and self.head <= first
 
     def resume(self, held: Sequence[Arrived]) -> list[Event]:
-        """Join a new connection, of which `held` came first, to what went before; events that say what was found.
+        """Join a new connection, which begins with `held`, to the stream so far; the events describe the join.
 
-        Before the first packet of all there is nothing to join: the clock then starts with the connection.
+        Before the very first packet there is nothing to join: the clock then starts with the connection.
         """
         fresh = [(arrived.item, arrived.at) for arrived in held if isinstance(arrived.item, TimedPacket)]
         if not fresh or not self.decoded:

@@ -1,7 +1,7 @@
-"""One pass over a source: compressed packets on one monotonic clock come out, and its faults as events, in order.
+"""One pass over a source: compressed packets on one monotonic clock come out, with its faults as events, in order.
 
-The clock begins at 0; `clock.py` says what becomes of time stamps that jump or restart. A jump needs two witnesses:
-one packet alone with a time out of all order is dropped as `corrupt`. No seeking, and read errors are an end.
+The clock begins at 0; `clock.py` treats time stamps that jump or restart. A jump needs two witnesses: a single packet
+with a stray time is dropped as `corrupt`. Nothing seeks, and a read error ends the stream.
 """
 
 import threading
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 
     AnyPacket = Packet[Any]
 
-_CUT_OFF = 2.0  # seconds that may lack at the end before a file counts as cut off
+_CUT_OFF = 2.0  # seconds that may be missing at the end before a file counts as cut off
 SILENT = "no more data came in time"
-_DAMAGE_SECONDS = 1.0  # of media for which one event tells of the damage, however many packets are damaged
+_DAMAGE_SECONDS = 1.0  # of media per event about damage, however many packets are damaged
 
 
 class TimedPacket(NamedTuple):
-    """A compressed unit and when it is shown; times in seconds. A tuple, for there are a hundred of them a second."""
+    """A compressed unit and its times in seconds. It is a tuple, for there are a hundred of them per second."""
 
     kind: Literal["video", "audio"]
-    packet: "AnyPacket"  # packet.stream.codec_context is the decoder to use; another stream is another decoder
+    packet: "AnyPacket"  # packet.stream.codec_context is the decoder to use; each stream has its own
     time: float  # when it is shown, on the monotonic clock
-    decode_time: float  # what orders it: no later packet of its stream is shown before this
-    duration: float  # of its frame or frames; 0.0 where nobody knows
-    keyframe: bool  # video that can be decoded without what came before it
+    decode_time: float  # packets are in its order: no later packet of the stream is shown before this
+    duration: float  # of its frame or frames; 0.0 if unknown
+    keyframe: bool  # video that can be decoded without earlier packets
     media_time: float  # when it is shown, on the source's own clock
 
 
 class _StreamTrack:
-    """A stream: its place on the clock, and what of it is to be remembered from packet to packet."""
+    """A stream: its place on the clock, and its state from packet to packet."""
 
     __slots__ = ("codec", "header", "shown", "suspect", "tick", "track")
 
     def __init__(self, stream: "Stream") -> None:
         self.track = Track(stream.type)
-        self.tick = float(stream.time_base or 1)  # seconds a unit of its time stamps
+        self.tick = float(stream.time_base or 1)  # seconds per unit of its time stamps
         self.codec = stream.codec_context.codec.canonical_name
         self.header: bytes | None = getattr(stream.codec_context, "extradata", None)
-        self.shown = 0.0  # when the last of its frames is over
-        self.suspect: AnyPacket | None = None  # it jumped, and waits for a second witness
+        self.shown = 0.0  # when the last of its frames ends
+        self.suspect: AnyPacket | None = None  # a packet that jumped and waits for a second witness
 
     def time_packet(self, packet: "AnyPacket", raw: float) -> TimedPacket:
-        """The packet, whose decode time is `raw` on the source's clock, on ours."""
+        """The packet on our clock; `raw` is its decode time on the source's clock."""
         track, tick = self.track, self.tick
         shift = track.shift
         pts = packet.pts
@@ -68,7 +68,7 @@ class _StreamTrack:
         return TimedPacket("video", packet, time, raw + shift, duration, packet.is_keyframe, media_time)
 
     def changes_header(self, packet: "AnyPacket") -> bool:
-        """Whether the container gives another decoder's header with this packet; it may well repeat the old one."""
+        """Whether this packet brings a new decoder header; the container may also repeat the old one."""
         if not packet.has_sidedata("new_extradata"):
             return False
         header = bytes(packet.get_sidedata("new_extradata"))
@@ -79,7 +79,7 @@ class _StreamTrack:
 
 @dataclass
 class _Damage:
-    """One event a second of media for what is damaged."""
+    """Reports damage in at most one event per second of media."""
 
     reported: float | None = None
 
@@ -92,11 +92,11 @@ class _Damage:
 def packets(
     source: Source, *, start: float = 0.0, stop: threading.Event | None = None, on_own_thread: bool = False
 ) -> Iterator[TimedPacket | Event]:
-    """Every packet of the chosen streams; the last item is always the event `eof`, and `source.failure` tells why.
+    """Every packet of the chosen streams; the last item is always the event `eof`, with the reason in `source.failure`.
 
-    `start`: where the clock begins, for a source that continues another. `stop`: set by another thread, ends the
-    stream at the next packet. `on_own_thread`: the caller watches the thread that this runs on; else a network
-    source is read ahead on another. Read errors are the stream's end. Raises SourceError if a file holds no packet.
+    `start`: where the clock begins, for a source that continues another. `stop`: ends the stream at the next packet
+    once another thread sets it. `on_own_thread`: the caller watches the thread that runs this; otherwise a network
+    source is read ahead on another. A read error ends the stream. Raises SourceError if a file holds no packet.
     """
     stream_tracks: dict[Stream, _StreamTrack] = {stream: _StreamTrack(stream) for stream in source.streams}
     clock = Clock([stream_track.track for stream_track in stream_tracks.values()], source.origin, start)
@@ -140,7 +140,7 @@ def packets(
 
 
 def _new_stream(packet: "AnyPacket", stream_tracks: "dict[Stream, _StreamTrack]", clock: Clock) -> Iterator[Event]:
-    """A stream that was not there at the beginning: it takes the place of the one of its kind, or is the first."""
+    """Add a stream that was not there at the beginning: it replaces the one of its kind, or is the first."""
     stream = packet.stream
     stream_track = _StreamTrack(stream)
     before = next((one for one in stream_tracks.values() if one.track.kind == stream.type), None)
@@ -158,15 +158,15 @@ def _new_stream(packet: "AnyPacket", stream_tracks: "dict[Stream, _StreamTrack]"
 def _judge_jump(
     packet: "AnyPacket", stream_track: _StreamTrack, stream_tracks: list[_StreamTrack], clock: Clock, damage: _Damage
 ) -> Iterator[TimedPacket | Event]:
-    """What is to be told before a packet that jumps, or that comes after one that did.
+    """The items to pass on before a packet that jumps, or that comes after one that did.
 
-    A packet that stays the lane's suspect waits for the next one, of whichever stream, to bear it out.
+    A packet that stays its stream's suspect waits for the next one, of any stream, to confirm it.
     """
     earlier, stream_track.suspect = stream_track.suspect, None
     if earlier is not None and clock.fits(stream_track.track, _decode_time(earlier, stream_track, clock)):
         yield stream_track.time_packet(
             earlier, _decode_time(earlier, stream_track, clock)
-        )  # another stream has borne it out
+        )  # another stream has confirmed it
         earlier = None
     raw = _decode_time(packet, stream_track, clock)
     if not clock.fits(stream_track.track, raw):
@@ -187,7 +187,7 @@ def _judge_jump(
 
 
 def _decode_time(packet: "AnyPacket", stream_track: _StreamTrack, clock: Clock) -> float:
-    """Seconds on the source's clock; from its place in the stream where the packet has no time stamp at all."""
+    """Seconds on the source's clock; from the place in the stream if the packet has no time stamp at all."""
     dts = packet.dts
     if dts is None:
         dts = packet.pts
@@ -197,7 +197,7 @@ def _decode_time(packet: "AnyPacket", stream_track: _StreamTrack, clock: Clock) 
 
 
 def _receive_packets(source: Source, stop: threading.Event | None, on_own_thread: bool) -> Iterator["AnyPacket | None"]:
-    """The packets as they come, None where data were damaged; ends with the stream, and with `source.failure` set."""
+    """The packets as they come, None for damaged data; if an error ends the stream, `source.failure` is set."""
     import av
 
     try:
@@ -215,7 +215,7 @@ def _receive_packets(source: Source, stop: threading.Event | None, on_own_thread
 
 
 def _cut_off(source: Source, length: float) -> Iterator[Event]:
-    """Where a file ends before the time that its header promises: its length, or for some containers its last time."""
+    """An event if a file ends before the end in its header: its length, or in some containers its last time."""
     promised = source.promised
     if promised is not None and max(length, length + (source.origin or 0.0)) < promised - _CUT_OFF:
         detail = f"the file ends at {length:.1f} s, its header says {promised:.1f} s: cut off or damaged"

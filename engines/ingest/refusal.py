@@ -1,17 +1,17 @@
-"""Why a source cannot be opened: in words for people, with what mends it, and whether waiting may help."""
+"""Why a source cannot be opened: a readable reason, a remedy, and whether waiting may help."""
 
 import errno
 
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 
-# What the system says of a network that is down. FFmpeg says EIO if a name is not found or a server hangs up, and EPERM
-# (its bare -1) for whatever an RTMP server refuses: a room that is not on air.
+# The system's errors if a network is down. FFmpeg returns EIO if a name is not found or a server hangs up, and EPERM
+# (its bare -1) for anything that an RTMP server refuses: a room that is not on air.
 _PASSING = frozenset({errno.EIO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
 _REFUSED = "the server refuses it; check the address, and that the stream is on air"
 
 
 def refusal(name: str, error: Exception, *, is_url: bool) -> SourceError:
-    """The error for people of what FFmpeg or the system said; SourceUnavailable if a URL may open later."""
+    """A readable error for one of FFmpeg or the system; SourceUnavailable if a URL may open later."""
     passes = is_url and _may_pass(error)
     advice = _REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
     kind = SourceUnavailable if passes else SourceError
@@ -36,14 +36,14 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _more_time(error: Exception) -> Remedy | None:
-    """What may mend it if nothing came in time."""
+    """The remedy if nothing came in time."""
     from av.error import ExitError
 
     return Remedy("if it is, wait longer", {"timeout": None}) if isinstance(error, (ExitError, TimeoutError)) else None
 
 
 def open_advice(error: Exception) -> str:
-    """What went wrong and what to do, for what FFmpeg and the system say when something cannot be opened."""
+    """The cause and the advice for an error of FFmpeg or the system on opening a source."""
     from av import error as ffmpeg
 
     match error:

@@ -1,7 +1,7 @@
-"""A server that repeats its tail after a reconnect: the last packets are remembered, the repeats found by their bytes.
+"""Finds the tail that a server repeats after a reconnect: keeps the last packets, and compares repeats by their bytes.
 
-Media servers greet a viewer with what they hold, back to a keyframe or for three HLS segments; a viewer who returns
-has seen that already. One packet that is surely the same tells by how much the two connections' clocks differ.
+Media servers first send a viewer the media they hold, back to a keyframe or for three HLS segments. A returning
+viewer has seen it already. One packet that is surely the same gives the difference between the connections' clocks.
 """
 
 from collections import deque
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 REMEMBERED_SECONDS = 60.0  # three HLS segments of 20 s; servers hold no more
-_REMEMBERED_PACKETS = 8192  # a bound where packets carry wild times
+_REMEMBERED_PACKETS = 8192  # a bound in case packets carry wild times
 _TELLING_BYTES = 64  # smaller packets (silence, skipped pictures) are alike too often
-_AGREE_SECONDS = 0.1  # how far the shifts that packets tell may differ
+_AGREE_SECONDS = 0.1  # how far the packets' shifts may differ
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What is remembered of a packet: its bytes' digest, and its time in seconds on the clock of whoever saw it."""
+    """The record of a packet: the digest of its bytes, and its time in seconds on the caller's clock."""
 
     digest: bytes
     time: float
 
 
 def trace(packet: "Packet[Any]", time: float) -> Trace | None:
-    """A packet's trace, or None where it is too small to be told from others."""
+    """A packet's trace, or None if it is too small to tell from others."""
     if packet.size < _TELLING_BYTES:
         return None
     return Trace(blake2b(packet, digest_size=16).digest(), time)
@@ -47,9 +47,9 @@ class Tail:
             self.traces.popleft()
 
     def shift(self, fresh: Iterable[Trace]) -> float | None:
-        """Seconds to add to the new connection's clock to get the old one's; None where nothing is repeated.
+        """Seconds to add to the new connection's clock to get the old one's; None if nothing is repeated.
 
-        Packets that occur twice on either side tell nothing. The others must agree.
+        Packets that occur twice on either side are ignored. Most of the others must agree.
         """
         ours, theirs = _find_unique(self.traces), _find_unique(fresh)
         shifts = [ours[digest] - theirs[digest] for digest in theirs.keys() & ours.keys()]
@@ -61,7 +61,7 @@ class Tail:
 
 
 def _find_unique(traces: Iterable[Trace]) -> dict[bytes, float]:
-    """Digest to time, of the digests that occur a single time."""
+    """Digest to time, for digests that occur once."""
     times: dict[bytes, float] = {}
     twice: set[bytes] = set()
     for item in traces:

@@ -1,7 +1,7 @@
-"""Where media comes from: the name that a user gives goes in, an opened container with its chosen streams comes out.
+"""The source of media: the user's name for it goes in, an opened container with its chosen streams comes out.
 
-A name is a path, a named pipe, `-` for standard input, or an http(s), HLS, rtmp(s) or srt URL. Whatever cannot be read
-is a SourceError in one line, and no wait is without an end (DESIGN, section 3).
+A name is a path, a named pipe, `-` for standard input, or an http(s), HLS, rtmp(s) or srt URL. Anything that
+cannot be read raises a one-line SourceError, and every wait has an end (DESIGN, section 3).
 """
 
 import os
@@ -28,17 +28,15 @@ if TYPE_CHECKING:
 
     from kuaihl.engines.ingest.flv import FlvChanges
 
-PACKETS_AHEAD = 512  # that a connection may be ahead of its reader: some 5 s
+PACKETS_AHEAD = 512  # by which a connection may be ahead of its reader: some 5 s
 OPEN_SECONDS = 10.0  # the longest wait for a network source's answer, unless the caller says otherwise
-_DAMAGES = 16  # failed reads in a row after which there is nothing left to read
-_PATIENCE = 2.0  # seconds by which the watch from outside is later than FFmpeg's time-out
+_DAMAGES = 16  # failed reads in a row after which reading stops
+_PATIENCE = 2.0  # seconds by which the outside watch is later than FFmpeg's time-out
 _PLAYLIST_SHARE = 3.0  # a live playlist is silent for as long as a piece of it lasts
 _PIPE_SECONDS = 60.0  # the longest silence of a pipe: its writer may have to log in or to wait for a keyframe
-_WATCH_SHARE = (
-    3.0  # connecting, redirects and probing are waits of their own: the watch from outside strikes so much later
-)
+_WATCH_SHARE = 3.0  # connecting, redirects and probing each wait: the outside watch is this many times as patient
 
-# What each kind of URL may open in turn. `file` is in none: a playlist from the network must not read local files.
+# Protocols that each kind of URL may open in turn, never `file`: a playlist from the network must not read local files.
 _WEB_PROTOCOLS = "http,https,tls,tcp,crypto,httpproxy"
 _PROTOCOLS = {
     "http": _WEB_PROTOCOLS,
@@ -66,30 +64,30 @@ class Closable(Protocol):
 
 @dataclass(eq=False)
 class Source:
-    """An opened source. `failure` says why reading ended, where it was not the end of the stream."""
+    """An opened source. `failure` gives the reason if reading ended before the end of the stream."""
 
     name: str
     container: "InputContainer"
     video: "VideoStream | None"
     audio: "AudioStream | None"
-    is_network: bool  # read on a thread that is watched, for its reads may hang
+    is_network: bool  # read on a watched thread, for its reads may hang
     is_live: bool  # a URL without an end: a disconnect may be followed by more
     timeout: float  # seconds without data after which a network source counts as lost
     failure: str | None = None
     changes: "FlvChanges | None" = None  # for an FLV file, whose streams may come late or change
-    used: list[Closable] = field(default_factory=list)  # what goes with the container when the source is closed
+    used: list[Closable] = field(default_factory=list)  # closed together with the container
     closed: bool = False
     busy: bool = False  # a thread is inside FFmpeg and may be blocked there
     guard: threading.Lock = field(default_factory=threading.Lock)  # of `closed` and `busy`
 
     @property
     def duration(self) -> float | None:
-        """Seconds, as the container claims; None where it does not know."""
+        """Duration in seconds according to the container; None if unknown."""
         return _known_duration(self.container)
 
     @property
     def origin(self) -> float | None:
-        """The earliest time stamp on the source's own clock, in seconds: where our clock says 0."""
+        """The earliest time stamp on the source's own clock, in seconds: 0 on our clock."""
         start: int | None = self.container.start_time
         return None if start is None else start / 1_000_000
 
@@ -99,7 +97,7 @@ class Source:
 
     @property
     def promised(self) -> float | None:
-        """How long a file says that it is, in seconds, its chosen streams alone; None where only a scan would tell."""
+        """The length in seconds that a file states for its chosen streams; None if only a scan would show it."""
         if self.is_network or self.container.format.name in _GUESSED_DURATION:
             return None
         known = [float(one.duration * one.time_base) for one in self.streams if one.duration and one.time_base]
@@ -109,13 +107,13 @@ class Source:
 
     @property
     def longest_silence(self) -> float:
-        """Seconds without data after which reading is given up from outside, should FFmpeg not have done so."""
+        """Seconds without data after which the outside watch gives up reading, if FFmpeg has not."""
         if not self.is_network:
             return _PIPE_SECONDS + _PATIENCE
         return self.timeout * (_PLAYLIST_SHARE if self.container.format.name == "hls" else 1.0) + _PATIENCE
 
     def read(self) -> "Iterator[Packet[Any] | None]":
-        """The chosen streams' packets as they come, None where data were damaged; to be called once.
+        """The chosen streams' packets as they come, None for damaged data; to be called once.
 
         It may block for as long as FFmpeg does. It ends when another thread closes the source. Raises FFmpeg's errors.
         """
@@ -140,7 +138,7 @@ class Source:
             yield item
 
     def read_ahead(self, stop: threading.Event | None = None) -> "Iterator[Packet[Any] | None]":
-        """The same for a network source, read on a thread of its own, so that no wait is longer than it should be.
+        """As `read`, for a network source: on a thread of its own, so that no wait is too long.
 
         It ends when `stop` is set. Raises FFmpeg's errors, and TimeoutError after `longest_silence`.
         """
@@ -151,7 +149,7 @@ class Source:
         except (StopIteration, Stopped):
             return
         finally:
-            stage.close(0.0)  # a thread that is blocked in FFmpeg is not waited for
+            stage.close(0.0)  # do not wait for a thread that is blocked in FFmpeg
 
     def demuxed(self) -> "Iterator[Packet[Any] | None]":
         import av
@@ -160,7 +158,7 @@ class Source:
         while True:
             try:
                 for packet in self.follow_changes(self.changes) if self.changes else self.container.demux(self.streams):
-                    if packet is None or packet.size:  # the last ones are empty: they tell decoders to let go
+                    if packet is None or packet.size:  # the last ones are empty: they flush decoders
                         damages = 0
                         yield packet
                 return
@@ -169,13 +167,13 @@ class Source:
                 if damages == _DAMAGES:
                     raise
                 yield None
-            except IndexError:  # PyAV at the end of a file in which streams came that it had not known
+            except IndexError:  # PyAV raises it at the end of a file with streams it had not known
                 return
 
     def follow_changes(self, changes: "FlvChanges") -> "Iterator[Packet[Any] | None]":
-        """An FLV file's packets, opened anew where its demuxer would leave something out; None before what it hid."""
+        """An FLV file's packets, opened again where its demuxer would miss media; None before hidden media."""
         latest: dict[str, int] = {}  # dts, by kind
-        known: dict[str, int] = {}  # dts up to which packets have been given out before the file was opened anew
+        known: dict[str, int] = {}  # dts up to which packets were given out before the file was opened again
         end = changes.path.stat().st_size
         while True:
             hidden = found = None
@@ -214,7 +212,7 @@ class Source:
         self.video, self.audio = _choose_best(self.container, "video"), _choose_best(self.container, "audio")  # type: ignore[assignment]
 
     def close(self) -> None:
-        """Idempotent; never waits for a thread that is reading: that one releases, nothing is closed under its feet."""
+        """Idempotent; never waits for a thread that is reading: that thread then releases the container itself."""
         with self.guard:
             if self.closed:
                 return
@@ -238,8 +236,8 @@ class Source:
 def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
     """Open a path, `-` or a URL; `timeout` is the longest wait in seconds for a network source's answer.
 
-    Raises SourceError, in one line, for whatever cannot be read or holds neither video nor audio, and SourceUnavailable
-    for a URL that does not answer or is not on air yet.
+    Raises a one-line SourceError if the source cannot be read or holds neither video nor audio. Raises
+    SourceUnavailable if a URL does not answer or is not on air yet.
     """
     scheme = scheme_of(name)
     if name == "-":
@@ -331,9 +329,9 @@ def _from_url(name: str, scheme: str, timeout: float) -> Source:
     microseconds = str(int(timeout * 1_000_000))
     options = {"protocol_whitelist": _PROTOCOLS[scheme], "rw_timeout": microseconds}
     if scheme in ("http", "https", "srt"):
-        options["timeout"] = microseconds  # for rtmp this word means: listen
+        options["timeout"] = microseconds  # for rtmp this option means: listen
     url = scheme + name[len(scheme) :]
-    longest = timeout * _WATCH_SHARE  # of PyAV's own clock, for opening, and for reading in case it is a live playlist
+    longest = timeout * _WATCH_SHARE  # PyAV's own limit for opening, and for reading in case it is a live playlist
     limits = (longest, longest if scheme in ("http", "https") else timeout)
     container = _within(
         name, longest + _PATIENCE, lambda: _open_container(name, url, container_options=options, timeout=limits)
@@ -355,7 +353,7 @@ def _within(name: str, seconds: float, call: Callable[[], T]) -> T:
 
 
 def _open_container(name: str, file: Any, **options: Any) -> "InputContainer":
-    """FFmpeg's demuxer for it. Raises SourceError in words for people."""
+    """FFmpeg's demuxer for `file`. Raises a readable SourceError."""
     import av
 
     try:
@@ -366,7 +364,7 @@ def _open_container(name: str, file: Any, **options: Any) -> "InputContainer":
 
 
 def _choose_streams(name: str, container: "InputContainer", timeout: float) -> Source:
-    """The source with the best video and audio stream that can be decoded. Raises SourceError where both lack."""
+    """The source with the best video and audio stream that can be decoded. Raises SourceError if both are missing."""
     if container.format.name in _NO_STREAMS or container.format.name.endswith("_pipe"):
         container.close()
         raise SourceError(f"{name}: a picture or a text ({container.format.name}), not a video; give a media file")
@@ -382,7 +380,7 @@ def _choose_streams(name: str, container: "InputContainer", timeout: float) -> S
 
 
 def _choose_best(container: "InputContainer", kind: Literal["video", "audio"]) -> "Stream | None":
-    """FFmpeg's choice among the streams of a kind, or the first that can be decoded; a cover picture is no video."""
+    """FFmpeg's choice among the streams of a kind, or the first that can be decoded; a cover picture is not a video."""
     from av.stream import Disposition
 
     first = container.streams.best(kind)

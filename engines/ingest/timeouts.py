@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
-    """The call's result or its exception; TimeoutError where neither has come after `seconds`."""
+    """The call's result or its exception; TimeoutError if neither has come after `seconds`."""
     answers: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 
     def run() -> None:
@@ -34,7 +34,7 @@ def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
 
 
 class PipeReader:
-    """What PyAV asks of a file, and no more: `read`, `close`, and a name that says nothing of the format."""
+    """The file interface that PyAV needs, and no more: `read`, `close`, and a name that suggests no format."""
 
     name = "pipe"
 
@@ -43,7 +43,7 @@ class PipeReader:
         self.seconds = seconds
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; empty at the end. Raises TimeoutError where the writer is silent for too long."""
+        """Up to `size` bytes; empty at the end. Raises TimeoutError if the writer is silent for too long."""
         ready, _, _ = select.select([self.descriptor], [], [], self.seconds)
         if not ready:
             raise TimeoutError(f"no data for {self.seconds:.0f} s")

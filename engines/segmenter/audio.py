@@ -1,7 +1,7 @@
-"""Compressed audio in, 16 kHz mono out, every sample at its place on the stream's clock; silence where there was none.
+"""Compressed audio in, 16 kHz mono out, every sample at its place on the stream's clock; silence fills the holes.
 
-Decoded as it passes, resampled a second at a time. Runs of packets that follow one another are one piece of sound;
-a new piece begins where their times part by more than DRIFT.
+Audio is decoded as it passes, and resampled one second at a time. Consecutive packets form one piece of sound; a new
+piece begins if their times differ by more than DRIFT.
 """
 
 from contextlib import suppress
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.packet import Packet
 
-_DRIFT = 0.1  # seconds by which sound may part from its time stamps before it is put back in its place
+_DRIFT = 0.1  # seconds by which sound may drift from its time stamps before it is moved back
 _BATCH_SECONDS = 1.0  # of sound through the resampler at once
-_TELLING_SECONDS = 1.0  # for which one event tells of the damage, however many packets are damaged
-_FULL_SCALE = 32768.0  # 16-bit samples: FFmpeg scales the mix to mono so that it cannot clip, for integers alone
+_TELLING_SECONDS = 1.0  # of media per event about damage, however many packets are damaged
+_FULL_SCALE = 32768.0  # 16-bit samples: FFmpeg scales the mix to mono so that it cannot clip, but only for integers
 
 
 class AudioDecoder:
-    """The stream's audio between the decoder and the segments; holds what no segment has taken yet."""
+    """The stream's audio between the decoder and the segments; holds the sound that no segment has taken yet."""
 
     def __init__(self, start: float = 0.0) -> None:
         self.events: list[Event] = []  # faults found while decoding, for the caller to take
@@ -35,9 +35,9 @@ class AudioDecoder:
         self.end = start  # how far the sound has come, in seconds
         self.blocks: list[tuple[int, NDArray[np.int16]]] = []  # position in samples since 0, and the samples
         self.position = 0  # where the resampler's next sample belongs
-        self.queued_from = 0.0  # where the queue begins that has not been resampled yet
+        self.queued_from = 0.0  # where the queue of sound not yet resampled begins
         self.stream: AudioStream | None = None
-        self.tick = 0.0  # seconds a unit of its time stamps
+        self.tick = 0.0  # seconds per unit of its time stamps
         self.shift = 0.0  # from the source's clock to ours
         self.fifo: AudioFifo | None = None
         self.resampler: AudioResampler | None = None
@@ -63,7 +63,7 @@ class AudioDecoder:
                 self.events.append(Event("corrupt", timed.time, f"audio that cannot be decoded ({error.strerror})"))
 
     def settle(self, packet: "Packet[Any]", shift: float) -> None:
-        """Another decoder or another place on the clock: give out what the old one still holds."""
+        """Move to another decoder or another place on the clock, and take the rest of the sound from the old one."""
         self.heard = True
         if packet.stream is not self.stream or abs(shift - self.shift) > _DRIFT:
             self.drain()
@@ -72,11 +72,11 @@ class AudioDecoder:
         self.shift = shift
 
     def drain(self) -> None:
-        """The last frames of the decoder, at their old place."""
+        """Queue the decoder's last frames, at their old place."""
         import av
 
         if self.stream is not None:
-            with suppress(av.FFmpegError):  # what it holds is damaged: nothing is lost that could be heard
+            with suppress(av.FFmpegError):  # the rest is damaged: nothing audible is lost
                 for frame in self.stream.codec_context.decode(None):
                     if self.fifo is not None:
                         self.queue(frame)
@@ -84,7 +84,7 @@ class AudioDecoder:
         self.flush()
 
     def queue(self, frame: "AudioFrame") -> None:
-        """Decoded sound that follows what is queued."""
+        """Add decoded sound that follows the queue."""
         assert self.fifo is not None
         frame.pts = None  # its place is kept here
         try:
@@ -98,7 +98,7 @@ class AudioDecoder:
             self.resample()
 
     def begin(self, frame: "AudioFrame", time: float) -> None:
-        """A piece of sound that does not follow the one before it."""
+        """Start a piece of sound that does not follow the one before it."""
         from av.audio.fifo import AudioFifo
         from av.audio.resampler import AudioResampler
 
@@ -109,7 +109,7 @@ class AudioDecoder:
         self.position = round(time * SAMPLE_RATE)
 
     def resample(self) -> None:
-        """Everything queued, as samples at their place."""
+        """Turn the whole queue into samples at their place."""
         assert self.fifo is not None and self.resampler is not None
         self.queued_from = self.end
         queued = self.fifo.read()
@@ -118,7 +118,7 @@ class AudioDecoder:
             self.store(self.resampler.resample(queued))
 
     def flush(self) -> None:
-        """The end of a piece: nothing stays in the queue or the resampler."""
+        """End a piece: nothing stays in the queue or the resampler."""
         if self.fifo is not None and self.resampler is not None:
             self.resample()
             self.store(self.resampler.resample(None))
@@ -132,11 +132,11 @@ class AudioDecoder:
             self.position += samples.size
 
     def finish(self) -> None:
-        """The stream has ended: the decoder and the resampler hold nothing back any more."""
+        """The stream has ended: empty the decoder and the resampler."""
         self.drain()
 
     def take(self, start: float, end: float) -> Audio:
-        """The sound of [start, end), which no later packet adds to; empty where the stream has had none so far."""
+        """The sound of [start, end), to which no later packet adds; empty if the stream has had none so far."""
         if not self.heard:
             return np.zeros(0, np.float32)
         if self.fifo is not None:

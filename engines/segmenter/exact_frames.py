@@ -1,8 +1,8 @@
-"""The frames shown at the very instants, by random access to a finished file.
+"""The frames shown at the exact instants, by random access to a finished file.
 
-decord does it, in a process of its own: it is another build of FFmpeg than ours, and on damaged files it is known to
-spin or hang, so it must be possible to kill it. Frame times are time stamps, never index ÷ rate. Files whose time
-stamps are not clean are refused; keyframes by `stills.py` are right for them, too.
+decord runs in a process of its own: it has another build of FFmpeg than ours. It is known to spin or hang on damaged
+files, so it must be possible to kill it. Frame times are time stamps, never index ÷ rate. Files with unclean time
+stamps are refused; keyframes (`keyframes.py`) are right for them, too.
 """
 
 import json
@@ -27,8 +27,8 @@ from kuaihl.engines.segmenter.frame_decoder import bound_size, turn_upright
 from kuaihl.engines.types import SAME_TIME, Frame
 from kuaihl.models.errors import Remedy, SourceError, reason_of
 
-_OPEN_SECONDS = 30.0  # to index a file, and this much …
-_BYTES_PER_SECOND = 10e6  # … more for its size, for that is done by reading all of it
+_OPEN_SECONDS = 30.0  # to index a file, and …
+_BYTES_PER_SECOND = 10e6  # … its size at this rate on top, for indexing reads all of it
 _FRAMES_SECONDS = 30.0  # to decode a segment's frames
 _END_TOLERANCE = 2.0  # seconds by which decord's end may differ from the container's
 _KEYFRAMES = Remedy("take keyframes", {"frames": "keyframe"})
@@ -36,12 +36,12 @@ _KEYFRAMES = Remedy("take keyframes", {"frames": "keyframe"})
 
 @dataclass(frozen=True)
 class _Probe:
-    """What decord does not tell: times in seconds on the stream's clock."""
+    """The facts that decord does not report; times in seconds on the stream's clock."""
 
     path: str
     first: float  # of the first frame
     origin: float  # where the file's own clock begins
-    seconds: float | None  # its length or its last time, as its header says
+    seconds: float | None  # its length or its last time, according to its header
     size: tuple[int, int]  # width and height to decode to
     rotation: int
 
@@ -70,7 +70,7 @@ class ExactFrames:
             raise
 
     def check(self, opened: dict[str, Any]) -> None:
-        """Whether decord's timeline is the file's."""
+        """Raise SourceError unless decord's timeline is the file's."""
         seconds = self.probe.seconds
         if not opened["clean"]:
             raise SourceError(
@@ -83,7 +83,7 @@ class ExactFrames:
             )
 
     def frames_at(self, instants: Sequence[float]) -> list[Frame]:
-        """The frame shown at each instant, in seconds of the stream's clock, first or last beyond the ends."""
+        """The frame shown at each instant, in seconds of the stream's clock; the first or last beyond the ends."""
         if self.worker.stdin is None or self.worker.stdin.closed:
             raise SourceError(f"{self.name}: exact frames are over for this file")
         wanted = [instant - self.probe.first + SAME_TIME for instant in instants]
@@ -101,7 +101,7 @@ class ExactFrames:
         ]
 
     def read_answer(self, seconds: float) -> dict[str, Any]:
-        """The worker's next line. Raises SourceError where it complains, dies or hangs."""
+        """The worker's next line. Raises SourceError if it complains, dies or hangs."""
         length = int.from_bytes(self.receive_bytes(4, seconds), "big")
         answer: dict[str, Any] = json.loads(self.receive_bytes(length, seconds))
         if "error" in answer:
@@ -139,7 +139,7 @@ class ExactFrames:
         self.worker.wait()
         for pipe in (self.worker.stdin, self.worker.stdout):
             if pipe is not None:
-                with suppress(OSError):  # what was still to be written has no reader any more
+                with suppress(OSError):  # unwritten data has no reader any more
                     pipe.close()
         if not keep_complaints:
             self.complaints.close()
@@ -158,7 +158,7 @@ def exact_frames(path: str | Path, instants: Sequence[float]) -> list[Frame]:
 
 
 def _probe_file(name: str) -> _Probe:
-    """Open the file with FFmpeg and decode its first frame. Raises SourceError where there can be no random access."""
+    """Open the file with FFmpeg and decode its first frame. Raises SourceError if random access is impossible."""
     import av
 
     if name == "-" or scheme_of(name) not in (None, "file") or not Path(name).is_file():
@@ -177,9 +177,9 @@ def _probe_file(name: str) -> _Probe:
 
 
 def work(path: str, width: int, height: int) -> None:
-    """The worker: opens, then answers each line of instants with times and pixels, until its input ends."""
+    """The worker: opens the file, then answers each line of instants with times and pixels, until its input ends."""
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what decord prints must not come between
+    os.dup2(2, 1)  # decord's own output must not mix with the replies
     try:
         import decord  # type: ignore[import-untyped]
 
@@ -211,7 +211,7 @@ def _send_reply(replies: Any, answer: dict[str, Any]) -> None:
 
 
 def _decord_reason(error: Exception) -> str:
-    """In words for people: decord's own lines begin with its clock and the places in its source."""
+    """A readable reason: decord's own lines begin with its clock and the places in its source."""
     if isinstance(error, ImportError):
         return "decord is not installed: pip install decord"
     said, _, _ = str(error).strip().partition("\n")  # a stack trace follows

@@ -1,6 +1,6 @@
 """Chosen packets in, RGB frames out: the only place where video is decoded.
 
-Frames are scaled down as they are converted, so that a segment's three cost the same whatever the source's resolution.
+Frames are scaled down as they are converted, so that a segment's three cost the same at any source resolution.
 """
 
 from collections import deque
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from av.video.reformatter import VideoReformatter
 
 _SHORT_SIDE = 288  # pixels at most: encoders read 224 to 260 …
-_LONG_SIDE = 1024  # … and a panorama must not become a burden
+_LONG_SIDE = 1024  # … and a panorama must not cost too much
 _TELLING_SECONDS = 1.0
 _MICRO = 1_000_000  # decoders carry whole numbers through: microseconds of our own clock
 
 
 class FrameDecoder:
-    """Decodes what is wanted, in order of time; to be used by one thread."""
+    """Decodes the requested frames in order of time; to be used by one thread."""
 
     def __init__(self) -> None:
         self.context: Any = None  # of the stream whose packets come
@@ -31,15 +31,15 @@ class FrameDecoder:
         self.size: tuple[int, int] | None = None  # of the decoded frames
         self.events: list[Event] = []  # for the caller to take
         self.told = -_TELLING_SECONDS  # time of the latest event about damage
-        self.latest: Frame | None = None  # what a player would still show where nothing new can be decoded
+        self.latest: Frame | None = None  # the frame that a player would still show if nothing new can be decoded
         self.key: TimedPacket | None = None  # the keyframe that `latest` came from, if it came from one
-        self.gop: Gop | None = None  # that is being decoded forward
+        self.gop: Gop | None = None  # the one that is being decoded forward
         self.queue: deque[TimedPacket] = deque()  # its packets that are not decoded yet
         self.decoded: deque[VideoFrame] = deque()  # its frames that are shown later than any instant so far
         self.shown: VideoFrame | None = None  # its frame at the latest instant
 
     def frame(self, wanted: FrameRequest) -> Frame | None:
-        """The frame of an instant; the nearest one that can be decoded where its own is damaged; None before any."""
+        """The frame of an instant, or the nearest one that can be decoded if its own is damaged; None before any."""
         if wanted.gop is None:
             return self.latest
         found = self.forward(wanted, wanted.gop) if wanted.forward else self.keyframe(wanted.gop.key)
@@ -56,7 +56,7 @@ class FrameDecoder:
             return self.latest
         self.use(key)
         if self.gop is not None:
-            self.context.flush_buffers()  # a Gop that was decoded forward has left it at its end, or frames in it
+            self.context.flush_buffers()  # after a Gop was decoded forward, it is at its end or holds frames
             self.gop = None
         frames = self.decode(key) + self.decode(None)
         self.context.flush_buffers()
@@ -68,7 +68,7 @@ class FrameDecoder:
         return self.convert(clean[0], key.time)
 
     def forward(self, wanted: FrameRequest, gop: Gop) -> Frame | None:
-        """The frame shown at the instant: the last one that is shown no later."""
+        """The frame shown at the instant: the last one shown at or before it."""
         if gop is not self.gop:
             self.use(gop.key)
             self.context.flush_buffers()
@@ -98,14 +98,14 @@ class FrameDecoder:
         return self.convert(self.shown, time)
 
     def use(self, timed: TimedPacket) -> None:
-        """The packet's own decoder: another stream has another one."""
+        """Switch to the packet's own decoder: each stream has its own."""
         context = timed.packet.stream.codec_context
         if context is not self.context:
             self.context = context
             self.gop = None
 
     def decode(self, timed: TimedPacket | None) -> "list[VideoFrame]":
-        """The frames that come out, their `pts` in microseconds of our clock; none where the packet is damaged."""
+        """The decoded frames, their `pts` in microseconds of our clock; empty if the packet is damaged."""
         import av
 
         try:
@@ -123,7 +123,7 @@ class FrameDecoder:
         return [frame for frame in frames if frame.pts is not None]
 
     def report_damage(self, time: float, detail: str) -> None:
-        """One event a second of media, however many packets are damaged."""
+        """Add one event per second of media, however many packets are damaged."""
         if not self.told <= time < self.told + _TELLING_SECONDS:
             self.told = time
             self.events.append(Event("corrupt", time, detail))
@@ -148,7 +148,7 @@ def _time_of(frame: "VideoFrame") -> float:
 
 
 def bound_size(width: int, height: int) -> tuple[int, int]:
-    """The size within SHORT_SIDE and LONG_SIDE, in proportion, even; never larger than it was."""
+    """The size that fits SHORT_SIDE and LONG_SIDE, in proportion and with even sides; never enlarged."""
     scale = min(1.0, _SHORT_SIDE / min(width, height), _LONG_SIDE / max(width, height))
     if scale == 1.0:
         return width, height
@@ -156,6 +156,6 @@ def bound_size(width: int, height: int) -> tuple[int, int]:
 
 
 def turn_upright(image: RgbImage, rotation: int) -> RgbImage:
-    """A phone films on its side, and says in the header by how many degrees to turn."""
+    """Turn a picture by the degrees in its header: a phone may film on its side."""
     turns = round(rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

@@ -1,7 +1,8 @@
-"""Compressed video in, the few frames that a segment needs out, with as little decoding as the truth allows.
+"""Compressed video in, the few frames that a segment needs out, with as little decoding as possible.
 
-For an instant it is the keyframe nearest before it; where none lies within TOLERANCE, the frame shown at the instant,
-decoded forward from the keyframe. Held are keyframes, and the packets after a keyframe while they may be needed.
+The frame for an instant is the nearest keyframe before it. If none lies within the tolerance, it is the frame shown
+at the instant, decoded forward from the keyframe. Keyframes are held, and the packets after one while they may be
+needed.
 """
 
 import math
@@ -12,17 +13,17 @@ from kuaihl.engines.ingest.packets import TimedPacket
 from kuaihl.engines.types import SAME_TIME
 
 MAX_HELD_BYTES = 48 << 20  # of packets: beyond it they are decoded early or dropped
-_FALLBACKS = 3  # keyframes to try where one is damaged
-SETTLED = 2.0  # seconds: no later packet is shown so long before the latest one
+_FALLBACKS = 3  # keyframes to try if one is damaged
+SETTLED = 2.0  # seconds: no later packet is shown earlier than this before the latest one
 
 
 @dataclass(eq=False, slots=True)
 class Gop:
-    """A keyframe and what can be decoded after it alone, in decoding order."""
+    """A keyframe and the packets that can only be decoded after it, in decoding order."""
 
     key: TimedPacket
-    followers: list[TimedPacket] = field(default_factory=list)  # those that the decoder has not been given
-    rolling: bool = False  # the decoder has gone into it and goes on from there
+    followers: list[TimedPacket] = field(default_factory=list)  # packets that the decoder has not received
+    rolling: bool = False  # the decoder is inside it and goes on from there
     closed: bool = False  # the next keyframe has come
 
     @property
@@ -32,14 +33,14 @@ class Gop:
 
 @dataclass(frozen=True, slots=True)
 class FrameRequest:
-    """How to come by the frame of one instant."""
+    """How to get the frame of one instant."""
 
     instant: float
     gop: Gop | None
     forward: bool
-    packets: tuple[TimedPacket, ...] = ()  # the Gop's further packets, where it is decoded forward
+    packets: tuple[TimedPacket, ...] = ()  # the Gop's further packets, if it is decoded forward
     complete: bool = False  # no more packets will follow in this Gop
-    others: tuple[TimedPacket, ...] = ()  # keyframes to fall back on where this one is damaged, best first
+    others: tuple[TimedPacket, ...] = ()  # keyframes to fall back on if this one is damaged, best first
 
 
 class KeyframeSelector:
@@ -60,7 +61,7 @@ class KeyframeSelector:
             self.held += timed.packet.size
 
     def open(self, key: TimedPacket) -> None:
-        """A keyframe has come: what is no longer needed of the Gop before it goes."""
+        """Open a Gop at a keyframe, and drop whatever is no longer needed of the one before it."""
         if self.gops:
             last = self.gops[-1]
             last.closed = True
@@ -68,7 +69,7 @@ class KeyframeSelector:
                 self.empty(last)
             crowded = len(self.gops) > 1 and key.time - self.gops[-2].key.time < self.spacing / 20
             if crowded and not last.followers and not last.rolling and not self.instant_in(last.key.time, key.time):
-                self.gops.pop()  # every frame is a keyframe: a few a second are enough
+                self.gops.pop()  # every frame is a keyframe: a few per second are enough
         self.gops.append(Gop(key))
 
     def instant_in(self, start: float, end: float) -> bool:
@@ -81,9 +82,9 @@ class KeyframeSelector:
         gop.followers = []
 
     def request(self, instant: float, tolerance: float) -> FrameRequest:
-        """The way to the frame of an instant, which must have passed; instants ascend.
+        """How to get the frame of an instant, which must have passed; instants ascend.
 
-        A lesser tolerance than our own holds where the packets for it are still there.
+        A tolerance smaller than our own holds if the packets for it are still there.
         """
         shown = [gop for gop in self.gops if gop.key.time <= instant + SAME_TIME]
         gop = shown[-1] if shown else self.gops[0] if self.gops else None  # before the video begins: its first frame
@@ -95,19 +96,19 @@ class KeyframeSelector:
         return FrameRequest(instant, gop, False, others=nearest)
 
     def hand_over(self, gop: Gop) -> tuple[TimedPacket, ...]:
-        """The followers for the decoder, which keeps what it need not decode yet."""
+        """Hand the followers to the decoder, which keeps those that it need not decode yet."""
         packets = tuple(gop.followers)
         self.empty(gop)
         gop.rolling = True
         return packets
 
     def forget(self, before: float) -> None:
-        """Drop all Gops but those that instants from `before` on need."""
+        """Drop all Gops except those that instants from `before` on need."""
         while len(self.gops) > 1 and self.gops[1].key.time <= before + SAME_TIME:
             self.empty(self.gops.popleft())
 
     def relieve(self, front: float) -> FrameRequest | None:
-        """Where too much is held: drop what only an early end would need, else decode ahead of the instants."""
+        """If too much is held, drop packets that only an early end would need, or decode ahead of the instants."""
         if self.held <= MAX_HELD_BYTES:
             return None
         for gop in self.gops:

@@ -13,9 +13,9 @@ BEHIND = 2  # segments that may wait before speech is dropped
 
 
 def skip_speech_when_behind(segments: Stage[Segment], *, behind: int = BEHIND) -> Iterator[Segment]:
-    """Pass segments on; while `behind` or more wait, the one at hand is not transcribed, which an event tells.
+    """Pass segments on; while `behind` or more wait, the current one is not transcribed, and an event reports it.
 
-    For live sources only: a file waits. The stage's `maxsize` must be larger than `behind`.
+    For live sources only: a file can wait. The stage's `maxsize` must be larger than `behind`.
     """
     for segment in segments:
         waiting = segments.waiting

@@ -1,7 +1,7 @@
-"""A part of a recording: the packets that its segments need come out, what lies before and after is dropped.
+"""A part of a recording: the packets that its segments need come out, those before and after are dropped.
 
-Nothing is sought. Only a pass from the beginning tells what becomes of time stamps that jump or restart, so a part has
-the times that it has in the whole; and reading without decoding takes little time.
+Nothing seeks. Only a pass from the beginning can place time stamps that jump or restart. So a part has the same times
+as in the whole recording, and reading without decoding takes little time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,8 +20,8 @@ def part_of(
 ) -> Iterator[TimedPacket | Event]:
     """The items of [start, end) in seconds of the stream's clock; the last one is always the event `eof`.
 
-    Before `start` the video since its last keyframe comes along, for the first frames may need it. `name` is the
-    recording's. Raises SourceError if the recording ends before `start`.
+    The video since the last keyframe before `start` comes along, for the first frames may need it. `name` is the
+    recording's name. Raises SourceError if the recording ends before `start`.
     """
     opening = _Opening(start)
     for item in stream:
@@ -40,7 +40,7 @@ def part_of(
 
 
 class _Opening:
-    """What is held back before a part begins."""
+    """The items held back before a part begins."""
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -74,7 +74,7 @@ class _Opening:
             yield timed
 
     def hold(self, timed: TimedPacket) -> None:
-        """Keep the video from the latest keyframe on; of one that runs on for too long, nothing."""
+        """Keep the video from the latest keyframe on; drop it all beyond MAX_HELD_BYTES."""
         assert self.group is not None
         if timed.keyframe:
             self.group, self.held = [timed], timed.packet.size

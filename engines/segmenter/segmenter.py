@@ -1,7 +1,7 @@
 """A stream of packets goes in, 30 s segments come out: three frames, 16 kHz mono sound, comments, faults.
 
-Little is decoded: all of the sound, and of the video the keyframe nearest before each of three evenly spaced instants
-(DESIGN, section 3). Memory stays the same however long the stream.
+Little is decoded: all of the sound, but only the nearest video keyframe before each of three evenly spaced instants
+(DESIGN, section 3). Memory stays the same however long the stream is.
 """
 
 import time
@@ -24,8 +24,8 @@ from kuaihl.engines.types import (
 )
 from kuaihl.models.errors import SourceError
 
-_MIN_SECONDS = 1.0  # of the stream's last segment; less than that is left out, unless it is all there is
-LAG = 5.0  # seconds by which one stream may trail the other before nobody waits for it
+_MIN_SECONDS = 1.0  # of the stream's last segment; a shorter one is left out, unless it is all there is
+LAG = 5.0  # seconds by which one stream may trail the other before it is no longer waited for
 
 
 def segments(
@@ -37,13 +37,13 @@ def segments(
     start: float = 0.0,
     end: float | None = None,
 ) -> Iterator[Segment]:
-    """Cut the stream from `start` on, in seconds of its clock, to `end` if it goes on for so long.
+    """Cut the stream from `start` on, in seconds of its clock, to `end` if it goes on for that long.
 
-    `exact` replaces the keyframes by the frames shown at the very instants.
+    `exact` replaces the keyframes with the frames shown at the exact instants.
 
-    Every segment is `segment_seconds` long but the last, which ends with the stream; what is left over at the end
-    is left out where it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond
-    its end and its frames are decoded.
+    Every segment is `segment_seconds` long except the last, which ends with the stream. A rest at the end is left out
+    if it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond its end and
+    its frames are decoded.
     """
     cutter = _Cutter(segment_seconds, exact, comments, start, end)
     with cutter.worker:
@@ -62,7 +62,7 @@ def segments(
 
 @dataclass(frozen=True)
 class _PendingSegment:
-    """A segment that lacks nothing but its frames, which are being decoded."""
+    """A segment that lacks only its frames, which are being decoded."""
 
     segment: Segment
     frames: list[Future[Frame | None]]
@@ -92,14 +92,14 @@ class _Cutter:
         self.decoder = FrameDecoder()
         self.worker = ThreadPoolExecutor(1, "frames")  # one thread: decoding frames and sound overlap
         self.index = 0
-        self.enough = origin + length + _MIN_SECONDS  # what a stream must have reached before the segment can end
+        self.enough = origin + length + _MIN_SECONDS  # the time that streams must reach before the segment can end
         self.reached: dict[str, float] = {}  # decode time of the latest packet, by its kind
-        self.end = origin  # of what has come, as shown
+        self.end = origin  # of the media so far, as shown
         self.events: list[Event] = []
         self.keyframe_times: list[float] = []
         self.gaps: list[tuple[float, float]] = []
-        self.gap_start: float | None = None  # of a gap whose end the next packet tells
-        self.announced = 0  # changes of the video's header that the container told before the decoder saw them
+        self.gap_start: float | None = None  # of a gap that ends at the next packet
+        self.announced = 0  # changes of the video's header that the container announced before the decoder saw them
         self.early: dict[float, Future[Frame | None]] = {}  # frames that could not wait for the segment's end
         self.pending: _PendingSegment | None = None
 
@@ -108,7 +108,7 @@ class _Cutter:
         return self.origin + self.index * self.length
 
     def instants(self, seconds: float) -> tuple[float, ...]:
-        """FRAMES_PER_SEGMENT of them, evenly spaced: 5, 15 and 25 s into 30."""
+        """FRAMES_PER_SEGMENT evenly spaced instants: 5, 15 and 25 s into a segment of 30 s."""
         step = seconds / FRAMES_PER_SEGMENT
         return tuple(self.start + (k + 0.5) * step for k in range(FRAMES_PER_SEGMENT))
 
@@ -137,7 +137,7 @@ class _Cutter:
             self.relieve(timed.decode_time)
 
     def relieve(self, front: float) -> None:
-        """So many bytes of packets that they cannot wait for the segment's end."""
+        """Decode early: the held packets have too many bytes to wait for the segment's end."""
         for instant in self.instants(self.length):
             if instant not in self.early and instant <= front - SETTLED:
                 self.early[instant] = self.submit(self.keyframes.request(instant, self.keyframes.tolerance))
@@ -146,7 +146,7 @@ class _Cutter:
             self.submit(wanted)
 
     def is_complete(self) -> bool:
-        """All streams are so far beyond the segment's end that its sound and frames are here, or lag behind."""
+        """Whether each stream lags behind, or is so far beyond the segment's end that its sound and frames are here."""
         front = max(self.reached.values())
         return all(at >= self.enough or at < front - LAG for at in self.reached.values())
 
@@ -188,7 +188,7 @@ class _Cutter:
         return self.worker.submit(self.decode, wanted)
 
     def decode(self, wanted: FrameRequest) -> Frame | None:
-        """In the worker: the frame at the very instant where that was asked for, else the one that is cheap."""
+        """In the worker: the frame at the exact instant if that was requested, otherwise the cheap one."""
         if self.exact is not None and wanted.gop is not None:
             try:
                 return self.exact.frames_at([wanted.instant])[0]
@@ -198,7 +198,7 @@ class _Cutter:
         return self.decoder.frame(wanted)
 
     def collect(self) -> Iterator[Segment]:
-        """The segment whose frames were being decoded, if any; waits for them."""
+        """The segment with frames in decoding, if any; waits for them."""
         if self.pending is None:
             return
         ready, self.pending = self.pending, None
@@ -207,7 +207,7 @@ class _Cutter:
         yield replace(ready.segment, frames=_complete_frames(found), events=tuple(events), wall_time=time.time())
 
     def decoder_events(self) -> Iterator[Event]:
-        """What the decoder met, without what the container had announced."""
+        """The decoder's events, without those that the container had announced."""
         while self.decoder.events:
             event = self.decoder.events.pop(0)
             if event.kind == "header_change" and self.announced:
@@ -233,7 +233,7 @@ class _Cutter:
 
 
 def _complete_frames(found: Sequence[Frame | None]) -> tuple[Frame, ...]:
-    """All the frames or none: one that could not be had is stood in for by its nearest neighbour."""
+    """All the frames or none: the nearest neighbour stands in for a missing one."""
     there = [frame for frame in found if frame is not None]
     if not there:
         return ()

@@ -12,15 +12,15 @@ from kuaihl.engines.weights.resolve import Resolved
 from kuaihl.models.errors import ModelError
 
 _FRAMES_PER_SECOND = 100  # of the log-mel spectrogram
-_BATCH_ON_CPU = 2  # windows a worker decodes at once: each takes 37 MB, and 4 are but 3% quicker
+_BATCH_ON_CPU = 2  # windows that a worker decodes at once: each takes 37 MB, and 4 are only 3% faster
 _BATCH_ON_CUDA = 16
 
 # The encoder's cost grows faster than its input, and most windows are not full of speech once silence is cut.
-# It hears the window, at least TAIL seconds of silence (without which it invents an end), rounded up to CONTEXT_STEP:
-# few lengths, so that windows still share batches, and each window's length is its own affair.
+# Its input is the window and at least TAIL seconds of silence, without which it invents an end. The length is rounded
+# up to CONTEXT_STEP, so that windows still share batches, and depends on no other window.
 _TAIL = 2.0  # s
 _CONTEXT_STEP = 5.0  # s
-_MIN_CONTEXT = 10.0  # s; shorter inputs than this lose words
+_MIN_CONTEXT = 10.0  # s; shorter inputs lose words
 
 
 class CTranslate2Decoder:
@@ -29,14 +29,14 @@ class CTranslate2Decoder:
     name = "ctranslate2"
 
     def __init__(self, weights: Resolved, device: str, threads: int) -> None:
-        """Load the folder of `weights` on `device` (cpu, cuda or cuda:N). Raises ModelError where that fails."""
+        """Load the folder of `weights` on `device` (cpu, cuda or cuda:N). Raises ModelError if that fails."""
         import ctranslate2  # type: ignore[import-untyped]
         from faster_whisper.feature_extractor import FeatureExtractor  # type: ignore[import-untyped]
         from tokenizers import Tokenizer
 
         kind, _, index = device.partition(":")
         on_cpu = kind == "cpu"
-        # Decoding is a chain of small products: two batches on a thread each beat one batch on two threads.
+        # Decoding is a chain of small products: two batches on one thread each beat one batch on two threads.
         self.workers = max(1, threads) if on_cpu else 1
         self.batch_size = _BATCH_ON_CPU if on_cpu else _BATCH_ON_CUDA
         try:
@@ -78,7 +78,7 @@ class CTranslate2Decoder:
         return self.tokenizer.token_to_id(f"<|{language}|>") is not None and len(language) <= 3
 
     def batches(self, contexts: Sequence[int]) -> list[list[int]]:
-        """Indices of windows that are decoded together: of one length, spread over the workers, longest first."""
+        """Indices of windows to decode together: of one length, spread over the workers, longest first."""
         batches = []
         for context in sorted(set(contexts), reverse=True):
             alike = [i for i, each in enumerate(contexts) if each == context]
@@ -116,10 +116,10 @@ class CTranslate2Decoder:
         return decoded
 
     def encode(self, windows: Sequence[Audio]) -> object:
-        """What the encoder makes of windows of one context length, as CTranslate2 takes it.
+        """The encoder's output for windows of one context length, in CTranslate2's form.
 
-        On a CPU it hears them one by one: the same numbers, a tenth quicker, and the attention of one in memory,
-        72 MB for 30 s. On CUDA they stay on the device.
+        On a CPU they are encoded one by one: the same numbers, a tenth faster, and only one window's attention in
+        memory, 72 MB for 30 s. On CUDA they stay on the device.
         """
         features = [self.features(window) for window in windows]
         if self.model.device != "cpu" or len(features) == 1:
@@ -129,7 +129,7 @@ class CTranslate2Decoder:
         )
 
     def context(self, window: Audio) -> int:
-        """How many spectrogram frames the encoder is given for `window`."""
+        """The number of spectrogram frames that the encoder gets for `window`."""
         steps = -(-(len(window) / SAMPLE_RATE + _TAIL) // _CONTEXT_STEP)
         return int(min(max(steps * _CONTEXT_STEP, _MIN_CONTEXT), WINDOW_SECONDS) * _FRAMES_PER_SECOND)
 
@@ -141,13 +141,13 @@ class CTranslate2Decoder:
         return np.ascontiguousarray(self.mel(padded)[:, :frames], np.float32)
 
     def storage(self, features: NDArray[np.float32]) -> object:
-        """A NumPy array as CTranslate2 takes it."""
+        """A NumPy array in CTranslate2's form."""
         import ctranslate2
 
         return ctranslate2.StorageView.from_array(features)
 
     def token(self, text: str) -> int:
-        """Raises ModelError where this tokenizer is not Whisper's."""
+        """Raises ModelError if this tokenizer is not Whisper's."""
         found = self.tokenizer.token_to_id(text)
         if found is None:
             raise ModelError(f"the tokenizer beside the weights has no {text}: it is not Whisper's")

@@ -1,7 +1,7 @@
-"""Speech to text with what every back-end needs around it: windows in, transcripts out (DESIGN section 4).
+"""Speech to text, with the steps that every back-end shares: windows in, transcripts out (DESIGN section 4).
 
 The gate: windows without speech never reach Whisper, long pauses are cut out, and sentences get their own times back.
-The language: given, or detected and kept. The filters: loops, and words that Whisper itself takes for silence.
+The language is given, or detected and kept. The filters drop loops, and words that Whisper itself takes for silence.
 """
 
 import re
@@ -18,13 +18,13 @@ from kuaihl.engines.speech.voice_activity import speech_spans_of
 from kuaihl.engines.types import Audio, Transcript
 from kuaihl.models.errors import UsageError
 
-# Whisper's own thresholds: words with a no_speech_prob above this and an avg_logprob below that are invented.
+# Whisper's own thresholds: words with a no_speech_prob above SILENT and an avg_logprob below UNSURE are invented.
 _SILENT = 0.6
 _UNSURE = -1.0
 
 
 class GatedTranscriber:
-    """A `Transcriber` out of a `WindowDecoder`."""
+    """A `Transcriber` made from a `WindowDecoder`."""
 
     def __init__(self, decoder: WindowDecoder, threads: int = 1) -> None:
         self.decoder = decoder
@@ -58,7 +58,7 @@ class GatedTranscriber:
 
 
 def _cut_sound(window: Audio) -> Audio:
-    """The window as the networks may have it: at most 30 s, finite, within [-1, 1]. Damaged streams decode to worse."""
+    """The window made safe for the networks: at most 30 s, finite, within [-1, 1]. Damaged streams decode to worse."""
     return np.clip(np.nan_to_num(window[:WINDOW_SAMPLES], posinf=0.0, neginf=0.0), -1.0, 1.0).astype(np.float32)
 
 
@@ -73,7 +73,7 @@ def _language_code(language: str, decoder: WindowDecoder) -> str:
 
 
 def _transcript_of(decoded: Decoded, speech: Speech, start: float, language: str) -> Transcript:
-    """Phrases of what was heard -> sentences on the stream's clock; none where the filters take them for invented."""
+    """Decoded phrases -> sentences on the stream's clock; empty if the filters take them for invented."""
     invented = decoded.no_speech_prob > _SILENT and decoded.avg_logprob < _UNSURE
     phrases = () if invented else without_loops(decoded.phrases)
     space = space_of(language)

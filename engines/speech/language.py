@@ -1,4 +1,4 @@
-"""Which language a stream is in: windows with speech in, one code out, kept until the words stop making sense."""
+"""The language of a stream: windows with speech in, one code out, kept until the words stop making sense."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,16 @@ from kuaihl.engines.speech.transcriber import WindowDecoder
 from kuaihl.engines.types import Audio
 
 _WINDOWS_TO_HEAR = 3  # of a batch, those with the most speech
-_SETTLED = 0.6  # mean probability from which on the language is kept
-_FADING = 0.5  # what a doubt leaves of the evidence: a mumbled window flips no stream, a few in another language do
+_SETTLED = 0.6  # mean probability at which the language is kept
+_FADING = (
+    0.5  # share of the evidence left after a doubt: a mumbled window flips no stream, a few in another language do
+)
 
 
 class SpokenLanguage:
-    """Detects on the first windows with speech and keeps the answer: a foreign word must not flip a stream.
+    """Detects the language on the first windows with speech and keeps it: a foreign word must not flip a stream.
 
-    `doubt`, called when a window was decoded with little confidence, has the next windows listened to again.
+    `doubt` is called after a window was decoded with little confidence; the next windows are then checked again.
     """
 
     def __init__(self, decoder: WindowDecoder) -> None:
@@ -34,7 +36,7 @@ class SpokenLanguage:
         return likeliest
 
     def doubt(self) -> None:
-        """Listen again to the next windows; what was heard so far counts less."""
+        """Check the next windows again; the evidence so far counts less."""
         self.settled = False
         self.windows_heard *= _FADING
         self.evidence = {code: mass * _FADING for code, mass in self.evidence.items()}

@@ -36,7 +36,8 @@ def load_transcriber(name: str, *, model: str, device: str, threads: int) -> Tra
     """The transcriber `name` (auto, ctranslate2, openai-whisper), or None for "none".
 
     `model` is "edge", a folder, a hub repository or a size (see `resolve_whisper`); `device` is cpu, cuda or cuda:N.
-    Raises UsageError: unknown name, missing optional package. Raises ModelError: weights missing, damaged, unreachable.
+    Raises UsageError if the name is unknown or an optional package is missing.
+    Raises ModelError if the weights are missing, damaged or unreachable.
     """
     if name == "none":
         return None

@@ -1,4 +1,4 @@
-"""Segments of any length through a transcriber whose windows hold 30 s: cut in the quietest places, joined again."""
+"""Transcribes segments of any length in windows of 30 s: cut in the quietest places, and joined again."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ import numpy as np
 from kuaihl.engines.speech.transcriber import WINDOW_SAMPLES, Transcriber, space_of
 from kuaihl.engines.types import SAMPLE_RATE, Audio, Transcript
 
-_SPARE = int(0.2 * SAMPLE_RATE)  # a segment of 30 s may come a few packets longer; that much of its tail is let go
-_SEARCH = 2.0  # s to either side of an even cut in which a pause is looked for
+_SPARE = int(0.2 * SAMPLE_RATE)  # a segment of 30 s may be a few packets longer; this much of its tail is dropped
+_SEARCH = 2.0  # s searched for a pause on either side of an even cut
 _BLOCK = int(0.05 * SAMPLE_RATE)  # samples over which loudness is taken
 
 
 def transcribe_segments(
     transcriber: Transcriber, audios: Sequence[Audio], starts: Sequence[float], language: str | None = None
 ) -> list[Transcript]:
-    """A transcript for each segment, of any length; all windows of all segments go to `transcriber` as one batch."""
+    """One transcript per segment of any length; all windows of all segments go to `transcriber` as one batch."""
     windows: list[Audio] = []
     times: list[float] = []
     owners: list[int] = []
@@ -50,7 +50,7 @@ def _find_quietest(audio: Audio, middle: int, reach: int) -> int:
 
 
 def _join_transcripts(parts: Sequence[Transcript]) -> Transcript:
-    """One transcript of consecutive ones; the probabilities are those of the parts with words, weighted by length."""
+    """One transcript from consecutive ones; the probabilities are means over parts with words, weighted by length."""
     worded = [part for part in parts if part.text]
     if len(worded) <= 1:
         return worded[0] if worded else next(iter(parts), Transcript(no_speech_prob=1.0))
@@ -67,6 +67,6 @@ def _join_transcripts(parts: Sequence[Transcript]) -> Transcript:
 
 
 def _weighted_mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
-    """Weighted mean of the values that are known, None where none is."""
+    """Weighted mean of the known values, None if there are none."""
     known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None

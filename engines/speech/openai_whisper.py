@@ -22,9 +22,9 @@ class OpenAiWhisperDecoder:
     name = "openai-whisper"
 
     def __init__(self, weights: Resolved, device: str, threads: int) -> None:
-        """Load `weights` on `device` (cpu, cuda or cuda:N). CPU threads are PyTorch's, which the caller sets.
+        """Load `weights` on `device` (cpu, cuda or cuda:N). The CPU threads are PyTorch's; the caller sets them.
 
-        Raises UsageError where the package is missing, ModelError where the weights cannot be used.
+        Raises UsageError if the package is missing, ModelError if the weights cannot be used.
         """
         try:
             import whisper  # type: ignore[import-untyped]

@@ -1,6 +1,6 @@
-"""A window without its long pauses: audio and where somebody speaks in, what Whisper hears out, and the way back.
+"""A window without its long pauses: audio and spans of speech in, Whisper's input out, and the way back.
 
-Encoding costs more than in proportion to length, and Whisper invents words over what is not speech.
+The cost of encoding grows faster than the length, and Whisper invents words over anything but speech.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,8 +20,8 @@ class Speech:
     """The speech of one window; all times in seconds."""
 
     audio: Audio  # the kept spans, one after another
-    voice: tuple[Span, ...]  # in the window: where somebody speaks; empty where nobody does
-    kept: tuple[Span, ...]  # in the window: that, and what is around it where it is little
+    voice: tuple[Span, ...]  # in the window: the spans of speech, if any
+    kept: tuple[Span, ...]  # in the window: the spans of speech, widened if they are short
     cuts: tuple[float, ...]  # in `audio`: where each kept span ends
 
     def place(self, phrase: Sentence) -> Sentence:
@@ -35,7 +35,7 @@ class Speech:
         return Sentence(max(start, touched[0][0]), min(end, touched[-1][1]), phrase.text)
 
     def time_in_window(self, time: float, *, is_end: bool) -> float:
-        """From seconds in `audio` to seconds in the window; at a cut, an end stays before it, a start goes after."""
+        """From seconds in `audio` to seconds in the window; an end at a cut stays before it, a start goes behind it."""
         index = (bisect_left if is_end else bisect_right)(self.cuts, time)
         index = min(index, len(self.kept) - 1)
         start, end = self.kept[index]
@@ -43,7 +43,7 @@ class Speech:
 
 
 def cut_pauses(window: Audio, voice: Sequence[Span]) -> Speech:
-    """What there is to hear in `window`, in which somebody speaks during `voice`."""
+    """The speech in `window`; `voice` holds the spans in which somebody speaks."""
     kept = _widen_spans(voice, len(window) / SAMPLE_RATE)
     pieces = [window[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] for start, end in kept]
     cuts = np.cumsum([len(piece) for piece in pieces]) / SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""Sentences out of Whisper's phrases: it breaks where a subtitle would be full, and runs short ones together."""
+"""Sentences from Whisper's phrases: Whisper breaks where a subtitle would be full, and runs short ones together."""
 
 import re
 import zlib
@@ -17,7 +17,7 @@ _LOOP = re.compile(r"(.{2,60}?)(?:[\s,.!?，。！？、]*\1){3,}")  # anything 
 
 
 def sentences_of(phrases: Sequence[Sentence], space: str) -> tuple[Sentence, ...]:
-    """Phrases cut at the ends of sentences and put together between them; `space` stands between two of them."""
+    """Phrases cut at the ends of sentences and joined between them, with `space` in between."""
     sentences: list[Sentence] = []
     for part in (part for phrase in phrases for part in split(phrase)):
         last = sentences[-1] if sentences else None
@@ -36,7 +36,7 @@ def sentences_of(phrases: Sequence[Sentence], space: str) -> tuple[Sentence, ...
 
 
 def split(phrase: Sentence) -> list[Sentence]:
-    """A phrase that holds several sentences into each of them; times within it go by the share of characters."""
+    """Split a phrase into its sentences; times within it follow the share of characters."""
     cuts = [0, *(match.end() for match in _SENTENCE_END.finditer(phrase.text)), len(phrase.text)]
     rate = (phrase.end - phrase.start) / max(1, len(phrase.text))
     parts = [(begin, end, phrase.text[begin:end].strip()) for begin, end in pairwise(cuts)]

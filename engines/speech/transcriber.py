@@ -1,6 +1,6 @@
-"""What a speech back-end is: windows of audio in, transcripts out, and the decoder underneath it.
+"""The interface of a speech back-end: windows of audio in, transcripts out, and the decoder underneath it.
 
-A back-end is one file with one `WindowDecoder`; what is common to all (the gate, language, filters) is in `gated.py`.
+A back-end is one file with one `WindowDecoder`; the common parts (the gate, language, filters) are in `gated.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,15 +9,15 @@ from typing import Protocol
 
 from kuaihl.engines.types import SAMPLE_RATE, Audio, Sentence, Transcript
 
-WINDOW_SECONDS = 30.0  # what Whisper hears at once
+WINDOW_SECONDS = 30.0  # the length of Whisper's input
 WINDOW_SAMPLES = int(WINDOW_SECONDS * SAMPLE_RATE)
-_MAX_NEW_TOKENS = 224  # half of Whisper's text context, and the quickest of speakers for 30 s
+_MAX_NEW_TOKENS = 224  # half of Whisper's text context, and enough for 30 s of the fastest speaker
 _SECONDS_PER_TIMESTAMP = 0.02
 _UNSPACED = {"zh", "yue", "ja", "th", "lo", "my"}  # written without spaces between words
 
 
 def token_limit(seconds: float) -> int:
-    """How many tokens may be decoded for `seconds` of audio: a decoder that loops is stopped here."""
+    """The largest number of tokens to decode for `seconds` of audio: it stops a decoder that loops."""
     return min(_MAX_NEW_TOKENS, round(24 + 9 * seconds))
 
 
@@ -31,21 +31,21 @@ class Transcriber(Protocol):
     def transcribe(
         self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None
     ) -> list[Transcript]:
-        """A transcript for each window of at most 30 s, the windows independent of each other and decoded as a batch.
+        """One transcript per window of at most 30 s; the windows are independent of each other, decoded as a batch.
 
-        `starts` are the windows' times in seconds on the stream's clock, on which the sentences are, too.
+        `starts` are the windows' times in seconds on the stream's clock; the sentences' times are on it, too.
         `language` is a code such as "en" or "zh"; None detects it. Raises UsageError for a language Whisper lacks.
         """
 
     def new_stream(self) -> None:
-        """Forget what was learnt of the stream so far: the next window may be of another one."""
+        """Forget the stream so far: the next window may belong to another one."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What Whisper made of one window; times in seconds from the window's first sample."""
+    """Whisper's output for one window; times in seconds from the window's first sample."""
 
-    phrases: tuple[Sentence, ...]  # as between two timestamps, in order
+    phrases: tuple[Sentence, ...]  # each between two timestamps, in order
     avg_logprob: float
     no_speech_prob: float
 
@@ -61,7 +61,7 @@ class WindowDecoder(Protocol):
         """Decode windows of at most 30 s, as a batch."""
 
     def language_probabilities(self, window: Audio) -> dict[str, float]:
-        """How likely each language is that Whisper knows; {"en": 1.0} of an English-only one."""
+        """The probability of each language that Whisper knows; {"en": 1.0} for an English-only one."""
 
     def knows(self, language: str) -> bool:
         """Whether `language` is a code that this Whisper was trained with."""
@@ -93,5 +93,5 @@ def phrases_of(
 
 
 def space_of(language: str | None) -> str:
-    """What stands between two sentences or words of `language`."""
+    """The separator between two sentences or words of `language`."""
     return "" if language in _UNSPACED else " "

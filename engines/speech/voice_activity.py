@@ -1,7 +1,7 @@
-"""Where somebody speaks: 16 kHz audio in, spans of speech in seconds out (DESIGN section 4, the gate before Whisper).
+"""Finds speech: 16 kHz audio in, spans of speech in seconds out (DESIGN section 4, the gate before Whisper).
 
 Silero VAD, the ONNX file inside faster-whisper's wheel, gives a probability of speech every 32 ms; hysteresis and
-padding make spans of them. Digital silence never reaches the network.
+padding turn these into spans. Digital silence never reaches the network.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ SECONDS_PER_FRAME = _FRAME / SAMPLE_RATE
 
 _SILENCE_RMS = 1e-4  # -80 dBFS: nothing that anybody could hear
 _SPEECH_BEGINS = 0.5  # probability at which a span opens; Silero's own default
-_SPEECH_ENDS = 0.35  # and below which it may close
+_SPEECH_ENDS = 0.35  # probability below which it may close
 MIN_SILENCE = 2.0  # s; shorter pauses belong to the speech around them
 _MIN_SPEECH = 0.25  # s; anything shorter is a click or a cough
-PADDING = 0.6  # s kept on either side of a span: the network is late where speech starts softly or over music
+PADDING = 0.6  # s kept on either side of a span: the network is late if speech starts softly or over music
 
 
 def speech_spans(audio: Audio) -> list[Span]:
@@ -80,7 +80,7 @@ def spans_of_probabilities(probabilities: NDArray[np.float32], duration: float) 
                 start = quiet_since = None
     if start is not None:
         spans.append((start, duration if quiet_since is None else quiet_since))
-    # Pauses are longer than two paddings, so that padded spans cannot overlap.
+    # Pauses are longer than two paddings, so padded spans cannot overlap.
     return [
         (max(0.0, start - PADDING), min(duration, end + PADDING)) for start, end in spans if end - start >= _MIN_SPEECH
     ]
@@ -88,16 +88,16 @@ def spans_of_probabilities(probabilities: NDArray[np.float32], duration: float) 
 
 @cache
 def _load_network() -> "onnxruntime.InferenceSession":
-    """The Silero network, one thread a run; a session may run on several threads at once.
+    """The Silero network, one thread per run; a session may run on several threads at once.
 
-    Raises ModelError where the file is missing or is of a version with other inputs.
+    Raises ModelError if the file is missing or is of a version with other inputs.
     """
     import onnxruntime
 
     options: Any = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they would keep what one long run needed
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # they would keep the memory of one long run
     file = _network_file()
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     names = [port.name for port in session.get_inputs()]

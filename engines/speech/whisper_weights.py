@@ -1,7 +1,7 @@
 """Whisper's weights for either back-end: a name in, a CTranslate2 folder or an openai-whisper state dict out.
 
-The folder is the one form in which Whisper comes here (package, hub or path). CTranslate2 reads it as it is; for
-openai-whisper its `model.bin` is renamed tensor by tensor, so both back-ends run the same weights.
+Whisper always comes as this folder (from a package, the hub or a path). CTranslate2 reads it as it is. For
+openai-whisper the tensors of its `model.bin` are renamed, so both back-ends run the same weights.
 """
 
 import re
@@ -35,7 +35,7 @@ _AUDIO_CONTEXT = 1500  # positions of the encoder: 30 s, 20 ms each
 def resolve_whisper(model: str) -> Resolved:
     """Find Whisper weights: "edge", a folder, a hub repository ("owner/name") or a size ("small", "large-v3").
 
-    Raises ModelError where they are nowhere to be had, UsageError where `model` is not a name.
+    Raises ModelError if they cannot be found, UsageError if `model` is not a name.
     """
     if model == _EDGE:
         return _check_complete(resolve(SPEECH_EDGE))
@@ -51,7 +51,7 @@ def resolve_whisper(model: str) -> Resolved:
 
 
 def _check_complete(resolved: Resolved) -> Resolved:
-    """Raises ModelError where the tokenizer is missing: the libraries would look for one on the hub."""
+    """Raises ModelError if the tokenizer is missing: the libraries would look for one on the hub."""
     if not (resolved.folder / "tokenizer.json").is_file():
         raise ModelError(f"{resolved.folder}: no tokenizer.json beside {resolved.file.name}")
     return resolved
@@ -59,7 +59,7 @@ def _check_complete(resolved: Resolved) -> Resolved:
 
 @dataclass(frozen=True)
 class OpenAiWhisper:
-    """What `whisper.model.Whisper` is built from: its dimensions, by their names there, and its state dict.
+    """The parts of a `whisper.model.Whisper`: its dimensions, by their names there, and its state dict.
 
     The encoder's sinusoids are not in it: openai-whisper computes them itself.
     """
@@ -69,7 +69,10 @@ class OpenAiWhisper:
 
 
 def openai_whisper_weights(model_bin: Path) -> OpenAiWhisper:
-    """Read CTranslate2's `model.bin` as openai-whisper's state dict, float32. Raises ModelError: damaged, quantised."""
+    """Read CTranslate2's `model.bin` as openai-whisper's float32 state dict.
+
+    Raises ModelError if it is damaged or quantised.
+    """
     variables = _read_model_bin(model_bin)
     try:
         return _rename_tensors(variables)
@@ -122,7 +125,7 @@ def _read_model_bin(path: Path) -> dict[str, NDArray[np.floating]]:
 
 
 def _rename_tensors(variables: dict[str, NDArray[np.floating]]) -> OpenAiWhisper:
-    """CTranslate2's names and fused projections -> openai-whisper's. Raises KeyError where a tensor is missing."""
+    """CTranslate2's names and fused projections -> openai-whisper's. Raises KeyError if a tensor is missing."""
     import torch
 
     state: dict[str, Tensor] = {}
@@ -137,7 +140,7 @@ def _rename_tensors(variables: dict[str, NDArray[np.floating]]) -> OpenAiWhisper
         state[f"{target}.weight"], state[f"{target}.bias"] = tensor(f"{source}/weight"), tensor(f"{source}/bias")
 
     def split(target: str, source: str, parts: tuple[str, ...]) -> None:
-        """One fused projection into its parts, stacked along the rows; Whisper's keys have no bias."""
+        """Split one fused projection into its parts, stacked along the rows; Whisper's keys have no bias."""
         weights, biases = tensor(f"{source}/weight").chunk(len(parts)), tensor(f"{source}/bias").chunk(len(parts))
         for part, weight, bias in zip(parts, weights, biases, strict=True):
             state[f"{target}.{part}.weight"] = weight.clone()

@@ -1,7 +1,7 @@
 """Bilibili danmaku XML: the site's own, both `p` layouts, and the recorders' dialects with gifts and super chats.
 
-Read by expat a piece at a time with entities refused, so a file that is still being written (no closing root) gives
-every complete comment, and a stretch that is not XML costs only itself.
+expat reads one piece at a time and refuses entities. A file that is still being written (no closing root) gives every
+complete comment, and a stretch that is not XML costs only itself.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ from kuaihl.engines.types import Comment
 
 CHUNK = 1 << 18  # characters
 _MAX_TOKEN = 1 << 20  # characters of one tag; expat holds an unclosed one in memory
-_MAX_DANMAKU = 4096  # characters of one element's text, more than a comment: the advanced mode's is a JSON array
+_MAX_DANMAKU = 4096  # characters of one element's text, more than a comment has: the advanced mode writes a JSON array
 _MAX_DEPTH = 64  # of elements; danmaku have two or three
 _MAX_RESTARTS = 1000  # a file with more torn places than this is not danmaku
 
 _GUARDS = {"1": "总督", "2": "提督", "3": "舰长"}  # ranks of a paid crew, highest first
 _ADVANCED, _PROGRAMS = "7", ("8", "9")  # modes whose text is not plain: a JSON array, ActionScript, BAS
 
-# What XML 1.0 forbids, as itself and as a numeric reference: viewers paste it, and recorders write it through.
+# Characters that XML 1.0 forbids, literal or as numeric references: viewers paste them, and recorders pass them on.
 _FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,10}));")
 _ELEMENTS = ("d", "sc", "gift", "guard", "s")
@@ -57,7 +57,7 @@ def _read(stream: TextIO) -> Iterator[Comment | None]:
 
 
 def _drop_forbidden(text: str) -> str:
-    """Without the characters that XML forbids."""
+    """`text` without the characters that XML forbids."""
     return _FORBIDDEN.sub("", _REFERENCE.sub(_allowed_reference, text))
 
 
@@ -67,7 +67,7 @@ def _allowed_reference(match: re.Match[str]) -> str:
 
 
 def _comments_of(name: str, fields: dict[str, str], text: str) -> Iterator[Comment | None]:
-    """The comment that one element holds; none where it is a program rather than a message."""
+    """The comment in one element; nothing if it is a program rather than a message."""
     if name == "d":
         yield from _parse_danmaku(fields, text)
         return
@@ -99,7 +99,7 @@ def _parse_danmaku(fields: dict[str, str], text: str) -> Iterator[Comment | None
 
 
 class _Elements:
-    """Expat with its three handlers; it starts anew behind whatever it cannot read."""
+    """Expat with its three handlers; it starts again behind whatever it cannot read."""
 
     def __init__(self) -> None:
         self._found: list[Comment | None] = []
@@ -123,7 +123,7 @@ class _Elements:
         return self._take()
 
     def finish(self) -> list[Comment | None]:
-        """What expat held back until it would know more; an element that is not closed is not there."""
+        """The comments that expat still held back; an element that is not closed is left out."""
         with contextlib.suppress(expat.ExpatError):
             self._parser.Parse(b"", True)
         return self._take()
@@ -133,7 +133,7 @@ class _Elements:
         return found
 
     def _restart_behind(self, data: bytes, bad: int) -> bytes:
-        """Start anew at the next element behind byte `bad` of `data`; returns what is left to feed."""
+        """Start again at the next element behind byte `bad` of `data`; returns the rest to feed."""
         self._restarts += 1
         if self._restarts > _MAX_RESTARTS:
             raise RefusedXml(f"not XML in more than {_MAX_RESTARTS} places; save the danmaku again")
@@ -153,7 +153,7 @@ class _Elements:
         self._parser.EndElementHandler = self._close
         self._fed = 0  # bytes given to this parser
         self._depth = 0
-        self._name = ""  # of the comment that is open, "" where none is
+        self._name = ""  # of the open comment, "" if there is none
         self._fields: dict[str, str] = {}
         self._text = ""
 

@@ -1,4 +1,4 @@
-"""chat-downloader 0.2.8: JSON, JSON Lines and CSV, one record a message whatever the site.
+"""chat-downloader 0.2.8: JSON, JSON Lines and CSV, one record per message whatever the site.
 
 A record made while a stream was live has no `time_in_seconds`, only the clock's time, and cannot be placed.
 """
@@ -46,7 +46,7 @@ def _read_csv(stream: TextIO) -> Iterator[Comment | None]:
 
 
 def _read_rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
-    """A row a record; None for one that is not CSV. Quoted messages may span lines, a NUL is dropped."""
+    """One row per record; None for one that is not CSV. Quoted messages may span lines, NULs are dropped."""
     records = csv.DictReader(line.replace("\0", "") for line in stream)
     while True:
         try:
@@ -62,7 +62,7 @@ def _parse_comment(
 ) -> Iterable[Comment | None]:
     kind = dig(record, "message_type")
     name = kind if isinstance(kind, str) else ""
-    if name.startswith("ticker"):  # the same paid message once more, as it stands pinned above the chat
+    if name.startswith("ticker"):  # the same paid message again, pinned above the chat
         return
     if isinstance(message, str) and message.strip():
         yield make_comment(parse_seconds(time), message, author, _kind_of(name), parse_amount(amount))

@@ -1,7 +1,7 @@
-"""What a comment format is, and the two rules all formats share: what a usable time is, and how long a text may be.
+"""The interface of a comment format, and the two rules that all formats share: usable times, and the longest text.
 
-A format reads decoded text and yields a Comment, or None for an entry that holds no usable one; it never raises for a
-bad entry, so that one torn line does not cost a broadcast's chat.
+A format reads decoded text and yields a Comment, or None for an entry without a usable one. It never raises for a bad
+entry, so that one torn line does not cost a broadcast's chat.
 """
 
 import math
@@ -19,7 +19,7 @@ _MAX_SECONDS = 1e7  # 115 days: anything beyond is a clock reading, not a positi
 
 @dataclass(frozen=True)
 class CommentFormat:
-    """A producer's format: `recognises` sees the first characters of a file, `read` the whole of it."""
+    """A producer's format: `recognises` takes the first characters of a file, `read` all of it."""
 
     name: str
     recognises: Callable[[str], bool]
@@ -27,7 +27,7 @@ class CommentFormat:
 
 
 def parse_seconds(value: object, unit: float = 1.0) -> float | None:
-    """A number, or a string of one, times `unit`; None where it is no position in a stream (NaN, infinite, a date)."""
+    """A number or numeric string times `unit`; None if it is not a position in a stream (NaN, infinite, a date)."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -40,7 +40,7 @@ def parse_seconds(value: object, unit: float = 1.0) -> float | None:
 def make_comment(
     time: float | None, text: object, author: object = None, kind: CommentKind = "chat", value: float | None = None
 ) -> Comment | None:
-    """A comment with its text in bounds, or None where it has no time or no words."""
+    """A comment with its text in bounds, or None if it has no time or no words."""
     if time is None or not isinstance(text, str):
         return None
     words = _make_encodable(text[:MAX_TEXT]).strip()
@@ -51,7 +51,7 @@ def make_comment(
 
 
 def parse_amount(amount: object) -> float | None:
-    """What was paid, of a number or a string of one; None if nothing, or no amount."""
+    """The price paid, from a number or numeric string; None if nothing was paid or it is not an amount."""
     if isinstance(amount, bool) or not isinstance(amount, int | float | str):
         return None
     try:
@@ -62,5 +62,5 @@ def parse_amount(amount: object) -> float | None:
 
 
 def _make_encodable(text: str) -> str:
-    """JSON may escape half of a surrogate pair, which no file or tokenizer downstream could take."""
+    """Replace half of a surrogate pair: JSON may escape it, but no file or tokenizer downstream could take it."""
     return text.encode("utf-8", "replace").decode()

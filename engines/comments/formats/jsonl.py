@@ -1,7 +1,7 @@
-"""Our own JSON Lines: one object a line, `{"time": 12.5, "text": "…", "author": "…", "kind": "chat"}`.
+"""Our own JSON Lines: one object per line, `{"time": 12.5, "text": "…", "author": "…", "kind": "chat"}`.
 
-`time` (seconds) and `text` are needed, the rest is not; `value` is what was paid for a gift or message. A line that is
-followed live may leave out `time`.
+`time` (seconds) and `text` are required, the rest is optional; `value` is the price paid for a gift or message. A line
+of a file that is followed live may leave out `time`.
 """
 
 import json
@@ -23,7 +23,7 @@ def _recognises(head: str) -> bool:
 
 
 def read(stream: TextIO, now: float | None = None) -> Iterator[Comment | None]:
-    """A line without `time` was said at `now`; where `now` is None it cannot be used."""
+    """A line without `time` counts as written at `now`; if `now` is None it cannot be used."""
     for line in json_values(stream):
         time = parse_seconds(dig(line, "time"))
         if time is None and isinstance(line, dict) and "time" not in line:

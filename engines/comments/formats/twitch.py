@@ -1,6 +1,6 @@
-"""Twitch: TwitchDownloader's chat JSON (version 1.4 and before), and the platform's own comment objects.
+"""Twitch: TwitchDownloader's chat JSON (version 1.4 and older), and the platform's own comment objects.
 
-`content_offset_seconds` counts from the start of the whole video, also in a chat that was cropped.
+`content_offset_seconds` counts from the start of the whole video, even in a cropped chat.
 """
 
 from collections.abc import Iterator

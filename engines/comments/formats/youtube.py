@@ -13,7 +13,7 @@ from kuaihl.engines.types import Comment
 
 _MARKS = ('"replayChatItemAction"', '"liveChatContinuation"')
 
-# Items that are nobody's message: a placeholder for one held back, notices of the system, the poll's box.
+# The renderers of messages. Other items are not: a placeholder for one held back, system notices, the poll's box.
 _MESSAGE = "liveChatTextMessageRenderer"
 _PAID = "liveChatPaidMessageRenderer"
 _STICKER = "liveChatPaidStickerRenderer"
@@ -21,7 +21,7 @@ _MEMBER = "liveChatMembershipItemRenderer"
 _GIFTED = "liveChatSponsorshipsGiftPurchaseAnnouncementRenderer"
 
 
-# A price in any language: groups of three digits, and one or two behind the last sign if there are cents.
+# A price in any language: groups of three digits, and one or two digits after the last separator if there are cents.
 _AMOUNT = re.compile(r"(?P<whole>[0-9]+(?:[.,\s'][0-9]{3})*)(?:[.,](?P<cents>[0-9]{1,2})(?![0-9]))?")
 
 
@@ -74,7 +74,7 @@ def _parse_message(name: str, renderer: object, time: float | None) -> Iterator[
 
 
 def _price_of(shown: object) -> float | None:
-    """Of "CA$5.00", "¥1,000" or "5,00 €" the number, whatever the currency; None if there is none."""
+    """The number in "CA$5.00", "¥1,000" or "5,00 €", whatever the currency; None if there is none."""
     found = _AMOUNT.search(shown) if isinstance(shown, str) else None
     if found is None:
         return None
@@ -96,7 +96,7 @@ def _text_of(message: object) -> str:
 
 
 def _before_start(shown: object) -> float | None:
-    """Of "-1:05", written while viewers waited: -65. Their offset is 0, which would make a crowd at the start."""
+    """-65 for "-1:05", written while viewers waited. Their offset is 0, which would make a crowd at the start."""
     if not isinstance(shown, str) or shown[:1] not in ("-", "\u2212"):
         return None
     fields = shown[1:].split(":")

@@ -1,1 +1,1 @@
-"""What is known of a segment at no cost beside words and pictures: measured here, named in `kuaihl.models.signals`."""
+"""Signals of a segment that cost nothing beside words and pictures: measured here, named in `kuaihl.models.signals`."""

@@ -1,7 +1,7 @@
-"""The comments of a segment in, their signals out: how many, by how many, and how they are written.
+"""The comments of a segment in, their signals out: how many, by how many viewers, and how they are written.
 
-A comment is what somebody wrote: gifts are counted apart, likes and joins are not counted. A paid message is both a
-comment and a gift. Shares are 0 if nobody wrote. A comment counts by its first 1,000 characters.
+A comment is text that somebody wrote: gifts are counted apart, likes and joins are not counted. A paid message is both
+a comment and a gift. Shares are 0 if nobody wrote. Only the first 1,000 characters of a comment count.
 """
 
 import math
@@ -18,33 +18,33 @@ from kuaihl.engines.encoders.signals.emotes import has_emoji, without_emotes
 from kuaihl.engines.encoders.signals.laughter import laughs, laughs_in_thai, token_laughs
 from kuaihl.engines.types import Comment
 
-_COUNTED_SECONDS = 30.0  # a count is per so many seconds
-_SHORTEST = 1.0  # seconds; one comment in a stream's last tenth of a second is no flood
+_COUNTED_SECONDS = 30.0  # counts are per this many seconds
+_SHORTEST = 1.0  # seconds; one comment in a stream's last tenth of a second is not a flood
 
-_MIN_LETTERS = 3  # letters with case that a comment in capitals has at least,
-_CAPITALS = 0.7  # and the share of them that are capitals
+_MIN_LETTERS = 3  # a comment in capitals has at least this many letters with case,
+_CAPITALS = 0.7  # and at least this share of them are capitals
 _EXCLAMATION = re.compile("[!！‼❗¡]")
 _BOT_COMMAND = re.compile(r"!\w")  # !uptime is for a machine
 _THAI = re.compile("[\u0e00-\u0e7f]")
 _HAN = re.compile("[\u3400-\u9fff]")
 _SMALL_LETTERS = re.compile("[a-z]+")
 _HAN_LETTERS = re.compile("[\u4e00-\u9fff]+")
-_MOST_READ = 1_000  # comments of a segment; of more, every second is read, or third, and so on
-_REMEMBERED = 16_384  # words: a chat says the same again and again
+_MOST_READ = 1_000  # comments per segment; of more, only every second is read, or every third, and so on
+_REMEMBERED = 16_384  # words: a chat repeats itself again and again
 _LONGEST_REMEMBERED = 32  # characters
 
 
-# Traits of a word, and of a comment that has such a word: bits, for hundreds of comments are read each segment.
+# Traits of a word, and of a comment that has such a word: bits, for hundreds of comments are read per segment.
 _LAUGHS, _LAUGHS_IN_THAI, _IS_THAI, _IS_HAN, _EXCLAIMS, _HAS_EMOTE, _IN_CAPITALS = (1 << bit for bit in range(7))
 
 
 class Word(NamedTuple):
-    """How a word is written, or what stands between spaces where a script has none."""
+    """The way a word is written, or the text between spaces if a script has none."""
 
-    traits: int  # not IN_CAPITALS: that is for a comment to say
-    capitals: int  # letters of those that have case; none of an emote's name
+    traits: int  # without IN_CAPITALS, which only a whole comment has
+    capitals: int  # capital letters among the `cased`, which have case; none of an emote's name
     cased: int
-    said: str  # what it says: the same in every spelling of it
+    said: str  # its content: the same in every spelling of it
 
 
 def comment_signals(comments: Sequence[Comment], seconds: float) -> dict[str, float]:
@@ -53,7 +53,7 @@ def comment_signals(comments: Sequence[Comment], seconds: float) -> dict[str, fl
     texts = [comment.text[:MAX_TEXT] for comment in chat]
     written = [_read(text) for text in texts[:: -(-len(texts) // _MOST_READ)]] if texts else []
     authors = Counter([comment.author for comment in chat])
-    chatters = len(authors) + max(authors[None] - 1, 0)  # each nameless comment is somebody's
+    chatters = len(authors) + max(authors[None] - 1, 0)  # each nameless comment counts as another viewer's
     paid = [comment for comment in comments if comment.kind == "gift" or comment.value]
     said = Counter([said for _, said in written])
     have = Counter([traits for traits, _ in written])  # few kinds of comments, if many comments
@@ -81,17 +81,17 @@ def log_count(count: float, seconds: float) -> float:
 
 
 def _value_of(comment: Comment) -> float:
-    """What was paid for it, 0 if that is not told."""
+    """The price paid for it, 0 if unknown."""
     return comment.value if comment.value is not None and 0 < comment.value < math.inf else 0.0
 
 
 def _count(have: Mapping[int, int], traits: int) -> int:
-    """Comments that have one of the traits, of those counted by all they have."""
+    """The number of comments with one of `traits`; `have` counts comments by all their traits."""
     return sum([times for those, times in have.items() if those & traits])
 
 
 def _read(text: str) -> tuple[int, str]:
-    """The traits of a comment, and what it says."""
+    """The traits of a comment, and its content as in `Word.said`."""
     traits = capitals = cased = 0
     said = ""
     for part in text.split():
@@ -132,5 +132,5 @@ def read_word(word: str) -> Word:
 
 
 def _collapse_runs(text: str) -> str:
-    """With each run of a character once."""
+    """`text` with each run of a character reduced to one."""
     return "".join([character for character, _ in groupby(text)]) if len(set(text)) < len(text) else text

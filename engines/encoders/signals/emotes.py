@@ -1,7 +1,7 @@
-"""Which words of a chat are pictures: emoji, [doge], :wave:, a channel's own emotes, and the names known everywhere.
+"""Finds words of a chat that are pictures: emoji, [doge], :wave:, a channel's own emotes, and names known everywhere.
 
-No reader keeps the platforms' emote tags, so Twitch emotes are known by their names. A channel's are a prefix of 3 to
-10 small letters and digits and a name that begins with a capital, like t90New; the others are listed.
+No reader keeps the platforms' emote tags, so Twitch emotes are known by their names. A channel's have a prefix of 3
+to 10 lower-case letters and digits, and a name that begins with a capital, like t90New. The others are listed.
 """
 
 import re
@@ -34,7 +34,7 @@ def has_emoji(text: str) -> bool:
 
 
 def without_emotes(word: str) -> str:
-    """A word without the names of emotes in it."""
+    """`word` without the names of emotes in it."""
     if _is_emote(word):
         return ""
     if "[" in word:

@@ -1,14 +1,14 @@
-"""Who laughs, in the scripts and on the platforms that are read.
+"""Finds laughter, in the scripts and on the platforms that are read.
 
 Laughter is written by its sound (haha, 哈哈, ㅋㅋ, jaja, ахах, ههه), by letters that stand for it (lol, mdr, rsrs, www,
-233), by emotes and by emoji. 呵呵 is left out: it sneers. 555 laughs in Thai alone (5 is said "ha"), and weeps in
-Chinese; 666, 777 and 888 are praise and applause, and WWW in capitals is praise in English (a win).
+233), by emotes and by emoji. 呵呵 is left out: it sneers. 555 laughs only in Thai (5 is pronounced "ha"), and weeps in
+Chinese. 666, 777 and 888 are praise and applause, and WWW in capitals is praise in English (a win).
 """
 
 import re
 from functools import lru_cache
 
-# By the first letter, for most words of a chat begin with another or end the match at the next.
+# By the first letter, for most words of a chat begin with another or fail at the next.
 _LATIN = {
     first: re.compile(pattern)
     for letters, pattern in {
@@ -28,7 +28,7 @@ _LATIN = {
     for first in letters
 }
 _SMALL_W = re.compile("w{3,}")
-# What a channel calls its own emote: a prefix of its own, then its name.
+# A channel's own emote: the channel's prefix, then the emote's name.
 _CHANNEL_EMOTE = re.compile("[a-z][a-z0-9]{2,9}(?:OMEGALUL|LULW?|KEKW?|LOL|LMAO|X[Dd]|L[Aa][Uu][Gg][Hh])")
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")  # 233.5 is a number and www.x.com an address
 
@@ -47,16 +47,16 @@ _OTHER_SCRIPTS = re.compile(
 )
 _HINT = re.compile(
     "[哈嘻嘿科顆ㄏ笑草ワわw\u110fㅋ\u1112ㅎХхهخฮถחहχ😂🤣😆😹]"
-)  # one of them is in each of OTHER_SCRIPTS
+)  # every match of OTHER_SCRIPTS has one of them
 _THAI_LAUGHTER = re.compile(r"(?<!\d)5{3,}(?!\d)")
 _NOTED = re.compile(
     r"[(\[*](?:laugh\w*|chuckl\w*|giggl\w*|笑声|笑聲|笑い声)[)\]*]", re.IGNORECASE
-)  # as subtitles say it
+)  # as subtitles write it
 _HA_HA = re.compile(r"(?<!\w)h[ae](?:[ ,-]+h[ae])+(?!\w)", re.IGNORECASE)
 
 
 def laughs(text: str) -> bool:
-    """Whether a word, or words without spaces, laughs; in NFKC, and not folded."""
+    """Whether a word, or a run of words without spaces, is laughter; it must be in NFKC, not case-folded."""
     if not text.isascii() and _HINT.search(text) and _OTHER_SCRIPTS.search(text):
         return True
     return any(map(token_laughs, _TOKEN.findall(text)))
@@ -64,7 +64,7 @@ def laughs(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def token_laughs(token: str) -> bool:
-    """Whether letters and digits of Latin script laugh."""
+    """Whether a token of Latin letters and digits is laughter."""
     small = token.lower()
     spelling = _LATIN.get(small[0])
     return (
@@ -75,12 +75,12 @@ def token_laughs(token: str) -> bool:
 
 
 def laughs_in_thai(text: str) -> bool:
-    """Whether it laughs if those who write are Thai."""
+    """Whether `text` is laughter if its writers are Thai."""
     return "555" in text and _THAI_LAUGHTER.search(text) is not None
 
 
 def count_laughs(transcript: str) -> int:
-    """Laughs in what was said, each run once: haha, ha ha, or (laughter)."""
+    """The number of laughs in a transcript, each run once: haha, ha ha, or (laughter)."""
     found = sum(map(token_laughs, _TOKEN.findall(transcript)))
     found += len(_HA_HA.findall(transcript)) + len(_NOTED.findall(transcript))
     if not transcript.isascii() and _HINT.search(transcript):

@@ -1,4 +1,4 @@
-"""A room's segments in, the values of their signals out: [SIGNALS] each, NaN where unknown.
+"""A room's segments in, the values of their signals out: [SIGNALS] each, NaN if unknown.
 
 A group of signals is unknown if there is nothing to measure it on: comments without a chat, sound and speech without
 sound, speech if no transcriber heard it, pictures without two frames to compare. A chat in which nobody writes is
@@ -20,7 +20,7 @@ _PLACES = {name: place for place, name in enumerate(SIGNAL_NAMES)}
 
 
 class SignalMeter:
-    """Measures one room's segments in order; of the past it keeps the last frame, small."""
+    """Measures one room's segments in order; it keeps only the last frame, as a thumbnail."""
 
     def __init__(self) -> None:
         self.previous: Thumbnail | None = None
@@ -39,7 +39,7 @@ class SignalMeter:
         return values_of(found)
 
     def see(self, segment: Segment) -> Mapping[str, float]:
-        """The signals of the pictures; a frame that stands in for one that could not be had is seen once."""
+        """The signals of the pictures; a frame that stands in for a missing one counts once."""
         frames = {frame.time: frame.image for frame in segment.frames}
         seen = [make_thumbnail(image) for image in frames.values()]
         found = picture_signals(seen, self.previous)

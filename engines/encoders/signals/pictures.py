@@ -1,7 +1,7 @@
-"""The pictures of a segment in, their signals out: how much changes, whether the shot did, and whether nothing does.
+"""The pictures of a segment in, their signals out: how much changes, whether the shot does, and whether nothing does.
 
-Pictures of any size become thumbnails of one size, each cell the mean of two sampled points: cheap, and a picture
-may follow one of another size. The frames are about 10 s apart, so change is of scene and pose rather than motion.
+Pictures of any size become thumbnails of one size, each cell the mean of two sampled points. This is cheap, and a
+picture may follow one of another size. The frames are about 10 s apart, so changes are of scene and pose, not motion.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _SAMPLES = 2  # sampled points of a cell, side by side
 _FULL_SCALE = 255.0
 
 _LEVELS = 4  # of each colour in a histogram
-_SHOT = 0.5  # share of the picture that has other colours: a change of shot
+_SHOT = 0.5  # share of the picture with other colours, above which the shot has changed
 _STILL = (
     0.5 / _FULL_SCALE
 )  # mean difference below half a step of 8 bits: a camera's noise and its compression make more
@@ -25,7 +25,7 @@ Thumbnail = NDArray[np.int16]  # [ROWS, COLUMNS, 3], 0 to 255
 
 
 def make_thumbnail(image: RgbImage) -> Thumbnail:
-    """A picture [H, W, 3] of any size, small."""
+    """The thumbnail of a picture [H, W, 3] of any size."""
     rows = np.arange(_ROWS) * image.shape[0] // _ROWS
     columns = np.arange(COLUMNS * _SAMPLES) * image.shape[1] // (COLUMNS * _SAMPLES)
     sampled = image[rows][:, columns].astype(np.int16)
@@ -34,9 +34,9 @@ def make_thumbnail(image: RgbImage) -> Thumbnail:
 
 
 def picture_signals(thumbnails: Sequence[Thumbnail], previous: Thumbnail | None) -> dict[str, float]:
-    """The signals of the group `pictures` of a segment's frames in order, behind the last of the segment before.
+    """The signals of the group `pictures` for a segment's frames in order; `previous` is the last one before them.
 
-    Empty if there are not two to compare.
+    Empty without two frames to compare.
     """
     small = [*([] if previous is None else [previous]), *thumbnails]
     if not thumbnails or len(small) < 2:

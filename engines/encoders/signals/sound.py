@@ -1,12 +1,12 @@
 """The sound of a segment in, its signals out: how loud, in which bands, and whether a crowd cheers.
 
-Loudness is of every sample, in frames of 0.1 s. The spectrum is of 16 ms in every second frame, a twelfth of the
-sound: all of it would cost a tenth of the ingest. Powers are mean squares at full scale 1, and nothing is below FLOOR.
+Loudness is measured on every sample, in frames of 0.1 s. The spectrum is of 16 ms in every second frame, a twelfth of
+the sound: all of it would cost a tenth of the ingest. Powers are mean squares at full scale 1, and never below FLOOR.
 
-Applause and a cheering crowd are noise: their spectrum is flat where speech and music have peaks, which is how
-detectors know them (spectral flatness, or its kin, the crest factor), and they have no syllables. So a second is
-noise-like if its mean spectrum from 500 to 5,000 Hz is flat, and the power of its powers varies little. That a crowd
-rose needs something quieter beside it: noise throughout a segment is no cheer, but loudness and its standard score.
+Applause and a cheering crowd are noise: they have no syllables, and a flat spectrum where speech and music have peaks.
+Detectors use this (spectral flatness, or its kin, the crest factor). So a second is noise-like if its mean spectrum
+from 500 to 5,000 Hz is flat and its power varies little. A crowd that rises needs something quieter beside it: noise
+throughout a segment is not a cheer, and shows in loudness and its standard score.
 """
 
 from functools import cache
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from kuaihl.engines.types import SAMPLE_RATE, Audio
 
 _FRAME = SAMPLE_RATE // 10  # samples: 0.1 s
-_WINDOW = 256  # samples that a spectrum is of: 16 ms, bins of 62.5 Hz
+_WINDOW = 256  # samples per spectrum: 16 ms, bins of 62.5 Hz
 _STEP = 2  # frames from one spectrum to the next
 _SPECTRA_A_SECOND = SAMPLE_RATE // (_FRAME * _STEP)
 _FLOOR = 1e-10  # -100 dBFS
-_LOUDEST = 20  # `peak` is of the loudest twentieth of frames
+_LOUDEST = 20  # `peak` is the mean of the loudest twentieth of frames
 
 _LOW, _HIGH = 300, 2_000  # Hz: the bands' edges
 _NOISE_BAND = (500, 5_000)  # Hz
 _FLAT = 0.5  # of 1: pink noise has 0.7 there, talks 0.05 to 0.2
-_STEADY = 0.5  # deviation of a second's powers by their mean: dense noise has 0.2, syllables 0.7 to 2
-_QUIET_PART = 10  # the quietest tenth of a segment is its quiet,
-_RISE = 4.0  # and how many times as much power is loud: 6 dB
-_AUDIBLE = 1e-6  # -60 dBFS; what is below is never loud
+_STEADY = 0.5  # standard deviation of a second's powers over their mean: dense noise has 0.2, syllables 0.7 to 2
+_QUIET_PART = 10  # the quietest tenth of a segment is its quiet level,
+_RISE = 4.0  # and this many times its power is loud: 6 dB
+_AUDIBLE = 1e-6  # -60 dBFS; anything below is never loud
 
 _PIECE_SECONDS = 5  # of sound that fullness compares with its loudest cell
 _MELS = 32  # bands of the mel scale (HTK's formula), as many as bins of 62.5 Hz can fill
@@ -64,7 +64,7 @@ def sound_signals(audio: Audio) -> dict[str, float]:
 
 
 def _cut_frames(audio: Audio) -> Audio:
-    """Samples in frames [N, FRAME], N > 0, without the rest of a frame; less than one is said again until it is one."""
+    """Samples in frames [N, FRAME], N > 0, without the rest of a frame; less than one frame is repeated to fill it."""
     if len(audio) < _FRAME:
         return np.resize(audio, (1, _FRAME))
     whole = len(audio) // _FRAME
@@ -91,12 +91,12 @@ def _measure_cheering(spectrum: _Powers) -> float:
 
 
 def _measure_fullness(spectrum: _Powers) -> float:
-    """Mean log10 of the cells of a log-mel picture by the loudest of their 5 s, in [DEEPEST, 0]; spectrum [M, bins].
+    """Mean log10 of the cells of a log-mel picture over the loudest of their 5 s, in [DEEPEST, 0]; spectrum [M, bins].
 
     The nearer to 0, the more of the time and of the bands is loud. Silence is DEEPEST.
     """
     size = _PIECE_SECONDS * _SPECTRA_A_SECOND
-    pieces = max(len(spectrum) // size, 1)  # what is left over counts only if it is all there is
+    pieces = max(len(spectrum) // size, 1)  # the rest counts only if it is all there is
     cells = (spectrum[: pieces * size] @ _mel_bands()).reshape(pieces, -1)  # [pieces, cells]
     loudest = cells.max(axis=1, keepdims=True)
     depth = np.where(loudest > _FLOOR, cells / np.maximum(loudest, _FLOOR), 0.0)
@@ -127,7 +127,7 @@ def _noise_like(band: _Powers, power: _Powers) -> NDArray[np.bool_]:
 
 
 def _bin_of(frequency: float) -> int:
-    """The first bin that is not below a frequency in Hz."""
+    """The first bin at or above a frequency in Hz."""
     return -int(-frequency * _WINDOW // SAMPLE_RATE)
 
 

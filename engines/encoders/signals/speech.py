@@ -1,8 +1,8 @@
-"""What was said in a segment in, its signals out: how much of it, how fast, and how it was said.
+"""The transcript of a segment in, its signals out: how much was said, how fast, and how.
 
 Chinese and Japanese have no spaces: a character counts as 0.6 words. Running Chinese has 1.6 (Zheng 1957) to 1.7
-(DeFrancis 1943) characters a word; for Japanese it is a guess. Thai and other scripts without spaces are counted by
-what stands between spaces, so too low: what matters is the standard score within a room.
+(DeFrancis 1943) characters per word; for Japanese it is a guess. Thai and other scripts without spaces are counted by
+the text between spaces, so too low: only the standard score within a room matters.
 """
 
 import math
@@ -16,7 +16,7 @@ from kuaihl.engines.types import Sentence, Transcript
 
 _MAX_CHARACTERS = 4_000  # 30 s of the fastest speech is under 700
 _WORDS_PER_CHARACTER = 0.6
-_WORDS_PER_SECOND = 2.5  # 150 words per minute: the share of speech where a transcript has no times
+_WORDS_PER_SECOND = 2.5  # 150 words per minute: for the share of speech if a transcript has no times
 
 _SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(f"[{_SPACELESS}]|[^\\W_{_SPACELESS}]+(?:['’][^\\W_{_SPACELESS}]+)*")
@@ -43,19 +43,19 @@ def speech_signals(transcript: Transcript, seconds: float) -> dict[str, float]:
 
 
 def _words_in(found: str) -> float:
-    """How many words one match of WORD is."""
+    """The number of words that one match of WORD counts as."""
     return _WORDS_PER_CHARACTER if _CHARACTER.match(found) else 1.0
 
 
 def _repeated_words(text: str, found: Sequence[str]) -> float:
-    """Words that repeat the word before; without spaces, the characters that a group is said again by."""
+    """Words that repeat the word before; without spaces, the characters in the repeats of a group."""
     again = sum(before == word and _words_in(word) == 1.0 for before, word in pairwise(found))
     groups = sum(len(match[0]) - len(match[1] or match[2]) for match in _SAME_GROUP.finditer(text))
     return again + _WORDS_PER_CHARACTER * groups
 
 
 def _spoken_seconds(sentences: Sequence[Sentence]) -> float:
-    """How long anybody speaks: the sentences' spans, where two overlap once."""
+    """The seconds in which anybody speaks: the sentences' spans, with overlaps counted once."""
     total = 0.0
     reached = float("-inf")
     for sentence in sorted(sentences, key=lambda one: one.start):
