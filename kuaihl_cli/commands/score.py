@@ -37,7 +37,7 @@ class ScoreOptions(RunOptions):
     sources: Annotated[
         tuple[str, ...],
         typer.Argument(
-            metavar="SOURCE",
+            metavar="SOURCE...",
             help="Media files, rtmp, http(s), HLS or srt URLs, or - for standard input.",
         ),
     ]
