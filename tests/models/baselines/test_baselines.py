@@ -49,9 +49,9 @@ def test_showme_weighs_highlights_by_their_content() -> None:
     torch.manual_seed(0)
     made = ShowMe(PHD).eval()
     one, other = torch.randn(7), torch.randn(7)
-    fused = [made.fused(*made.inputs.liked(found)) for found in (history(one), history(other), history(one, other))]
+    fused = [made.fuse(*made.inputs.liked(found)) for found in (history(one), history(other), history(one, other))]
     assert not torch.allclose(fused[2], (fused[0] + fused[1]) / 2, atol=1e-3)
-    twice = made.fused(*made.inputs.liked(history(one, one)))
+    twice = made.fuse(*made.inputs.liked(history(one, one)))
     torch.testing.assert_close(twice, fused[0])
 
 
