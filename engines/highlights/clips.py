@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from kuaihl.engines.highlights.clip_writer import INTERLEAVING, ClipWriter, Header
 from kuaihl.engines.highlights.offline import rank_highlights
+from kuaihl.engines.ingest.source import is_stream
 from kuaihl.engines.types import SAME_TIME, Highlight
 from kuaihl.models.errors import SourceError, UsageError
 
@@ -79,7 +80,7 @@ def clip_suffix(source: str) -> str:
 def _open_container(source: str) -> "InputContainer":
     import av
 
-    if source == "-" or "://" in source:
+    if is_stream(source):
         raise UsageError(f"{source}: clips can be cut from a file alone; record the stream, then score the recording")
     try:
         return av.open(source, metadata_errors="replace")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.ingest.flv import FlvChanges
 
 PACKETS_AHEAD = 512  # by which a connection may be ahead of its reader: some 5 s
+STDIN = "-"  # the name of standard input
 OPEN_SECONDS = 10.0  # the longest wait for a network source's answer, unless the caller says otherwise
 _DAMAGES = 16  # failed reads in a row after which reading stops
 _PATIENCE = 2.0  # seconds by which the outside watch is later than FFmpeg's time-out
@@ -233,6 +234,11 @@ class Source:
         self.close()
 
 
+def is_stream(name: str) -> bool:
+    """Whether a source can be read only once: a URL, or standard input."""
+    return name == STDIN or "://" in name
+
+
 def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
     """Open a path, `-` or a URL; `timeout` is the longest wait in seconds for a network source's answer.
 
@@ -240,7 +246,7 @@ def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
     SourceUnavailable if a URL does not answer or is not on air yet.
     """
     scheme = scheme_of(name)
-    if name == "-":
+    if name == STDIN:
         return _from_pipe(name, timeout)
     if scheme is None or scheme == "file":
         return _from_path(name, _local_path(name), timeout)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kuaihl.engines.encoders.encode import BATCH_OF_FILES, encode
 from kuaihl.engines.ingest.live import live_packets
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import Source
+from kuaihl.engines.ingest.source import STDIN, Source
 from kuaihl.engines.read_ahead import run_stage
 from kuaihl.engines.segmenter.overload import BEHIND, skip_speech_when_behind
 from kuaihl.engines.segmenter.part import part_of
@@ -23,8 +23,6 @@ from kuaihl.models.errors import SourceError
 if TYPE_CHECKING:
     from kuaihl.engines.encoders.profiles import Encoders
     from kuaihl.engines.scoring.scorer import StreamingScorer
-
-STDIN = "-"
 
 
 def score_source(

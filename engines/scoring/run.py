@@ -21,12 +21,12 @@ from kuaihl.engines.highlights.clips import Clip, cut_clips
 from kuaihl.engines.highlights.offline import chosen_from, find_highlights
 from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
 from kuaihl.engines.highlights.snapping import snap_highlights
-from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.ingest.source import is_stream, open_source
 from kuaihl.engines.outputs.formats import parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, write_highlights
 from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter
-from kuaihl.engines.scoring.pipeline import STDIN, score_source
+from kuaihl.engines.scoring.pipeline import score_source
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
@@ -241,7 +241,7 @@ def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -
         raise UsageError("clips, plots and formats are files in a run folder; name the output folder")
     if settings.end is not None and settings.end <= settings.start:
         raise UsageError(f"the end at {settings.end:g} s is not after the start at {settings.start:g} s")
-    if _is_stream(source):
+    if is_stream(source):
         wanted = {
             "clips": settings.clips,
             "exact frames": settings.frames == "exact",
@@ -252,16 +252,11 @@ def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -
                 raise UsageError(f"{source}: a stream, and {name} need a file; record it, then score the recording")
 
 
-def _is_stream(source: str) -> bool:
-    """Whether a source can be read only once: a URL, or standard input."""
-    return source == STDIN or "://" in source
-
-
 def _comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
     """The comments meant by the setting; for "auto", the file beside a recording, if there is one."""
     if comments != _AUTO:
         return Path(comments) if isinstance(comments, str) else comments
-    return None if is_live or _is_stream(source) else comments_beside(Path(source))
+    return None if is_live or is_stream(source) else comments_beside(Path(source))
 
 
 def _open_comments(

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.ingest.source import open_source, scheme_of
+from kuaihl.engines.ingest.source import STDIN, open_source, scheme_of
 from kuaihl.engines.segmenter.frame_decoder import bound_size, turn_upright
 from kuaihl.engines.types import SAME_TIME, Frame
 from kuaihl.models.errors import Remedy, SourceError, reason_of
@@ -161,7 +161,7 @@ def _probe_file(name: str) -> _Probe:
     """Open the file with FFmpeg and decode its first frame. Raises SourceError if random access is impossible."""
     import av
 
-    if name == "-" or scheme_of(name) not in (None, "file") or not Path(name).is_file():
+    if name == STDIN or scheme_of(name) not in (None, "file") or not Path(name).is_file():
         raise SourceError(f"{name}: exact frames need a finished file")
     with open_source(name) as source:
         if source.video is None:

@@ -11,6 +11,7 @@ import typer
 
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.archive.manifest import comments_beside, make_distinct, source_stem
+from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.errors import BatchError, KuaihlError, UsageError
@@ -115,7 +116,7 @@ def _check_options(options: ScoreOptions) -> None:
         raise UsageError("--comments FILE and --no-comments exclude each other: give one of them")
     if len(options.sources) > 1 and options.comments is not None:
         raise UsageError("--comments is of one recording; of several, those beside each recording are read")
-    if options.sources.count("-") > 1:
+    if options.sources.count(STDIN) > 1:
         raise UsageError("standard input can be read once; give - once")
 
 
@@ -134,13 +135,9 @@ def _rooms_of(options: ScoreOptions) -> list[Job]:
 
 def _comments_of(source: str, options: ScoreOptions) -> Path | None:
     """The named file, else the one beside a recording."""
-    if options.comments is not None or options.no_comments or _is_stream(source):
+    if options.comments is not None or options.no_comments or is_stream(source):
         return options.comments
     return comments_beside(Path(source))
-
-
-def _is_stream(source: str) -> bool:
-    return source == "-" or "://" in source
 
 
 def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
@@ -153,7 +150,7 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
         raise UsageError(
             f"{room.output} already holds {taken[0]}; --force overwrites it, --output names another folder"
         )
-    if _is_stream(source):
+    if is_stream(source):
         if settings.clips:
             raise UsageError(f"--clips needs a file, and {source} is a stream: record it, then score the recording")
         if settings.frames == "exact":
@@ -162,8 +159,6 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
             if value:
                 raise UsageError(f"{name} needs a file, and {source} is a stream: record it, then score the part")
     else:
-        from kuaihl.engines.ingest.source import open_source
-
         open_source(source).close()
     if room.comments is not None and room.comments != Path("-") and not room.comments.is_file():
         raise UsageError(f"{room.comments}: no such file of comments")
