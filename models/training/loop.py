@@ -190,7 +190,9 @@ def _start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
         raise UsageError("needs a GPU; on CPU there are no and bf16", setting="precision", value="fp16")
     if ":" in device:
         torch.cuda.set_device(torch.device(device))
-    AcceleratorState._reset_state()  # an earlier plan of this process may have had another precision
+    # An earlier plan of this process may have had another precision or device; a launcher's processes keep theirs.
+    launched = torch.distributed.is_available() and torch.distributed.is_initialized()
+    AcceleratorState._reset_state(reset_partial_state=not launched)
     accelerator = Accelerator(cpu=cpu, mixed_precision=plan.precision)
     if plan.batch % accelerator.num_processes:
         raise UsageError(
