@@ -105,7 +105,7 @@ def train(
     network, fresh = (
         (build_network(plan.architecture, plan.dims), None) if start is None else begin_from(start, plan.dims)
     )
-    _start_readers(network, next(batches(windows, streamers, plan, range(1))), fresh)
+    start_readers(network, next(batches(windows, streamers, plan, range(1))), fresh)
     adam = torch.optim.Adam(
         network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True
     )
@@ -203,7 +203,7 @@ def _start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
     return accelerator
 
 
-def _start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
+def start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
     """Begin with projections that read features standardised over a batch: some encoders' vectors hardly differ.
 
     In a network that began from another, this applies only to the `fresh` ones.
