@@ -15,6 +15,7 @@ from kuaihl.engines.archive.manifest import read_rooms
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.outputs.run_folder import is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.models.credentials import mask_credentials, shown_source
 from kuaihl.models.errors import BatchError
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import JobsOption
@@ -97,9 +98,9 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
 def _summary_entry(result: JobResult) -> dict[str, Any]:
     """One line of batch.jsonl."""
     return {
-        "source": result.job.source,
+        "source": shown_source(result.job.source),
         "output": str(result.job.output),
         "status": result.status,
-        "reason": None if result.reason is None else str(result.reason),
+        "reason": None if result.reason is None else mask_credentials(str(result.reason)),
         "seconds": round(result.seconds, 3),
     }

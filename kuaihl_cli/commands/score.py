@@ -14,7 +14,8 @@ from kuaihl.engines.archive.manifest import comments_beside, make_distinct, sour
 from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
-from kuaihl.models.errors import BatchError, KuaihlError, UsageError
+from kuaihl.models.credentials import shown_source
+from kuaihl.models.errors import BatchError, KuaihlError, UsageError, reason_of
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
 from kuaihl_cli.run_options import RunOptions, run_settings
@@ -221,11 +222,12 @@ def _try_room(room: Job, step: Callable[[Job], None]) -> bool:
     try:
         step(room)
     except KuaihlError as error:
-        say(f"{room.source}: FAILED: {error_words(error)}")
+        say(f"{shown_source(room.source)}: FAILED: {error_words(error)}")
         return False
     except Exception as error:
         LOG.debug("traceback", exc_info=True)
-        say(f"{room.source}: FAILED: unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        reason = reason_of(error, longest=300)
+        say(f"{shown_source(room.source)}: FAILED: unexpected {type(error).__name__}: {reason}")
         return False
     return True
 
