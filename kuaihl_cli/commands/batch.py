@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
-from kuaihl.engines.archive.manifest import read_rooms
+from kuaihl.engines.archive.manifest import comments_beside, read_rooms
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.outputs.run_folder import is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
@@ -90,7 +90,8 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
     model = load_model(settings, lambda line: say(error_words(line)))
 
     def score_one(room: Job) -> None:
-        Run(model, room.source, settings, output=room.output, comments=room.comments, streamer=room.streamer).finish()
+        comments = "auto" if room.comments == comments_beside(Path(room.source)) else room.comments
+        Run(model, room.source, settings, output=room.output, comments=comments, streamer=room.streamer).finish()
 
     return score_one
 

@@ -161,7 +161,9 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
                 raise UsageError(f"{name} needs a file, and {source} is a stream: record it, then score the part")
     else:
         open_source(source).close()
-    if room.comments is not None and room.comments != Path("-") and not room.comments.is_file():
+    if room.comments == Path(STDIN):
+        raise UsageError("--comments - is not supported: comments are read from a file; save them to one")
+    if room.comments is not None and not room.comments.is_file():
         raise UsageError(f"{room.comments}: no such file of comments")
 
 
@@ -251,7 +253,7 @@ def _score_one(
         room.source,
         settings,
         output=room.output,
-        comments=room.comments,
+        comments=room.comments if options.comments is not None or room.comments is None else "auto",
         streamer=room.streamer,
         stop=stop,
         report=progress.message,

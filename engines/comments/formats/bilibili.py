@@ -18,7 +18,7 @@ CHUNK = 1 << 18  # characters
 _MAX_TOKEN = 1 << 20  # characters of one tag; expat holds an unclosed one in memory
 _MAX_DANMAKU = 4096  # characters of one element's text, more than a comment has: the advanced mode writes a JSON array
 _MAX_DEPTH = 64  # of elements; danmaku have two or three
-_MAX_RESTARTS = 1000  # a file with more torn places than this is not danmaku
+_MAX_RESTARTS = 1000  # torn places; a file with more of them, and more than it has comments, is not danmaku
 
 _GUARDS = {"1": "总督", "2": "提督", "3": "舰长"}  # ranks of a paid crew, highest first
 _ADVANCED, _PROGRAMS = "7", ("8", "9")  # modes whose text is not plain: a JSON array, ActionScript, BAS
@@ -38,7 +38,7 @@ def _recognises(head: str) -> bool:
     start = head.lstrip()
     if not start.startswith("<") or re.search(r"<html[\s>]", head, re.IGNORECASE):
         return False
-    return re.search(r"<(?:d|sc|gift|guard)\s[^>]*=|<(?:i|root)[\s/>]", start) is not None
+    return re.search(r"<(?:d|sc|gift|guard)\s[^<>]*=|<(?:i|root)[\s/>]", start) is not None
 
 
 def _read(stream: TextIO) -> Iterator[Comment | None]:
@@ -104,6 +104,7 @@ class _Elements:
     def __init__(self) -> None:
         self._found: list[Comment | None] = []
         self._restarts = 0
+        self._closed = 0  # comments that were whole
         self._begin()
 
     def feed(self, text: str) -> list[Comment | None]:
@@ -135,8 +136,8 @@ class _Elements:
     def _restart_behind(self, data: bytes, bad: int) -> bytes:
         """Start again at the next element behind byte `bad` of `data`; returns the rest to feed."""
         self._restarts += 1
-        if self._restarts > _MAX_RESTARTS:
-            raise RefusedXml(f"not XML in more than {_MAX_RESTARTS} places; save the danmaku again")
+        if self._restarts > max(_MAX_RESTARTS, self._closed):
+            raise RefusedXml(f"not XML in {self._restarts:,} places; save the danmaku again")
         self._found.append(None)
         self._begin()
         self._parser.Parse(b"<i>")
@@ -177,6 +178,7 @@ class _Elements:
         self._depth -= 1
         if name == self._name:
             self._name = ""
+            self._closed += 1
             self._found.extend(_comments_of(name, self._fields, self._text))
 
 
