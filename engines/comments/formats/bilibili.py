@@ -24,9 +24,10 @@ _GUARDS = {"1": "总督", "2": "提督", "3": "舰长"}  # ranks of a paid crew,
 _ADVANCED, _PROGRAMS = "7", ("8", "9")  # modes whose text is not plain: a JSON array, ActionScript, BAS
 
 # Characters that XML 1.0 forbids, literal or as numeric references: viewers paste them, and recorders pass them on.
-_FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]+")
 _REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,10}));")
 _ELEMENTS = ("d", "sc", "gift", "guard", "s")
+_NOTHING = memoryview(b"")
 _RESUME = re.compile(rb"<(?:d|sc|gift|guard|s)\s")
 
 
@@ -109,7 +110,7 @@ class _Elements:
 
     def feed(self, text: str) -> list[Comment | None]:
         """The comments that `text` completes, None for each that is bad or torn."""
-        data = text.encode()
+        data = memoryview(text.encode())  # its parts are no copies, however often it is cut
         while data:
             before = self._fed
             self._fed += len(data)
@@ -118,9 +119,9 @@ class _Elements:
             except expat.ExpatError:
                 data = self._restart_behind(data, self._parser.ErrorByteIndex - before)
             else:
-                data = b""
+                data = _NOTHING
                 if self._fed - self._parser.CurrentByteIndex > _MAX_TOKEN:
-                    self._restart_behind(b"", 0)
+                    self._restart_behind(_NOTHING, 0)
         return self._take()
 
     def finish(self) -> list[Comment | None]:
@@ -133,7 +134,7 @@ class _Elements:
         found, self._found = self._found, []
         return found
 
-    def _restart_behind(self, data: bytes, bad: int) -> bytes:
+    def _restart_behind(self, data: memoryview, bad: int) -> memoryview:
         """Start again at the next element behind byte `bad` of `data`; returns the rest to feed."""
         self._restarts += 1
         if self._restarts > max(_MAX_RESTARTS, self._closed):
@@ -143,7 +144,7 @@ class _Elements:
         self._parser.Parse(b"<i>")
         self._fed = 3
         resume = _RESUME.search(data, max(bad, 0) + 1)
-        return data[resume.start() :] if resume else b""
+        return data[resume.start() :] if resume else _NOTHING
 
     def _begin(self) -> None:
         self._parser = expat.ParserCreate(encoding="utf-8")

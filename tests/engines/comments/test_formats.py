@@ -3,6 +3,8 @@
 import gzip
 import json
 import re
+import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,7 +225,7 @@ def test_more_than_the_bounds_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(SourceError, match="more than 49 comments"):
         read_comments(written(tmp_path, many))
     monkeypatch.setattr(recognise, "MAX_BYTES", 100)
-    with pytest.raises(SourceError, match="GiB"):
+    with pytest.raises(SourceError, match="more comments than fit"):
         read_comments(written(tmp_path, gzip.compress(many.encode())))
 
 
@@ -417,3 +419,44 @@ def test_danmaku_with_thousands_of_unescaped_places_are_read(tmp_path: Path) -> 
     assert len(read.comments) >= 5990 and read.skipped >= 2900
     with pytest.raises(SourceError, match="not XML in 1,001 places"):
         read_comments(written(tmp_path, "<i>" + '<d p="1">&<' * 5000))
+
+
+@pytest.mark.parametrize("declared", ["GBK", "gb2312", "GB18030", "Big5", "Shift_JIS", "EUC-JP", "UTF-16"])
+def test_an_encoding_that_xml_declares_is_honoured(declared: str, tmp_path: Path) -> None:
+    document = FILES["the site's XML"].replace("UTF-8", declared).replace("ü", "u")
+    assert [comment.text for comment in read_comments(written(tmp_path, document.encode(declared)))] == [
+        text.replace("ü", "u") for _, text in sorted(SAID)
+    ]
+
+
+@pytest.mark.parametrize("declared", ["zip", "punycode", "idna", "utf-7", "UTF-16", "nonsense", "x" * 500])
+def test_a_declaration_that_cannot_be_true_is_not_followed(declared: str, tmp_path: Path) -> None:
+    document = FILES["the site's XML"].replace("UTF-8", declared)
+    assert len(read_comments(written(tmp_path, document))) == 3
+
+
+ONE = lines({"time": 1, "text": "one"}).encode()
+HOSTILE = {
+    "brackets in each line": lambda: ONE + b"[1,\n" * 125_000,
+    "braces in each line": lambda: ONE + b'{"a":\n' * 100_000,
+    "an array of nothing": lambda: ONE + b"[" + b"[]," * 1_000_000,
+    "a value of a million parts": lambda: ONE + b"[[" + b"[]," * 3_000_000,
+    "an object of a million members": lambda: b'{"streamer":1,"video":2,' + b'"k":[],' * 1_000_000,
+    "a row of commas": lambda: b"message,time_in_seconds\none,1\n" + b"," * 30_000_000,
+    "packed NULs": lambda: gzip.compress(ONE + bytes(100 << 20)),
+    "NULs in XML": lambda: b'<i><d p="1,1,25,1">one</d>' + bytes(10 << 20),
+    "tags without end": lambda: b'<i><d p="1,1,25,1">one</d>' + b"<d " * 40_000,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_work_on_a_hostile_file_is_bounded(kind: str, tmp_path: Path) -> None:
+    path = written(tmp_path, HOSTILE[kind]())
+    began = time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes
+    try:
+        assert [comment.text for comment in read_comments(path)] == ["one"]
+    except SourceError as error:
+        assert str(path) in str(error)
+    assert time.process_time() - began < 10.0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
