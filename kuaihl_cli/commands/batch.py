@@ -89,7 +89,8 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
     model = load_model(settings, lambda line: say(error_words(line)))
 
     def score_one(room: Job) -> None:
-        Run(model, room.source, settings, output=room.output, comments=room.comments, streamer=room.streamer).finish()
+        run = Run(model, room.source, settings, output=room.output, comments=room.comments, streamer=room.streamer)
+        run.finish().check_clips()
 
     return score_one
 
