@@ -122,6 +122,10 @@ class _Cutter:
     def push(self, timed: TimedPacket) -> None:
         if self.gap_start is not None:
             self.gaps.append((self.gap_start, timed.time))
+            self.events = [
+                replace(one, until=timed.time) if one.kind == "gap" and one.until is None else one
+                for one in self.events
+            ]
             self.gap_start = None
         kind = timed.kind
         self.reached[kind] = timed.decode_time
@@ -156,6 +160,9 @@ class _Cutter:
         self.events += self.sound.events
         self.sound.events = []
         audio = self.sound.take(start, end)
+        comments = self.comments.take(start, end) if self.comments is not None else ()
+        if self.comments is not None:
+            self.events += self.comments.take_events(start)
         tolerance = seconds / FRAMES_PER_SEGMENT / 2
         frames = [
             self.early[one] if one in self.early else self.submit(self.keyframes.request(one, tolerance))
@@ -168,8 +175,8 @@ class _Cutter:
                 end=end,
                 frames=(),
                 audio=audio,
-                comments=self.comments.take(start, end) if self.comments is not None else (),
-                has_chat=self.comments is not None,
+                comments=comments,
+                has_chat=self.comments is not None and self.comments.has_chat,
                 events=tuple(one for one in self.events if last or one.time < end),
                 keyframe_times=tuple(one for one in self.keyframe_times if start <= one < end),
                 gap=any(gap_start < end and gap_end >= start for gap_start, gap_end in self.gaps),

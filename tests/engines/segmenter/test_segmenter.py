@@ -124,15 +124,22 @@ def test_comments_are_asked_for_once_a_segment_in_order(made: Path) -> None:
     class Feed:
         def __init__(self) -> None:
             self.asked: list[tuple[float, float]] = []
+            self.has_chat = True
 
         def take(self, start: float, end: float) -> tuple[Comment, ...]:
             self.asked.append((start, end))
+            self.has_chat = start != 6
             return (Comment(start, "hi"),)
+
+        def take_events(self, now: float) -> list[Event]:
+            return [Event("comments", now, "gone")] if now == 6 else []
 
     feed = Feed()
     found = cut(make(made / "chat.mp4", seconds=14.0), comments=feed)
     assert feed.asked == [(one.start, one.end) for one in found]
     assert [one.comments[0].time for one in found] == [0, 6, 12]
+    assert [one.has_chat for one in found] == [True, False, True]
+    assert [[event.kind for event in one.events if event.kind != "eof"] for one in found] == [[], ["comments"], []]
 
 
 def test_large_frames_are_scaled_down_in_proportion(made: Path) -> None:
@@ -147,7 +154,8 @@ def test_a_gap_is_silent_flagged_and_shows_the_last_picture(made: Path) -> None:
     ten = media_tags(make(made / "ten.flv", seconds=10.0))
     found = cut(write_flv(made / "with_gap.flv", [*ten, *retimed(ten, lambda ms: ms + 25_000)]))
     assert [one.gap for one in found] == [False, True, True, True, True, False]
-    assert [event.kind for event in found[1].events] == ["gap"]
+    (gap,) = found[1].events
+    assert gap.kind == "gap" and gap.until == pytest.approx(25.0, abs=0.2)
     inside = found[2]
     assert inside.audio.size == 6 * SAMPLE_RATE and not inside.audio.any()
     assert {number_in(frame) for frame in inside.frames} == {99}
