@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
+from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, open_ended
 from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
 from kuaihl.engines.ingest.timeouts import call_with_timeout
 from kuaihl.engines.read_ahead import Stopped, run_stage
@@ -305,11 +306,19 @@ def _from_path(name: str, path: Path, timeout: float) -> Source:
 def _from_file(name: str, path: Path, timeout: float) -> Source:
     from kuaihl.engines.ingest.flv import FlvChanges
 
-    source = _choose_streams(name, _open_container(name, str(path.absolute())), timeout)
+    container = _open_playlist(name, path) if is_playlist(path) else _open_container(name, str(path.absolute()))
+    source = _choose_streams(name, container, timeout)
     if source.container.format.name == "flv":
         source.changes = FlvChanges(path)
         source.used.append(source.changes)
     return source
+
+
+def _open_playlist(name: str, path: Path) -> "InputContainer":
+    try:
+        return _open_container(name, str(path.absolute()), io_open=open_ended)
+    except SourceError:
+        return _open_container(name, str(path.absolute()), container_options=UNFINISHED)
 
 
 def _from_pipe(name: str, timeout: float) -> Source:

@@ -91,7 +91,8 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
 
     def score_one(room: Job) -> None:
         comments = "auto" if room.comments == comments_beside(Path(room.source)) else room.comments
-        Run(model, room.source, settings, output=room.output, comments=comments, streamer=room.streamer).finish()
+        run = Run(model, room.source, settings, output=room.output, comments=comments, streamer=room.streamer)
+        run.finish().check_clips()
 
     return score_one
 

@@ -187,7 +187,10 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
             stop,
         )
     _print_outcome(outcome, room, options)
-    return 0 if outcome.complete else EXIT_INTERRUPTED
+    if not outcome.complete:
+        return EXIT_INTERRUPTED
+    outcome.check_clips()
+    return 0
 
 
 def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
@@ -214,6 +217,7 @@ def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) 
             _print_outcome(outcomes[0], room, options)
             if not outcomes[0].complete:
                 return EXIT_INTERRUPTED
+            failed += not _try_room(room, lambda room, outcome=outcomes[0]: outcome.check_clips())  # type: ignore[misc]
     if failed:
         raise BatchError(f"{failed} of {len(rooms)} sources failed; the lines above say why")
     return 0
