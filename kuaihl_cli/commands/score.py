@@ -275,7 +275,9 @@ def _print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> 
     from kuaihl_cli.terminal.highlight_table import print_highlights
 
     if options.as_json:
-        sys.stdout.write(to_json(outcome.document))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(to_json(outcome.document).encode())  # JSON is UTF-8, whatever the terminal is
+        sys.stdout.buffer.flush()
     elif not options.quiet:
         print_highlights(outcome.highlights)
         say(f"wrote {room.output}/")
