@@ -4,7 +4,7 @@ Made with PyAV; also FLV taken apart by its tags, for faults that no encoder mak
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -71,12 +71,13 @@ class Recipe:
     audio_from: float = 0.0  # silent before
     video_from: float = 0.0  # no picture before
     frame_times: tuple[float, ...] | None = None  # for a variable frame rate; numbers are times in tenths
+    muxer: dict[str, str] = field(default_factory=dict)  # its options
 
 
 def make(path: Path, recipe: Recipe | None = None, **changes: Any) -> Path:
     """Encode a recipe into the container of the path's suffix."""
     recipe = replace(recipe or Recipe(), **changes)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=recipe.muxer) as container:
         packets: list[Any] = []
         if recipe.video:
             packets += video_packets(container, recipe)
