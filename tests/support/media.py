@@ -62,6 +62,7 @@ class Recipe:
     video: str | None = "libx264"
     audio: str | None = "aac"
     gop: int = 20  # frames
+    refresh: bool = False  # within each gop, column by column: no picture but the first is whole (libx264)
     bframes: int = 0
     size: tuple[int, int] = SIZE
     rate: int = RATE
@@ -95,7 +96,7 @@ def video_packets(container: Any, recipe: Recipe) -> list[Any]:
     options = {"preset": "ultrafast", "crf": "23"}
     parameters = f"keyint={recipe.gop}:min-keyint={recipe.gop}:scenecut=0:bframes={recipe.bframes}"
     if recipe.video == "libx264":
-        options |= {"x264-params": parameters}
+        options |= {"x264-params": parameters + f":intra-refresh={recipe.refresh:d}"}
     elif recipe.video == "libx265":
         options |= {"x265-params": parameters + ":log-level=none:pools=1"}
     stream.codec_context.options = options
