@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 from kuaihl.engines.ingest.mpeg_ts import BUFFER_BYTES, TsParts
-from kuaihl.engines.ingest.refusal import refusal
+from kuaihl.engines.ingest.refusal import cause, refusal
 from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def open_container(name: str, file: Any, *, is_url: bool = False, **options: Any
         container: InputContainer = av.open(file, metadata_errors="replace", **options)
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        raise refusal(name, error, is_url=is_url) from error
+        raise refusal(name, error, is_url=is_url) from cause(error)
 
 
 class UrlBytes:

@@ -5,6 +5,7 @@ cannot be read raises a one-line SourceError, and every wait has an end (DESIGN,
 """
 
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from kuaihl.engines.ingest.container import UrlBytes, choose_best, known_duration, open_container, open_part
+from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, open_ended
 from kuaihl.engines.ingest.mpeg_ts import BUFFER_BYTES, HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.refusal import open_advice, refusal
 from kuaihl.engines.ingest.timeouts import call_with_timeout
@@ -289,6 +291,8 @@ def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
     SourceUnavailable if a URL does not answer or is not on air yet.
     """
     scheme = scheme_of(name)
+    if scheme in _PROTOCOLS:
+        name = re.sub(r"\s", lambda space: quote(space[0]), name.strip())  # a space ends a URL, here as in messages
     if name == STDIN:
         return _from_pipe(name, timeout)
     if scheme is None or scheme == "file":
@@ -334,6 +338,8 @@ def _from_path(name: str, path: Path, timeout: float) -> Source:
 def _from_file(name: str, path: Path, timeout: float) -> Source:
     from kuaihl.engines.ingest.flv import FlvChanges
 
+    if is_playlist(path):
+        return _choose_streams(name, _open_playlist(name, path), timeout)
     file = path.open("rb")
     if is_ts(file.peek(HEAD_BYTES)):
         source = _from_ts(name, TsParts(file), timeout)
@@ -363,6 +369,13 @@ def _measure_ts(name: str, path: Path) -> float | None:
     with suppress(SourceError), open_container(name, str(path.absolute()), options=_QUICK) as container:
         return known_duration(container)
     return None
+
+
+def _open_playlist(name: str, path: Path) -> "InputContainer":
+    try:
+        return open_container(name, str(path.absolute()), io_open=open_ended)
+    except SourceError:
+        return open_container(name, str(path.absolute()), container_options=UNFINISHED)
 
 
 def _from_pipe(name: str, timeout: float) -> Source:
