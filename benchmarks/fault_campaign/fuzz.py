@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from fault_campaign.result import Figure, Plan, Result
 from support.media import make
 from support.small_bundle import make_bundle
 
+from fault_campaign.result import Figure, Plan, Result
 from kuaihl.engines.archive.manifest import read_rooms
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import read_comment_file
