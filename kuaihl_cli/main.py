@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from kuaihl.models.errors import KuaihlError, reason_of
 from kuaihl_cli.terminal.errors import error_words
-from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED
+from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, sigterm_interrupts
 from kuaihl_cli.terminal.messages import LOG
 
 _EXIT_OK, _EXIT_UNEXPECTED, _EXIT_USAGE = 0, 1, 2
@@ -108,7 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
     asked: dict[str, bool] = {"debug": False}  # the command's options record here whether tracebacks are wanted
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
+        with sigterm_interrupts():
+            code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else _EXIT_OK)
     except TyperException as error:
         if not error.format_message():  # a group without a command: its help has been printed

@@ -5,7 +5,8 @@ are kept; if a room fails, its reason is reported and the rest go on.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.archive.jobs import Job, JobResult
+from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.datasets.label_sources import LabelSource
 from kuaihl.engines.datasets.room_table import RoomFacts, share_out
@@ -24,9 +25,10 @@ from kuaihl.engines.ingest.packets import packets
 from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.read_ahead import run_stage
 from kuaihl.engines.segmenter.segmenter import segments
+from kuaihl.engines.warnings import warnings_of
 from kuaihl.models.data.klive import ROOMS_FILE, read_rooms
 from kuaihl.models.data.klive_writer import DataSetWriter
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import DataError, SourceError
 from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
 from kuaihl.models.signals import SignalsFacts, with_standard_scores
 
@@ -95,16 +97,23 @@ def build_dataset(
     known: Mapping[str, RoomFacts],
     jobs: int = 1,
     again: bool = False,
-) -> Iterator[JobResult]:
+    time_limit: float | None = None,
+) -> Generator[JobResult]:
     """Build every room, labelled by `source`, and yield its result.
 
-    A room has the name of its `output`. Existing rooms are skipped, or built `again`; those of other runs stay. The
-    table of rooms is written when the last room is done, or when the caller leaves early. Raises DataError, ModelError.
+    Recordings that share a room's id fail. Existing rooms are skipped, or built `again`; those of other runs stay. A
+    room may take `time_limit` seconds. The table of rooms is written when the last room is done, or when the caller
+    leaves early. Raises DataError, ModelError.
     """
     writer = DataSetWriter(settings.folder, settings.facts)
     if (settings.folder / ROOMS_FILE).is_file():
         for record in read_rooms(settings.folder):
             writer.find_written(record.id)
+    shared_ids = {name for name, count in Counter(_names_of(rooms)).items() if count > 1}
+    for room in rooms:
+        if room.room in shared_ids:
+            yield JobResult(room, "failed", _shared_id(room))
+    rooms = [room for room in rooms if room.room not in shared_ids]
     before = {} if again else {name: writer.find_written(name) for name in _names_of(rooms)}
     splits = {name: facts.split for name, facts in known.items()}
     splits |= {name: record.split for name, record in before.items() if record}  # a room keeps its split
@@ -115,20 +124,25 @@ def build_dataset(
             rooms,
             processes=jobs,
             prepare=partial(_prepare, settings, source, todo),
-            finished=lambda room: before.get(room.output.name) is not None,
+            finished=lambda room: before.get(room.room) is not None,
+            time_limit=time_limit,
         ):
             if result.status == "done":
-                writer.find_written(result.job.output.name)
+                writer.find_written(result.job.room)
             yield result
     finally:
         writer.finish()
 
 
 def _names_of(rooms: Sequence[Job]) -> list[str]:
-    return [room.output.name for room in rooms]
+    return [room.room for room in rooms]
 
 
-def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Job], None]:
+def _shared_id(room: Job) -> DataError:
+    return DataError(f"{room.source}: other recordings would be room {room.room} too; give each an id in a manifest")
+
+
+def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> ScoreJob:
     """In a worker: load the encoders, and return the function that builds a room with them."""
     from kuaihl.engines.encoders.profiles import check_trained_with, load_encoders, profile_named
 
@@ -143,8 +157,8 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
     check_trained_with(settings.trained_with, encoders)
     writer = DataSetWriter(settings.folder, settings.facts)
 
-    def build_one(room: Job) -> None:
-        facts = known[room.output.name]
+    def build_one(room: Job) -> Sequence[str]:
+        facts = known[room.room]
         found = source.find(room, settings.facts.segment_seconds)  # first: a room without labels is not worth encoding
         encoded = list(encoded_segments(room, encoders, settings))
         if not encoded:
@@ -153,13 +167,14 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
         ends = np.array([segment.end for segment in encoded])
         arrays = _stack_features(encoded, encoders) | found.label(starts, ends)
         record = RoomRecord(
-            id=room.output.name,
+            id=room.room,
             streamer=room.streamer or facts.streamer or found.streamer,
             segments=len(encoded),
             split=facts.split,
             start_time=facts.start_time or found.start_time,
         )
         writer.write_room(record, arrays)
+        return warnings_of(event for segment in encoded for event in segment.events)
 
     return build_one
 

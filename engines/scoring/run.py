@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kuaihl.engines.archive.manifest import comments_beside, source_stem
+from kuaihl.engines.archive.names import source_stem
+from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.comments.feed import CommentTrack, FollowedComments
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
 from kuaihl.engines.highlights.clips import Clip, cut_clips
