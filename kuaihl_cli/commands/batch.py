@@ -1,7 +1,7 @@
 """`kuaihl batch DIR|MANIFEST|- -o OUT`: an archive of recordings, scored in worker processes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,14 @@ from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.recordings import MIN_AGE
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, write_left_out
 from kuaihl.engines.outputs.run_folder import is_finished, make_folder
+from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.models.errors import SourceError
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import JobsOption, MinAgeOption, TimeLimitOption
 from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.terminal.errors import error_words
-from kuaihl_cli.terminal.messages import say
+from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import show_left_out, show_results
 
 _TIME_LIMIT = 86_400.0
@@ -54,9 +56,11 @@ def batch(options: BatchOptions) -> int:
     """Score every recording of a folder, or every source that a manifest lists, one per line.
 
     Comments beside a recording (NAME.xml, NAME.live_chat.json, …) are read with it. Rooms that an earlier run finished
-    are skipped. A file that may still be written waits for the next run. Every other file that is not scored is listed
-    with its reason in OUT/left_out.jsonl. If a room fails, its reason is listed, the others go on, and the exit code
-    is 5. Ctrl-C and SIGTERM end the batch; the same command goes on with it.
+    are skipped, unless the recording, its comments, the options or the model have changed. A file that may still be
+    written waits for the next run. Every other file that is not scored is listed with its reason in OUT/left_out.jsonl.
+
+    If a room fails, its reason is listed, the others go on, and the exit code is 5. Ctrl-C and SIGTERM end the batch;
+    the same command goes on with it.
     """
     archive = read_archive(options.archive, options.output, min_age=options.min_age)
     rooms = [replace(room, comments=None) if options.no_comments else room for room in archive.rooms]
@@ -64,11 +68,12 @@ def batch(options: BatchOptions) -> int:
     make_folder(options.output)
     write_left_out(options.output, map(_left_out_entry, archive.left_out))
     show_left_out(archive.left_out, options.output / LEFT_OUT_FILE, quiet=options.quiet)
+    settings = run_settings(options, threads=threads)
     results = score_archive(
         rooms,
         processes=options.jobs,
-        prepare=partial(_prepare, run_settings(options, threads=threads)),
-        finished=lambda room: not options.force and is_finished(room.output),
+        prepare=partial(_prepare, settings),
+        finished=(lambda _: False) if options.force else _finished_before(settings, quiet=options.quiet),
         time_limit=options.time_limit,
     )
     with BatchWriter(options.output / BATCH_FILE) as summary:
@@ -79,6 +84,34 @@ def batch(options: BatchOptions) -> int:
 
         show_results(results, len(rooms), options.output, quiet=options.quiet, record=record)
     return 0
+
+
+def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job], bool]:
+    """Whether an earlier run scored a room to its end from the same media, comments, options and weights.
+
+    Reports why a finished one is scored again. Raises ModelError if there is no such bundle.
+    """
+    from kuaihl.engines.scoring.record import find_encoders, make_record
+    from kuaihl.models.bundle import load_bundle
+
+    bundle = load_bundle(settings.model)
+    encoders = find_encoders(settings, bundle)
+
+    def is_done(room: Job) -> bool:
+        if not is_finished(room.output):
+            return False
+        try:
+            wanted = make_record(
+                room.source, settings, bundle, encoders, comments=room.comments, streamer=room.streamer
+            )
+        except SourceError:
+            return False  # a worker will meet and report it
+        reason = reason_to_score(room.output, wanted)
+        if reason is not None:
+            (log_only if quiet else say)(f"{room.source}: scored again, for {reason}")
+        return reason is None
+
+    return is_done
 
 
 def _prepare(settings: ScoreSettings) -> ScoreJob:

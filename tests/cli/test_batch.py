@@ -111,6 +111,26 @@ def test_a_full_disk_ends_a_batch_and_it_goes_on_with_space(tmp_path: Path, reco
     assert "2 done, 1 skipped, 0 failed" in result.stderr
 
 
+@pytest.mark.slow
+def test_what_has_changed_is_scored_again_and_nothing_else(tmp_path: Path, recording: Path) -> None:
+    put(recording, *(str(tmp_path / "in" / f"{name}.flv") for name in ("grown", "same", "with_comments")))
+    whole = (tmp_path / "in" / "grown.flv").read_bytes()
+    (tmp_path / "in" / "grown.flv").write_bytes(whole[: len(whole) // 2])  # a recorder that has stalled for a minute
+    os.utime(tmp_path / "in" / "grown.flv", (LONG_AGO, LONG_AGO))
+    first = batch(tmp_path / "in", tmp_path / "out")
+    assert "3 done (1 with warnings), 0 skipped, 0 failed" in first.stderr
+    (tmp_path / "in" / "grown.flv").write_bytes(whole)
+    os.utime(tmp_path / "in" / "grown.flv", (LONG_AGO, LONG_AGO))
+    (tmp_path / "in" / "with_comments.jsonl").write_text('{"time": 1.0, "text": "what a play"}\n')
+    second = batch(tmp_path / "in", tmp_path / "out")
+    assert second.returncode == 0, second.stderr
+    assert "2 done, 1 skipped, 0 failed" in second.stderr
+    assert "grown.flv: scored again, for the source has changed" in second.stderr
+    assert "with_comments.flv: scored again, for comments were left out" in second.stderr
+    lines_of_scores = (tmp_path / "out" / "with_comments.flv" / "scores.jsonl").read_text().splitlines()
+    assert [json.loads(line)["comments"] for line in lines_of_scores] == [1, 0]
+
+
 def test_an_output_that_cannot_be_made_or_lies_among_the_recordings_is_one_line(
     tmp_path: Path, recording: Path
 ) -> None:

@@ -191,6 +191,27 @@ def test_a_second_run_builds_what_is_missing_and_nothing_else(
     np.testing.assert_allclose(again.room(again.rooms[1]).visual, data.room(data.rooms[1]).visual, atol=2e-3)
 
 
+def test_a_recording_that_has_grown_is_built_again_in_its_split(
+    built: tuple[KLive, dict[str, JobResult], Path], tmp_path: Path
+) -> None:
+    data, _, source = built
+    shutil.copytree(data.path, tmp_path / "set")
+    (tmp_path / "in").mkdir()
+    content = (source / "silent.flv").read_bytes()
+    (tmp_path / "in" / "silent.flv").write_bytes(content[: len(content) * 7 // 8])  # the recorder has written only this
+    (tmp_path / "in" / "silent.json").write_text('{"title": "what the recorder knows of it"}')
+    known = {"silent": RoomFacts("ada", "test")}
+    (half,) = build(tmp_path / "in", tmp_path / "set", known=known)
+    assert half.status == "done", half.reason
+    assert any(warning.startswith("built without comments") for warning in half.warnings)
+    assert any(warning.startswith("cut off") for warning in half.warnings)
+    (skipped,) = build(tmp_path / "in", tmp_path / "set", known=known)
+    assert skipped.status == "skipped"
+    record = open_klive(tmp_path / "set").rooms[1]
+    assert (record.id, record.split) == ("silent", "train")
+    assert record.segments < SEGMENTS
+
+
 def test_a_data_set_grows_by_rooms_of_another_folder(
     built: tuple[KLive, dict[str, JobResult], Path], tmp_path: Path
 ) -> None:
