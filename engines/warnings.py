@@ -21,7 +21,7 @@ def _kind_of_loss(event: Event) -> str | None:
     """What a person would call the loss of media behind an event; None if none is."""
     if event.detail.endswith(CUT_OFF) or (event.kind == "eof" and event.detail.startswith(READING_FAILED)):
         return "cut off"
-    return event.kind if event.kind in ("gap", "corrupt") else None
+    return event.kind if event.kind in ("gap", "corrupt", "comments") else None
 
 
 def _words_for(kind: str, events: list[Event]) -> str:

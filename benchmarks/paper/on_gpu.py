@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from kuaihl.engines.runtimes.processor import read_processor
 from kuaihl.models.architectures import build_network
 from kuaihl.models.batch import Batch
 from kuaihl.models.data.klive import KLive, streamer_index
@@ -298,6 +299,7 @@ def make_runs(variants: Sequence[Variant], work: Path, setting: Setting, device:
     plan = plan_of(variants[0], 0, data, setting)
     sources = sorted({plan_of(variant, 0, data, setting).text for variant in variants})
     material = {split: read_material(data, split, sources, device) for split in ("train", "validation", "test")}
+    machine = torch.cuda.get_device_name() if device.type == "cuda" else read_processor().name
     rows = window_rows(data, material["train"], plan.dims.window).to(device)
     orders = draw_orders(len(rows), setting, plan.batch).to(device)
     steps = steps_per_epoch(len(rows), plan.batch)
@@ -318,7 +320,8 @@ def make_runs(variants: Sequence[Variant], work: Path, setting: Setting, device:
                     torch.cuda.synchronize()
                 _validate(together, material["validation"], data, pool)
         tell(f"trained after {time.perf_counter() - began:.0f} s")
-        return _test(together, material["test"], data, work, pool, began)
+        found = _test(together, material["test"], data, work, pool, began)
+    return [run | {"machine": f"{machine}, all runs at once, torch {torch.__version__}"} for run in found]
 
 
 def _validate(together: Sequence[Row], material: Material, data: KLive, pool: ProcessPoolExecutor) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import PurePath
 
+from kuaihl.models.credentials import MASK, shown_source
+
 MEDIA_SUFFIXES = frozenset(
     {
         *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2t", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
@@ -51,7 +53,7 @@ def source_name(source: str) -> str:
     """The stable name of a source as its line in a manifest gives it; a URL's user and password do not count."""
     if "://" in source:
         scheme, _, rest = source.partition("://")
-        return _with_hash(safe_name(_last_part(source)), f"{scheme}://{re.sub(r'^[^/]*@', '', rest)}")
+        return _with_hash(source_stem(source), f"{scheme}://{re.sub(r'^[^/]*@', '', rest)}")
     path = PurePath(os.path.normpath(source))
     if path.is_absolute() or ".." in path.parts:
         return _with_hash(safe_name(path.name), str(path))
@@ -73,7 +75,12 @@ def source_stem(source: str) -> str:
     """The name for a source's own outputs: a file's stem, a URL's last path part, `stdin` for `-`."""
     if source == STDIN:
         return "stdin"
-    name = _last_part(source)
+    if "://" in source:  # a key in its path names nothing
+        address = shown_source(source).split("://", 1)[1].split("?", 1)[0]
+        parts = [part for part in address.split("/") if part and not part.startswith(MASK)]
+        name = parts[-1] if parts else ""
+    else:
+        name = source.rstrip("/").rsplit("/", 1)[-1]
     stem, dot, _ = name.rpartition(".")
     return safe_name(stem if dot and stem else name)
 
@@ -84,13 +91,6 @@ def distinct_stems(sources: Sequence[str]) -> list[str]:
     return [
         _with_hash(stem, source) if stems.count(stem) > 1 else stem for stem, source in zip(stems, sources, strict=True)
     ]
-
-
-def _last_part(source: str) -> str:
-    """The last part of a path, or of a URL's path."""
-    if "://" in source:
-        source = source.split("://", 1)[-1].split("?", 1)[0]
-    return source.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _with_hash(name: str, text: str) -> str:

@@ -12,11 +12,12 @@ import typer
 from kuaihl.engines.archive.jobs import Job, JobResult, LeftOut, ScoreJob
 from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.pool import score_archive
-from kuaihl.engines.archive.recordings import MIN_AGE
+from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, write_left_out
 from kuaihl.engines.outputs.run_folder import is_finished, make_folder
 from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.models.credentials import mask_credentials, shown_source
 from kuaihl.models.errors import SourceError
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import JobsOption, MinAgeOption, TimeLimitOption
@@ -123,7 +124,8 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
     model = load_model(settings, lambda line: say(error_words(line)))
 
     def score_one(room: Job) -> Sequence[str]:
-        run = Run(model, room.source, settings, output=room.output, comments=room.comments, streamer=room.streamer)
+        comments = "auto" if room.comments == comments_beside(Path(room.source)) else room.comments
+        run = Run(model, room.source, settings, output=room.output, comments=comments, streamer=room.streamer)
         return warnings_of(event for segment in run.finish().segments for event in segment.events)
 
     return score_one
@@ -132,10 +134,10 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
 def _summary_entry(result: JobResult) -> dict[str, Any]:
     """One line of batch.jsonl."""
     return {
-        "source": result.job.source,
+        "source": shown_source(result.job.source),
         "output": str(result.job.output),
         "status": result.status,
-        "reason": None if result.reason is None else str(result.reason),
+        "reason": None if result.reason is None else mask_credentials(str(result.reason)),
         "warnings": list(result.warnings),
         "seconds": round(result.seconds, 3),
     }
@@ -143,4 +145,4 @@ def _summary_entry(result: JobResult) -> dict[str, Any]:
 
 def _left_out_entry(one: LeftOut) -> dict[str, Any]:
     """One line of left_out.jsonl."""
-    return {"source": one.source, "reason": one.reason}
+    return {"source": shown_source(one.source), "reason": one.reason}

@@ -25,7 +25,7 @@ class ColdStartSettings:
     teachers: Annotated[
         int,
         typer.Option("--teachers", min=0, metavar="N", help="Heads whose mean the default head learns; 0: the labels."),
-    ] = 4
+    ] = 3
     seed: SeedOption = 0
     threads: ThreadsOption = None
 

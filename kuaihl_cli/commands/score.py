@@ -12,10 +12,11 @@ import typer
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.archive.names import distinct_stems
 from kuaihl.engines.archive.recordings import comments_beside
-from kuaihl.engines.ingest.source import is_stream, open_source
+from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
-from kuaihl.models.errors import BatchError, KuaihlError, UsageError
+from kuaihl.models.credentials import shown_source
+from kuaihl.models.errors import BatchError, KuaihlError, UsageError, reason_of
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
 from kuaihl_cli.run_options import RunOptions, run_settings
@@ -162,7 +163,9 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
                 raise UsageError(f"{name} needs a file, and {source} is a stream: record it, then score the part")
     else:
         open_source(source).close()
-    if room.comments is not None and room.comments != Path("-") and not room.comments.is_file():
+    if room.comments == Path(STDIN):
+        raise UsageError("--comments - is not supported: comments are read from a file; save them to one")
+    if room.comments is not None and not room.comments.is_file():
         raise UsageError(f"{room.comments}: no such file of comments")
 
 
@@ -223,11 +226,12 @@ def _try_room(room: Job, step: Callable[[Job], None]) -> bool:
     try:
         step(room)
     except KuaihlError as error:
-        say(f"{room.source}: FAILED: {error_words(error)}")
+        say(f"{shown_source(room.source)}: FAILED: {error_words(error)}")
         return False
     except Exception as error:
         LOG.debug("traceback", exc_info=True)
-        say(f"{room.source}: FAILED: unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        reason = reason_of(error, longest=300)
+        say(f"{shown_source(room.source)}: FAILED: unexpected {type(error).__name__}: {reason}")
         return False
     return True
 
@@ -251,7 +255,7 @@ def _score_one(
         room.source,
         settings,
         output=room.output,
-        comments=room.comments,
+        comments=room.comments if options.comments is not None or room.comments is None else "auto",
         streamer=room.streamer,
         stop=stop,
         report=progress.message,

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from kuaihl.engines.archive.jobs import JobResult, LeftOut
+from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.messages import log_only, say
@@ -55,14 +56,15 @@ def show_results(
 
 def result_words(result: JobResult) -> str:
     """The result of a recording, on one line."""
+    source = shown_source(result.job.source)
     match result.status:
         case "done":
             warnings = "".join(f"; WARNING: {warning}" for warning in result.warnings)
-            return f"{result.job.source}: done in {result.seconds:.1f} s{warnings}"
+            return f"{source}: done in {result.seconds:.1f} s{warnings}"
         case "skipped":
-            return f"{result.job.source}: finished before, skipped"
+            return f"{source}: finished before, skipped"
         case _:
-            return f"{result.job.source}: FAILED: {error_words(result.reason or '')}"
+            return f"{source}: FAILED: {error_words(result.reason or '')}"
 
 
 def total_words(counts: Counter[str], *, warned: int = 0, left: int = 0) -> str:

@@ -38,11 +38,13 @@ def test_losses_of_one_kind_are_one_line() -> None:
         Event("rebase", 5.0, "the time stamps restarted"),
         Event("corrupt", 6.0, "damaged video"),
         Event("corrupt", 8.0, "damaged audio"),
+        Event("comments", 8.5, "scored without comments: a.xml: not comments"),
         Event("eof", 9.0, "reading failed: Input/output error"),
     ]
     assert warnings_of(events) == (
         "gap at 4.0 s: 2.0 s of media are missing",
         "corrupt at 6.0 s: damaged video, and 1 more",
+        "comments at 8.5 s: scored without comments: a.xml: not comments",
         "cut off at 9.0 s: reading failed: Input/output error",
     )
     assert warnings_of([Event("eof", 9.0, "end of the stream")]) == ()
