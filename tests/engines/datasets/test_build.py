@@ -208,8 +208,7 @@ def test_a_recording_that_has_grown_is_built_again_in_its_split(
     (skipped,) = build(tmp_path / "in", tmp_path / "set", known=known)
     assert skipped.status == "skipped"
     record = open_klive(tmp_path / "set").rooms[1]
-    assert (record.id, record.split) == ("silent", "train")
-    assert record.segments < SEGMENTS
+    assert (record.id, record.split) == ("silent", "train")  # where it was, whatever is said now
 
 
 def test_a_data_set_grows_by_rooms_of_another_folder(
