@@ -46,6 +46,7 @@ class Event:
     kind: EventKind
     time: float
     detail: str
+    until: float | None = None  # of a gap: the media time at which the stream goes on
 
 
 CommentKind = Literal["chat", "gift", "like", "join"]

@@ -4,6 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -108,6 +109,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command and end the process with its exit code."""
     asked: dict[str, bool] = {"debug": False}  # the command's options record here whether tracebacks are wanted
     command = typer.main.get_command(app)
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal of another encoding shows what it can
+        sys.stdout.reconfigure(errors="replace")
     try:
         with sigterm_interrupts():
             code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)

@@ -180,6 +180,15 @@ def save_bundle(
     return bundle
 
 
+# The least and the most of each number of a network; more would be built for hours, or not at all.
+_RANGES = {
+    "visual_width": (1, 1 << 14), "text_width": (1, 1 << 14), "patches": (1, 1 << 12), "width": (1, 1 << 13),
+    "heads": (1, 256), "layers": (0, 64), "text_layers": (0, 16), "window": (1, 1 << 12), "feed_forward": (1, 16),
+    "streamers": (0, 1 << 20), "dropout": (0, 1), "id_dropout": (0, 1), "rooms": (0, 1 << 20),
+    "history_width": (0, 1 << 14), "signals": (0, 1 << 10),
+}  # fmt: skip
+
+
 def load_bundle(source: str | Path) -> Bundle:
     """Read and check the facts of the bundle at `source`: a directory, or the name of one that ships with kuaihl.
 
@@ -191,8 +200,8 @@ def load_bundle(source: str | Path) -> Bundle:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{file}: cannot be read ({error.strerror})", remedy=_A_BUNDLE) from error
-    except ValueError as error:
-        raise ModelError(f"{file}: is not JSON ({error}); get the bundle again") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{file}: is not JSON ({reason_of(error)}); get the bundle again") from error
     if not isinstance(facts, dict) or "format" not in facts:
         raise ModelError(f"{file}: says no format version, so it is not a bundle's", remedy=_A_BUNDLE)
     if facts["format"] != _BUNDLE_FORMAT:
@@ -200,13 +209,14 @@ def load_bundle(source: str | Path) -> Bundle:
             f"{file}: bundle format {facts['format']}, this kuaihl reads {_BUNDLE_FORMAT}; "
             "update kuaihl or train the bundle again"
         )
-    if facts.get("architecture") not in ARCHITECTURES:
-        raise ModelError(f"{file}: architecture {facts.get('architecture')!r} is not known; update kuaihl")
+    architecture = facts.get("architecture")
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
+        raise ModelError(f"{file}: architecture {reason_of(repr(architecture))} is not known; update kuaihl")
     try:
         bundle = _parse(path, facts)
     except KeyError as error:
         raise ModelError(f"{file}: {error.args[0]} is missing; get the bundle again") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{file}: {reason_of(error)}; get the bundle again") from error
     _check_streamers(bundle)
     if not (path / HEAD_FILE).is_file():
@@ -237,6 +247,10 @@ def is_built_in(path: Path) -> bool:
 
 
 def _parse(path: Path, facts: dict[str, Any]) -> Bundle:
+    for name, (least, most) in _RANGES.items():
+        value = facts["dims"].get(name, least)
+        if isinstance(value, int | float) and not least <= value <= most:
+            raise ValueError(f"dims.{name} is {reason_of(repr(value), 40)}, not {least} to {most:,}")
     dims = NetworkDims(**({"text_layers": 1} | facts["dims"]))  # older bundles do not store it: W_z was one layer
     for entry in fields(NetworkDims):
         value = getattr(dims, entry.name)

@@ -37,6 +37,9 @@ def table_batches(path: Path, wanted: dict[str, Kind], optional: Sequence[str] =
                 raise SourceError(
                     f"{path}: has no column {' nor '.join(missing)}; it has {', '.join(batch.schema.names[:20])}"
                 )
+            doubled = [name for name in wanted if batch.schema.names.count(name) > 1]
+            if doubled:
+                raise SourceError(f"{path}: has the column {doubled[0]} more than once; keep one of them")
             present = [name for name in wanted if name in batch.schema.names]
             yield pa.RecordBatch.from_arrays(
                 [_as_type(batch.column(name), types[wanted[name]]) for name in present], names=present

@@ -16,6 +16,7 @@ from kuaihl.models.errors import DataError, SourceError
 
 LONG_VIEW_SECONDS = 60.0  # an impression watched for longer is a long view
 LONGEST_ROOM = 30 * 86_400.0  # seconds; a larger number is not a time in seconds
+_MANY, _TOO_LONG = 200, 0.995  # impressions, and the share of long views that no stream has
 
 Counts = NDArray[np.int64]  # [2, segments]: views, long views
 
@@ -80,6 +81,12 @@ def read_view_log(path: Path, segment_seconds: float) -> ViewLog:
         _add_counts(rooms, encoded.dictionary.to_pylist(), room, segment, watched[inside] > LONG_VIEW_SECONDS)
     if not impressions:
         raise SourceError(f"{path}: holds no impressions")
+    counted, long_views = (sum(int(counts[row].sum()) for counts in rooms.values()) for row in (0, 1))
+    if counted >= _MANY and long_views > _TOO_LONG * counted:
+        raise DataError(
+            f"{path}: {long_views:,} of {counted:,} impressions are longer than {LONG_VIEW_SECONDS:.0f} s, so there is "
+            "nothing to learn; is what was watched in seconds, and not milliseconds?"
+        )
     return ViewLog(rooms, impressions, before_start)
 
 

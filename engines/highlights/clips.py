@@ -1,37 +1,32 @@
 """Highlights cut from a recording into their own files, by stream copy: no re-encoding, no loss, within seconds.
 
-One pass over the packets finds the keyframes to begin at, a second one copies. Neither seeks, which fails on FLV
-without an index and on damaged files.
+The packets come from `ingest.packets`, as for the scores, so both have one clock: time stamps that restart and files
+that must be opened again make no difference. One pass finds the places to cut, a second one copies. Neither seeks,
+which fails on FLV without an index and on damaged files.
 """
 
-import math
 import re
-from array import array
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from kuaihl.engines.highlights.clip_writer import INTERLEAVING, ClipWriter, Header
+from kuaihl.engines.highlights.clip_writer import ClipWriter
+from kuaihl.engines.highlights.cutting_points import CuttingPoints, Piece, survey
 from kuaihl.engines.highlights.offline import rank_highlights
-from kuaihl.engines.ingest.source import is_stream
-from kuaihl.engines.types import SAME_TIME, Highlight
-from kuaihl.models.errors import SourceError, UsageError
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.stream import Stream
+from kuaihl.engines.ingest.packets import TimedPacket, packets
+from kuaihl.engines.ingest.source import is_stream, open_source
+from kuaihl.engines.types import SAME_TIME, Event, Highlight
+from kuaihl.models.errors import UsageError, reason_of
 
 # Codecs that MP4 accepts and players expect in it; anything else goes into Matroska.
 _MP4_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "eac3", "alac"})
+_MATROSKA = {".mp4": ".mkv", ".m4a": ".mka", ".webm": ".mkv"}  # by the suffix of a container that is stricter
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 
-_HEADERS_TOGETHER = 1.0  # seconds; a restarted encoder renews the headers of sound and picture almost together
+_LONGEST_STEM = 120  # characters, and …
+_LONGEST_BYTES = 180  # … bytes of a clip's name before rank and time; file systems allow 255 in all
 
 
 @dataclass(frozen=True)
@@ -43,33 +38,65 @@ class Clip:
     end: float
 
 
-def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: str) -> list[Clip | None]:
-    """Cut each highlight to `folder/STEM_RANK_TIME.SUFFIX`; None for one that has no media in the file.
+@dataclass(frozen=True)
+class FailedClip:
+    """A highlight whose clip could not be cut, with the reason in one line."""
 
-    Raises UsageError if the source is not a file or the folder cannot be written, SourceError if the file cannot be
-    read.
+    reason: str
+
+
+_NO_MEDIA = FailedClip("no clip: the recording has no media there that can be cut")
+
+
+def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: str) -> list[Clip | FailedClip]:
+    """Cut each highlight to `folder/STEM_RANK_TIME.SUFFIX`. A clip that fails does not affect the others.
+
+    Raises UsageError if the source is not a file, SourceError if the file cannot be read.
     """
-    suffix = clip_suffix(source)
-    paths = [
-        folder / clip_name(stem, rank, highlight.start, suffix)
-        for rank, highlight in zip(rank_highlights(highlights), highlights, strict=True)
-    ]
-    return _copy_spans(source, highlights, paths)
+    if is_stream(source) or (Path(source).exists() and not Path(source).is_file()):
+        raise UsageError(f"{source}: clips can be cut from a file alone; record the stream, then score the recording")
+    if not highlights:
+        return []
+    with ExitStack() as stack:
+        surveyed = stack.enter_context(open_source(source))  # stays open: its streams are the models of the clips'
+        points = survey(packets(surveyed), until=max(one.end for one in highlights))
+        cuts = [_plan_cut(points, rank, one, folder, stem) for rank, one in _ranked(highlights)]
+        begun = [cut for cut in cuts if cut is not None]
+        for cut in begun:
+            stack.callback(cut.clean_up)
+        _copy(packets(stack.enter_context(open_source(source))), begun)
+        refused = [cut for cut in begun if isinstance(cut.finish(), FailedClip) and cut.is_refused]
+        if refused:  # MP4 checks what it holds: damaged E-AC-3, for one, goes into Matroska alone
+            for cut in refused:
+                cut.begin_as(_MATROSKA[cut.writer.path.suffix])
+            _copy(packets(stack.enter_context(open_source(source))), refused)
+        return [_NO_MEDIA if cut is None else cut.finish() for cut in cuts]
 
 
 def clip_name(stem: str, rank: int, start: float, suffix: str) -> str:
     """`STEM_01_00-12-30.mp4`: sorts by rank, shows the time, and is a safe name on any file system."""
-    kept = re.sub(r"[^\w.\-]+", "_", stem).strip("._-")[:120] or "clip"
+    kept = re.sub(r"[^\w.\-]+", "_", stem).strip("._-")[:_LONGEST_STEM]
+    kept = kept.encode(errors="ignore")[:_LONGEST_BYTES].decode(errors="ignore") or "clip"
     seconds = int(start)
     return f"{kept}_{rank:02}_{seconds // 3600:02}-{seconds // 60 % 60:02}-{seconds % 60:02}{suffix}"
 
 
-def clip_suffix(source: str) -> str:
+def _ranked(highlights: Sequence[Highlight]) -> list[tuple[int, Highlight]]:
+    return list(zip(rank_highlights(highlights), highlights, strict=True))
+
+
+def _plan_cut(points: CuttingPoints, rank: int, highlight: Highlight, folder: Path, stem: str) -> "_Cut | None":
+    """The clip of a highlight before its first packet; None if the recording has no media there."""
+    piece = points.piece(highlight.start, highlight.end)
+    if piece is None:
+        return None
+    return _Cut(ClipWriter(folder / clip_name(stem, rank, highlight.start, _suffix_for(piece)), piece))
+
+
+def _suffix_for(piece: Piece) -> str:
     """`.mp4` if the codecs allow it, else `.webm` or `.mkv`; `.m4a` or `.mka` without video."""
-    with _open_container(source) as container:
-        streams = _copied_streams(container)
-        codecs = {_codec_name(stream) for stream in streams}
-        video = any(stream.type == "video" for stream in streams)
+    codecs = {coding.codec for coding in piece.codings.values()}
+    video = "video" in piece.codings
     if codecs <= _MP4_CODECS:
         return ".mp4" if video else ".m4a"
     if codecs <= _WEBM_CODECS and video:
@@ -77,156 +104,67 @@ def clip_suffix(source: str) -> str:
     return ".mkv" if video else ".mka"
 
 
-def _open_container(source: str) -> "InputContainer":
-    import av
+@dataclass
+class _Cut:
+    """One clip in the making; its outcome once it is whole or has failed."""
 
-    if is_stream(source):
-        raise UsageError(f"{source}: clips can be cut from a file alone; record the stream, then score the recording")
-    try:
-        return av.open(source, metadata_errors="replace")
-    except (av.FFmpegError, OSError) as error:
-        raise SourceError(f"{source}: cannot be opened to cut clips ({error.strerror})") from error
+    writer: ClipWriter
+    outcome: Clip | FailedClip | None = None
+    is_refused: bool = False  # the container does not take the media; another one may
 
+    def begin_as(self, suffix: str) -> None:
+        """Begin again in another container."""
+        self.writer = ClipWriter(self.writer.path.with_suffix(suffix), self.writer.piece)
+        self.outcome, self.is_refused = None, False
 
-def _copied_streams(container: "InputContainer") -> list["Stream"]:
-    """The best video and the best audio stream; not a cover picture. Raises SourceError if there is neither."""
-    from av.stream import Disposition
+    def offer(self, timed: TimedPacket) -> None:
+        """Copy the packet if it belongs to the clip."""
+        with self.watched():
+            self.writer.offer(timed)
+            if self.writer.is_done(timed.time):
+                self.finish()
 
-    streams: list[Stream] = []
-    video = container.streams.best("video")
-    if video is not None and not video.disposition & Disposition.attached_pic:
-        streams.append(video)
-    audio = container.streams.best("audio")
-    if audio is not None:
-        streams.append(audio)
-    if not streams:
-        raise SourceError(f"{container.name}: holds neither video nor audio")
-    return streams
+    def finish(self) -> Clip | FailedClip:
+        """Put the clip in its place, unless it has failed."""
+        with self.watched():
+            if self.outcome is None and self.writer.finish():
+                self.outcome = Clip(self.writer.path, self.writer.first or 0.0, self.writer.last)
+        return self.outcome or _NO_MEDIA
 
+    def clean_up(self) -> None:
+        self.writer.clean_up()
 
-def _codec_name(stream: "Stream") -> str:
-    """`h264`, `aac`, …: the codec's own name, not that of its decoder."""
-    context: Any = stream.codec_context
-    return str(context.codec.canonical_name)
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note an error as the outcome. The partial file goes at once: on a full disk it is in the others' way."""
+        import av
 
-
-def _timed_packets(container: "InputContainer", streams: Sequence["Stream"]) -> Iterator[tuple["Packet[Any]", float]]:
-    """Packets with the time at which they are shown, in seconds from the file's start; ends at a damaged place."""
-    import av
-
-    origin = (container.start_time or 0) / av.time_base
-    with suppress(av.FFmpegError):
-        for packet in container.demux(list(streams)):
-            ticks = packet.dts if packet.pts is None else packet.pts
-            if packet.size and ticks is not None:
-                yield packet, float(ticks * packet.time_base) - origin
-
-
-def _copy_spans(source: str, spans: Sequence[Highlight], paths: Sequence[Path]) -> list[Clip | None]:
-    """Write every clip; each gets its final name when it is whole."""
-    import av
-
-    if not spans:
-        return []
-    with _open_container(source) as container:
-        seen = _survey(container, until=max(one.end for one in spans))
-    writers: list[ClipWriter] = []
-    try:
-        with _open_container(source) as container:
-            streams = _copied_streams(container)
-            writers += [_plan_clip(one, path, streams, seen) for one, path in zip(spans, paths, strict=True)]
-            waiting = writers
-            for packet, time in _timed_packets(container, streams):
-                for writer in waiting:
-                    writer.offer(packet, time)
-                waiting = [writer for writer in waiting if not writer.is_done(time)]
-                if not waiting:
-                    break
-        return [Clip(one.path, one.first or 0.0, one.last) if one.finish() else None for one in writers]
-    except ValueError as error:  # FFmpeg's muxers raise it for media that does not fit
-        raise SourceError(f"{source}: cannot be cut without re-encoding ({error})") from error
-    except (av.FFmpegError, OSError) as error:
-        raise UsageError(f"{paths[0].parent}: clips cannot be written ({error.strerror or error})") from error
-    finally:
-        for writer in writers:
-            writer.clean_up()
+        try:
+            yield
+        except (av.FFmpegError, OSError, ValueError) as error:
+            path = self.writer.path
+            if isinstance(error, ValueError):  # FFmpeg's muxers raise it for media that does not fit
+                said = getattr(error, "strerror", None) or error
+                reason = f"{path.name}: cannot be cut without re-encoding ({reason_of(said)})"
+                self.is_refused = path.suffix in _MATROSKA
+            else:
+                reason = f"{path}: cannot be written ({reason_of(getattr(error, 'strerror', None) or error)})"
+            self.outcome = FailedClip(reason)
+            self.writer.clean_up()
 
 
-@dataclass(frozen=True)
-class _Survey:
-    """The cutting points of a recording: its keyframes and the changes of a decoder's header. Seconds, in order."""
-
-    keyframes: Sequence[float]
-    headers: Mapping[int, Sequence[Header]]  # by stream index, without the first header
-
-
-def _survey(container: "InputContainer", until: float) -> _Survey:
-    """Read the packets up to a time, without decoding."""
-    streams = _copied_streams(container)
-    keyframes = array("d")  # 8 bytes each: even a day of keyframes alone fits
-    headers: dict[int, list[Header]] = {stream.index: [] for stream in streams}
-    in_force = {stream.index: _header_of(stream) for stream in streams}
-    for packet, time in _timed_packets(container, streams):
-        if packet.stream.type == "video" and packet.is_keyframe:
-            keyframes.append(time)
-        if packet.has_sidedata("new_extradata"):
-            data = bytes(packet.get_sidedata("new_extradata"))
-            if data != in_force[packet.stream.index]:  # servers repeat the same one after a reconnect
-                in_force[packet.stream.index] = data
-                headers[packet.stream.index].append(Header(time, data, _picture_size(packet, data)))
-        if time > until + INTERLEAVING:
-            break
-    return _Survey(keyframes, headers)
-
-
-def _picture_size(packet: "Packet[Any]", header: bytes) -> tuple[int, int] | None:
-    """Width and height of the frame in a packet with a new header; None for sound or a damaged frame."""
-    import av
-
-    if packet.stream.type != "video":
-        return None
-    context: Any = av.CodecContext.create(packet.stream.codec_context.codec.name, "r")
-    context.extradata = header
-    with suppress(av.FFmpegError):
-        for frame in [*context.decode(packet), *context.decode(None)]:
-            return frame.width, frame.height
-    return None
-
-
-def _plan_clip(span: Highlight, path: Path, streams: Sequence["Stream"], seen: _Survey) -> ClipWriter:
-    """The writer of a span's clip. It begins at a keyframe, and contains no change of header, as containers allow none.
-
-    From a span with a change of header, the longest piece without one is cut.
-    """
-    video = {stream.index for stream in streams if stream.type == "video"}
-    edges = [span.start, *(time for time in _header_changes(seen, video) if span.start < time < span.end), span.end]
-    start, end = max(pairwise(edges), key=lambda piece: piece[1] - piece[0])
-    index = bisect_right(seen.keyframes, start + SAME_TIME) - 1
-    origin = seen.keyframes[max(0, index)] if seen.keyframes else None
-    headers = _headers_at(seen, start if origin is None else origin, video)
-    barrier = end if end < span.end else math.inf
-    return ClipWriter(path, streams, start, end, origin, barrier, headers)
-
-
-def _header_changes(seen: _Survey, video: AbstractSet[int]) -> list[float]:
-    """The times at which a decoder's header changed. A change of sound with the picture counts as one."""
-    pictures = [one.time for index in video for one in seen.headers[index]]
-    sounds = [one.time for index in seen.headers.keys() - video for one in seen.headers[index]]
-    alone = [time for time in sounds if all(abs(time - other) > _HEADERS_TOGETHER for other in pictures)]
-    return sorted(pictures + alone)
-
-
-def _headers_at(seen: _Survey, time: float, video: AbstractSet[int]) -> dict[int, Header]:
-    """The header that each stream's decoder needs from a time on, if not the first one."""
-    found = {}
-    for index, headers in seen.headers.items():
-        late = SAME_TIME if index in video else _HEADERS_TOGETHER
-        before = [header for header in headers if header.time <= time + late]
-        if before:
-            found[index] = before[-1]
-    return found
-
-
-def _header_of(stream: "Stream") -> bytes | None:
-    context: Any = stream.codec_context
-    return context.extradata if context.extradata is None else bytes(context.extradata)
+def _copy(stream: Iterable[TimedPacket | Event], cuts: Iterable[_Cut]) -> None:
+    """Offer each packet to the clips that it may belong to."""
+    waiting = deque(sorted(cuts, key=lambda cut: cut.writer.begin))
+    running: list[_Cut] = []
+    for item in stream:
+        if isinstance(item, Event):
+            continue
+        while waiting and item.time >= waiting[0].writer.begin - SAME_TIME:
+            running.append(waiting.popleft())
+        if running:
+            for cut in running:
+                cut.offer(item)
+            running = [cut for cut in running if cut.outcome is None]
+            if not running and not waiting:
+                return

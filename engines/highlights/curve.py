@@ -7,6 +7,8 @@ from itertools import pairwise
 from kuaihl.engines.highlights.hindsight import hindsight_rates
 from kuaihl.engines.types import SAME_TIME, ScoredSegment
 
+Spans = Sequence[tuple[float, float]]  # start and end in seconds, in order of time
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -20,29 +22,29 @@ class Stretch:
 
 def hindsight_curve(scored: Sequence[ScoredSegment], interests: Sequence[float]) -> list[Stretch]:
     """The rate of each segment [S] with hindsight, from scores and interests, placed at the segment itself."""
-    breaks = gap_times(scored)
-    follows = [not any(abs(time - one.start) <= SAME_TIME for time in breaks) for one in scored]
+    missing = missing_spans(scored)
+    follows = [not is_missing(missing, one.start) for one in scored]
     return own_curve(scored, hindsight_rates([one.score for one in scored], interests, follows))
 
 
 def own_curve(scored: Sequence[ScoredSegment], rates: Sequence[float]) -> list[Stretch]:
-    """A rate per segment [S], placed at the segment itself, split at gaps."""
-    breaks = gap_times(scored)
-    curve = []
-    for one, rate in zip(scored, rates, strict=True):
-        after_gap = any(abs(time - one.start) <= SAME_TIME for time in breaks)
-        curve += _split_at(breaks, one.start, one.end, rate, after_gap=after_gap)
-    return curve
+    """A rate per segment [S], placed at the media of the segment itself."""
+    missing = missing_spans(scored)
+    return [
+        stretch
+        for one, rate in zip(scored, rates, strict=True)
+        for stretch in _present_stretches(missing, one.start, one.end, rate)
+    ]
 
 
 def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = None) -> list[Stretch]:
-    """The scores at the media that they predict, in order of time, split at gaps and cut at the stream's end.
+    """The scores at the media that they predict, in order of time, without missing media and cut at the stream's end.
 
     The score made after segment i goes to the media of segment i+1. The last one predicts time after the end, and is
     left out unless the stream goes on according to `duration`.
     """
     stream_end = duration if duration is not None else max((one.end for one in scored), default=0.0)
-    breaks = gap_times(scored)
+    missing = missing_spans(scored)
     curve = []
     for index, one in enumerate(scored):
         following = scored[index + 1] if index + 1 < len(scored) else None
@@ -52,32 +54,48 @@ def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = No
             start, end = following.start, following.end
         else:  # the segment that this score predicts is missing
             continue
-        end = min(end, stream_end)
-        after_gap = any(abs(time - start) <= SAME_TIME for time in breaks)
-        curve += _split_at(breaks, start, end, one.score, after_gap=after_gap)
+        curve += _present_stretches(missing, start, min(end, stream_end), one.score)
     return curve
 
 
-def _split_at(breaks: Sequence[float], start: float, end: float, score: float, *, after_gap: bool) -> list[Stretch]:
-    """A stretch [start, end], split if media is missing inside it."""
-    inside = [time for time in breaks if start + SAME_TIME < time < end - SAME_TIME]
-    return [
-        Stretch(piece_start, piece_end, score, after_gap or piece_start > start)
-        for piece_start, piece_end in pairwise([start, *inside, end])
-        if piece_end > piece_start + SAME_TIME
-    ]
+def _present_stretches(missing: Spans, start: float, end: float, score: float) -> list[Stretch]:
+    """The stretches of [start, end) of which there is media."""
+    stretches, after_gap = [], False
+    for gap_start, gap_end in (*missing, (end, end)):
+        if gap_start > end or gap_end < start - SAME_TIME:
+            continue
+        if gap_start > start + SAME_TIME:
+            stretches.append(Stretch(start, gap_start, score, after_gap))
+        start, after_gap = max(start, gap_end), True
+    return stretches
 
 
-def gap_times(scored: Sequence[ScoredSegment]) -> list[float]:
-    """The times of missing media: from the events, and wherever one segment does not directly follow the last."""
-    times = {event.time for one in scored for event in one.events if event.kind == "gap"}
+def missing_spans(scored: Sequence[ScoredSegment]) -> list[tuple[float, float]]:
+    """Where media is missing, in order of time: from the events, and wherever a segment does not follow the last.
+
+    A span without length marks missing media of which only the place is known.
+    """
+    gaps = [event for one in scored for event in one.events if event.kind == "gap"]
+    spans = {(gap.time, max(gap.time, gap.until or 0.0)) for gap in gaps}
     for before, after in pairwise(scored):
         jumped = abs(after.start - before.end) > SAME_TIME or after.segment != before.segment + 1
         # The flag stays up while the gap is in the look-back window: media is missing only where it goes up.
         unexplained = after.gap and not before.gap and not any(event.kind == "gap" for event in after.events)
-        if jumped or unexplained:
-            times.add(after.start)
-    return sorted(times)
+        if jumped:
+            spans.add((min(before.end, after.start), after.start))
+        elif unexplained and not is_missing(sorted(spans), after.start):
+            spans.add((after.start, after.start))
+    return sorted(spans)
+
+
+def gap_edges(scored: Sequence[ScoredSegment]) -> list[float]:
+    """The two ends of each span of missing media, in order; no highlight may reach across one."""
+    return sorted({time for span in missing_spans(scored) for time in span})
+
+
+def is_missing(missing: Spans, time: float) -> bool:
+    """Whether media is missing at a time, or right before it."""
+    return any(start - SAME_TIME <= time <= end + SAME_TIME for start, end in missing)
 
 
 def segments_in(scored: Iterable[ScoredSegment], start: float, end: float) -> tuple[int, ...]:

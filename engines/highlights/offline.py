@@ -18,8 +18,8 @@ from statistics import median, quantiles
 
 from kuaihl.engines.highlights.curve import (
     Stretch,
-    gap_times,
     hindsight_curve,
+    missing_spans,
     predicted_curve,
     segments_in,
     words_in,
@@ -222,15 +222,16 @@ def _limit_span(curve: Sequence[Stretch], span: _Span, max_seconds: float) -> tu
 
 
 def _led_in(found: Sequence[Highlight], scored: Sequence[ScoredSegment], max_seconds: float) -> list[Highlight]:
-    """Highlights begun one segment earlier, unless a gap, another highlight or the maximum length forbids it."""
-    breaks = gap_times(scored)
+    """Highlights begun one segment earlier, or at the end of a gap in it, if another highlight and the length allow."""
+    missing = missing_spans(scored)
     highlights: list[Highlight] = []
     for one in found:
         free = max(highlights[-1].end if highlights else 0.0, one.end - max_seconds)
         before = next((two for two in scored if abs(two.end - one.start) <= SAME_TIME), None)
-        broken = any(abs(time - one.start) <= SAME_TIME for time in breaks)
-        if before is not None and before.start >= free - SAME_TIME and not broken:
-            highlights.append(_highlight_at(scored, before.start, one.end, one.score))
+        resumed = max((end for _, end in missing if end <= one.start + SAME_TIME), default=0.0)
+        start = one.start if before is None else max(before.start, resumed)
+        if free - SAME_TIME <= start < one.start - SAME_TIME:
+            highlights.append(_highlight_at(scored, start, one.end, one.score))
         else:
             highlights.append(one)
     return highlights

@@ -119,6 +119,7 @@ class OnlineState:
     ended: float = 0.0  # end of the last segment, seconds
     segment: int = -1  # the last segment
     gap: bool = False  # the last segment's flag
+    resumes: float = 0.0  # where the media goes on after the latest gap; nothing opens before
     current: OpenHighlight | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,6 +151,8 @@ class OnlineDetector:
         state, settings = self.state, self.settings
         happened: list[HighlightEvent] = []
         broken = self.gap_in(scored)
+        ends = [event.until or event.time for event in scored.events if event.kind == "gap"]
+        state.resumes = max([state.resumes, *ends, broken or 0.0])
         if state.current:
             state.current.end = min(state.current.end, scored.end if broken is None else broken)
             self.observe(scored)
@@ -159,16 +162,19 @@ class OnlineDetector:
         state.armed = state.armed or not high
         if state.current:
             happened += self.go_on(scored, high)
-        elif scored.interest is not None and (threshold := self.opens(scored.interest, state.interests)) is not None:
-            start = max(scored.start, broken or 0.0)
+        elif (
+            scored.interest is not None
+            and (threshold := self.opens(scored.interest, state.interests, scored.end)) is not None
+        ):
+            start = max(scored.start, state.resumes)
             state.current = OpenHighlight(start, min(scored.end, start + settings.max_seconds), scored.interest)
             self.observe(scored)
             happened.append(HighlightOpened(scored.segment, start, scored.interest, threshold, "interest"))
             happened += self.go_on(scored, high)
-        elif (threshold := self.opens(scored.score, state.scores)) is not None:
-            end = min(scored.predicts_end, scored.predicts_start + settings.max_seconds)
-            state.current = OpenHighlight(scored.predicts_start, end, scored.score)
-            happened.append(HighlightOpened(scored.segment, scored.predicts_start, scored.score, threshold))
+        elif (threshold := self.opens(scored.score, state.scores, scored.predicts_end)) is not None:
+            start = max(scored.predicts_start, state.resumes)
+            state.current = OpenHighlight(start, min(scored.predicts_end, start + settings.max_seconds), scored.score)
+            happened.append(HighlightOpened(scored.segment, start, scored.score, threshold))
         self.remember(scored)
         return happened
 
@@ -195,10 +201,13 @@ class OnlineDetector:
         self.state.current.end = min(self.state.current.end, self.state.ended)
         return [self.close(self.state.segment, "end")]
 
-    def opens(self, value: float, past: Recent) -> float | None:
-        """The threshold that a score or an interest reached among those before it, or None if it opens nothing."""
+    def opens(self, value: float, past: Recent, end: float) -> float | None:
+        """The threshold that a score or an interest reached among those before it, or None if it opens nothing.
+
+        Nothing opens if there is no media before `end`, the end of the segment that the value is of.
+        """
         settings = self.settings
-        if not self.state.armed or len(past.values) < settings.warm_up:
+        if not self.state.armed or len(past.values) < settings.warm_up or self.state.resumes >= end - SAME_TIME:
             return None
         threshold = max(past.quantile(settings.open_quantile), past.quantile(0.5) + settings.min_rise)
         return threshold if value >= threshold else None

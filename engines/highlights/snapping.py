@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kuaihl.engines.highlights.curve import gap_times, segments_in, words_in
+from kuaihl.engines.highlights.curve import gap_edges, segments_in, words_in
 from kuaihl.engines.types import Highlight, ScoredSegment, Sentence
 
 _REACH = 5.0  # seconds that a boundary may move
@@ -73,7 +73,7 @@ def collect_surroundings(scored: Sequence[ScoredSegment]) -> Surroundings:
             speech.append(said)
     keyframes = sorted({time for one in scored for time in one.keyframe_times})
     ends = [scored[0].start, max(one.end for one in scored)] if scored else []
-    return Surroundings(tuple(speech), tuple(keyframes), tuple(sorted([*gap_times(scored), *ends])))
+    return Surroundings(tuple(speech), tuple(keyframes), tuple(sorted([*gap_edges(scored), *ends])))
 
 
 def sentence_at(offered: Surroundings, time: float) -> Sentence | None:

@@ -200,7 +200,7 @@ class FlvChanges:
         """The file from an offset on; a stream `kind` brings a new configuration of its own."""
         head = self.flv.headers(at, without=kind)
         self.shift = at - len(head)
-        self.reached = at
+        self.reached = at + 1  # a tag that gives no packet (the end of a sequence) must not be found again
         return Resumed(self.path, head, at)
 
     def close(self) -> None:

@@ -178,6 +178,7 @@ class Source:
         latest: dict[str, int] = {}  # dts, by kind
         known: dict[str, int] = {}  # dts up to which packets were given out before the file was opened again
         end = changes.path.stat().st_size
+        places: set[object] = set()  # of reopenings; damage may lead to the same one for ever
         while True:
             hidden = found = None
             with suppress(IndexError):  # as in `demuxed`
@@ -198,11 +199,16 @@ class Source:
                         break
                 else:
                     hidden = changes.find_hidden(None, end)
+            found = (found or changes.find(end)) if hidden is None else None
+            place = found if hidden is None else hidden
+            if place in places:
+                return
+            places.add(place)
             if hidden is not None:
                 known = {}
                 self.reopen(changes.resume(None, hidden))
                 yield None
-            elif found := found or changes.find(end):
+            elif found:
                 known = {kind: dts for kind, dts in latest.items() if kind != found[0]}
                 self.reopen(changes.resume(*found))
             else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from kuaihl.engines.highlights.clips import Clip
+from kuaihl.engines.highlights.clips import Clip, FailedClip
 from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.types import Event, Highlight
@@ -40,12 +40,14 @@ class HighlightEntry(TypedDict):
     segments: list[int]
     text: str
     clip: NotRequired[ClipEntry]
+    clip_failure: NotRequired[str]  # why there is no clip, though one was wanted
 
 
 class EventEntry(TypedDict):
     kind: str
     time: float
     detail: str
+    until: NotRequired[float]  # of a gap: where the media goes on
 
 
 class HighlightsDocument(TypedDict):
@@ -73,7 +75,7 @@ class Report:
     model_sha256: str | None
     highlights: Sequence[Highlight]  # in order of time
     chosen_from: Sequence[str] = ("score",)  # the network's outputs that chose them
-    clips: Sequence[Clip | None] = ()  # one per highlight; empty if none were cut
+    clips: Sequence[Clip | FailedClip] = ()  # one per highlight; empty if none were wanted
     folder: Path = Path()  # the folder of the document; clips are named relative to it
     settings: Mapping[str, Setting] = field(default_factory=dict)
     events: Sequence[Event] = ()
@@ -82,7 +84,7 @@ class Report:
 def build_document(report: Report) -> HighlightsDocument:
     """The document of a report: times rounded to the millisecond, highlights in order of time, rank 1 the best."""
     entries: list[HighlightEntry] = []
-    clips = report.clips or [None] * len(report.highlights)
+    clips: Sequence[Clip | FailedClip | None] = report.clips or [None] * len(report.highlights)
     for rank, one, clip in zip(rank_highlights(report.highlights), report.highlights, clips, strict=True):
         entry = HighlightEntry(
             rank=rank,
@@ -92,7 +94,9 @@ def build_document(report: Report) -> HighlightsDocument:
             segments=list(one.segments),
             text=one.text,
         )
-        if clip is not None:
+        if isinstance(clip, FailedClip):
+            entry["clip_failure"] = clip.reason
+        elif clip is not None:
             entry["clip"] = ClipEntry(
                 file=clip.path.relative_to(report.folder).as_posix(),
                 start=round(clip.start, TIME_DECIMALS),
@@ -117,7 +121,11 @@ def build_document(report: Report) -> HighlightsDocument:
 
 def event_entry(event: Event) -> EventEntry:
     """A fault of the stream, as stored in scores.jsonl and highlights.json."""
-    return EventEntry(kind=event.kind, time=round(event.time, TIME_DECIMALS), detail=mask_credentials(event.detail))
+    detail = mask_credentials(event.detail)
+    entry = EventEntry(kind=event.kind, time=round(event.time, TIME_DECIMALS), detail=detail)
+    if event.until is not None:
+        entry["until"] = round(event.until, TIME_DECIMALS)
+    return entry
 
 
 def to_json(document: HighlightsDocument) -> str:

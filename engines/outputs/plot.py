@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kuaihl.engines.highlights.curve import Stretch, gap_times, own_curve, predicted_curve
+from kuaihl.engines.highlights.curve import Stretch, missing_spans, own_curve, predicted_curve
 from kuaihl.engines.highlights.hindsight import interests_of
 from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.outputs.atomic import write_output
@@ -101,9 +101,9 @@ def _draw_gaps(axes: "Axes", scored: Sequence[ScoredSegment]) -> None:
     """Hatching over missing media: over the hole, or over a narrow strip if the clock did not advance."""
     duration = max((one.end for one in scored), default=1.0)
     strip = duration / 200
-    for index, time in enumerate(gap_times(scored)):
-        before = max((one.end for one in scored if one.end <= time), default=time)
-        hole = (before, time) if time - before > strip else (time - strip / 2, time + strip / 2)
+    for index, (start, end) in enumerate(missing_spans(scored)):
+        middle = (start + end) / 2
+        hole = (start, end) if end - start > strip else (middle - strip / 2, middle + strip / 2)
         label = "" if index else "media missing"
         axes.axvspan(*hole, facecolor="white", edgecolor=FAINT, hatch="//////", linewidth=0, zorder=3, label=label)
 

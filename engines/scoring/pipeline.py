@@ -58,7 +58,8 @@ def score_source(
         # A live stream is scored segment by segment and may outrun the machine; a file waits, and is scored in batches.
         ahead, batch = (BEHIND + 1, 1) if source.is_live else (BATCH_OF_FILES, BATCH_OF_FILES)
         staged = stack.enter_context(run_stage(cut, ahead, stop=stop))
-        ready = skip_speech_when_behind(staged) if source.is_live else staged
+        speaks = source.is_live and encoders.transcriber is not None  # nothing else is ever skipped
+        ready = skip_speech_when_behind(staged) if speaks else staged
         for encoded in encode(ready, encoders, batch=batch, language=language):
             with encoders.times.stage("head"):
                 scored = scorer.score(encoded)

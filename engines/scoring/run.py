@@ -19,7 +19,7 @@ from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.comments.feed import CommentTrack
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
-from kuaihl.engines.highlights.clips import Clip, cut_clips
+from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
 from kuaihl.engines.highlights.offline import chosen_from, find_highlights
 from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
 from kuaihl.engines.highlights.snapping import snap_highlights
@@ -29,13 +29,14 @@ from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, b
 from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
 from kuaihl.engines.outputs.run_record import write_record
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter
+from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.scoring.pipeline import score_source
 from kuaihl.engines.scoring.record import make_record
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
 from kuaihl.engines.types import Comment, CommentFeed, Highlight, ScoredSegment
-from kuaihl.models.errors import SourceError, UsageError
+from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from kuaihl.engines.scoring.model import Model
@@ -55,7 +56,17 @@ class ScoreResult:
     complete: bool  # false if the run was stopped before the source ended
     document: HighlightsDocument  # the content of highlights.json
     output: Path | None = None  # the run folder, if one was written
-    clips: tuple[Clip | None, ...] = ()  # one per highlight if clips were cut; None for one without media
+    clips: tuple[Clip | None, ...] = ()  # one per highlight if clips were wanted; None for one that could not be cut
+    failed_clips: tuple[str, ...] = ()  # why, in one line for each of those
+
+    def check_clips(self) -> None:
+        """Raise BatchError if a clip could not be cut; everything else has been written."""
+        if self.failed_clips:
+            count, (first, *_) = len(self.failed_clips), self.failed_clips
+            raise BatchError(
+                f"{self.document['source']}: {count} of {len(self.clips)} clips could not be cut; {first}; "
+                f"{HIGHLIGHTS_FILE} has all highlights"
+            )
 
 
 class Run:
@@ -86,6 +97,7 @@ class Run:
         self.changes: tuple[HighlightEvent, ...] = ()  # highlights that the last segment opened, closed or dropped
         self._model, self._settings, self._streamer = model, settings, streamer
         self._stop = stop or threading.Event()
+        self._report = report
         self._detector = OnlineDetector()
         self._scored: list[ScoredSegment] = []
         self._generator: weakref.ref[Generator[ScoredSegment]] | None = None
@@ -197,10 +209,33 @@ class Run:
         self._conclude(complete=not self._stop.is_set())
 
     def _conclude(self, *, complete: bool) -> ScoreResult:
-        """Find the highlights of the scored segments, and write every requested file; highlights.json is last."""
+        """Find the highlights of the scored segments, and write every requested file; highlights.json is last.
+
+        It is also first, marked as incomplete: a clip or a plot that fails, or a kill, then loses no highlight.
+        """
         highlights, settings = self.highlights, self._settings
+        if self.output is not None and (settings.clips or settings.plot or settings.formats):
+            write_highlights(self.output / HIGHLIGHTS_FILE, self._describe(highlights, (), complete=False))
         clips = self._cut_clips(highlights)
-        document = build_document(
+        document = self._describe(highlights, clips, complete=complete)
+        if self.output is not None:
+            if settings.plot:
+                from kuaihl.engines.outputs.plot import plot_scores
+
+                plot_scores(self._scored, highlights, self.output / PLOT_FILE, title=self.name)
+            write_formats(document, parse_formats(settings.formats), self.output)
+            write_highlights(self.output / HIGHLIGHTS_FILE, document)
+        failures = tuple(one.reason for one in clips if isinstance(one, FailedClip))
+        cut = tuple(one if isinstance(one, Clip) else None for one in clips)
+        self._result = ScoreResult(self.segments, highlights, complete, document, self.output, cut, failures)
+        return self._result
+
+    def _describe(
+        self, highlights: Sequence[Highlight], clips: Sequence[Clip | FailedClip], *, complete: bool
+    ) -> HighlightsDocument:
+        """The content of highlights.json."""
+        settings = self._settings
+        return build_document(
             Report(
                 source=self.source,
                 duration=self._scored[-1].end if self._scored else 0.0,
@@ -229,21 +264,22 @@ class Run:
                 events=[event for scored in self._scored for event in scored.events],
             )
         )
-        if self.output is not None:
-            if settings.plot:
-                from kuaihl.engines.outputs.plot import plot_scores
 
-                plot_scores(self._scored, highlights, self.output / PLOT_FILE, title=self.name)
-            write_formats(document, parse_formats(settings.formats), self.output)
-            write_highlights(self.output / HIGHLIGHTS_FILE, document)
-        self._result = ScoreResult(self.segments, highlights, complete, document, self.output, clips)
-        return self._result
-
-    def _cut_clips(self, highlights: Sequence[Highlight]) -> tuple[Clip | None, ...]:
+    def _cut_clips(self, highlights: Sequence[Highlight]) -> list[Clip | FailedClip]:
+        """The clips that were asked for, and reports each that could not be cut."""
         if not (self._settings.clips and self.output is not None and highlights):
-            return ()
-        make_folder(self.output / CLIPS_FOLDER)
-        return tuple(cut_clips(self.source, highlights, self.output / CLIPS_FOLDER, self.name))
+            return []
+        clips: list[Clip | FailedClip]
+        try:
+            make_folder(self.output / CLIPS_FOLDER)
+            clips = cut_clips(self.source, highlights, self.output / CLIPS_FOLDER, self.name)
+        except KuaihlError as error:
+            clips = [FailedClip(str(error))] * len(highlights)
+        for highlight, clip in zip(highlights, clips, strict=True):
+            if isinstance(clip, FailedClip):
+                span = f"{format_timecode(highlight.start)}–{format_timecode(highlight.end)}"
+                self._report(f"clip of {span}: {clip.reason}")
+        return clips
 
 
 def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:

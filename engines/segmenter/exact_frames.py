@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kuaihl.engines.ingest.packets import packets
 from kuaihl.engines.ingest.source import STDIN, open_source, scheme_of
 from kuaihl.engines.segmenter.frame_decoder import bound_size, turn_upright
-from kuaihl.engines.types import SAME_TIME, Frame
+from kuaihl.engines.types import SAME_TIME, Event, Frame
 from kuaihl.models.errors import Remedy, SourceError, reason_of
 
 _OPEN_SECONDS = 30.0  # to index a file, and …
@@ -40,7 +41,8 @@ class _Probe:
 
     path: str
     first: float  # of the first frame
-    origin: float  # where the file's own clock begins
+    origin: float  # where the stream's clock begins on the file's own
+    end: float  # of the last frame
     seconds: float | None  # its length or its last time, according to its header
     size: tuple[int, int]  # width and height to decode to
     rotation: int
@@ -77,7 +79,10 @@ class ExactFrames:
                 f"{self.name}: its time stamps repeat or restart, which rules out exact frames", remedy=_KEYFRAMES
             )
         end = self.probe.first + opened["seconds"]
-        if seconds is not None and min(abs(end - seconds), abs(end + self.probe.origin - seconds)) > _END_TOLERANCE:
+        ends = [self.probe.end]
+        if seconds is not None:  # counted from 0 or from the first time stamp
+            ends.append(min(seconds, seconds - self.probe.origin, key=lambda promised: abs(promised - end)))
+        if any(abs(end - other) > _END_TOLERANCE for other in ends):
             raise SourceError(
                 f"{self.name}: cut off, damaged or changed midway, which rules out exact frames", remedy=_KEYFRAMES
             )
@@ -170,10 +175,28 @@ def _probe_file(name: str) -> _Probe:
             frame = next(source.container.decode(source.video))
         except (av.FFmpegError, StopIteration) as error:
             raise SourceError(f"{name}: its video cannot be decoded from the start") from error
-        origin = source.origin or 0.0
+        origin, end = _place_on_clock(name)
         first = 0.0 if frame.time is None else frame.time - origin
         size = bound_size(frame.width, frame.height)
-        return _Probe(str(Path(name).absolute()), first, origin, source.promised, size, frame.rotation)
+        return _Probe(str(Path(name).absolute()), first, origin, end, source.promised, size, frame.rotation)
+
+
+def _place_on_clock(name: str) -> tuple[float, float]:
+    """Where the stream's clock begins on the file's own, and where its video ends; demuxes the file once.
+
+    Raises SourceError if the time stamps jump: decord would count the seconds otherwise than the stream's clock.
+    """
+    origin, end = None, 0.0
+    with open_source(name) as source:
+        for item in packets(source):
+            if isinstance(item, Event) or item.kind != "video":
+                continue
+            own = item.media_time - item.time
+            origin = own if origin is None else origin
+            if abs(own - origin) > SAME_TIME:
+                raise SourceError(f"{name}: its time stamps jump, which rules out exact frames", remedy=_KEYFRAMES)
+            end = max(end, item.time + item.duration)
+    return origin or 0.0, end
 
 
 def work(path: str, width: int, height: int) -> None:

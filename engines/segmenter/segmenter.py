@@ -122,6 +122,10 @@ class _Cutter:
     def push(self, timed: TimedPacket) -> None:
         if self.gap_start is not None:
             self.gaps.append((self.gap_start, timed.time))
+            self.events = [
+                replace(one, until=timed.time) if one.kind == "gap" and one.until is None else one
+                for one in self.events
+            ]
             self.gap_start = None
         kind = timed.kind
         self.reached[kind] = timed.decode_time

@@ -126,7 +126,9 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
     def score_one(room: Job) -> Sequence[str]:
         comments = "auto" if room.comments == comments_beside(Path(room.source)) else room.comments
         run = Run(model, room.source, settings, output=room.output, comments=comments, streamer=room.streamer)
-        return warnings_of(event for segment in run.finish().segments for event in segment.events)
+        result = run.finish()
+        result.check_clips()
+        return warnings_of(event for segment in result.segments for event in segment.events)
 
     return score_one
 

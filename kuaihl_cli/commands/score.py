@@ -189,7 +189,10 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
             stop,
         )
     _print_outcome(outcome, room, options)
-    return 0 if outcome.complete else EXIT_INTERRUPTED
+    if not outcome.complete:
+        return EXIT_INTERRUPTED
+    outcome.check_clips()
+    return 0
 
 
 def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
@@ -216,6 +219,7 @@ def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) 
             _print_outcome(outcomes[0], room, options)
             if not outcomes[0].complete:
                 return EXIT_INTERRUPTED
+            failed += not _try_room(room, lambda room, outcome=outcomes[0]: outcome.check_clips())  # type: ignore[misc]
     if failed:
         raise BatchError(f"{failed} of {len(rooms)} sources failed; the lines above say why")
     return 0
@@ -273,7 +277,9 @@ def _print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> 
     from kuaihl_cli.terminal.highlight_table import print_highlights
 
     if options.as_json:
-        sys.stdout.write(to_json(outcome.document))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(to_json(outcome.document).encode())  # JSON is UTF-8, whatever the terminal is
+        sys.stdout.buffer.flush()
     elif not options.quiet:
         print_highlights(outcome.highlights)
         say(f"wrote {room.output}/")

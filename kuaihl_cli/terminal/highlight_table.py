@@ -25,6 +25,7 @@ def print_highlights(highlights: Sequence[Highlight]) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if not highlights:
         Console().print("no highlights: no part of the stream stands out", style="dim")
@@ -41,6 +42,6 @@ def print_highlights(highlights: Sequence[Highlight]) -> None:
             format_timecode(highlight.start),
             format_timecode(highlight.end),
             f"{highlight.score:.3f}",
-            shorten(highlight.text, 200),
+            Text(shorten(highlight.text, 200)),  # not markup, whatever was said
         )
     Console().print(table)

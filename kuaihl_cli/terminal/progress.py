@@ -1,5 +1,6 @@
 """Progress while a stream is scored, on standard error: a live line in a terminal, plain lines elsewhere."""
 
+import re
 import sys
 import time
 from types import TracebackType
@@ -14,6 +15,10 @@ from kuaihl_cli.terminal.sparkline import draw_sparkline
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+
+
+# They move the cursor, or turn text around.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Progress(Protocol):
@@ -161,5 +166,5 @@ def _format_rates(scored: ScoredSegment) -> str:
 
 def shorten(text: str, width: int) -> str:
     """The text on one line, cut to `width` characters."""
-    flat = " ".join(text.split())
+    flat = " ".join(_CONTROL.sub(" ", text).split())
     return flat if len(flat) <= width else flat[: max(0, width - 1)] + "…"

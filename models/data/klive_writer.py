@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ class DataSetWriter:
     """
 
     def __init__(self, path: Path, facts: DataSetFacts) -> None:
-        """Raises DataError if `path` holds something else or cannot be written."""
+        """Raises DataError if `path` holds something else or cannot be written, UsageError if pyarrow is missing."""
+        if find_spec("pyarrow") is None:  # said before hours of encoding, not after them
+            raise UsageError("data sets need pyarrow: pip install 'kuaihl[train]'")
         self.path, self.facts = path, facts
         self.records: dict[str, RoomRecord] = {}
         if path.exists() and not (path / FACTS_FILE).is_file() and not (path.is_dir() and not any(path.iterdir())):

@@ -17,8 +17,9 @@ BEEP_SECONDS = 0.1
 def numbered_frame(number: int, height: int) -> av.VideoFrame:
     bits = [(number >> bit) & 1 for bit in range(BITS)]
     row = np.repeat(np.array(bits, np.uint8) * 200 + 20, WIDTH // BITS + 1)[:WIDTH]
-    grey = np.ascontiguousarray(np.broadcast_to(row, (height, WIDTH)))
-    return av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p")
+    planes = np.full((height * 3 // 2, WIDTH), 128, np.uint8)  # brightness, then two of colour, which is none
+    planes[:height] = row
+    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
 def read_number(frame: av.VideoFrame) -> int:
@@ -27,10 +28,10 @@ def read_number(frame: av.VideoFrame) -> int:
     return sum(int(grey[bit * step + step // 2] > 120) << bit for bit in range(BITS))
 
 
-def beeps(seconds: float) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """[1, samples]: at second k a tone of 500 + 100 k Hz (k modulo 20), then silence."""
+def beeps(seconds: float, first: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """[1, samples]: at second k a tone of 500 + 100 k Hz (k modulo 20, from `first`), then silence."""
     time = np.arange(int(seconds * RATE)) / RATE
-    pitch = 500 + 100 * (time.astype(int) % 20)
+    pitch = 500 + 100 * ((time.astype(int) + first) % 20)
     tone = 0.5 * np.sin(2 * np.pi * pitch * (time % 1.0)) * (time % 1.0 < BEEP_SECONDS)
     return tone.astype(np.float32)[None]
 
@@ -45,8 +46,12 @@ def make_recording(
     bframes: int = 0,
     late: float = 0.0,
     height: int = 64,
+    first: int = 0,
 ) -> Path:
-    """Encode it; `late` is the first timestamp, in seconds, as in a recording that began in mid-broadcast."""
+    """Encode it; `late` is the first timestamp, in seconds, as in a recording that began in mid-broadcast.
+
+    `first` is the second from which frames and beeps count.
+    """
     with av.open(str(path), "w") as container:
         streams: list[Any] = []
         if video:
@@ -70,21 +75,22 @@ def make_recording(
         # Packets in order of time, as a live stream's muxer receives them.
         packets: list[tuple[float, Any]] = []
         for stream in streams:
-            packets += encoded(stream, seconds, late)
+            packets += encoded(stream, seconds, late, first)
         for _, packet in sorted(packets, key=lambda pair: pair[0]):
             container.mux(packet)
     return path
 
 
-def encoded(stream: Any, seconds: float, late: float) -> list[tuple[float, Any]]:
+def encoded(stream: Any, seconds: float, late: float, first_second: int) -> list[tuple[float, Any]]:
     if stream.type == "video":
-        frames = [numbered_frame(number, stream.height) for number in range(int(seconds * FPS))]
+        shown = range(first_second * FPS, int((first_second + seconds) * FPS))
+        frames = [numbered_frame(number, stream.height) for number in shown]
         for number, frame in enumerate(frames):
             frame.pts, frame.time_base = number + round(late * FPS), Fraction(1, FPS)
         made = [packet for frame in [*frames, None] for packet in stream.encode(frame)]
     else:
         stream.codec_context.open()
-        samples, size = beeps(seconds), stream.codec_context.frame_size or 1024
+        samples, size = beeps(seconds, first_second), stream.codec_context.frame_size or 1024
         made = []
         resampler = av.AudioResampler(stream.codec_context.format, stream.codec_context.layout, RATE)
         for first in range(0, samples.shape[1] - size + 1, size):
@@ -126,10 +132,14 @@ def beep_onsets(path: Path) -> list[tuple[float, int]]:
     return onsets
 
 
-def join_flv(path: Path, *parts: tuple[Path, float]) -> Path:
-    """One FLV from the tags of several, each shifted by its seconds, as recorders write it after an encoder restart."""
+def join_flv(path: Path, *parts: tuple[Path, float], between: bytes = b"") -> Path:
+    """One FLV from the tags of several, each shifted by its seconds, as recorders write it after an encoder restart.
+
+    `between` is garbage that stands between the parts.
+    """
     joined = parts[0][0].read_bytes()[:13]  # header and the first back pointer
-    for part, seconds in parts:
+    for index, (part, seconds) in enumerate(parts):
+        joined += between if index else b""
         data, at = part.read_bytes(), 13
         while at + 11 <= len(data):
             size = int.from_bytes(data[at + 1 : at + 4], "big")

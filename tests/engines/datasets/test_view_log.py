@@ -108,3 +108,16 @@ def test_what_is_no_log_is_told_in_one_line(tmp_path: Path) -> None:
         assert str(file) in str(told.value)
         assert said in str(told.value)
         assert "\n" not in str(told.value)
+
+
+def test_what_was_watched_in_milliseconds_is_noticed(tmp_path: Path) -> None:
+    seconds = [("a", float(start), 5.0 + start % 90) for start in range(300)]
+    assert read_view_log(write_csv(tmp_path / "log", seconds), 30.0).impressions == 300
+    with pytest.raises(DataError, match="not milliseconds"):
+        read_view_log(write_csv(tmp_path / "log", [(room, at, 1000 * long) for room, at, long in seconds]), 30.0)
+
+
+def test_a_column_that_stands_twice_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("room,time,watched,time\na,1,2,3\n")
+    with pytest.raises(SourceError, match="has the column time more than once"):
+        read_view_log(tmp_path / "log", 30.0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.curves import random_stream, scored_stream
 
-from kuaihl.engines.highlights.curve import gap_times, predicted_curve
+from kuaihl.engines.highlights.curve import gap_edges, predicted_curve
 from kuaihl.engines.highlights.offline import (
     chosen_from,
     find_highlights,
@@ -16,6 +16,7 @@ from kuaihl.engines.highlights.offline import (
     peak_prominences,
     rank_highlights,
 )
+from kuaihl.engines.highlights.snapping import snap_highlights
 from kuaihl.engines.types import Event, Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError
 
@@ -66,7 +67,7 @@ def test_a_lead_in_crosses_no_gap_no_other_highlight_and_no_maximum_length(seed:
     for before, one in zip(plain, led, strict=True):
         assert one.start <= before.start
         assert one.end - one.start <= 120.001
-        assert not any(one.start < gap < before.start + 0.001 for gap in gap_times(stream) if gap > one.start + 0.001)
+        assert not any(one.start < gap < before.start + 0.001 for gap in gap_edges(stream) if gap > one.start + 0.001)
     assert all(first.end <= second.start + 0.001 for first, second in pairwise(led))
 
 
@@ -117,7 +118,7 @@ def test_highlights_chosen_from_both_overlap_no_other_no_gap_and_keep_to_their_l
     for one in find_highlights(stream, top=50):
         assert 9.999 <= one.end - one.start <= 120.001
         assert stream[0].start <= one.start < one.end <= stream[-1].end
-        assert not any(one.start < gap < one.end for gap in gap_times(stream))
+        assert not any(one.start < gap < one.end for gap in gap_edges(stream))
         assert one.segments == tuple(two.segment for two in stream if two.start < one.end and two.end > one.start)
         assert 0.0 < one.score < 1.0
 
@@ -249,10 +250,26 @@ def test_a_gap_inside_a_segment_cuts_the_highlight_there() -> None:
     assert (highlight.start, highlight.end) == (195.0, 210.0) or (highlight.start, highlight.end) == (180.0, 195.0)
 
 
+@pytest.mark.parametrize("with_interest", [True, False])
+@pytest.mark.parametrize("hole", [(195.0, 225.0), (180.0, 240.0), (187.0, 189.5), (209.0, 301.0)])
+def test_no_highlight_holds_missing_media(hole: tuple[float, float], with_interest: bool) -> None:
+    scores = [*quiet(5), 0.8, 0.82, 0.84, 0.83, 0.81, 0.8, *quiet(9, seed=1)]
+    stream = scored_stream(scores, interests=scores if with_interest else None)
+    index = next(one.segment for one in stream if one.end > hole[0])
+    gap = Event("gap", hole[0], "media is missing", hole[1])
+    stream[index] = replace(stream[index], gap=True, events=(gap,), keyframe_times=(hole[1] - 1.0, hole[1] + 1.0))
+    found = find_highlights(stream, top=9)
+    snapped = snap_highlights(found, stream)
+    assert len(found) == len(snapped) >= 1
+    for one in [*found, *snapped]:
+        assert one.end <= hole[0] + 0.001 or one.start >= hole[1] - 0.001, one
+        assert one.end - one.start >= 9.999
+
+
 def test_a_jump_between_segments_is_a_gap_even_if_nobody_said_so() -> None:
     stream = scored_stream([0.4, 0.8, 0.8, 0.8, 0.4, 0.4])
     late = [replace(one, start=one.start + 40, end=one.end + 40) for one in stream[3:]]
-    assert gap_times([*stream[:3], *late]) == [130.0]
+    assert gap_edges([*stream[:3], *late]) == [90.0, 130.0]
     for highlight in predicted_highlights([*stream[:3], *late]):
         assert highlight.end <= 90.0 or highlight.start >= 130.0
 
@@ -275,7 +292,7 @@ def test_highlights_never_overlap_nor_leave_the_stream_and_keep_to_their_limits(
         some += len(found)
         assert top is None or len(found) <= top
         end = stream[-1].end if stream else 0.0
-        gaps = gap_times(stream)
+        gaps = gap_edges(stream)
         for one in found:
             assert shortest - 0.002 <= one.end - one.start <= longest + 0.002
             assert stream[0].end - 1e-9 <= one.start < one.end <= end

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from support.curves import random_stream, scored_stream
 
-from kuaihl.engines.highlights.curve import gap_times
+from kuaihl.engines.highlights.curve import gap_edges
 from kuaihl.engines.highlights.online import (
     HighlightClosed,
     HighlightDropped,
@@ -18,7 +18,7 @@ from kuaihl.engines.highlights.online import (
     OnlineSettings,
     OnlineState,
 )
-from kuaihl.engines.types import ScoredSegment
+from kuaihl.engines.types import Event, ScoredSegment
 from kuaihl.models.errors import UsageError
 
 
@@ -113,6 +113,20 @@ def test_no_highlight_spans_a_gap() -> None:
     assert closed(events) == [(270.0, 300.0), (330.0, 390.0)]
 
 
+@pytest.mark.parametrize("with_interest", [True, False])
+@pytest.mark.parametrize("hole", [(285.0, 315.0), (270.0, 330.0), (299.0, 391.0), (277.0, 279.5)])
+def test_no_highlight_holds_missing_media(hole: tuple[float, float], with_interest: bool) -> None:
+    scores = [*QUIET, 0.8, 0.85, 0.9, 0.95, 0.95, 0.95, 0.95, *QUIET]
+    stream = scored_stream(scores, interests=scores if with_interest else None)
+    index = next(one.segment for one in stream if one.end > hole[0])
+    gap = Event("gap", hole[0], "media is missing", hole[1])
+    stream[index] = replace(stream[index], gap=True, events=(gap,))
+    found = closed(run(stream))
+    assert found
+    for start, end in found:
+        assert end <= hole[0] + 0.001 or start >= hole[1] - 0.001, (start, end)
+
+
 def test_media_that_jumps_ends_a_highlight_where_it_was_last_seen() -> None:
     stream = scored_stream([*QUIET, 0.8, 0.85, 0.9, 0.95, *QUIET])
     late = [
@@ -157,7 +171,7 @@ def test_highlights_never_overlap_nor_leave_the_stream_and_keep_to_their_limits(
         settings = OnlineSettings(min_seconds=float(seed % 4) * 5, max_seconds=20.0 + 50.0 * (seed % 3))
         events = run(stream, settings)
         open_start: float | None = None
-        last_end, gaps = 0.0, gap_times(stream)
+        last_end, gaps = 0.0, gap_edges(stream)
         for event in events:
             if isinstance(event, HighlightOpened):
                 assert open_start is None, "one is open at a time"

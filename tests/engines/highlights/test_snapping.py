@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from support.curves import random_stream, scored_stream
 
-from kuaihl.engines.highlights.curve import gap_times
+from kuaihl.engines.highlights.curve import gap_edges
 from kuaihl.engines.highlights.offline import find_highlights
 from kuaihl.engines.highlights.snapping import collect_surroundings, sentence_at, snap_highlights
 from kuaihl.engines.types import Highlight, ScoredSegment, Sentence
@@ -121,7 +121,7 @@ def test_snapping_keeps_every_promise_of_the_detector() -> None:
         ]
         snapped = snap_highlights(found, stream, min_seconds=10.0, max_seconds=90.0)
         some += len(found)
-        offered, gaps = collect_surroundings(stream), gap_times(stream)
+        offered, gaps = collect_surroundings(stream), gap_edges(stream)
         assert [one.score for one in snapped] == [one.score for one in found]
         for before, after in zip(found, snapped, strict=True):
             assert 10.0 - 0.002 <= after.end - after.start <= 90.0 + 0.002

@@ -16,6 +16,7 @@ import pytest
 from support.paths import DOCS, EXAMPLES
 from support.small_bundle import make_bundle
 
+from kuaihl.engines.highlights.clips import Clip, FailedClip
 from kuaihl.engines.highlights.online import HighlightOpened
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.model import Model
@@ -23,7 +24,7 @@ from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Comment, ScoredSegment
-from kuaihl.models.errors import SourceError, UsageError
+from kuaihl.models.errors import BatchError, SourceError, UsageError
 from kuaihl.models.facts import EncoderFacts
 
 DEMO = EXAMPLES / "demo.flv"
@@ -130,6 +131,38 @@ def test_clips_are_cut_beside_their_highlights(model: Model, pipeline: Pipeline,
     (clip,) = result.clips
     assert clip is not None and clip.path.stat().st_size > 10_000
     assert document_of(tmp_path)["highlights"][0]["clip"]["file"] == f"clips/{clip.path.name}"
+
+
+def test_a_clip_that_cannot_be_cut_is_told_and_loses_nothing_else(
+    model: Model, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").write_text("a file where the folder should be")
+    told: list[str] = []
+    settings = replace(SETTINGS, clips=True, formats="csv,srt,vtt")
+    result = Run(model, str(DEMO), settings, output=tmp_path, report=told.append).finish()
+    document = document_of(tmp_path)
+    assert document["complete"] is True and len(list(tmp_path.glob("highlights.*"))) == 4
+    (entry,) = document["highlights"]
+    assert "clip" not in entry and "cannot be made" in entry["clip_failure"]
+    assert result.clips == (None,) and result.failed_clips == (entry["clip_failure"],)
+    assert f"clip of 3:00–3:30: {entry['clip_failure']}" in told
+    with pytest.raises(BatchError, match="1 of 1 clips could not be cut") as caught:
+        result.check_clips()
+    assert caught.value.exit_code == 5 and "\n" not in str(caught.value)
+
+
+def test_highlights_are_on_disk_before_the_first_clip_is_cut(
+    model: Model, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> list[Clip | FailedClip]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "cut_clips", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Run(model, str(DEMO), replace(SETTINGS, clips=True), output=tmp_path).finish()
+    document = document_of(tmp_path)
+    assert [entry["start"] for entry in document["highlights"]] == [180.0]
+    assert document["complete"] is False, "a run that was killed must not pass for a finished one"
 
 
 def test_without_an_output_nothing_is_written(

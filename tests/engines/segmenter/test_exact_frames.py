@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from support.media import FPS, make, media_tags, number_in, write_flv
+from support.media import FPS, make, media_tags, number_in, retimed, write_flv
 
 from kuaihl.engines.ingest.packets import packets
 from kuaihl.engines.ingest.source import open_source
@@ -71,6 +71,12 @@ def test_segments_take_them(made: Path) -> None:
 def test_time_stamps_that_restart_are_refused(made: Path) -> None:
     ten = media_tags(make(made / "exact_ten.flv", seconds=10.0))
     assert "rules out exact frames; take keyframes" in refusal(write_flv(made / "exact_restart.flv", [*ten, *ten]))
+
+
+def test_time_stamps_that_jump_ahead_are_refused_for_the_stream_s_clock_does_not_jump(made: Path) -> None:
+    ten = media_tags(make(made / "exact_ten.flv", seconds=10.0))
+    jumps = write_flv(made / "exact_ahead.flv", [*ten, *retimed(ten, lambda ms: ms + 1_000_000)])
+    assert "time stamps jump, which rules out exact frames; take keyframes" in refusal(jumps)
 
 
 def test_files_that_cannot_be_accessed_at_random_are_refused(made: Path, shared_media: Path) -> None:
