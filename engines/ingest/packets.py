@@ -60,7 +60,10 @@ class _StreamTrack:
         if not -BACKWARDS <= media_time - raw <= SKEW:
             media_time = raw  # a frame is not shown long before or after it is decoded
         duration = (packet.duration or 0) * tick
-        track.advance(raw + shift, duration)
+        if duration:
+            track.advance(raw + shift, duration)
+        else:
+            track.advance_unmeasured(raw + shift, stamped=pts is not None or packet.dts is not None)
         time = media_time + shift
         if time + duration > self.shown:
             self.shown = time + duration

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kuaihl.engines.encoders.encode import BATCH_OF_FILES, encode
 from kuaihl.engines.ingest.live import live_packets
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import STDIN, Source
+from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.read_ahead import run_stage
 from kuaihl.engines.segmenter.overload import BEHIND, skip_speech_when_behind
 from kuaihl.engines.segmenter.part import part_of
@@ -48,7 +48,7 @@ def score_source(
     with ExitStack() as stack:
         stack.enter_context(source)
         # A pipe's writer may fall silent, as a network may; both are read so that `stop` still takes effect.
-        if source.is_network or source.name == STDIN:
+        if source.is_network or source.is_pipe:
             stream = live_packets(source, timeout=source.timeout, stop=stop)
         else:
             stream = packets(source, stop=stop)

@@ -154,6 +154,21 @@ def test_ctrl_c_ends_a_run_cleanly_with_its_highlights_written(tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_a_named_pipe_is_opened_once_and_has_the_scores_of_the_file(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m kuaihl_cli score --asr none --no-comments --segment-seconds 30 -o"
+    read = f"{command} {tmp_path / 'pipe'} <(cat {DEMO})"
+    file = f"{command} {tmp_path / 'file'} {DEMO}"
+    for line in (read, file):
+        result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=280)
+        assert result.returncode == 0, result.stderr
+    of_pipe, of_file = (
+        [json.loads(line) | {"wall_time": 0} for line in (tmp_path / name / "scores.jsonl").read_text().splitlines()]
+        for name in ("pipe", "file")
+    )
+    assert of_pipe == of_file
+
+
+@pytest.mark.slow
 def test_several_sources_each_have_a_folder_and_one_that_fails_stops_no_other(tmp_path: Path, tiny_flv: Path) -> None:
     for name in ("one.flv", "two.flv"):
         (tmp_path / name).write_bytes(tiny_flv.read_bytes())
