@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from kuaihl.engines.ingest.clock import BACKWARDS, GAP, SKEW, Clock, Track
 from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.types import Event
+from kuaihl.engines.warnings import CUT_OFF, READING_FAILED
 from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
@@ -221,11 +222,11 @@ def _cut_off(source: Source, length: float) -> Iterator[Event]:
     """An event if a file ends before the end in its header: its length, or in some containers its last time."""
     promised = source.promised
     if promised is not None and max(length, length + (source.origin or 0.0)) < promised - _CUT_OFF:
-        detail = f"the file ends at {length:.1f} s, its header says {promised:.1f} s: cut off or damaged"
+        detail = f"the file ends at {length:.1f} s, its header says {promised:.1f} s: {CUT_OFF}"
         yield Event("corrupt", length, detail)
 
 
 def _describe_end(source: Source, stopped: bool) -> str:
     if source.failure:
-        return f"reading failed: {source.failure}"
+        return f"{READING_FAILED}{source.failure}"
     return "stopped" if stopped else "end of the stream"

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kuaihl.engines.archive.manifest import comments_beside, source_stem
+from kuaihl.engines.archive.names import source_stem
+from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.comments.feed import CommentTrack
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
@@ -26,9 +27,11 @@ from kuaihl.engines.ingest.source import is_stream, open_source
 from kuaihl.engines.outputs.formats import parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, write_highlights
 from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
+from kuaihl.engines.outputs.run_record import write_record
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.scoring.pipeline import score_source
+from kuaihl.engines.scoring.record import make_record
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
@@ -105,6 +108,9 @@ class Run:
             self._feed = _open_comments(
                 self._comments, settings, report, is_live=self._opened.is_live, found=comments == _AUTO
             )
+            self.record = make_record(
+                source, settings, model.bundle, model.encoders.facts, comments=self._comments, streamer=streamer
+            )
             if output is not None:
                 make_folder(output)
         except BaseException:
@@ -163,6 +169,9 @@ class Run:
         segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
         with ExitStack() as stack:
             stack.enter_context(self._opened)
+            if self.output is not None:
+                (self.output / HIGHLIGHTS_FILE).unlink(missing_ok=True)  # of an earlier run, whose scores go now
+                write_record(self.output, self.record)
             writer = None if self.output is None else stack.enter_context(ScoresWriter(self.output / SCORES_FILE))
             exact = stack.enter_context(ExactFrames(self.source)) if settings.frames == "exact" else None
             scorer = StreamingScorer(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kuaihl.engines.archive.jobs import Job
-from kuaihl.engines.archive.manifest import comments_beside, make_distinct, source_stem
+from kuaihl.engines.archive.names import distinct_stems
+from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
@@ -117,13 +118,14 @@ def _check_options(options: ScoreOptions) -> None:
         raise UsageError("--comments FILE and --no-comments exclude each other: give one of them")
     if len(options.sources) > 1 and options.comments is not None:
         raise UsageError("--comments is of one recording; of several, those beside each recording are read")
-    if options.sources.count(STDIN) > 1:
-        raise UsageError("standard input can be read once; give - once")
+    for source in options.sources:
+        if options.sources.count(source) > 1:
+            raise UsageError(f"{source} is named twice; give it once")
 
 
 def _rooms_of(options: ScoreOptions) -> list[Job]:
     """Every source with its own output folder and its comments."""
-    stems = make_distinct([source_stem(source) for source in options.sources])
+    stems = distinct_stems(options.sources)
     if len(options.sources) == 1:
         folders = [options.output or Path(f"{stems[0]}.kuaihl")]
     else:

@@ -25,6 +25,7 @@ from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Comment, ScoredSegment
 from kuaihl.models.errors import BatchError, SourceError, UsageError
+from kuaihl.models.facts import EncoderFacts
 
 DEMO = EXAMPLES / "demo.flv"
 SETTINGS = ScoreSettings()
@@ -60,7 +61,8 @@ def segment(index: int, score: float = 0.4, interest: float | None = 0.4) -> Sco
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     bundle = make_bundle(tmp_path_factory.mktemp("bundle"), seed=0)
     vision = SimpleNamespace(runtime=SimpleNamespace(precision="fp32"))
-    encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none")
+    facts = (EncoderFacts("vision", "x", "1", "ab" * 32),)
+    encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none", facts=facts)
     return Model(bundle, cast(Any, encoders), open_step(bundle), SETTINGS)
 
 
