@@ -1,6 +1,7 @@
 """Comments by time, for a segmenter that takes one segment after another: from a whole file, or one that grows."""
 
 import io
+import math
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,7 @@ class FollowedComments:
         """The file need not exist yet. Raises SourceError if it exists and cannot be followed."""
         self._path = Path(path)
         self._offset = offset
+        self._since: float | None = None
         self._format: CommentFormat | None = None
         self._inode = 0
         self._position = 0
@@ -52,9 +54,16 @@ class FollowedComments:
             lines, newline, _ = self._head().rpartition("\n")
             self._format = self._recognise_format(lines) if newline and lines.strip() else None
 
+    def skip_until(self, time: float) -> None:
+        """Leave out what the file already holds from before `time`, in seconds, or without a time."""
+        self._since = time
+
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments with a time before `end` that were not taken yet. Raises SourceError if it is not JSON Lines."""
-        for comment in self._read_new(start):
+        since, self._since = self._since, None
+        for comment in self._read_new(start if since is None else -math.inf):
+            if since is not None and (comment is None or comment.time + self._offset < since):
+                continue
             if comment is None or comment.time + self._offset < 0:
                 self.skipped += 1
             else:

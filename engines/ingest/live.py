@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kuaihl.engines.ingest.live_clock import Arrived, LiveClock
+from kuaihl.engines.ingest.live_clock import Arrived, ClockMark, LiveClock
 from kuaihl.engines.ingest.packets import SILENT, TimedPacket, packets
 from kuaihl.engines.ingest.source import ALWAYS_LIVE, OPEN_SECONDS, PACKETS_AHEAD, Source, open_source, scheme_of
 from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
@@ -59,6 +59,14 @@ class RetryBudget:
         return max(self.deadline - time.monotonic(), 0.0)
 
 
+@dataclass(frozen=True)
+class Resume:
+    """Where an earlier run left a stream."""
+
+    mark: ClockMark
+    end: float  # of the last scored segment, in seconds of the stream's clock
+
+
 class _ConnectionLost(Exception):
     """A connection is over; the message says why."""
 
@@ -78,11 +86,14 @@ def live_packets(
     timeout: float = OPEN_SECONDS,
     policy: ReconnectPolicy | None = None,
     stop: threading.Event | None = None,
+    clock: LiveClock | None = None,
+    resume: Resume | None = None,
 ) -> Iterator[TimedPacket | Event]:
     """Every packet of a live source, across disconnects; the last item is always the event `eof`, with the reason.
 
     `source` is a URL, or a source just opened, which is closed in the end. `timeout`: seconds without data after which
     a connection counts as lost. `stop` may be set by any thread. A source that is not live ends at its first end.
+    `clock` is the caller's, to take its mark; `resume` goes on with the clock of an earlier run.
     Raises SourceUnavailable if the first connection fails or brings nothing, or SourceError if it is not live.
     """
     policy, stop = policy or ReconnectPolicy(), stop or threading.Event()
@@ -90,10 +101,16 @@ def live_packets(
     name, is_live, timeout = source.name, source.is_live, source.timeout
     silence = SourceUnavailable if is_live else SourceError  # a pipe and a recording will bring no more
     may_be_file = scheme_of(name) not in ALWAYS_LIVE  # perhaps: a file may be served without its length
-    clock, connection = LiveClock(), _connect(source, timeout)
+    clock, connection = clock or LiveClock(), _connect(source, timeout)
     pending: deque[Arrived] = deque()
     budget: RetryBudget | None = None
     try:
+        if resume is not None:
+            try:
+                pending = deque(_first_items(connection, stop, source.longest_silence))
+            except _ConnectionLost as lost:
+                raise silence(f"{name}: neither picture nor sound came ({lost})") from None
+            yield from clock.go_on(resume.mark, resume.end, pending)
         while True:
             began = clock.end
             try:
@@ -110,10 +127,12 @@ def live_packets(
                 budget = RetryBudget(policy)
             back = reconnect(name, timeout, budget, stop)
             if back is None:
-                yield Event("eof", clock.end, f"{reason}; not back within {budget.waited():.1f} s")
+                source.shortfall = f"{reason}; not back within {budget.waited():.1f} s"
+                yield Event("eof", clock.end, source.shortfall)
                 return
             if may_be_file and clock.begins_again(back.buffered):
                 connection = back.connection
+                source.shortfall = source.failure and reason
                 yield Event("eof", clock.end, f"{reason}; the address starts over: it is a recording")
                 return
             connection, pending = back.connection, deque(back.buffered)

@@ -5,6 +5,7 @@ went on. Otherwise the wall clock does: a live stream trails it by the same lag 
 stays missing, so that comments, which follow the wall clock, keep their places.
 """
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +28,13 @@ class Arrived(NamedTuple):
 
     item: TimedPacket | Event
     at: float
+
+
+class ClockMark(NamedTuple):
+    """What another process needs to go on with a stream's clock."""
+
+    lag: float  # seconds by which the stream trails the wall clock, time.time()
+    shift: float  # from the source's own clock to the stream's
 
 
 class LiveClock:
@@ -95,6 +103,35 @@ class LiveClock:
         if missing < _GAP_SECONDS:
             return []
         return [Event("gap", self.end, f"{missing:.1f} s of the stream are missing")]
+
+    def mark(self) -> ClockMark | None:
+        """The clock's place, from any thread; None before the first packet."""
+        lags = list(self.lags)
+        if not lags:
+            return None
+        lag = min(lag for _, lag in lags) + time.time() - time.monotonic()
+        return ClockMark(lag, self.end - self.media_end)
+
+    def go_on(self, mark: ClockMark, end: float, held: Sequence[Arrived]) -> list[Event]:
+        """Join the first connection, which begins with `held`, to a stream whose scores another run left at `end`.
+
+        The source's own clock fixes the place if it went on, otherwise the wall clock does.
+        """
+        fresh = [arrived for arrived in held if isinstance(arrived.item, TimedPacket)]
+        first = min(fresh, key=lambda arrived: arrived.item.time).item
+        assert isinstance(first, TimedPacket)
+        lag = min(at - item.decode_time for item, at in fresh if isinstance(item, TimedPacket))
+        place = first.decode_time + lag + time.time() - time.monotonic() - mark.lag
+        by_source = first.media_time + mark.shift
+        if abs(by_source - place) < _CONTINUES_SECONDS:
+            place = by_source
+        if place < end - _CONTINUES_SECONDS:  # the machine's clock was set back
+            place = end
+        self.shift = place - first.decode_time
+        self.end, self.media_end = place, first.media_time
+        if place - end < _GAP_SECONDS:
+            return []
+        return [Event("gap", end, f"{place - end:.1f} s of the stream are missing: nobody was scoring it")]
 
     def measure_missing(self, fresh: Sequence[tuple[TimedPacket, float]], first: float) -> float:
         """Seconds of the stream between the last packet before the reconnect and the first after it."""

@@ -75,6 +75,7 @@ class Source:
     is_live: bool  # a URL without an end: a disconnect may be followed by more
     timeout: float  # seconds without data after which a network source counts as lost
     failure: str | None = None
+    shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is
     changes: "FlvChanges | None" = None  # for an FLV file, whose streams may come late or change
     used: list[Closable] = field(default_factory=list)  # closed together with the container
     closed: bool = False
@@ -237,6 +238,14 @@ class Source:
 def is_stream(name: str) -> bool:
     """Whether a source can be read only once: a URL, or standard input."""
     return name == STDIN or "://" in name
+
+
+def is_pipe(name: str) -> bool:
+    """Whether a source is a pipe: named, or on standard input."""
+    try:
+        return stat.S_ISFIFO((os.fstat(0) if name == STDIN else Path(name).stat()).st_mode)
+    except (OSError, ValueError):  # a URL, or a NUL in the name
+        return False
 
 
 def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:

@@ -55,6 +55,7 @@ class HighlightsDocument(TypedDict):
     source: str
     duration: float
     complete: bool
+    why: NotRequired[str]  # it is not complete
     model: ModelEntry
     settings: dict[str, Setting]
     chosen_from: list[str]
@@ -68,7 +69,7 @@ class Report:
 
     source: str
     duration: float  # scored seconds of the stream
-    complete: bool  # false if the run was interrupted
+    why: str | None  # why the source was not read to its end; None if it was
     model: str
     model_sha256: str | None
     highlights: Sequence[Highlight]  # in order of time
@@ -99,17 +100,20 @@ def build_document(report: Report) -> HighlightsDocument:
                 end=round(clip.end, TIME_DECIMALS),
             )
         entries.append(entry)
-    return HighlightsDocument(
+    document = HighlightsDocument(
         version=_FORMAT_VERSION,
         source=_shown_source(report.source),
         duration=round(report.duration, TIME_DECIMALS),
-        complete=report.complete,
+        complete=report.why is None,
         model=ModelEntry(name=report.model, sha256=report.model_sha256),
         settings=dict(report.settings),
         chosen_from=list(report.chosen_from),
         highlights=entries,
         events=[event_entry(event) for event in report.events],
     )
+    if report.why is not None:
+        document["why"] = report.why
+    return document
 
 
 def event_entry(event: Event) -> EventEntry:

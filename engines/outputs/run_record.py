@@ -16,10 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import Setting
-from kuaihl.engines.outputs.run_folder import is_finished
+from kuaihl.engines.outputs.run_folder import RECORD_FILE, is_finished
 from kuaihl.models.errors import SourceError
 
-RECORD_FILE = "run.json"
 _FORMAT_VERSION = 1  # raised by one if a key is renamed or means something else
 _END_BYTES = 64 << 10  # of each end of a file that its digest covers
 

@@ -12,7 +12,9 @@ import typer
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.archive.manifest import comments_beside, make_distinct, source_stem
 from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
-from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
+from kuaihl.engines.outputs.lock import check_unlocked
+from kuaihl.engines.outputs.run_folder import SCORES_FILE, STOPPED, has_scores, is_finished, was_interrupted
+from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.errors import BatchError, KuaihlError, UsageError
 from kuaihl_cli.command import RULE, application, read_settings
@@ -24,6 +26,7 @@ from kuaihl_cli.terminal.messages import LOG, say
 from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
+    from kuaihl.engines.scoring.journal import Earlier
     from kuaihl.engines.scoring.model import Model
     from kuaihl.engines.scoring.run import ScoreResult
     from kuaihl_cli.terminal.progress import Progress
@@ -52,8 +55,14 @@ class ScoreOptions(RunOptions):
     streamer: Annotated[
         str | None, typer.Option("--streamer", metavar="ID", help="Who streams, if the bundle was trained on them.")
     ] = None
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the outputs of an earlier run.")] = False
-    skip: Annotated[bool, typer.Option("--skip", help="Skip a source that an earlier run finished.")] = False
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the scores of an interrupted run; a live URL does so by itself."),
+    ] = False
+    force: Annotated[bool, typer.Option("--force", help="Replace the outputs of an earlier run.")] = False
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Skip a source that an earlier run finished; go on with an interrupted one.")
+    ] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print highlights.json to standard output.")] = False
     comments: Annotated[
         Path | None,
@@ -87,7 +96,7 @@ def score(options: ScoreOptions) -> int:
     """Score SOURCE: a media file, an rtmp, http(s), HLS or srt URL, or - for standard input.
 
     Writes scores.jsonl, one line per segment while it runs, and highlights.json. Ctrl-C ends a live stream cleanly,
-    with its highlights written; a second Ctrl-C ends it at once.
+    with its highlights written; a second Ctrl-C ends it at once. After either, or a crash, --resume goes on.
 
     Several sources are scored one after another with models that are loaded once. If one fails, its reason is printed,
     the others go on, and the exit code is 5.
@@ -95,8 +104,8 @@ def score(options: ScoreOptions) -> int:
     settings = run_settings(options, threads=options.threads, start=options.start, end=options.end)
     _check_options(options)
     rooms = _rooms_of(options)
-    if options.skip:
-        rooms = [room for room in rooms if not is_finished(room.output)]
+    if options.skip or options.resume:
+        rooms = [room for room in rooms if not _is_done(room, settings)]
     if not rooms:
         return 0
     if len(options.sources) > 1:
@@ -116,6 +125,8 @@ def _check_options(options: ScoreOptions) -> None:
         raise UsageError("--comments FILE and --no-comments exclude each other: give one of them")
     if len(options.sources) > 1 and options.comments is not None:
         raise UsageError("--comments is of one recording; of several, those beside each recording are read")
+    if options.force and (options.resume or options.skip):
+        raise UsageError("--force starts over; --resume and --skip keep what is there: give one of them")
     if options.sources.count(STDIN) > 1:
         raise UsageError("standard input can be read once; give - once")
 
@@ -142,13 +153,12 @@ def _comments_of(source: str, options: ScoreOptions) -> Path | None:
 
 def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
     """Raise UsageError or SourceError for failures that can be found without a model."""
-    source, taken = (
-        room.source,
-        [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if _holds_something(room.output / name)],
-    )
-    if taken and not (options.force or options.skip):
+    source = room.source
+    check_unlocked(room.output)
+    if has_scores(room.output) and _earlier(room, options) == "refuse":
+        goes_on = "--resume goes on with them, " if was_interrupted(room.output) else ""
         raise UsageError(
-            f"{room.output} already holds {taken[0]}; --force overwrites it, --output names another folder"
+            f"{room.output} already holds {SCORES_FILE}; {goes_on}--force replaces them, --output names another folder"
         )
     if is_stream(source):
         if settings.clips:
@@ -164,9 +174,29 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
         raise UsageError(f"{room.comments}: no such file of comments")
 
 
-def _holds_something(file: Path) -> bool:
-    """Whether overwriting would lose anything: a run that failed at once leaves an empty file of scores."""
-    return file.exists() and (not file.is_file() or file.stat().st_size > 0)
+def _earlier(room: Job, options: ScoreOptions) -> "Earlier":
+    """What to do with the scores of an earlier run: nothing erases them unless it is told to."""
+    if options.force:
+        return "replace"
+    missed = "://" in room.source and was_interrupted(room.output)  # what a stream says now cannot be had again
+    return "resume" if options.resume or options.skip or missed else "refuse"
+
+
+def _is_done(room: Job, settings: ScoreSettings) -> bool:
+    """Whether an earlier run scored this very source, in this way, to its end. Raises UsageError if in another way."""
+    if not is_finished(room.output):
+        return False
+    from kuaihl.engines.scoring.record import find_encoders, make_record
+    from kuaihl.models.bundle import load_bundle
+
+    bundle = load_bundle(settings.model)
+    encoders = find_encoders(settings, bundle)
+    wanted = make_record(room.source, settings, bundle, encoders, comments=room.comments, streamer=room.streamer)
+    reason = reason_to_score(room.output, wanted)
+    if reason is not None:
+        raise UsageError(f"{room.output} is finished, but {reason}; --force scores it anew, --output elsewhere")
+    say(f"{room.output} is finished")
+    return True
 
 
 def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
@@ -184,7 +214,7 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
             stop,
         )
     _print_outcome(outcome, room, options)
-    return 0 if outcome.complete else EXIT_INTERRUPTED
+    return EXIT_INTERRUPTED if outcome.why == STOPPED else 0
 
 
 def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
@@ -209,7 +239,7 @@ def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) 
                 failed += 1
                 continue
             _print_outcome(outcomes[0], room, options)
-            if not outcomes[0].complete:
+            if outcomes[0].why == STOPPED:
                 return EXIT_INTERRUPTED
     if failed:
         raise BatchError(f"{failed} of {len(rooms)} sources failed; the lines above say why")
@@ -251,9 +281,12 @@ def _score_one(
         output=room.output,
         comments=room.comments,
         streamer=room.streamer,
+        earlier=_earlier(room, options),
         stop=stop,
         report=progress.message,
     )
+    if run.segments:
+        progress.message(f"going on behind segment {run.segments[-1].segment}, at {run.segments[-1].end:.0f} s")
     outcome = show_run(run, progress, start=settings.start, end=settings.end)
     if options.verbose:
         for line in model.encoders.times.report():
@@ -266,8 +299,10 @@ def _print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> 
     from kuaihl.engines.outputs.highlights_json import to_json
     from kuaihl_cli.terminal.highlight_table import print_highlights
 
+    if outcome.why not in (None, STOPPED):
+        say(f"{room.source}: not complete: {outcome.why}")
     if options.as_json:
         sys.stdout.write(to_json(outcome.document))
     elif not options.quiet:
         print_highlights(outcome.highlights)
-        say(f"wrote {room.output}/")
+        say(f"wrote {room.output}/" if outcome.segments else "stopped before the first segment; nothing is written")

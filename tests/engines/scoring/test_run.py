@@ -17,6 +17,7 @@ from support.paths import DOCS, EXAMPLES
 from support.small_bundle import make_bundle
 
 from kuaihl.engines.highlights.online import HighlightOpened
+from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.run import Run
@@ -37,13 +38,14 @@ class Pipeline:
         self.scored, self.open = list(scored), False
         self.options: dict[str, Any] = {}
 
-    def __call__(self, *_: object, stop: threading.Event, **options: Any) -> Iterator[ScoredSegment]:
+    def __call__(self, source: Source, *_: object, stop: threading.Event, **options: Any) -> Iterator[ScoredSegment]:
         self.open, self.options = True, options
         try:
             for segment in self.scored:
                 if stop.is_set():
                     return
                 yield segment
+            source.shortfall = None
         finally:
             self.open = False
 
