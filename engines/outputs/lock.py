@@ -1,5 +1,6 @@
 """The lock of a run folder: one process writes into it at a time. The system frees it if that process dies."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ from kuaihl.engines.outputs.atomic import cannot_write
 from kuaihl.models.errors import Remedy, UsageError
 
 _LOCK_FILE = ".lock"
+_KNOWS_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # some network file systems
 _OTHER_FOLDER = Remedy("wait for it, or name another folder", {"output": None})
 
 
@@ -46,7 +48,7 @@ def _lock_file(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
             if _is_at(path, descriptor):  # its last holder may just have removed it
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -55,6 +57,15 @@ def _lock_file(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    """Lock it, unless its file system knows no locks. Raises OSError, BlockingIOError if it is locked."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _KNOWS_NO_LOCKS:
+            raise
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

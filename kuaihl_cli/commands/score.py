@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +15,9 @@ from kuaihl.engines.archive.manifest import comments_beside, make_distinct, sour
 from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.lock import check_unlocked
 from kuaihl.engines.outputs.run_folder import SCORES_FILE, STOPPED, has_scores, is_finished, was_interrupted
-from kuaihl.engines.outputs.run_record import reason_to_score
+from kuaihl.engines.outputs.run_record import read_record, reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
-from kuaihl.models.errors import BatchError, KuaihlError, UsageError
+from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
 from kuaihl_cli.run_options import RunOptions, run_settings
@@ -125,8 +126,8 @@ def _check_options(options: ScoreOptions) -> None:
         raise UsageError("--comments FILE and --no-comments exclude each other: give one of them")
     if len(options.sources) > 1 and options.comments is not None:
         raise UsageError("--comments is of one recording; of several, those beside each recording are read")
-    if options.force and (options.resume or options.skip):
-        raise UsageError("--force starts over; --resume and --skip keep what is there: give one of them")
+    if options.force and options.resume:
+        raise UsageError("--resume goes on and --force starts over: give one of them")
     if options.sources.count(STDIN) > 1:
         raise UsageError("standard input can be read once; give - once")
 
@@ -183,18 +184,21 @@ def _earlier(room: Job, options: ScoreOptions) -> "Earlier":
 
 
 def _is_done(room: Job, settings: ScoreSettings) -> bool:
-    """Whether an earlier run scored this very source, in this way, to its end. Raises UsageError if in another way."""
+    """Whether an earlier run scored this very source, with these options, to its end."""
     if not is_finished(room.output):
         return False
     from kuaihl.engines.scoring.record import find_encoders, make_record
     from kuaihl.models.bundle import load_bundle
 
-    bundle = load_bundle(settings.model)
-    encoders = find_encoders(settings, bundle)
-    wanted = make_record(room.source, settings, bundle, encoders, comments=room.comments, streamer=room.streamer)
-    reason = reason_to_score(room.output, wanted)
-    if reason is not None:
-        raise UsageError(f"{room.output} is finished, but {reason}; --force scores it anew, --output elsewhere")
+    if read_record(room.output) is not None:  # version 0.2.0 wrote none
+        bundle = load_bundle(settings.model)
+        encoders = find_encoders(settings, bundle)
+        with suppress(SourceError):  # finished, and gone since
+            wanted = make_record(
+                room.source, settings, bundle, encoders, comments=room.comments, streamer=room.streamer
+            )
+            if reason_to_score(room.output, wanted) is not None:
+                return False
     say(f"{room.output} is finished")
     return True
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -77,3 +78,23 @@ def test_after_kills_the_scores_are_those_of_an_undisturbed_run(
     assert (output / "highlights.json").read_bytes() == (undisturbed / "highlights.json").read_bytes()
     again = subprocess.run(command(recording, output, "--resume"), capture_output=True, text=True, timeout=280)
     assert again.returncode == 0 and "is finished" in again.stderr
+
+
+def catches(process: int, number: int) -> bool:
+    """Whether a process has a handler of its own for a signal."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) & (1 << (number - 1)))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_ctrl_c_while_the_models_load_leaves_nothing_that_the_next_run_refuses(recording: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    process = subprocess.Popen(command(recording, output, "--log-level", "info"), stderr=subprocess.PIPE, text=True)
+    while not catches(process.pid, signal.SIGTERM):  # from then on a first Ctrl-C asks for a clean end
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=280)
+    assert process.returncode == 130, errors
+    assert not output.exists()

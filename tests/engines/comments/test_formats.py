@@ -445,6 +445,17 @@ def test_a_followed_file_may_be_cut_back_or_replaced(tmp_path: Path) -> None:
     assert followed.take(60, 90) == ()
 
 
+def test_a_stream_that_goes_on_takes_no_comment_twice(tmp_path: Path) -> None:
+    path = tmp_path / "live.jsonl"
+    old = ({"time": 10, "text": "taken"}, {"text": "at some time"}, {"time": 95, "text": "in between"})
+    append(path, lines(*old))
+    followed = FollowedComments(path)
+    followed.skip_until(90.0)
+    assert [comment.text for comment in followed.take(120, 150)] == ["in between"]
+    append(path, lines({"text": "now"}, {"time": 1, "text": "late"}))
+    assert [comment.text for comment in followed.take(150, 180)] == ["late", "now"]
+
+
 @pytest.mark.parametrize("form", ["yt-dlp live", "chat-downloader JSONL"])
 def test_other_json_lines_can_be_followed_too(form: str, tmp_path: Path) -> None:
     followed = FollowedComments(written(tmp_path, FILES[form]))

@@ -215,6 +215,23 @@ def test_openings_of_highlights_stand_beside_the_segment_that_shows_them(
     assert isinstance(opened, HighlightOpened) and opened.start == 240.0
 
 
+def test_the_highlights_of_a_live_stream_are_on_disk_as_they_close(
+    model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scores = [0.3] * 7 + [0.9, 0.2, 0.2]
+    given = Pipeline(segment(index, score, interest=None) for index, score in enumerate(scores))
+    monkeypatch.setattr(run_module, "score_source", given)
+    run = Run(model, str(DEMO), SETTINGS, output=tmp_path)
+    run.is_live = True  # as its source would be
+    for scored in run:
+        assert (tmp_path / "highlights.json").exists() == (scored.segment >= 8)
+        if scored.segment == 8:
+            document = document_of(tmp_path)
+            assert (document["complete"], document["why"]) == (False, "the run has not ended")
+            assert [one["start"] for one in document["highlights"]] == [one.start for one in run.highlights] != []
+    assert document_of(tmp_path)["complete"] is True and "why" not in document_of(tmp_path)
+
+
 def test_comments_may_be_handed_over_as_objects(model: Model, pipeline: Pipeline, tmp_path: Path) -> None:
     messages: list[str] = []
     comments = [Comment(35.0, "late"), Comment(5.0, "early"), Comment(float("nan"), "never"), Comment(6.0, " ")]
