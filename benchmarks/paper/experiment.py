@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from setting import SIMULATOR, Setting, data_set, tell
 
+from kuaihl.engines.runtimes.processor import read_processor
 from kuaihl.models.architectures import build_network
 from kuaihl.models.data.klive import KLive, streamer_index
 from kuaihl.models.evaluation.bootstrap import THRESHOLDS, evaluate
@@ -147,6 +148,7 @@ def made(variant: Variant, seed: int, work: Path, setting: Setting) -> Run:
         "validation tau": trained.best.tau,
         "parameters": sum(part.numel() for part in trained.network.parameters()),
         "seconds": round(time.perf_counter() - began, 1),
+        "machine": f"{read_processor().name}, one thread, torch {torch.__version__}",
         "course": course,
         "weights": weights,
     }

@@ -2,22 +2,18 @@
 
 import json
 import math
-import os
-import platform
 import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
 from experiment import Run, values_of
 from setting import Setting
 
-from kuaihl.engines.runtimes.processor import read_processor
 from kuaihl.models.data.klive import KLive
 from kuaihl.models.evaluation.bootstrap import THRESHOLDS, is_above
 
@@ -90,15 +86,15 @@ def labels_above(data: KLive) -> str:
     return f"Test segments by their true LVTR: {', '.join(counts)}."
 
 
-def provenance(setting: Setting, data: KLive) -> str:
-    """Command, commit, machine and setting, for the foot of a result."""
+def provenance(setting: Setting, data: KLive, runs: Iterable[Sequence[Run]]) -> str:
+    """Command, commit, machines and setting, for the foot of a result."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     counts = {split: len(data.rooms_of(split)) for split in ("train", "validation", "test")}
     options = shlex.join(["", *sys.argv[1:]]).removeprefix("''")
     command, revision = f"python benchmarks/paper/{Path(sys.argv[0]).name}{options}", commit.stdout.strip() or "unknown"
-    machine = f"{read_processor().name} ({platform.machine()}), {os.cpu_count()} cores, torch {torch.__version__}"
+    machines = "; ".join(sorted({run["machine"] for row in runs for run in row}))
     return (
-        f"Made by `{command}` at commit {revision}, on {machine}. Rooms: {json.dumps(counts)}. "
+        f"Made by `{command}` at commit {revision}. Trained on: {machines}. Rooms: {json.dumps(counts)}. "
         f"Setting: {json.dumps(asdict(setting))}. Mean ± standard error over {setting.seeds} seeds of training, on one "
         "set of test rooms: the error says nothing of other rooms."
     )

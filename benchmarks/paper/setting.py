@@ -36,7 +36,7 @@ class Setting:
     jobs: int = 2  # runs at a time, one thread each: two of them are quicker than one on two threads
 
 
-SETTINGS = {"quick": Setting(), "full": Setting(rooms=1500, epochs=2, seeds=10)}
+SETTINGS = {"quick": Setting(), "full": Setting(rooms=1500, seeds=10)}
 
 
 def arguments(description: str | None) -> tuple[Path, Path, Setting]:

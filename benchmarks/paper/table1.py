@@ -63,7 +63,7 @@ def main() -> None:
         labels_above(data),
         f"Parameters: {sizes}.",
         f"## The paper's orderings\n\n{RULE}\n\n{orderings('I', runs)}",
-        provenance(setting, data),
+        provenance(setting, data, found),
     )
 
 

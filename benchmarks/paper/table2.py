@@ -85,7 +85,7 @@ def main() -> None:
         "Rows b to g take L_pair as a mean over the pairs that count, as the authors' released code does; the paper "
         'prints a sum. "All pairs" divides by all pairs y_i > y_j instead. Differences are paired by seed.',
         f"## The paper's orderings\n\n{RULE}\n\n{orderings('II', dict(zip(paper_table('II'), found, strict=False)))}",
-        provenance(setting, data),
+        provenance(setting, data, found),
     )
 
 

@@ -86,7 +86,7 @@ def main() -> None:
         "Differences are paired by seed. The rows without speech and without comments alone are not in the paper. "
         "Nor is the row with signals: what is counted of comments, sound, spoken words and pictures (docs/signals.md).",
         f"## The paper's orderings\n\n{RULE}\n\n{orderings('III', compared)}",
-        provenance(setting, data),
+        provenance(setting, data, found),
     )
 
 

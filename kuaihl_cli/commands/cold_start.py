@@ -22,6 +22,10 @@ class ColdStartSettings:
     ]
     rooms: Annotated[int, typer.Option("--rooms", min=20, metavar="N", help="Simulated rooms to train on.")] = 800
     epochs: Annotated[int, typer.Option("--epochs", min=1, metavar="N", help="Passes over these rooms.")] = 8
+    teachers: Annotated[
+        int,
+        typer.Option("--teachers", min=0, metavar="N", help="Heads whose mean the default head learns; 0: the labels."),
+    ] = 3
     seed: SeedOption = 0
     threads: ThreadsOption = None
 
@@ -39,10 +43,10 @@ def cold_start(settings: ColdStartSettings) -> None:
     from kuaihl.models.facts import LabelFacts
     from kuaihl.models.simulation.cold_start import train_cold_start
 
-    rooms, epochs, seed = settings.rooms, settings.epochs, settings.seed
+    rooms, epochs, teachers, seed = settings.rooms, settings.epochs, settings.teachers, settings.seed
     encoders = load_encoders(EDGE, device="cpu", threads=settings.threads, asr="none")
     banks = [feature_bank(split, encoders, say) for split in ("train", "held-out")]
-    trained = train_cold_start(*banks, rooms=rooms, epochs=epochs, seed=seed, on_message=say)
+    trained = train_cold_start(*banks, rooms=rooms, epochs=epochs, seed=seed, teachers=teachers, on_message=say)
     save_bundle(
         settings.output,
         trained.network,
@@ -51,7 +55,8 @@ def cold_start(settings: ColdStartSettings) -> None:
         label=LabelFacts(source="simulated"),
         licence_weights="MIT",
         licence_data="simulated; sentences and scenes written for this project (MIT)",
-        metrics=trained.metrics | {"command": f"kuaihl cold-start --rooms {rooms} --epochs {epochs} --seed {seed}"},
+        metrics=trained.metrics
+        | {"command": f"kuaihl cold-start --rooms {rooms} --epochs {epochs} --teachers {teachers} --seed {seed}"},
         score_quantiles=trained.score_quantiles,
         head_dtype="float16",
     )

@@ -73,7 +73,10 @@ def swapped_order(
     none = ~allowed.any(dim=1, keepdim=True)  # a sample of one segment "swaps" it with itself
     likely = similarity.flatten(1).nan_to_num() / gamma  # diverged weights should give a loss of NaN, not fail the draw
     logits = likely.masked_fill(~allowed, float("-inf")).masked_fill(none, 0.0)
-    drawn = torch.multinomial(torch.softmax(logits, dim=1), 1, generator=generator).masked_fill(none, 0)  # [B, 1]
+    shares = torch.softmax(logits, dim=1)
+    # What torch.multinomial draws, without its check of the shares, for which a GPU would have to stop.
+    waiting = torch.empty_like(shares).exponential_(generator=generator)
+    drawn = (shares / waiting).argmax(dim=1, keepdim=True).masked_fill(none, 0)  # [B, 1]
     first, second = drawn // segments, drawn % segments
     return order.scatter(1, first, second).scatter(1, second, first)
 

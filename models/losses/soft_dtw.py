@@ -39,14 +39,15 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, smoothing: float = LAM
         last = torch.stack([last_row, torch.full_like(last_row, last_column)])
     else:
         last = (lengths - 1).expand(2, number)
-    return _SoftDtw.apply(cost, last, smoothing)  # type: ignore[no-any-return,no-untyped-call]
+    return _SoftDtw.apply(cost, last, smoothing)[0]  # type: ignore[no-any-return,no-untyped-call]
 
 
 class _SoftDtw(torch.autograd.Function):
     """Works on Q = −R / λ, the log-weight of all paths to a cell, in cells [I+1, J+1, N] (see `_view_along`)."""
 
     @staticmethod
-    def forward(ctx: Any, cost: Tensor, last: Tensor, smoothing: float) -> Tensor:
+    def forward(cost: Tensor, last: Tensor, smoothing: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Costs [N], and both tensors of cells that the backward pass reads."""
         number, rows, columns = cost.shape
         total = cost.new_full((rows + 1, columns + 1, number), _NEVER)
         torch.mul(cost.permute(1, 2, 0), -1 / smoothing, out=total[1:, 1:])
@@ -58,12 +59,30 @@ class _SoftDtw(torch.autograd.Function):
             torch.logaddexp(above, left, out=came)
             torch.logaddexp(came, corner, out=came)
             _view_along(total, at).add_(came)
-        ctx.save_for_backward(total, entered, last)
-        return total[last[0] + 1, last[1] + 1, torch.arange(number, device=cost.device)] * -smoothing
+        ends = total[last[0] + 1, last[1] + 1, torch.arange(number, device=cost.device)]
+        return ends * -smoothing, total, entered
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: tuple[Tensor, Tensor, Tensor]) -> None:
+        _, total, entered = output
+        ctx.mark_non_differentiable(total, entered)
+        ctx.save_for_backward(total, entered, inputs[1])
+
+    @staticmethod
+    def vmap(
+        info: Any, where: tuple[int | None, ...], cost: Tensor, last: Tensor, smoothing: float
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[int, None, None]]:
+        """Costs [M, N] of M stacked batches: matrices do not depend on each other, so these are M * N of them."""
+        cost, last = (
+            part.expand(info.batch_size, *part.shape) if place is None else part.movedim(place, 0)
+            for part, place in zip((cost, last), where, strict=False)
+        )  # [M, N, I, J], [M, 2, N]
+        found, total, entered = _SoftDtw.apply(cost.flatten(0, 1), last.transpose(0, 1).flatten(1), smoothing)  # type: ignore[no-untyped-call]
+        return (found.unflatten(0, cost.shape[:2]), total, entered), (0, None, None)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor, *unused: Tensor) -> tuple[Tensor, None, None]:
         total, entered, last = ctx.saved_tensors
         rows, columns, number = total.shape[0] - 1, total.shape[1] - 1, total.shape[2]
         share = torch.zeros_like(total)

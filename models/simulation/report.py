@@ -13,8 +13,9 @@ from kuaihl.models.data.shift import next_of
 from kuaihl.models.evaluation.bootstrap import DRAWS, draw_rooms, mean_estimate
 from kuaihl.models.evaluation.rank_correlation import FEWEST_LABELS, kendall_tau_b
 from kuaihl.models.signals import GROUPS
-from kuaihl.models.simulation.cold_start import RoomAnswers, SimulatedSet, score_rooms
+from kuaihl.models.simulation.cold_start import RoomAnswers, score_rooms
 from kuaihl.models.simulation.rules import RULES, measure_rules
+from kuaihl.models.simulation.simulated_set import SimulatedSet
 from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, Room, labels_of, present_labels_of
 
 if TYPE_CHECKING:

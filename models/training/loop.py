@@ -105,7 +105,7 @@ def train(
     network, fresh = (
         (build_network(plan.architecture, plan.dims), None) if start is None else begin_from(start, plan.dims)
     )
-    _start_readers(network, next(batches(windows, streamers, plan, range(1))), fresh)
+    start_readers(network, next(batches(windows, streamers, plan, range(1))), fresh)
     adam = torch.optim.Adam(
         network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True
     )
@@ -190,7 +190,9 @@ def _start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
         raise UsageError("needs a GPU; on CPU there are no and bf16", setting="precision", value="fp16")
     if ":" in device:
         torch.cuda.set_device(torch.device(device))
-    AcceleratorState._reset_state()  # an earlier plan of this process may have had another precision
+    # An earlier plan of this process may have had another precision or device; a launcher's processes keep theirs.
+    launched = torch.distributed.is_available() and torch.distributed.is_initialized()
+    AcceleratorState._reset_state(reset_partial_state=not launched)
     accelerator = Accelerator(cpu=cpu, mixed_precision=plan.precision)
     if plan.batch % accelerator.num_processes:
         raise UsageError(
@@ -201,7 +203,7 @@ def _start_processes(plan: TrainingPlan, device: str) -> "Accelerator":
     return accelerator
 
 
-def _start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
+def start_readers(network: nn.Module, batch: Batch, fresh: set[str] | None = None) -> None:
     """Begin with projections that read features standardised over a batch: some encoders' vectors hardly differ.
 
     In a network that began from another, this applies only to the `fresh` ones.

@@ -11,20 +11,17 @@ from kuaihl.models.dims import EDGE_DIMS
 from kuaihl.models.network.kuaihl import KuaiHL, text_projection
 from kuaihl.models.network.standardize import read_standardised
 from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, SIGNALS_WIDTH
-from kuaihl.models.simulation.cold_start import (
+from kuaihl.models.simulation.cold_start import labelled_by, score_rooms, train_cold_start, without_streamers
+from kuaihl.models.simulation.feature_bank import NO_WORDS, FeatureBank
+from kuaihl.models.simulation.simulated_set import STREAMERS, simulate, simulate_held_out
+from kuaihl.models.simulation.stretches import (
     BLUR,
     SEQUENCE,
     say_words,
-    score_rooms,
-    simulate,
-    simulate_held_out,
-    train_cold_start,
     training_batches,
     withhold_signals,
     without_group,
-    without_streamers,
 )
-from kuaihl.models.simulation.feature_bank import NO_WORDS, FeatureBank
 from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, TOPICS, TRAINING_GENRES
 
 
@@ -132,10 +129,34 @@ def test_a_standardised_reader_reads_each_feature_less_its_mean_over_its_deviati
         torch.testing.assert_close(reader(torch.tensor([[9.0, 1.0]])), plain)
 
 
+def test_teachers_label_every_segment_that_is_there_with_their_mean_answers() -> None:
+    dims = replace(EDGE_DIMS, width=8, heads=2, layers=1, streamers=STREAMERS, signals=SIGNALS_WIDTH, interest=True)
+    torch.manual_seed(0)
+    teachers = [KuaiHL(dims).eval() for _ in range(2)]
+    batch = next(training_batches(simulate(3, made_up_bank(1), seed=3), np.random.default_rng(0)))
+    taught = labelled_by(teachers, batch)
+    nobody = torch.zeros_like(batch.streamer)
+    each = [one.outputs(batch.visual, batch.text, nobody, batch.segment_valid, batch.signals) for one in teachers]
+    torch.testing.assert_close(taught.labels, (each[0].score.sigmoid() + each[1].score.sigmoid()) / 2)
+    assert taught.interest is not None
+    assert each[0].interest is not None and each[1].interest is not None
+    torch.testing.assert_close(taught.interest, (each[0].interest.sigmoid() + each[1].interest.sigmoid()) / 2)
+    assert taught.label_valid is batch.segment_valid
+    assert taught.interest_valid is batch.segment_valid
+    assert taught.visual is batch.visual
+
+
 @pytest.mark.slow
-def test_a_short_training_beats_every_simple_rule_on_new_rooms() -> None:
+@pytest.mark.parametrize("teachers", [0, 2])
+def test_a_short_training_beats_every_simple_rule_on_new_rooms(teachers: int) -> None:
     trained = train_cold_start(
-        made_up_bank(1), made_up_bank(2), rooms=96, epochs=3, seed=0, on_message=lambda _line: None
+        made_up_bank(1),
+        made_up_bank(2),
+        rooms=96,
+        epochs=3,
+        seed=0,
+        teachers=teachers,
+        on_message=lambda _line: None,
     )
     for question, truth in (("next", "the next segment's true rate"), ("present", "this segment's true rate")):
         table = trained.metrics[question]["kendall_tau_per_room"]
