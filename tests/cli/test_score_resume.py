@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from support.rtmp_server import find_ffmpeg
 
+from kuaihl.engines.archive.jobs import Job
+from kuaihl_cli.commands.score import ScoreOptions, _earlier
+
 OPTIONS = ["--asr", "none", "--segment-seconds", "2", "--threads", "1", "--quiet"]
 
 
@@ -80,6 +83,31 @@ def test_after_kills_the_scores_are_those_of_an_undisturbed_run(
     assert again.returncode == 0 and "is finished" in again.stderr
 
 
+@pytest.mark.parametrize(
+    ("source", "why", "given", "expected"),
+    [
+        ("room.flv", None, {}, "refuse"),  # killed: no highlights.json
+        ("room.flv", None, {"resume": True}, "resume"),
+        ("room.flv", None, {"skip": True}, "resume"),
+        ("room.flv", None, {"force": True}, "replace"),
+        ("rtmp://host/live/room", None, {}, "resume"),
+        ("rtmp://host/live/room", "stopped before the source ended", {}, "resume"),
+        ("rtmp://host/live/room", "the connection was closed; not back within 60.0 s", {}, "refuse"),
+        ("rtmp://host/live/room", "the connection was closed; not back within 60.0 s", {"resume": True}, "resume"),
+        ("rtmp://host/live/room", None, {"force": True}, "replace"),
+        ("-", None, {}, "refuse"),
+    ],
+)
+def test_scores_are_replaced_only_on_demand_and_a_live_url_goes_on_by_itself(
+    tmp_path: Path, source: str, why: str | None, given: dict[str, bool], expected: str
+) -> None:
+    (tmp_path / "scores.jsonl").write_text("{}\n")
+    if why is not None:
+        (tmp_path / "highlights.json").write_text(json.dumps({"complete": False, "why": why}))
+    options = ScoreOptions(sources=(source,), output=tmp_path, **given)  # type: ignore[arg-type]
+    assert _earlier(Job(source, tmp_path), options) == expected
+
+
 def catches(process: int, number: int) -> bool:
     """Whether a process has a handler of its own for a signal."""
     status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
@@ -90,7 +118,7 @@ def catches(process: int, number: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_ctrl_c_while_the_models_load_leaves_nothing_that_the_next_run_refuses(recording: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    process = subprocess.Popen(command(recording, output, "--log-level", "info"), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(recording, output), stderr=subprocess.PIPE, text=True)
     while not catches(process.pid, signal.SIGTERM):  # from then on a first Ctrl-C asks for a clean end
         assert process.poll() is None
         time.sleep(0.01)
