@@ -24,7 +24,7 @@ from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, On
 from kuaihl.engines.highlights.snapping import snap_highlights
 from kuaihl.engines.ingest.live import Resume
 from kuaihl.engines.ingest.live_clock import ClockMark, LiveClock
-from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
+from kuaihl.engines.ingest.source import STDIN, is_pipe, is_stream, open_source
 from kuaihl.engines.outputs.formats import parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, write_highlights
 from kuaihl.engines.outputs.run_folder import (
@@ -175,6 +175,8 @@ class Run:
             comments=self._comments,
             streamer=self._streamer,
         )
+        if earlier == "resume" and is_pipe(self.source) and not self._goes_on():
+            earlier = "refuse"  # a named pipe neither has a clock nor gives its media again
         journal = Journal(
             output, record, earlier, segment_seconds=self._segment_seconds, can_reread=not self._goes_on()
         )
@@ -187,7 +189,7 @@ class Run:
 
     def _goes_on(self) -> bool:
         """Whether the source goes on while nobody reads it: what was missed is lost."""
-        return self._opened.is_live or self.source == STDIN
+        return self._opened.is_live or (self.source == STDIN and is_pipe(STDIN))
 
     def _resume_at(self) -> Resume | None:
         """Where a stream that cannot be read again was left; None at its beginning, or for any other source."""
