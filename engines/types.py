@@ -35,6 +35,7 @@ EventKind = Literal[
     "reconnect",  # the connection was lost and re-established
     "corrupt",  # packets that could not be decoded were skipped
     "overload",  # a stage fell behind and dropped work by its rule
+    "comments",  # the comments cannot be read, or can be read again
     "eof",  # the stream ended
 ]
 
@@ -152,10 +153,16 @@ class Highlight:
 
 
 class CommentFeed(Protocol):
-    """Comments in order of time, taken once per segment for consecutive spans."""
+    """Comments in order of time, taken once per segment for consecutive spans. It never raises."""
+
+    has_chat: bool  # comments are read: if there are none, nobody wrote
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments of [start, end), in seconds of the stream's clock."""
+        ...
+
+    def take_events(self, now: float) -> Sequence[Event]:
+        """What happened to the comments since the last call, at `now` on the stream's clock."""
         ...
 
 

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from kuaihl.models.credentials import mask_credentials
 from kuaihl.models.errors import KuaihlError, reason_of
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED
@@ -116,14 +117,14 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(_usage_words(error), _EXIT_USAGE)
     except KuaihlError as error:
         if asked["debug"]:
-            raise
+            _print_traceback()
         _fail(error_words(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", EXIT_INTERRUPTED)
     except Exception as error:
         LOG.debug("traceback", exc_info=True)
         if asked["debug"]:
-            raise
+            _print_traceback()
         name = type(error).__name__
         _fail(
             f"unexpected {name}: {reason_of(error, _LONGEST_REASON)}; run again with --debug for the traceback",
@@ -151,8 +152,16 @@ def _origin_words(ctx: typer.Context, error: TyperException) -> str:
     return origins.get(source.name, "")
 
 
+def _print_traceback() -> None:
+    """Print the traceback of the error being handled, without the credentials of URLs."""
+    from traceback import format_exc
+
+    typer.echo(mask_credentials(format_exc()), err=True, nl=False)
+
+
 def _fail(message: str, code: int) -> None:
     """Print an error on standard error and exit with `code`."""
+    message = mask_credentials(message)
     LOG.error(message)
     typer.echo(f"kuaihl: error: {message}", err=True)
     sys.exit(code)

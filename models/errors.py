@@ -9,6 +9,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Self
 
+from kuaihl.models.credentials import mask_credentials
+
 
 @dataclass(frozen=True)
 class Remedy:
@@ -27,7 +29,8 @@ class Remedy:
 class KuaihlError(Exception):
     """Base of all errors that kuaihl words for people; `exit_code` is the command's exit status.
 
-    `setting` names the wrong argument and `value` is the value given for it; the message begins with both.
+    `setting` names the wrong argument and `value` is the value given for it; the message begins with both. URLs are
+    shown without their credentials.
     """
 
     exit_code = 1
@@ -35,7 +38,7 @@ class KuaihlError(Exception):
     def __init__(
         self, message: str, *, setting: str = "", value: str | float | None = None, remedy: Remedy | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(mask_credentials(message))
         self.setting = setting
         self.value = value
         self.remedy = remedy
@@ -52,7 +55,7 @@ class KuaihlError(Exception):
     def line(self, subject: str, remedy: str) -> str:
         """The whole line, with subject and remedy in the caller's words."""
         message = ": ".join(part for part in (self.place, subject, str(self.args[0])) if part)
-        return f"{message}; {remedy}" if remedy else message
+        return mask_credentials(f"{message}; {remedy}" if remedy else message)
 
     def within(self, place: str) -> Self:
         """The same error, reported for `place`: a file, or the work in progress."""

@@ -33,7 +33,7 @@ ENGINES = {
     },
 }  # fmt: skip
 MODELS = {
-    "": set(),  # errors, atomic, dims, features, facts, signals, batch
+    "": set(),  # errors, credentials, atomic, dims, features, facts, signals, batch
     "bundles": {"", "network"},  # bundle.py and architectures.py: they name networks and import them when asked
     "losses": {""},
     "backbones": {""},

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kuaihl.engines.archive.jobs import Job
+from kuaihl.models.credentials import MASK, shown_source
 from kuaihl.models.errors import Remedy, SourceError
 
 # Suffixes that recorders and downloaders give the comments of NAME.flv: NAME.xml, NAME.live_chat.json, …
@@ -37,8 +38,12 @@ def source_stem(source: str) -> str:
     """The name for a source's outputs: a file's stem, a URL's last path part, `stdin` for `-`."""
     if source == "-":
         return "stdin"
-    path = source.split("://", 1)[-1].split("?", 1)[0].rstrip("/")
-    name = path.rsplit("/", 1)[-1]
+    if "://" in source:  # a key in its path names nothing
+        address = shown_source(source).split("://", 1)[1].split("?", 1)[0]
+        parts = [part for part in address.split("/") if part and not part.startswith(MASK)]
+        name = parts[-1] if parts else ""
+    else:
+        name = source.rstrip("/").rsplit("/", 1)[-1]
     stem, dot, _ = name.rpartition(".")
     return safe_name(stem if dot and stem else name)
 

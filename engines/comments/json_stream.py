@@ -1,18 +1,26 @@
 """JSON values one at a time: a text stream in, its values or an array's elements out, in bounded memory.
 
 Reads one document, JSON Lines and concatenated documents alike. A file that is still being written, or was cut off,
-gives everything complete. A torn line is given as BAD, and reading goes on at the next line.
+gives everything complete. A torn line is given as BAD, and reading goes on at the next line. Work on what is not JSON
+is bounded: a file that is hardly anything else ends early, with a last BAD.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TextIO
 
 BAD = object()  # stands for a stretch that is not JSON
 _CHUNK = 1 << 18  # characters
 _MAX_VALUE = 1 << 26  # characters of one value; a comment is a few hundred, a page of YouTube's chat about a million
+_MAX_PARTS = 1_000_000  # commas and brackets of one value, each of which may be an object in memory
+_MAX_MEMBERS = 10_000  # of an object
+_MAX_BESIDE = 1 << 20  # characters kept of an object beside the array that is wanted
+_MAX_WASTE = 1 << 24  # characters that were parsed in vain, …
+_WASTE_SHARE = 32  # … and as many times those that were read
+_DEEP = 1 << 13  # characters that a value nested too deep counts for
 _TAIL = 16  # an error this near the end of the window may be a number or literal cut in two
-_SPACE = " \t\r\n\0"  # recorders that lost power leave runs of NUL
+_SPACE = re.compile("[ \t\r\n\0]*")  # recorders that lost power leave runs of NUL
 
 
 def json_values(stream: TextIO, array: str | None = None) -> Iterator[object]:
@@ -46,16 +54,19 @@ class _Source:
         self._stream = stream
         self._text = ""
         self._at = 0
+        self._dropped = 0  # characters before the window
+        self._wasted = 0
         self._ended = False
         self._decode = json.JSONDecoder().raw_decode
 
     def peek(self) -> str:
         """The next character that is not space, "" at the end."""
         while True:
-            while self._at < len(self._text):
-                if self._text[self._at] not in _SPACE:
-                    return self._text[self._at]
-                self._at += 1
+            found = _SPACE.match(self._text, self._at)
+            assert found is not None
+            self._at = found.end()
+            if self._at < len(self._text):
+                return self._text[self._at]
             if not self._read_more():
                 return ""
 
@@ -67,10 +78,11 @@ class _Source:
                 value, end = self._decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 cut_off = error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - _TAIL
-                if cut_off and len(self._text) - self._at < _MAX_VALUE and self._read_more():
+                if cut_off and self._may_grow() and self._read_more():
                     continue
+                self._wasted += error.pos - self._at
             except (RecursionError, ValueError):  # nested thousands deep, or an integer of thousands of digits
-                pass
+                self._wasted += _DEEP
             else:
                 # A number may go on beyond the window; everything else ends with its last character.
                 length = end - self._at
@@ -79,7 +91,14 @@ class _Source:
                 self._at += length
                 return value
             self._to_next_line()
+            if self._wasted > _MAX_WASTE + _WASTE_SHARE * (self._dropped + self._at):
+                self._text, self._at, self._ended = "", 0, True
             return BAD
+
+    def _may_grow(self) -> bool:
+        """Whether the value at the window's head may be longer than the window, and still take little memory."""
+        parts = sum(self._text.count(sign, self._at) for sign in ",[{")
+        return len(self._text) - self._at < _MAX_VALUE and parts < _MAX_PARTS
 
     def elements(self) -> Iterator[object]:
         self._at += 1
@@ -92,26 +111,29 @@ class _Source:
 
     def elements_under(self, array: str) -> Iterator[object]:
         """The elements of the object's member `array`, or the object itself if it has no such array."""
-        start = self._at
+        start = self._dropped + self._at
         whole: dict[str, object] = {}
+        found, members = False, 0
         self._at += 1
         while self.peek() not in ("", "}"):
             if self.peek() == ",":
                 self._at += 1
                 continue
-            key = self.value()
-            if not isinstance(key, str) or self.peek() != ":":
+            key, members = self.value(), members + 1
+            if not isinstance(key, str) or self.peek() != ":" or members > _MAX_MEMBERS:
                 self._to_next_line()
                 yield BAD
                 return
             self._at += 1
             if key == array and self.peek() == "[":
                 yield from self.elements()
-                start = -1
+                found = True
             else:
-                whole[key] = self.value()
+                value = self.value()
+                if self._dropped + self._at - start < _MAX_BESIDE:
+                    whole[key] = value
         self._at += 1
-        if start >= 0:
+        if not found:
             yield whole
 
     def _to_next_line(self) -> None:
@@ -129,5 +151,6 @@ class _Source:
         # Doubling keeps the cost of parsing a long value repeatedly linear in its length.
         read = self._stream.read(max(_CHUNK, len(rest)))
         self._ended = not read
+        self._dropped += self._at
         self._text, self._at = rest + read, 0
         return bool(read)

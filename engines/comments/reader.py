@@ -3,8 +3,10 @@
 A new format is one file under `formats/`.
 """
 
+import codecs
 import gzip
 import io
+import re
 import stat
 import zlib
 from collections.abc import Iterable
@@ -21,7 +23,22 @@ from kuaihl.models.errors import SourceError, UsageError
 HEAD = 1 << 17  # characters by which a format is recognised
 MAX_BYTES = 2 << 30  # unpacked; a day of a crowded chat is some hundred MB
 MAX_COMMENTS = 2_000_000
+_MAX_SKIPPED, _SKIPPED_SHARE = 250_000, 2  # entries left out, and as many times the good ones
 _MAX_OFFSET = 1e6  # seconds
+_FREE_BYTES, _MAX_RATIO = (
+    64 << 20,
+    100,
+)  # unpacked bytes of any gzip file, and beyond them per packed byte; chats have 5 to 30
+
+_MARKS = {  # of an encoding; the longer ones come first
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be",
+}  # fmt: skip
+_DECLARED = re.compile(rb"""\s*<\?xml\s[^>]{0,100}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
+# Encodings of text in which ASCII stays as it is; of others a declaration in ASCII is wrong.
+_OF_TEXT = re.compile(
+    r"gb2312|gbk|gb18030|hz|big5(?:hkscs)?|euc_\w+|shift_jis\w*|cp\d+|iso8859-\d+|koi8-\w|johab|tis-620"
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +118,8 @@ def _collect(entries: Iterable[Comment | None], source: str, format: str, offset
     for comment in entries:
         if comment is None:
             skipped += 1
+            if skipped > max(_MAX_SKIPPED, _SKIPPED_SHARE * (len(comments) + before_start)):
+                raise SourceError(f"{source}: {format}, but of {skipped:,} entries most have no time or no words")
         elif comment.time + offset < 0:
             before_start += 1
         elif len(comments) == MAX_COMMENTS:
@@ -122,19 +141,44 @@ def _open_text(path: Path) -> TextIO:
     file = path.open("rb")
     start = file.read(2)
     file.seek(0)
-    bounded = _Bounded(path, gzip.GzipFile(fileobj=file) if start == b"\x1f\x8b" else file, file)
-    encoding = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's `>` writes UTF-16
-    return io.TextIOWrapper(io.BufferedReader(bounded), encoding, errors="replace", newline="")
+    packed = start == b"\x1f\x8b"
+    bytes_ = io.BufferedReader(_Bounded(path, gzip.GzipFile(fileobj=file) if packed else file, file, packed=packed))
+    try:
+        encoding = _encoding_of(bytes_.peek(512))
+    except BaseException:
+        bytes_.close()
+        raise
+    return io.TextIOWrapper(bytes_, encoding, errors="replace", newline="")
+
+
+def _encoding_of(head: bytes) -> str:
+    """The encoding by its mark, or the one that XML declares; else UTF-8."""
+    for mark, encoding in _MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    declared = _DECLARED.match(head)
+    if declared is None:
+        return "utf-8"
+    try:
+        name = codecs.lookup(declared[1].decode()).name
+    except LookupError:
+        return "utf-8"
+    # Chinese tools declare the older sets and write the newest, which holds them.
+    return "gb18030" if name in ("gb2312", "gbk") else name if _OF_TEXT.fullmatch(name) else "utf-8"
 
 
 class _Bounded(io.RawIOBase):
-    """Bytes up to MAX_BYTES; a truncated gzip file ends at the cut."""
+    """Bytes up to MAX_BYTES, and of a packed file not many times its size; a truncated one ends at the cut."""
 
-    def __init__(self, path: Path, source: io.BufferedReader | gzip.GzipFile, file: io.BufferedReader) -> None:
+    def __init__(
+        self, path: Path, source: io.BufferedReader | gzip.GzipFile, file: io.BufferedReader, *, packed: bool
+    ) -> None:
         self._path = path
         self._source = source
         self._file = file
         self._left = MAX_BYTES
+        if packed:
+            self._left = min(MAX_BYTES, max(_FREE_BYTES, _MAX_RATIO * path.stat().st_size))
 
     def readable(self) -> bool:
         return True
@@ -148,7 +192,7 @@ class _Bounded(io.RawIOBase):
             raise SourceError(f"{self._path}: damaged gzip file") from error
         self._left -= len(data)
         if self._left < 0:
-            raise SourceError(f"{self._path}: more than {MAX_BYTES >> 30} GiB of comments; split the file")
+            raise SourceError(f"{self._path}: more comments than fit: over 2 GiB, or padded; split the file")
         buffer[: len(data)] = data
         return len(data)
 

@@ -19,7 +19,7 @@ from kuaihl.models.features import Float16, SegmentFeatures
 if TYPE_CHECKING:
     from kuaihl.engines.speech.transcriber import Transcriber
 
-BATCH_OF_FILES = 8  # segments; two full batches of Whisper windows, and no more than 100 MB of pictures and sound
+BATCH_OF_FILES = 8  # segments; enough for the workers of Whisper, and no more than 100 MB of pictures and sound
 WRITTEN = ("chat", "gift")  # kinds of comments that carry viewers' words
 
 
@@ -66,6 +66,7 @@ def _encode_batch(
     seeing = beside.submit(_see, group, encoders)
     with times.stage("speech"):
         transcripts = transcribe(group, encoders.transcriber, language)
+    give_back_freed_memory()  # before the layers of the text encoder come into memory
     with times.stage("text"):
         text = encoders.text.encode(
             [transcript.text for transcript in transcripts],

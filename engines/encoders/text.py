@@ -155,7 +155,10 @@ def e5_encoder(weights: "Resolved", open_runtime: OpenRuntime, device: str = "cp
         except ModelError:  # the cache cannot be used: unpack in this process's own memory
             return text_graph(e5_network(file, nn.Identity()), "mean")
         mapped.append(state.content)
-        return text_graph(e5_network(file, nn.Identity(), state.tensors), "mean")
+        network = e5_network(file, nn.Identity(), state.tensors)
+        for layer in network.layers:  # one layer at a time is in memory, not all 86 MB
+            layer.register_forward_hook(lambda *_: release_pages(state.content))
+        return text_graph(network, "mean")
 
     def release() -> None:
         for content in mapped:

@@ -5,6 +5,7 @@ with growing, jittered delays until the tries or the patience run out. Every rea
 everything within a second (DESIGN, section 3).
 """
 
+import math
 import random
 import threading
 import time
@@ -12,15 +13,17 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kuaihl.engines.ingest.live_clock import Arrived, ClockMark, LiveClock
+from kuaihl.engines.ingest.burst import Burst
+from kuaihl.engines.ingest.live_clock import JUMPS, Arrived, ClockMark, Held, LiveClock
 from kuaihl.engines.ingest.packets import SILENT, TimedPacket, packets
 from kuaihl.engines.ingest.source import ALWAYS_LIVE, OPEN_SECONDS, PACKETS_AHEAD, Source, open_source, scheme_of
 from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError, SourceUnavailable
 
-_BUFFERED_PACKETS = 96  # searched for a repeated tail after a reconnect, …
-_BUFFERED_SECONDS = 1.0  # … and collected for at most this long
+_HELD_PACKETS = 4096  # after a fault, while a burst shows neither repeats nor the lag: this many at most, …
+_HELD_SECONDS = 4.0  # … for at most this long
+_DOUBTED_SECONDS = 0.8  # a wait after which the time stamps are compared with the wall clock
 _NEWS_SECONDS = 1.0  # a connection that brings less does not count
 _CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thread is left to its own time-out
 
@@ -29,10 +32,10 @@ _CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thr
 class ReconnectPolicy:
     """How long to retry: at most `tries` in a row that bring nothing new, within at most `patience` seconds."""
 
-    tries: int = 10
+    tries: int = 40
     patience: float = 60.0
-    first_delay: float = 0.5
-    growth: float = 1.5
+    first_delay: float = 0.25
+    growth: float = 1.1  # a delay is a tenth of the time away: what comes meanwhile is lost
     longest_delay: float = 10.0
     jitter: float = 0.2  # a share of the delay, either way: many clients must not come back at once
 
@@ -73,11 +76,16 @@ class _ConnectionLost(Exception):
 
 @dataclass(frozen=True)
 class Reconnected:
-    """A re-established connection: its reader, its first items, and the number of tries it took."""
+    """A re-established connection: its reader, what came first, and the number of tries it took."""
 
     connection: Stage[Arrived]
-    buffered: list[Arrived]
+    held: Held
     tries: int
+
+
+def clock_of(source: Source) -> LiveClock:
+    """The clock for a stream that begins now."""
+    return LiveClock(in_pieces=source.container.format.name == "hls")
 
 
 def live_packets(
@@ -101,20 +109,24 @@ def live_packets(
     name, is_live, timeout = source.name, source.is_live, source.timeout
     silence = SourceUnavailable if is_live else SourceError  # a pipe and a recording will bring no more
     may_be_file = scheme_of(name) not in ALWAYS_LIVE  # perhaps: a file may be served without its length
-    clock, connection = clock or LiveClock(), _connect(source, timeout)
+    clock = clock or clock_of(source)
+    in_pieces = clock.in_pieces
+    doubted = None if not is_live else math.inf if in_pieces else _DOUBTED_SECONDS
+    connection = _connect(source, timeout)
     pending: deque[Arrived] = deque()
     budget: RetryBudget | None = None
     try:
         if resume is not None:
             try:
-                pending = deque(_first_items(connection, stop, source.longest_silence))
+                held = _first_items(connection, stop, source.longest_silence, in_pieces=in_pieces)
             except _ConnectionLost as lost:
                 raise silence(f"{name}: neither picture nor sound came ({lost})") from None
-            yield from clock.go_on(resume.mark, resume.end, pending)
+            pending = deque(held.items)
+            yield from clock.go_on(resume.mark, resume.end, held)
         while True:
             began = clock.end
             try:
-                yield from _relay(connection, pending, clock, stop, source.longest_silence)
+                yield from _relay(connection, pending, clock, stop, source.longest_silence, doubted)
             except _ConnectionLost as lost:
                 reason = str(lost)
             connection.close(_CLOSE_SECONDS)
@@ -125,19 +137,20 @@ def live_packets(
                 return
             if budget is None or clock.end > began + _NEWS_SECONDS:
                 budget = RetryBudget(policy)
-            back = reconnect(name, timeout, budget, stop)
+            back = reconnect(name, timeout, budget, stop, in_pieces=in_pieces)
             if back is None:
                 source.shortfall = f"{reason}; not back within {budget.waited():.1f} s"
                 yield Event("eof", clock.end, source.shortfall)
                 return
-            if may_be_file and clock.begins_again(back.buffered):
+            if may_be_file and clock.begins_again(back.held):
                 connection = back.connection
                 source.shortfall = source.failure and reason
                 yield Event("eof", clock.end, f"{reason}; the address starts over: it is a recording")
                 return
-            connection, pending = back.connection, deque(back.buffered)
-            events = clock.resume(back.buffered)
-            yield Event("reconnect", clock.end, f"{reason}; back after {budget.waited():.1f} s, at try {back.tries}")
+            connection, pending = back.connection, deque(back.held.items)
+            events = clock.resume(back.held)
+            away = f"{back.held.items[0].at - budget.since:.1f} s"
+            yield Event("reconnect", clock.end, f"{reason}; back after {away}, at try {back.tries}")
             yield from events
     except Stopped:
         yield Event("eof", clock.end, "stopped")
@@ -146,19 +159,67 @@ def live_packets(
 
 
 def _relay(
-    connection: Stage[Arrived], pending: deque[Arrived], clock: LiveClock, stop: threading.Event, limit: float
+    connection: Stage[Arrived],
+    pending: deque[Arrived],
+    clock: LiveClock,
+    stop: threading.Event,
+    limit: float,
+    doubted: float | None,
 ) -> Iterator[TimedPacket | Event]:
-    """Pass on one connection's items, on the stream's clock. Always ends with _ConnectionLost or Stopped."""
+    """Pass on one connection's items, on the stream's clock. Always ends with _ConnectionLost or Stopped.
+
+    A wait of `doubted` seconds, or a jump, makes the clock judge what follows; `pending` was judged before. None: the
+    wall clock says nothing about the media.
+    """
     while True:
-        item, at = pending.popleft() if pending else _take(connection, stop, limit)
+        if pending:
+            arrived = pending.popleft()
+        else:
+            arrived = _take(connection, stop, limit)
+            if (
+                doubted is not None
+                and arrived.waited >= doubted
+                and clock.decoded
+                and isinstance(arrived.item, TimedPacket)
+            ):
+                held = _hold(connection, stop, [arrived], in_pieces=clock.in_pieces)
+                yield from clock.judge(held)
+                pending = deque(held.items)
+                continue
+        item = arrived.item
         if isinstance(item, TimedPacket):
-            moved = clock.packet(item, at)
+            moved = clock.packet(item, arrived.at)
             if moved is not None:
                 yield moved
         elif item.kind == "eof":
             raise _ConnectionLost(item.detail)
+        elif item.kind in JUMPS and doubted is not None:
+            held = _hold(connection, stop, [], in_pieces=clock.in_pieces)  # a jump was the last in pending
+            yield from clock.judge(held, item)
+            pending = deque(held.items)
         else:
             yield clock.event(item)
+
+
+def _hold(connection: Stage[Arrived], stop: threading.Event, items: list[Arrived], *, in_pieces: bool) -> Held:
+    """`items` and what follows, until a burst is over, or another jump or the end comes."""
+    burst, deadline = Burst(silence_ends=in_pieces), time.monotonic() + _HELD_SECONDS
+    for item, at, _ in items:
+        if isinstance(item, TimedPacket):
+            burst.add(at, item.decode_time)
+    while len(items) < _HELD_PACKETS and not burst.is_over(now := time.monotonic()) and now < deadline:
+        try:
+            item, at, _ = arrived = connection.take(burst.wake_at(now, deadline) - now, stop)
+        except TimeoutError:
+            continue
+        except (StopIteration, Stopped):  # the next one to ask is told again
+            break
+        items.append(arrived)
+        if isinstance(item, TimedPacket):
+            burst.add(at, item.decode_time)
+        elif item.kind in (*JUMPS, "eof"):
+            break
+    return Held(items, burst.low, burst.is_over(time.monotonic()))
 
 
 def _connect(source: Source | str, timeout: float) -> Stage[Arrived]:
@@ -170,11 +231,16 @@ def _connect(source: Source | str, timeout: float) -> Stage[Arrived]:
 def _read_connection(source: Source | str, timeout: float, left: threading.Event) -> Iterator[Arrived]:
     """One connection from its opening to its end, every item stamped with its arrival time."""
     with source if isinstance(source, Source) else open_source(source, timeout=timeout) as opened:
+        asked = time.monotonic()
         for item in packets(opened, stop=left, on_own_thread=True):
-            yield Arrived(item, time.monotonic())
+            at = time.monotonic()
+            yield Arrived(item, at, at - asked)
+            asked = time.monotonic()  # later than `at` if the stream's reader is slow
 
 
-def reconnect(name: str, timeout: float, budget: RetryBudget, stop: threading.Event) -> Reconnected | None:
+def reconnect(
+    name: str, timeout: float, budget: RetryBudget, stop: threading.Event, *, in_pieces: bool
+) -> Reconnected | None:
     """Try until packets come; None once the tries or the patience run out. Raises Stopped."""
     for number, delay in budget.delays:
         if stop.wait(min(delay, budget.remaining())):
@@ -183,7 +249,8 @@ def reconnect(name: str, timeout: float, budget: RetryBudget, stop: threading.Ev
             return None
         connection = _connect(name, min(timeout, budget.remaining()))
         try:
-            return Reconnected(connection, _first_items(connection, stop, budget.remaining()), number)
+            held = _first_items(connection, stop, budget.remaining(), in_pieces=in_pieces)
+            return Reconnected(connection, held, number)
         except (_ConnectionLost, SourceError):
             connection.close(_CLOSE_SECONDS)
         except BaseException:
@@ -192,18 +259,12 @@ def reconnect(name: str, timeout: float, budget: RetryBudget, stop: threading.Ev
     return None
 
 
-def _first_items(connection: Stage[Arrived], stop: threading.Event, limit: float) -> list[Arrived]:
-    """The first items of a new connection, within a second. Raises _ConnectionLost if they hold no packet."""
-    buffered = [_take(connection, stop, limit)]
-    deadline = time.monotonic() + _BUFFERED_SECONDS
-    while len(buffered) < _BUFFERED_PACKETS and not stop.is_set():
-        try:
-            buffered.append(connection.take(max(deadline - time.monotonic(), 0)))
-        except (TimeoutError, StopIteration):
-            break
-    if not any(isinstance(arrived.item, TimedPacket) for arrived in buffered):
+def _first_items(connection: Stage[Arrived], stop: threading.Event, limit: float, *, in_pieces: bool) -> Held:
+    """The first items of a new connection, until its burst is over. Raises _ConnectionLost if they hold no packet."""
+    held = _hold(connection, stop, [_take(connection, stop, limit)], in_pieces=in_pieces)
+    if not held.packets:
         raise _ConnectionLost("no packets")
-    return buffered
+    return held
 
 
 def _take(connection: Stage[Arrived], stop: threading.Event, limit: float) -> Arrived:

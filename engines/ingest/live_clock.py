@@ -6,10 +6,11 @@ stays missing, so that comments, which follow the wall clock, keep their places.
 """
 
 import time
-from collections import deque
-from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kuaihl.engines.ingest.burst import Burst
 from kuaihl.engines.ingest.packets import TimedPacket
 from kuaihl.engines.ingest.replayed_tail import Tail, trace
 from kuaihl.engines.types import Event
@@ -17,8 +18,11 @@ from kuaihl.engines.types import Event
 if TYPE_CHECKING:
     from av.packet import Packet
 
-_LAG_SECONDS = 30.0  # the lag behind the wall clock is the smallest one in this last period
-_CONTINUES_SECONDS = 10.0  # the source's clock is believed if it differs from the wall clock by less
+JUMPS = ("gap", "rebase")  # what a connection tells of its own clock
+_TOLERANCE = 0.3  # seconds by which time stamps that go on may differ from the wall clock and are believed
+_PIECES_TOLERANCE = 10.0  # the same if media come in pieces of seconds, or if the lag could not be measured
+_RESTART_TOLERANCE = 2.0  # the same for pieces whose time stamps do not go on: some part of a piece
+_START_SECONDS = 30.0  # the lag behind the wall clock is the smallest one in this first period
 _HEAD_PACKETS = 16  # this many surely identify a stream's beginning
 _GAP_SECONDS = 0.5  # a shorter hole after a reconnect is not a fault
 
@@ -28,6 +32,20 @@ class Arrived(NamedTuple):
 
     item: TimedPacket | Event
     at: float
+    waited: float = 0.0  # seconds that nothing came before it
+
+
+@dataclass(frozen=True)
+class Held:
+    """What was held back after a fault until its burst was over."""
+
+    items: list[Arrived]
+    lag: float  # the least by which a packet's arrival trails its time on the connection's clock
+    is_settled: bool  # the burst is over, so that this is the connection's own lag
+
+    @property
+    def packets(self) -> list[TimedPacket]:
+        return [arrived.item for arrived in self.items if isinstance(arrived.item, TimedPacket)]
 
 
 class ClockMark(NamedTuple):
@@ -35,17 +53,25 @@ class ClockMark(NamedTuple):
 
     lag: float  # seconds by which the stream trails the wall clock, time.time()
     shift: float  # from the source's own clock to the stream's
+    is_paced: bool  # the lag was measured once packets came as they were made
 
 
 class LiveClock:
     """The stream's clock: its shift from the current connection's clock, and the state of the stream so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_pieces: bool) -> None:
+        """`in_pieces`: media come some seconds at a time, so that the lag is known only to a piece."""
+        self.in_pieces = in_pieces
         self.shift = 0.0
         self.end = 0.0  # where the latest packet ends
         self.media_end = 0.0  # the same on the source's own clock
         self.decoded: dict[str, float] = {}  # decode time of the latest packet of each kind
-        self.lags: deque[tuple[float, float]] = deque()  # arrival, and how far the packet's time lies behind it
+        self.tolerance = _PIECES_TOLERANCE if in_pieces else _TOLERANCE
+        self.lag = inf  # the least by which a packet's arrival trailed its time when the stream began
+        self.is_starting = True  # that is being measured
+        self.is_paced = False  # packets come as they are made: the wall clock says something about them
+        self.start = Burst(silence_ends=True)
+        self.began_at = inf
         self.tail = Tail()
         self.head: set[bytes] = set()  # digests of the stream's first packets
         self.dropping: set[str] = set()  # kinds that may still be repeated
@@ -59,13 +85,25 @@ class LiveClock:
             self.dropping.discard(packet.kind)
         self.remember(packet.packet, moved.decode_time)
         self.decoded[packet.kind] = moved.decode_time
-        self.lags.append((at, at - moved.decode_time))
-        while self.lags[0][0] < at - _LAG_SECONDS:
-            self.lags.popleft()
+        if self.is_starting:
+            self.measure_lag(at, moved.decode_time)
         if moved.time + moved.duration >= self.end:
             self.end = moved.time + moved.duration
             self.media_end = packet.media_time + packet.duration
         return moved
+
+    def measure_lag(self, at: float, decode_time: float) -> None:
+        self.began_at = min(self.began_at, at)
+        self.start.add(at, decode_time)
+        self.lag = self.start.low
+        self.is_paced = self.is_paced or self.start.is_over(at)
+        self.is_starting = at < self.began_at + _START_SECONDS
+
+    def end_start(self, held: Held) -> None:
+        """The lag at the start has been measured: after a fault it is only kept. A silence ends the first burst too."""
+        if self.is_starting and held.items:
+            self.is_paced = self.is_paced or self.start.is_over(held.items[0].at)
+        self.is_starting = False
 
     def event(self, event: Event) -> Event:
         return Event(event.kind, max(event.time + self.shift, 0.0), event.detail)
@@ -77,68 +115,87 @@ class LiveClock:
             if len(self.head) < _HEAD_PACKETS:
                 self.head.add(found.digest)
 
-    def begins_again(self, held: Sequence[Arrived]) -> bool:
+    def begins_again(self, held: Held) -> bool:
         """Whether a new connection starts with the stream's very first packets, as only a file does."""
-        traces = [trace(item.packet, 0.0) for item, _ in held if isinstance(item, TimedPacket)]
+        traces = [trace(packet.packet, 0.0) for packet in held.packets]
         first = {found.digest for found in traces if found is not None}
         return len(self.head) >= _HEAD_PACKETS and self.head <= first
 
-    def resume(self, held: Sequence[Arrived]) -> list[Event]:
+    def resume(self, held: Held) -> list[Event]:
         """Join a new connection, which begins with `held`, to the stream so far; the events describe the join.
 
         Before the very first packet there is nothing to join: the clock then starts with the connection.
         """
-        fresh = [(arrived.item, arrived.at) for arrived in held if isinstance(arrived.item, TimedPacket)]
+        fresh = held.packets
         if not fresh or not self.decoded:
             return []
-        first = min(packet.decode_time for packet, _ in fresh)
-        traces = [trace(packet.packet, packet.decode_time) for packet, _ in fresh]
+        self.end_start(held)
+        first = min(packet.decode_time for packet in fresh)
+        traces = [trace(packet.packet, packet.decode_time) for packet in fresh]
         known = self.tail.shift([item for item in traces if item is not None])
         if known is not None:
             self.shift, self.dropping = known, set(self.decoded)
             repeated = max(self.end - (first + known), 0.0)
             return [Event("replay_dropped", self.end, f"the server repeated {repeated:.1f} s that were seen; dropped")]
-        missing = self.measure_missing(fresh, first)
+        missing = self.measure_missing(held, first)
         self.shift, self.dropping = self.end + missing - first, set()
-        if missing < _GAP_SECONDS:
-            return []
-        return [Event("gap", self.end, f"{missing:.1f} s of the stream are missing")]
+        return self.describe_gap(missing)
 
     def mark(self) -> ClockMark | None:
         """The clock's place, from any thread; None before the first packet."""
-        lags = list(self.lags)
-        if not lags:
+        if self.lag == inf:
             return None
-        lag = min(lag for _, lag in lags) + time.time() - time.monotonic()
-        return ClockMark(lag, self.end - self.media_end)
+        return ClockMark(self.lag + time.time() - time.monotonic(), self.end - self.media_end, self.is_paced)
 
-    def go_on(self, mark: ClockMark, end: float, held: Sequence[Arrived]) -> list[Event]:
+    def go_on(self, mark: ClockMark, end: float, held: Held) -> list[Event]:
         """Join the first connection, which begins with `held`, to a stream whose scores another run left at `end`.
 
         The source's own clock fixes the place if it went on, otherwise the wall clock does.
         """
-        fresh = [arrived for arrived in held if isinstance(arrived.item, TimedPacket)]
-        first = min(fresh, key=lambda arrived: arrived.item.time).item
-        assert isinstance(first, TimedPacket)
-        lag = min(at - item.decode_time for item, at in fresh if isinstance(item, TimedPacket))
-        place = first.decode_time + lag + time.time() - time.monotonic() - mark.lag
+        first = min(held.packets, key=lambda packet: packet.time)
+        lag = mark.lag - time.time() + time.monotonic()
+        place = first.time + held.lag - lag
         by_source = first.media_time + mark.shift
-        if abs(by_source - place) < _CONTINUES_SECONDS:
+        tolerance = self.tolerance if mark.is_paced and held.is_settled else _PIECES_TOLERANCE
+        if abs(by_source - place) <= tolerance:
             place = by_source
-        if place < end - _CONTINUES_SECONDS:  # the machine's clock was set back
+        if place < end - _START_SECONDS:  # the machine's clock was set back
             place = end
-        self.shift = place - first.decode_time
+        self.shift = place - first.time
         self.end, self.media_end = place, first.media_time
+        if mark.is_paced:
+            self.lag, self.is_starting, self.is_paced = lag, False, True
         if place - end < _GAP_SECONDS:
             return []
         return [Event("gap", end, f"{place - end:.1f} s of the stream are missing: nobody was scoring it")]
 
-    def measure_missing(self, fresh: Sequence[tuple[TimedPacket, float]], first: float) -> float:
+    def judge(self, held: Held, jump: Event | None = None) -> list[Event]:
+        """Hold the connection's clock to the wall clock after a `jump` of it or a silence, which `held` follows."""
+        events = [] if jump is None else [self.event(jump)]
+        self.end_start(held)
+        late = held.lag - self.shift - self.lag
+        restarts = jump is not None and jump.kind == "rebase"  # its new time stamps say nothing of the time between
+        tolerance = min(self.tolerance, _RESTART_TOLERANCE) if restarts else self.tolerance
+        if not (self.is_paced and (held.is_settled or restarts) and held.packets) or abs(late) <= tolerance:
+            return events
+        first = min(packet.decode_time for packet in held.packets)
+        ahead = first + self.shift - self.end
+        moved = max(late, -max(ahead, 0.0))  # back at most to the end of the stream so far
+        self.shift += moved
+        if jump is not None and jump.kind == "gap":
+            events = [
+                Event("rebase", self.end, f"the time stamps jumped ahead by {ahead:.1f} s, against the wall clock")
+            ]
+        return events + self.describe_gap(ahead + moved)
+
+    def describe_gap(self, missing: float) -> list[Event]:
+        return [Event("gap", self.end, f"{missing:.1f} s of the stream are missing")] if missing >= _GAP_SECONDS else []
+
+    def measure_missing(self, held: Held, first: float) -> float:
         """Seconds of the stream between the last packet before the reconnect and the first after it."""
-        lag_before = min(lag for _, lag in self.lags)
-        lag_after = min(at - packet.decode_time for packet, at in fresh)
-        by_wall = max(first + lag_after - lag_before - self.end, 0.0)
-        by_source = min(fresh, key=lambda pair: pair[0].time)[0].media_time - self.media_end
-        if by_source > -_GAP_SECONDS and abs(by_source - by_wall) < _CONTINUES_SECONDS:
+        by_wall = first + held.lag - self.lag - self.end
+        by_source = min(held.packets, key=lambda packet: packet.time).media_time - self.media_end
+        tolerance = self.tolerance if self.is_paced and held.is_settled else _PIECES_TOLERANCE
+        if by_source > -_GAP_SECONDS and abs(by_source - by_wall) <= tolerance:
             return max(by_source, 0.0)
-        return by_wall
+        return max(by_wall, 0.0)

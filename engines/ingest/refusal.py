@@ -2,6 +2,7 @@
 
 import errno
 
+from kuaihl.models.credentials import mask_credentials
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 
 # The system's errors if a network is down. FFmpeg returns EIO if a name is not found or a server hangs up, and EPERM
@@ -16,6 +17,15 @@ def refusal(name: str, error: Exception, *, is_url: bool) -> SourceError:
     advice = _REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
     kind = SourceUnavailable if passes else SourceError
     return kind(f"{name}: {advice}", remedy=_more_time(error))
+
+
+def cause(error: Exception) -> Exception:
+    """The error without the credentials of the URL that FFmpeg puts into it, for a traceback."""
+    from av import FFmpegError
+
+    if not isinstance(error, FFmpegError):
+        return error
+    return type(error)(error.errno or 0, error.strerror or "", mask_credentials(str(error.filename or "")))
 
 
 def _may_pass(error: Exception) -> bool:

@@ -5,6 +5,7 @@ cannot be read raises a one-line SourceError, and every wait has an end (DESIGN,
 """
 
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from kuaihl.engines.ingest.refusal import open_advice, refusal
+from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, open_ended
+from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
 from kuaihl.engines.ingest.timeouts import call_with_timeout
 from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
@@ -255,6 +257,8 @@ def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
     SourceUnavailable if a URL does not answer or is not on air yet.
     """
     scheme = scheme_of(name)
+    if scheme in _PROTOCOLS:
+        name = re.sub(r"\s", lambda space: quote(space[0]), name.strip())  # a space ends a URL, here as in messages
     if name == STDIN:
         return _from_pipe(name, timeout)
     if scheme is None or scheme == "file":
@@ -305,11 +309,19 @@ def _from_path(name: str, path: Path, timeout: float) -> Source:
 def _from_file(name: str, path: Path, timeout: float) -> Source:
     from kuaihl.engines.ingest.flv import FlvChanges
 
-    source = _choose_streams(name, _open_container(name, str(path.absolute())), timeout)
+    container = _open_playlist(name, path) if is_playlist(path) else _open_container(name, str(path.absolute()))
+    source = _choose_streams(name, container, timeout)
     if source.container.format.name == "flv":
         source.changes = FlvChanges(path)
         source.used.append(source.changes)
     return source
+
+
+def _open_playlist(name: str, path: Path) -> "InputContainer":
+    try:
+        return _open_container(name, str(path.absolute()), io_open=open_ended)
+    except SourceError:
+        return _open_container(name, str(path.absolute()), container_options=UNFINISHED)
 
 
 def _from_pipe(name: str, timeout: float) -> Source:
@@ -375,7 +387,7 @@ def _open_container(name: str, file: Any, **options: Any) -> "InputContainer":
         container: InputContainer = av.open(file, metadata_errors="replace", **options)
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        raise refusal(name, error, is_url=scheme_of(name) in _PROTOCOLS) from error
+        raise refusal(name, error, is_url=scheme_of(name) in _PROTOCOLS) from cause(error)
 
 
 def _choose_streams(name: str, container: "InputContainer", timeout: float) -> Source:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
-from urllib.parse import urlsplit
 
 from kuaihl.engines.highlights.clips import Clip
 from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.types import Event, Highlight
+from kuaihl.models.credentials import mask_credentials, shown_source
 
 _FORMAT_VERSION = 1
 TIME_DECIMALS = 3  # media containers rarely store more
@@ -102,31 +102,26 @@ def build_document(report: Report) -> HighlightsDocument:
         entries.append(entry)
     document = HighlightsDocument(
         version=_FORMAT_VERSION,
-        source=_shown_source(report.source),
+        source=shown_source(report.source),
         duration=round(report.duration, TIME_DECIMALS),
         complete=report.why is None,
         model=ModelEntry(name=report.model, sha256=report.model_sha256),
-        settings=dict(report.settings),
+        settings={
+            name: mask_credentials(value) if isinstance(value, str) else value
+            for name, value in report.settings.items()
+        },
         chosen_from=list(report.chosen_from),
         highlights=entries,
         events=[event_entry(event) for event in report.events],
     )
     if report.why is not None:
-        document["why"] = report.why
+        document["why"] = mask_credentials(report.why)
     return document
 
 
 def event_entry(event: Event) -> EventEntry:
     """A fault of the stream, as stored in scores.jsonl and highlights.json."""
-    return EventEntry(kind=event.kind, time=round(event.time, TIME_DECIMALS), detail=event.detail)
-
-
-def _shown_source(source: str) -> str:
-    """The source's name as outputs may show it: a URL without its user, password and query, which contain keys."""
-    if "://" not in source:
-        return source
-    parts = urlsplit(source)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return EventEntry(kind=event.kind, time=round(event.time, TIME_DECIMALS), detail=mask_credentials(event.detail))
 
 
 def to_json(document: HighlightsDocument) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import Setting
 from kuaihl.engines.outputs.run_folder import RECORD_FILE, is_finished
+from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceError
 
 _FORMAT_VERSION = 1  # raised by one if a key is renamed or means something else
@@ -49,7 +50,7 @@ class RunRecord:
 def identify_source(source: str) -> SourceIdentity:
     """The identity of a path, a URL or `-`; only a regular file is opened. Raises SourceError if it cannot be read."""
     if source == "-" or ("://" in source and not source.startswith("file://")):
-        return SourceIdentity(_without_credentials(source))
+        return SourceIdentity(shown_source(source))
     path = Path(unquote(urlsplit(source).path) if source.startswith("file://") else source)
     try:
         status = path.stat()
@@ -62,14 +63,6 @@ def identify_source(source: str) -> SourceIdentity:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SourceError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return SourceIdentity(source, status.st_size, status.st_mtime_ns, digest.hexdigest())
-
-
-def _without_credentials(source: str) -> str:
-    """The name of a stream without user, password and query, which hold keys."""
-    if "://" not in source:
-        return source
-    parts = urlsplit(source)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def difference(recorded: RunRecord, wanted: RunRecord) -> str | None:

@@ -16,14 +16,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kuaihl.engines.archive.manifest import comments_beside, source_stem
-from kuaihl.engines.comments.feed import CommentTrack, FollowedComments
+from kuaihl.engines.comments.feed import CommentTrack
+from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
 from kuaihl.engines.highlights.clips import Clip, cut_clips
 from kuaihl.engines.highlights.offline import chosen_from, find_highlights
 from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
 from kuaihl.engines.highlights.snapping import snap_highlights
-from kuaihl.engines.ingest.live import Resume
-from kuaihl.engines.ingest.live_clock import ClockMark, LiveClock
+from kuaihl.engines.ingest.live import Resume, clock_of
+from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.ingest.source import STDIN, is_pipe, is_stream, open_source
 from kuaihl.engines.outputs.formats import parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, write_highlights
@@ -43,7 +44,7 @@ from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
 from kuaihl.engines.types import Comment, CommentFeed, Highlight, ScoredSegment
-from kuaihl.models.errors import UsageError
+from kuaihl.models.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from kuaihl.engines.scoring.model import Model
@@ -103,12 +104,14 @@ class Run:
         self._generator: weakref.ref[Generator[ScoredSegment]] | None = None
         self._result: ScoreResult | None = None
         self._journal: Journal | None = None
-        self._clock = LiveClock()
         self._segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
         self._opened = open_source(source, timeout=settings.timeout)
+        self._clock = clock_of(self._opened)
         try:
             self._comments = _comments_of(source, comments, is_live=self._opened.is_live)
-            self._feed = _open_comments(self._comments, settings, report, is_live=self._opened.is_live)
+            self._feed = _open_comments(
+                self._comments, settings, report, is_live=self._opened.is_live, found=comments == _AUTO
+            )
             if output is not None:
                 self._journal = self._open_journal(output, earlier)
         except BaseException:
@@ -198,7 +201,7 @@ class Run:
         last, state = self._scored[-1], self._journal.state if self._journal is not None else None
         mark = state.clock if state is not None else None
         # Without a state, the moment at which the last segment was complete tells the lag, to a second or two.
-        return Resume(mark or ClockMark(last.wall_time - last.end, math.inf), last.end)
+        return Resume(mark or ClockMark(last.wall_time - last.end, math.inf, False), last.end)
 
     def _score(self) -> Generator[ScoredSegment]:
         try:
@@ -354,22 +357,30 @@ def _comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
 
 
 def _open_comments(
-    comments: Comments, settings: ScoreSettings, report: Callable[[str], None], *, is_live: bool
+    comments: Comments, settings: ScoreSettings, report: Callable[[str], None], *, is_live: bool, found: bool
 ) -> CommentFeed | None:
-    """The comments by time: a file is read whole, or followed if the source is live. Raises SourceError."""
+    """The comments by time: a file is read whole, or followed if the source is live.
+
+    Raises SourceError if the file cannot be read; if it was `found` beside the recording, an event reports it instead.
+    """
     if comments is None:
         return None
     if isinstance(comments, str | Path):
         if is_live:
             return FollowedComments(comments, offset=settings.comments_offset)
-        name, found = Path(comments).name, read_comment_file(comments, offset=settings.comments_offset)
+        try:
+            name, read = Path(comments).name, read_comment_file(comments, offset=settings.comments_offset)
+        except SourceError as error:
+            if not found:
+                raise
+            return CommentTrack(fault=f"scored without comments: {error}")
     else:
-        name, found = "the caller", collect_comments(comments, offset=settings.comments_offset)
-    asides = [f"{found.skipped} entries left out"] if found.skipped else []
-    asides += [f"{found.before_start} from before the stream's start"] if found.before_start else []
+        name, read = "the caller", collect_comments(comments, offset=settings.comments_offset)
+    asides = [f"{read.skipped} entries left out"] if read.skipped else []
+    asides += [f"{read.before_start} from before the stream's start"] if read.before_start else []
     aside = f" ({', '.join(asides)})" if asides else ""
-    report(f"{len(found.comments)} comments from {name}, {found.format}{aside}")
-    return CommentTrack(found.comments)
+    report(f"{len(read.comments)} comments from {name}, {read.format}{aside}")
+    return CommentTrack(read.comments)
 
 
 def _words_for(comments: Comments) -> str | None:

@@ -159,6 +159,9 @@ class _Cutter:
         self.events += self.sound.events
         self.sound.events = []
         audio = self.sound.take(start, end)
+        comments = self.comments.take(start, end) if self.comments is not None else ()
+        if self.comments is not None:
+            self.events += self.comments.take_events(start)
         tolerance = seconds / FRAMES_PER_SEGMENT / 2
         frames = [
             self.early[one] if one in self.early else self.submit(self.keyframes.request(one, tolerance))
@@ -171,8 +174,8 @@ class _Cutter:
                 end=end,
                 frames=(),
                 audio=audio,
-                comments=self.comments.take(start, end) if self.comments is not None else (),
-                has_chat=self.comments is not None,
+                comments=comments,
+                has_chat=self.comments is not None and self.comments.has_chat,
                 events=tuple(one for one in self.events if last or one.time < end),
                 keyframe_times=tuple(one for one in self.keyframe_times if start <= one < end),
                 gap=any(gap_start < end and gap_end >= start for gap_start, gap_end in self.gaps),

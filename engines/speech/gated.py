@@ -45,6 +45,7 @@ class GatedTranscriber:
         sounds = [_cut_sound(window) for window in windows]
         voices = speech_spans_of(sounds, self.threads)
         speech = {i: cut_pauses(sounds[i], voice) for i, voice in enumerate(voices) if voice}
+        del sounds  # the speech is a copy: 2 MB per window less during decoding
         transcripts = [Transcript(no_speech_prob=1.0)] * len(windows)
         if not speech:
             return transcripts

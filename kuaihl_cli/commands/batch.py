@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
-from kuaihl.engines.archive.manifest import read_rooms
+from kuaihl.engines.archive.manifest import comments_beside, read_rooms
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.outputs.run_folder import is_finished
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.models.credentials import mask_credentials, shown_source
 from kuaihl.models.errors import BatchError
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import JobsOption
@@ -89,7 +90,8 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
     model = load_model(settings, lambda line: say(error_words(line)))
 
     def score_one(room: Job) -> None:
-        Run(model, room.source, settings, output=room.output, comments=room.comments, streamer=room.streamer).finish()
+        comments = "auto" if room.comments == comments_beside(Path(room.source)) else room.comments
+        Run(model, room.source, settings, output=room.output, comments=comments, streamer=room.streamer).finish()
 
     return score_one
 
@@ -97,9 +99,9 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
 def _summary_entry(result: JobResult) -> dict[str, Any]:
     """One line of batch.jsonl."""
     return {
-        "source": result.job.source,
+        "source": shown_source(result.job.source),
         "output": str(result.job.output),
         "status": result.status,
-        "reason": None if result.reason is None else str(result.reason),
+        "reason": None if result.reason is None else mask_credentials(str(result.reason)),
         "seconds": round(result.seconds, 3),
     }

@@ -17,7 +17,8 @@ from kuaihl.engines.outputs.lock import check_unlocked
 from kuaihl.engines.outputs.run_folder import SCORES_FILE, STOPPED, has_scores, is_finished, was_interrupted
 from kuaihl.engines.outputs.run_record import read_record, reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
-from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError
+from kuaihl.models.credentials import shown_source
+from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
 from kuaihl_cli.run_options import RunOptions, run_settings
@@ -171,7 +172,9 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
                 raise UsageError(f"{name} needs a file, and {source} is a stream: record it, then score the part")
     else:
         open_source(source).close()
-    if room.comments is not None and room.comments != Path("-") and not room.comments.is_file():
+    if room.comments == Path(STDIN):
+        raise UsageError("--comments - is not supported: comments are read from a file; save them to one")
+    if room.comments is not None and not room.comments.is_file():
         raise UsageError(f"{room.comments}: no such file of comments")
 
 
@@ -255,11 +258,12 @@ def _try_room(room: Job, step: Callable[[Job], None]) -> bool:
     try:
         step(room)
     except KuaihlError as error:
-        say(f"{room.source}: FAILED: {error_words(error)}")
+        say(f"{shown_source(room.source)}: FAILED: {error_words(error)}")
         return False
     except Exception as error:
         LOG.debug("traceback", exc_info=True)
-        say(f"{room.source}: FAILED: unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        reason = reason_of(error, longest=300)
+        say(f"{shown_source(room.source)}: FAILED: unexpected {type(error).__name__}: {reason}")
         return False
     return True
 
@@ -283,7 +287,7 @@ def _score_one(
         room.source,
         settings,
         output=room.output,
-        comments=room.comments,
+        comments=room.comments if options.comments is not None or room.comments is None else "auto",
         streamer=room.streamer,
         earlier=_earlier(room, options),
         stop=stop,
@@ -304,7 +308,7 @@ def _print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> 
     from kuaihl_cli.terminal.highlight_table import print_highlights
 
     if outcome.why not in (None, STOPPED):
-        say(f"{room.source}: not complete: {outcome.why}")
+        say(f"{shown_source(room.source)}: not complete: {outcome.why}")
     if options.as_json:
         sys.stdout.write(to_json(outcome.document))
     elif not options.quiet:

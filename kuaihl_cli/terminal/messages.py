@@ -4,12 +4,15 @@ import logging
 import os
 import sys
 
+from kuaihl.models.credentials import mask_credentials
+
 LOG = logging.getLogger("kuaihl")
 LOG.addHandler(logging.NullHandler())  # without a log nothing is printed twice
 
 
 def say(line: str) -> None:
-    """Print a line on standard error and log it."""
+    """Print a line on standard error and log it; URLs lose their credentials."""
+    line = mask_credentials(line)
     print(line, file=sys.stderr, flush=True)
     LOG.info(line)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import ScoredSegment
+from kuaihl.models.credentials import mask_credentials
 from kuaihl_cli.terminal.messages import LOG, say
 from kuaihl_cli.terminal.sparkline import draw_sparkline
 
@@ -115,7 +116,7 @@ class LiveProgress:
     def message(self, text: str) -> None:
         LOG.info(text)
         assert self.live is not None
-        self.live.console.print(text, markup=False, highlight=False)
+        self.live.console.print(mask_credentials(text), markup=False, highlight=False)
 
     def render(self) -> "RenderableType":
         from rich.text import Text

@@ -3,18 +3,20 @@
 from collections import Counter
 
 from kuaihl.engines.archive.jobs import JobResult
+from kuaihl.models.credentials import shown_source
 from kuaihl_cli.terminal.errors import error_words
 
 
 def result_words(result: JobResult) -> str:
     """The result of a recording, on one line."""
+    source = shown_source(result.job.source)
     match result.status:
         case "done":
-            return f"{result.job.source}: done in {result.seconds:.1f} s"
+            return f"{source}: done in {result.seconds:.1f} s"
         case "skipped":
-            return f"{result.job.source}: finished before, skipped"
+            return f"{source}: finished before, skipped"
         case _:
-            return f"{result.job.source}: FAILED: {error_words(result.reason or '')}"
+            return f"{source}: FAILED: {error_words(result.reason or '')}"
 
 
 def total_words(counts: Counter[str]) -> str:

@@ -61,6 +61,7 @@ def test_a_missing_bundle_ends_with_4(tmp_path: Path, tiny_flv: Path) -> None:
     [
         (["--format", "docx"], "--format docx: unknown; choose from csv, srt, vtt"),
         (["--comments", "missing.xml"], "missing.xml"),
+        (["--comments", "-"], "comments are read from a file"),
     ],
 )
 def test_options_that_cannot_be_end_with_2_before_a_model_is_loaded(

@@ -131,9 +131,11 @@ def rtmp_server(directory: Path) -> Iterator[RtmpServer]:
         server.stop()
 
 
-def make_broadcast(path: Path, *, seconds: float, tone: int = 330, picture: str = "testsrc2") -> Path:
+def make_broadcast(
+    path: Path, *, seconds: float, tone: int = 330, picture: str = "testsrc2", size: str = "160x120"
+) -> Path:
     """A small FLV of a test card and a tone, H.264 and AAC, with two keyframes per second; all packets differ."""
-    picture = f"{picture}=size=160x120:rate=20:duration={seconds}"
+    picture = f"{picture}=size={size}:rate=20,trim=duration={seconds}"
     sound = f"sine=frequency={tone}:beep_factor=3:sample_rate=44100:duration={seconds}"
     command = [
         find_ffmpeg(),

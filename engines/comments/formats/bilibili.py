@@ -18,15 +18,16 @@ CHUNK = 1 << 18  # characters
 _MAX_TOKEN = 1 << 20  # characters of one tag; expat holds an unclosed one in memory
 _MAX_DANMAKU = 4096  # characters of one element's text, more than a comment has: the advanced mode writes a JSON array
 _MAX_DEPTH = 64  # of elements; danmaku have two or three
-_MAX_RESTARTS = 1000  # a file with more torn places than this is not danmaku
+_MAX_RESTARTS = 1000  # torn places; a file with more of them, and more than it has comments, is not danmaku
 
 _GUARDS = {"1": "总督", "2": "提督", "3": "舰长"}  # ranks of a paid crew, highest first
 _ADVANCED, _PROGRAMS = "7", ("8", "9")  # modes whose text is not plain: a JSON array, ActionScript, BAS
 
 # Characters that XML 1.0 forbids, literal or as numeric references: viewers paste them, and recorders pass them on.
-_FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]+")
 _REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,10}));")
 _ELEMENTS = ("d", "sc", "gift", "guard", "s")
+_NOTHING = memoryview(b"")
 _RESUME = re.compile(rb"<(?:d|sc|gift|guard|s)\s")
 
 
@@ -38,7 +39,7 @@ def _recognises(head: str) -> bool:
     start = head.lstrip()
     if not start.startswith("<") or re.search(r"<html[\s>]", head, re.IGNORECASE):
         return False
-    return re.search(r"<(?:d|sc|gift|guard)\s[^>]*=|<(?:i|root)[\s/>]", start) is not None
+    return re.search(r"<(?:d|sc|gift|guard)\s[^<>]*=|<(?:i|root)[\s/>]", start) is not None
 
 
 def _read(stream: TextIO) -> Iterator[Comment | None]:
@@ -104,11 +105,12 @@ class _Elements:
     def __init__(self) -> None:
         self._found: list[Comment | None] = []
         self._restarts = 0
+        self._closed = 0  # comments that were whole
         self._begin()
 
     def feed(self, text: str) -> list[Comment | None]:
         """The comments that `text` completes, None for each that is bad or torn."""
-        data = text.encode()
+        data = memoryview(text.encode())  # its parts are no copies, however often it is cut
         while data:
             before = self._fed
             self._fed += len(data)
@@ -117,9 +119,9 @@ class _Elements:
             except expat.ExpatError:
                 data = self._restart_behind(data, self._parser.ErrorByteIndex - before)
             else:
-                data = b""
+                data = _NOTHING
                 if self._fed - self._parser.CurrentByteIndex > _MAX_TOKEN:
-                    self._restart_behind(b"", 0)
+                    self._restart_behind(_NOTHING, 0)
         return self._take()
 
     def finish(self) -> list[Comment | None]:
@@ -132,17 +134,17 @@ class _Elements:
         found, self._found = self._found, []
         return found
 
-    def _restart_behind(self, data: bytes, bad: int) -> bytes:
+    def _restart_behind(self, data: memoryview, bad: int) -> memoryview:
         """Start again at the next element behind byte `bad` of `data`; returns the rest to feed."""
         self._restarts += 1
-        if self._restarts > _MAX_RESTARTS:
-            raise RefusedXml(f"not XML in more than {_MAX_RESTARTS} places; save the danmaku again")
+        if self._restarts > max(_MAX_RESTARTS, self._closed):
+            raise RefusedXml(f"not XML in {self._restarts:,} places; save the danmaku again")
         self._found.append(None)
         self._begin()
         self._parser.Parse(b"<i>")
         self._fed = 3
         resume = _RESUME.search(data, max(bad, 0) + 1)
-        return data[resume.start() :] if resume else b""
+        return data[resume.start() :] if resume else _NOTHING
 
     def _begin(self) -> None:
         self._parser = expat.ParserCreate(encoding="utf-8")
@@ -177,6 +179,7 @@ class _Elements:
         self._depth -= 1
         if name == self._name:
             self._name = ""
+            self._closed += 1
             self._found.extend(_comments_of(name, self._fields, self._text))
 
 

@@ -12,6 +12,7 @@ from kuaihl.engines.comments.json_stream import BAD, dig, json_values
 from kuaihl.engines.types import Comment, CommentKind
 
 _GIFT_WORDS = ("sticker", "gift", "subscription", "donation")
+_MAX_LINE = 1 << 18  # characters; a record has some thousand
 _JOIN_WORDS = ("membership", "raid", "join")
 
 
@@ -47,7 +48,7 @@ def _read_csv(stream: TextIO) -> Iterator[Comment | None]:
 
 def _read_rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
     """One row per record; None for one that is not CSV. Quoted messages may span lines, NULs are dropped."""
-    records = csv.DictReader(line.replace("\0", "") for line in stream)
+    records = csv.DictReader(_lines(stream))
     while True:
         try:
             yield next(records)
@@ -55,6 +56,15 @@ def _read_rows(stream: TextIO) -> Iterator[dict[str, str] | None]:
             return
         except csv.Error:  # a field beyond the library's bound, after an unclosed quote
             yield None
+
+
+def _lines(stream: TextIO) -> Iterator[str]:
+    """Lines without NULs; one beyond bounds is cut to its beginning, so that a row has few fields."""
+    while line := stream.readline(_MAX_LINE):
+        rest = line
+        while len(rest) == _MAX_LINE and not rest.endswith("\n"):
+            rest = stream.readline(_MAX_LINE)
+        yield line.replace("\0", "")
 
 
 def _parse_comment(

@@ -14,6 +14,7 @@ from kuaihl.engines.types import Comment, CommentKind
 MAX_TEXT = 1000  # characters kept of one comment; platforms allow 20 to 500
 _MAX_AUTHOR = 100
 _MAX_VALUE = 1e9
+_MAX_DIGITS = 40  # characters of a number
 _MAX_SECONDS = 1e7  # 115 days: anything beyond is a clock reading, not a position in a stream
 
 
@@ -28,7 +29,7 @@ class CommentFormat:
 
 def parse_seconds(value: object, unit: float = 1.0) -> float | None:
     """A number or numeric string times `unit`; None if it is not a position in a stream (NaN, infinite, a date)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or _is_long(value):
         return None
     try:
         time = float(value) * unit
@@ -52,13 +53,17 @@ def make_comment(
 
 def parse_amount(amount: object) -> float | None:
     """The price paid, from a number or numeric string; None if nothing was paid or it is not an amount."""
-    if isinstance(amount, bool) or not isinstance(amount, int | float | str):
+    if isinstance(amount, bool) or not isinstance(amount, int | float | str) or _is_long(amount):
         return None
     try:
         value = float(amount)
     except (ValueError, OverflowError):
         return None
     return value if 0 < value <= _MAX_VALUE else None
+
+
+def _is_long(value: float | str) -> bool:
+    return isinstance(value, str) and len(value) > _MAX_DIGITS
 
 
 def _make_encodable(text: str) -> str:

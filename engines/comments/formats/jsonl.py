@@ -1,7 +1,7 @@
 """Our own JSON Lines: one object per line, `{"time": 12.5, "text": "…", "author": "…", "kind": "chat"}`.
 
-`time` (seconds) and `text` are required, the rest is optional; `value` is the price paid for a gift or message. A line
-of a file that is followed live may leave out `time`.
+`time` (seconds) and `text` are required, the rest is optional; `value` is the price paid for a gift or message. Other
+keys are ignored. A line of a file that is followed live may leave out `time`.
 """
 
 import json
@@ -19,7 +19,7 @@ def _recognises(head: str) -> bool:
         value = json.loads(first)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and "text" in value and set(value) <= {"time", "text", "author", "kind", "value"}
+    return isinstance(value, dict) and isinstance(value.get("text"), str)
 
 
 def read(stream: TextIO, now: float | None = None) -> Iterator[Comment | None]:

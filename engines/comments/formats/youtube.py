@@ -24,6 +24,8 @@ _GIFTED = "liveChatSponsorshipsGiftPurchaseAnnouncementRenderer"
 # A price in any language: groups of three digits, and one or two digits after the last separator if there are cents.
 _AMOUNT = re.compile(r"(?P<whole>[0-9]+(?:[.,\s'][0-9]{3})*)(?:[.,](?P<cents>[0-9]{1,2})(?![0-9]))?")
 
+_CLOCK = re.compile(r"(?:[0-9]{1,5}:){0,2}[0-9]{1,5}")  # hours, minutes, seconds
+
 
 def _recognises(head: str) -> bool:
     return head.lstrip()[:1] == "{" and any(mark in head for mark in _MARKS)
@@ -99,10 +101,10 @@ def _before_start(shown: object) -> float | None:
     """-65 for "-1:05", written while viewers waited. Their offset is 0, which would make a crowd at the start."""
     if not isinstance(shown, str) or shown[:1] not in ("-", "\u2212"):
         return None
-    fields = shown[1:].split(":")
-    if not all(field.isdigit() and field.isascii() for field in fields):
+    if not _CLOCK.fullmatch(shown[1:]):
         return None
-    return -float(sum(int(field) * 60**place for place, field in enumerate(reversed(fields))))
+    fields = reversed(shown[1:].split(":"))
+    return -float(sum(int(field) * 60**place for place, field in enumerate(fields)))
 
 
 FORMAT = CommentFormat("yt-dlp live_chat.json", _recognises, _read)

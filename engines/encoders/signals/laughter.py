@@ -52,14 +52,20 @@ _THAI_LAUGHTER = re.compile(r"(?<!\d)5{3,}(?!\d)")
 _NOTED = re.compile(
     r"[(\[*](?:laugh\w*|chuckl\w*|giggl\w*|笑声|笑聲|笑い声)[)\]*]", re.IGNORECASE
 )  # as subtitles write it
-_HA_HA = re.compile(r"(?<!\w)h[ae](?:[ ,-]+h[ae])+(?!\w)", re.IGNORECASE)
+# Its first letter stands first, where the search skips to it, which it cannot if cases are ignored.
+_HA_HA = re.compile(r"[Hh](?<!\w[Hh])[AaEe](?:[ ,-]+[Hh][AaEe])+(?!\w)")
 
 
 def laughs(text: str) -> bool:
     """Whether a word, or a run of words without spaces, is laughter; it must be in NFKC, not case-folded."""
-    if not text.isascii() and _HINT.search(text) and _OTHER_SCRIPTS.search(text):
+    if not text.isascii() and laughs_in_script(text):
         return True
     return any(map(token_laughs, _TOKEN.findall(text)))
+
+
+def laughs_in_script(text: str) -> bool:
+    """Whether `text`, in NFKC, has laughter that is not written in Latin letters and digits."""
+    return _HINT.search(text) is not None and _OTHER_SCRIPTS.search(text) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -69,8 +75,8 @@ def token_laughs(token: str) -> bool:
     spelling = _LATIN.get(small[0])
     return (
         (spelling is not None and spelling.fullmatch(small) is not None)
-        or _CHANNEL_EMOTE.fullmatch(token) is not None
-        or _SMALL_W.fullmatch(token) is not None
+        or (small != token and _CHANNEL_EMOTE.fullmatch(token) is not None)
+        or (token[0] == "w" and _SMALL_W.fullmatch(token) is not None)
     )
 
 
@@ -82,7 +88,8 @@ def laughs_in_thai(text: str) -> bool:
 def count_laughs(transcript: str) -> int:
     """The number of laughs in a transcript, each run once: haha, ha ha, or (laughter)."""
     found = sum(map(token_laughs, _TOKEN.findall(transcript)))
-    found += len(_HA_HA.findall(transcript)) + len(_NOTED.findall(transcript))
+    found += len(_HA_HA.findall(transcript))
+    found += len(_NOTED.findall(transcript))
     if not transcript.isascii() and _HINT.search(transcript):
         found += len(_OTHER_SCRIPTS.findall(transcript))
     return found

@@ -5,6 +5,7 @@ picture may follow one of another size. The frames are about 10 s apart, so chan
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ _ROWS, COLUMNS = 27, 48  # of a thumbnail
 _SAMPLES = 2  # sampled points of a cell, side by side
 _FULL_SCALE = 255.0
 
-_LEVELS = 4  # of each colour in a histogram
+_BITS = 2  # of each colour's 8 that a histogram keeps
+_LEVELS = 1 << _BITS
 _SHOT = 0.5  # share of the picture with other colours, above which the shot has changed
 _STILL = (
     0.5 / _FULL_SCALE
@@ -24,11 +26,16 @@ _STILL = (
 
 def make_thumbnail(image: RgbImage) -> Thumbnail:
     """The thumbnail of a picture [H, W, 3] of any size."""
-    rows = np.arange(_ROWS) * image.shape[0] // _ROWS
-    columns = np.arange(COLUMNS * _SAMPLES) * image.shape[1] // (COLUMNS * _SAMPLES)
-    sampled = image[rows][:, columns].astype(np.int16)
+    rows, columns = _sampled_places(*image.shape[:2])
+    sampled = image.take(rows, axis=0).take(columns, axis=1).astype(np.int16)
     cells: Thumbnail = (sampled[:, ::2] + sampled[:, 1::2]) >> 1
     return cells
+
+
+@lru_cache(maxsize=8)
+def _sampled_places(height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows and columns of a picture that a thumbnail samples."""
+    return np.arange(_ROWS) * height // _ROWS, np.arange(COLUMNS * _SAMPLES) * width // (COLUMNS * _SAMPLES)
 
 
 def picture_signals(thumbnails: Sequence[Thumbnail], previous: Thumbnail | None) -> dict[str, float]:
@@ -39,19 +46,20 @@ def picture_signals(thumbnails: Sequence[Thumbnail], previous: Thumbnail | None)
     small = [*([] if previous is None else [previous]), *thumbnails]
     if not thumbnails or len(small) < 2:
         return {}
-    seen = np.stack(small)
-    changes = np.abs(seen[1:] - seen[:-1]).mean(axis=(1, 2, 3)) / _FULL_SCALE
-    shots = np.abs(np.diff(_compute_histograms(seen), axis=0)).sum(axis=1) / 2 > _SHOT
+    seen = np.stack(small).reshape(len(small), -1)
+    changes = np.abs(seen[1:] - seen[:-1]).sum(axis=1) / (seen.shape[1] * _FULL_SCALE)
+    colours = _compute_histograms(seen)
+    shots = np.abs(colours[1:] - colours[:-1]).sum(axis=1) / 2 > _SHOT
     return {
-        "change": float(changes.mean()),
-        "shots": float(shots.mean()),
+        "change": float(changes.sum() / len(changes)),
+        "shots": float(np.count_nonzero(shots) / len(shots)),
         "static": float(changes.max() < _STILL),
     }
 
 
-def _compute_histograms(small: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Shares [n, LEVELS^3] of colours in thumbnails [n, ROWS, COLUMNS, 3]."""
-    levels = small * _LEVELS >> 8
+def _compute_histograms(seen: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Shares [n, LEVELS^3] of colours in thumbnails [n, ROWS * COLUMNS * 3]."""
+    levels = (seen >> 8 - _BITS).reshape(len(seen), -1, 3)
     colours = (levels[..., 0] * _LEVELS + levels[..., 1]) * _LEVELS + levels[..., 2]
-    places = colours.reshape(len(small), -1) + _LEVELS**3 * np.arange(len(small))[:, None]
-    return np.bincount(places.ravel(), minlength=len(small) * _LEVELS**3).reshape(len(small), -1) / (_ROWS * COLUMNS)
+    places = colours + _LEVELS**3 * np.arange(len(seen))[:, None]
+    return np.bincount(places.ravel(), minlength=len(seen) * _LEVELS**3).reshape(len(seen), -1) / (_ROWS * COLUMNS)

@@ -9,6 +9,7 @@ from 500 to 5,000 Hz is flat and its power varies little. A crowd that rises nee
 throughout a segment is not a cheer, and shows in loudness and its standard score.
 """
 
+import math
 from functools import cache
 
 import numpy as np
@@ -35,30 +36,39 @@ _PIECE_SECONDS = 5  # of sound that fullness compares with its loudest cell
 _MELS = 32  # bands of the mel scale (HTK's formula), as many as bins of 62.5 Hz can fill
 _DEEPEST = -8.0  # log10 below the loudest cell: 80 dB, as librosa's `power_to_db` has it
 
+
+def _bin_of(frequency: float) -> int:
+    """The first bin at or above a frequency in Hz."""
+    return -int(-frequency * _WINDOW // SAMPLE_RATE)
+
+
+_BANDS = (0, 1, _bin_of(_LOW), _bin_of(_HIGH))  # first bins: a constant offset, low, middle and high
+_NOISE_BINS = slice(_bin_of(_NOISE_BAND[0]), _bin_of(_NOISE_BAND[1]))
+_ONES = np.ones(_NOISE_BINS.stop - _NOISE_BINS.start, np.float32)  # a product with it sums a band faster than `sum`
 _Powers = NDArray[np.float32]
 _HANN = np.hanning(_WINDOW).astype(np.float32)
 _SCALE = 2.0 / (_WINDOW * float(np.square(_HANN).sum()))  # so that a spectrum's sum is the mean square
+_WINDOW_FUNCTION = (_HANN * math.sqrt(_SCALE)).astype(np.float32)
 
 
 def sound_signals(audio: Audio) -> dict[str, float]:
     """The signals of the group `sound` of a segment's samples [n], n > 0."""
     frames = _cut_frames(audio)
-    power = np.einsum("ij,ij->i", frames, frames) / _FRAME  # [N]
-    if not np.isfinite(power).all():
+    power = _mean_squares(frames)  # [N]
+    if not math.isfinite(power.sum()):
         frames = np.nan_to_num(frames, posinf=0.0, neginf=0.0)
-        power = np.einsum("ij,ij->i", frames, frames) / _FRAME
+        power = _mean_squares(frames)
     spectrum = _compute_spectra(frames)  # [M, WINDOW // 2 + 1], M = N / STEP
-    bands = spectrum.mean(axis=0)
-    low, high = _bin_of(_LOW), _bin_of(_HIGH)
+    bands = np.add.reduceat(spectrum.sum(axis=0), _BANDS) / len(spectrum)
     loudest = max(len(power) // _LOUDEST, 1)
     return {
-        "loudness": _log_power(power.mean()),
-        "peak": _log_power(np.partition(power, -loudest)[-loudest:].mean()),
+        "loudness": _log_power(power.sum() / len(power)),
+        "peak": _log_power(np.partition(power, -loudest)[-loudest:].sum() / loudest),
         "dynamics": float(np.log10(np.maximum(power, _FLOOR)).std()),
         "fullness": _measure_fullness(spectrum),
-        "low_band": _log_power(bands[1:low].sum()),  # without a constant offset
-        "middle_band": _log_power(bands[low:high].sum()),
-        "high_band": _log_power(bands[high:].sum()),
+        "low_band": _log_power(bands[1]),
+        "middle_band": _log_power(bands[2]),
+        "high_band": _log_power(bands[3]),
         "cheering": _measure_cheering(spectrum),
     }
 
@@ -71,10 +81,18 @@ def _cut_frames(audio: Audio) -> Audio:
     return audio[: whole * _FRAME].reshape(whole, _FRAME)
 
 
+def _mean_squares(frames: Audio) -> _Powers:
+    """The mean square of each frame, [N] of [N, FRAME]: products of a row and a column, which BLAS computes."""
+    squares: _Powers = (frames[:, None, :] @ frames[:, :, None]).ravel()
+    return squares / np.float32(_FRAME)
+
+
 def _compute_spectra(frames: Audio) -> _Powers:
     """Power spectrum [M, WINDOW // 2 + 1] of the beginning of every second frame; its sum is the mean square."""
-    transformed = np.fft.rfft(frames[::_STEP, :_WINDOW] * _HANN)
-    return ((transformed.real**2 + transformed.imag**2) * _SCALE).astype(np.float32, copy=False)
+    transformed = np.fft.rfft(frames[::_STEP, :_WINDOW] * _WINDOW_FUNCTION)
+    spectrum: _Powers = np.square(transformed.real, dtype=np.float32, casting="same_kind")
+    spectrum += np.square(transformed.imag, dtype=np.float32, casting="same_kind")
+    return spectrum
 
 
 def _measure_cheering(spectrum: _Powers) -> float:
@@ -82,9 +100,9 @@ def _measure_cheering(spectrum: _Powers) -> float:
     seconds = len(spectrum) // _SPECTRA_A_SECOND
     if seconds == 0:
         return 0.0
-    whole = spectrum[: seconds * _SPECTRA_A_SECOND, _bin_of(_NOISE_BAND[0]) : _bin_of(_NOISE_BAND[1])]
+    whole = spectrum[: seconds * _SPECTRA_A_SECOND, _NOISE_BINS]
     band = whole.reshape(seconds, _SPECTRA_A_SECOND, -1)  # [T, 5, bins of the band]
-    power = band.sum(axis=2)  # [T, 5]
+    power = band @ _ONES  # [T, 5]
     quiet = float(np.partition(power, power.size // _QUIET_PART, axis=None)[power.size // _QUIET_PART])
     loud = power > max(quiet * _RISE, _AUDIBLE)
     return float((loud & _noise_like(band, power)[:, None]).mean())
@@ -97,10 +115,11 @@ def _measure_fullness(spectrum: _Powers) -> float:
     """
     size = _PIECE_SECONDS * _SPECTRA_A_SECOND
     pieces = max(len(spectrum) // size, 1)  # the rest counts only if it is all there is
-    cells = (spectrum[: pieces * size] @ _mel_bands()).reshape(pieces, -1)  # [pieces, cells]
+    # One product per piece: BLAS would start threads for the whole, and they spin when done.
+    cells = (spectrum[: pieces * size].reshape(pieces, -1, spectrum.shape[1]) @ _mel_bands()).reshape(pieces, -1)
     loudest = cells.max(axis=1, keepdims=True)
-    depth = np.where(loudest > _FLOOR, cells / np.maximum(loudest, _FLOOR), 0.0)
-    return float(np.log10(np.maximum(depth, 10**_DEEPEST)).mean())
+    cells *= np.where(loudest > _FLOOR, 1.0 / np.maximum(loudest, _FLOOR), np.float32(0.0))
+    return float(np.log10(np.maximum(cells, 10**_DEEPEST)).sum(dtype=np.float64) / cells.size)
 
 
 @cache
@@ -119,17 +138,14 @@ def _mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _noise_like(band: _Powers, power: _Powers) -> NDArray[np.bool_]:
     """Which seconds [T] are flat and steady; band [T, 5, bins], power [T, 5] its sum."""
-    mean = band.mean(axis=1) + _FLOOR / _WINDOW
-    flatness = np.exp(np.log(mean).mean(axis=1)) / mean.mean(axis=1)
-    variation = power.std(axis=1) / (power.mean(axis=1) + _FLOOR)
-    noisy: NDArray[np.bool_] = (flatness > _FLAT) & (variation < _STEADY)
+    spectra = band.sum(axis=1) / np.float32(_SPECTRA_A_SECOND) + np.float32(_FLOOR / _WINDOW)
+    bins = len(_ONES)
+    flatness = np.exp(np.log(spectra) @ _ONES / bins) / (spectra @ _ONES / bins)
+    mean = power.sum(axis=1) / _SPECTRA_A_SECOND
+    deviation = np.sqrt(np.square(power - mean[:, None]).sum(axis=1) / _SPECTRA_A_SECOND)
+    noisy: NDArray[np.bool_] = (flatness > _FLAT) & (deviation < _STEADY * (mean + _FLOOR))
     return noisy
 
 
-def _bin_of(frequency: float) -> int:
-    """The first bin at or above a frequency in Hz."""
-    return -int(-frequency * _WINDOW // SAMPLE_RATE)
-
-
 def _log_power(power: float) -> float:
-    return float(np.log10(max(power, _FLOOR)))
+    return math.log10(max(power, _FLOOR))

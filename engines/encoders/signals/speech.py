@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import eq
 
 from kuaihl.engines.encoders.signals.comments import log_count
 from kuaihl.engines.encoders.signals.laughter import count_laughs
@@ -20,38 +21,48 @@ _WORDS_PER_SECOND = 2.5  # 150 words per minute: for the share of speech if a tr
 
 _SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(f"[{_SPACELESS}]|[^\\W_{_SPACELESS}]+(?:['’][^\\W_{_SPACELESS}]+)*")
+_ASCII_WORD = re.compile("[a-z0-9]+(?:'[a-z0-9]+)*")  # in small letters
 _CHARACTER = re.compile(f"[{_SPACELESS}]")
 _SAME_GROUP = re.compile(f"([{_SPACELESS}]{{2,8}}?)\\1+|([{_SPACELESS}])\\2{{2,}}")  # 进了进了, 好好好; not 看看
-_MARK = re.compile("[!！‼]")
+_MARKS = "!！‼"
 
 
 def speech_signals(transcript: Transcript, seconds: float) -> dict[str, float]:
     """The signals of the group `speech` of a segment of `seconds`; all 0 if nothing was said."""
     text = transcript.text[:_MAX_CHARACTERS]
-    found = [word.casefold() for word in _WORD.findall(text)]
-    words = math.fsum(map(_words_in, found))
+    words, repeated = _count_ascii_words(text) if text.isascii() else _count_words(text)
     spoken = _spoken_seconds(transcript.sentences)
     if spoken == 0:  # no sentence has times
         spoken = words / _WORDS_PER_SECOND
     return {
         "speech": min(spoken / seconds, 1.0) if seconds > 0 else 0.0,
         "words": log_count(words, seconds),
-        "spoken_exclamations": log_count(len(_MARK.findall(text)), seconds),
+        "spoken_exclamations": log_count(sum(map(text.count, _MARKS)), seconds),
         "spoken_laughter": log_count(count_laughs(text), seconds),
-        "spoken_repeats": _repeated_words(text, found) / words if words else 0.0,
+        "spoken_repeats": repeated / words if words else 0.0,
     }
+
+
+def _count_words(text: str) -> tuple[float, float]:
+    """The number of words, and of those that repeat the word before.
+
+    Without spaces, the characters in the repeats of a group.
+    """
+    found = [word.casefold() for word in _WORD.findall(text)]
+    again = sum(before == word and _words_in(word) == 1.0 for before, word in pairwise(found))
+    groups = sum(len(match[0]) - len(match[1] or match[2]) for match in _SAME_GROUP.finditer(text))
+    return math.fsum(map(_words_in, found)), again + _WORDS_PER_CHARACTER * groups
+
+
+def _count_ascii_words(text: str) -> tuple[float, float]:
+    """The same of a text in ASCII, at a third of the cost."""
+    found = _ASCII_WORD.findall(text.lower())
+    return float(len(found)), sum(map(eq, found, found[1:]))
 
 
 def _words_in(found: str) -> float:
     """The number of words that one match of WORD counts as."""
     return _WORDS_PER_CHARACTER if _CHARACTER.match(found) else 1.0
-
-
-def _repeated_words(text: str, found: Sequence[str]) -> float:
-    """Words that repeat the word before; without spaces, the characters in the repeats of a group."""
-    again = sum(before == word and _words_in(word) == 1.0 for before, word in pairwise(found))
-    groups = sum(len(match[0]) - len(match[1] or match[2]) for match in _SAME_GROUP.finditer(text))
-    return again + _WORDS_PER_CHARACTER * groups
 
 
 def _spoken_seconds(sentences: Sequence[Sentence]) -> float:

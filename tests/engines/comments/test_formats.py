@@ -3,6 +3,8 @@
 import gzip
 import json
 import re
+import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from support.paths import SHARED
 
 from kuaihl.engines.comments import reader as recognise
-from kuaihl.engines.comments.feed import CommentTrack, FollowedComments
+from kuaihl.engines.comments.feed import CommentTrack
 from kuaihl.engines.comments.reader import FORMATS, read_comment_file, read_comments
 from kuaihl.engines.types import Comment
 from kuaihl.models.errors import SourceError, UsageError
@@ -223,7 +225,7 @@ def test_more_than_the_bounds_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(SourceError, match="more than 49 comments"):
         read_comments(written(tmp_path, many))
     monkeypatch.setattr(recognise, "MAX_BYTES", 100)
-    with pytest.raises(SourceError, match="GiB"):
+    with pytest.raises(SourceError, match="more comments than fit"):
         read_comments(written(tmp_path, gzip.compress(many.encode())))
 
 
@@ -402,70 +404,59 @@ def test_a_track_gives_each_comment_to_exactly_one_segment() -> None:
     assert track.take(90, 120) == () and track.take(30, 30) == () and len(track) == 5
 
 
-def append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
+@pytest.mark.parametrize("shown", ["-" + ":".join(["1"] * 200), "-" + "9" * 5000, "-", "-:", "\u2212\u0661:05"])
+def test_a_position_that_no_player_shows_does_not_end_the_file(shown: str, tmp_path: Path) -> None:
+    torn = youtube(5, "hi")
+    (action,) = torn["replayChatItemAction"]["actions"]  # type: ignore[index]
+    action["addChatItemAction"]["item"]["liveChatTextMessageRenderer"]["timestampText"] = {"simpleText": shown}
+    assert [comment.time for comment in read_comments(written(tmp_path, lines(torn, youtube(7, "ho"))))] == [5.0, 7.0]
 
 
-def test_a_growing_file_gives_each_comment_once_in_its_segment(tmp_path: Path) -> None:
-    path = tmp_path / "live.jsonl"
-    followed = FollowedComments(path, offset=1.0)
-    assert followed.take(0, 30) == ()  # not there yet
-    append(path, lines({"time": 5, "text": "late"}, {"time": 40, "text": "now"}, {"time": 59, "text": "at 60"}))
-    assert [comment.text for comment in followed.take(30, 60)] == ["late", "now"]
-    append(path, '{"time": 70, "text": "writt')
-    assert [comment.text for comment in followed.take(60, 90)] == ["at 60"]
-    append(path, 'en in two"}\nnot json\n')
-    assert [comment.text for comment in followed.take(90, 120)] == ["written in two"] and followed.skipped == 1
+def test_danmaku_with_thousands_of_unescaped_places_are_read(tmp_path: Path) -> None:
+    row = '<d p="{0},1,25,1,0,0,0,0">good</d>'
+    rows = [row.format(time) + (row.format(time).replace("good", "R&B <3") if time % 2 else "") for time in range(6000)]
+    read = read_comment_file(written(tmp_path, "<i>" + "\n".join(rows) + "</i>"))
+    assert len(read.comments) >= 5990 and read.skipped >= 2900
+    with pytest.raises(SourceError, match="not XML in 1,001 places"):
+        read_comments(written(tmp_path, "<i>" + '<d p="1">&<' * 5000))
 
 
-def test_a_live_line_without_a_time_belongs_to_the_segment_that_reads_it(tmp_path: Path) -> None:
-    path = tmp_path / "live.jsonl"
-    append(path, lines({"text": "hello"}))
-    assert FollowedComments(path, offset=-100.0).take(300, 330) == (Comment(300.0, "hello"),)
+@pytest.mark.parametrize("declared", ["GBK", "gb2312", "GB18030", "Big5", "Shift_JIS", "EUC-JP", "UTF-16"])
+def test_an_encoding_that_xml_declares_is_honoured(declared: str, tmp_path: Path) -> None:
+    document = FILES["the site's XML"].replace("UTF-8", declared).replace("ü", "u")
+    assert [comment.text for comment in read_comments(written(tmp_path, document.encode(declared)))] == [
+        text.replace("ü", "u") for _, text in sorted(SAID)
+    ]
 
 
-def test_a_first_line_that_is_half_written_is_waited_for(tmp_path: Path) -> None:
-    path = tmp_path / "live.jsonl"
-    append(path, '{"time": 70, "te')
-    followed = FollowedComments(path)
-    assert followed.take(60, 90) == ()
-    append(path, 'xt": "one"}\n')
-    assert [comment.text for comment in followed.take(90, 120)] == ["one"]
+@pytest.mark.parametrize("declared", ["zip", "punycode", "idna", "utf-7", "UTF-16", "nonsense", "x" * 500])
+def test_a_declaration_that_cannot_be_true_is_not_followed(declared: str, tmp_path: Path) -> None:
+    document = FILES["the site's XML"].replace("UTF-8", declared)
+    assert len(read_comments(written(tmp_path, document))) == 3
 
 
-def test_a_followed_file_may_be_cut_back_or_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "live.jsonl"
-    append(path, lines({"time": 1, "text": "one"}, {"time": 2, "text": "two"}))
-    followed = FollowedComments(path)
-    assert len(followed.take(0, 30)) == 2
-    path.write_text(lines({"time": 31, "text": "x"}))
-    assert [comment.text for comment in followed.take(30, 60)] == ["x"]
-    path.unlink()
-    assert followed.take(60, 90) == ()
+ONE = lines({"time": 1, "text": "one"}).encode()
+HOSTILE = {
+    "brackets in each line": lambda: ONE + b"[1,\n" * 125_000,
+    "braces in each line": lambda: ONE + b'{"a":\n' * 100_000,
+    "an array of nothing": lambda: ONE + b"[" + b"[]," * 1_000_000,
+    "a value of a million parts": lambda: ONE + b"[[" + b"[]," * 3_000_000,
+    "an object of a million members": lambda: b'{"streamer":1,"video":2,' + b'"k":[],' * 1_000_000,
+    "a row of commas": lambda: b"message,time_in_seconds\none,1\n" + b"," * 30_000_000,
+    "packed NULs": lambda: gzip.compress(ONE + bytes(100 << 20)),
+    "NULs in XML": lambda: b'<i><d p="1,1,25,1">one</d>' + bytes(10 << 20),
+    "tags without end": lambda: b'<i><d p="1,1,25,1">one</d>' + b"<d " * 40_000,
+}
 
 
-def test_a_stream_that_goes_on_takes_no_comment_twice(tmp_path: Path) -> None:
-    path = tmp_path / "live.jsonl"
-    old = ({"time": 10, "text": "taken"}, {"text": "at some time"}, {"time": 95, "text": "in between"})
-    append(path, lines(*old))
-    followed = FollowedComments(path)
-    followed.skip_until(90.0)
-    assert [comment.text for comment in followed.take(120, 150)] == ["in between"]
-    append(path, lines({"text": "now"}, {"time": 1, "text": "late"}))
-    assert [comment.text for comment in followed.take(150, 180)] == ["late", "now"]
-
-
-@pytest.mark.parametrize("form", ["yt-dlp live", "chat-downloader JSONL"])
-def test_other_json_lines_can_be_followed_too(form: str, tmp_path: Path) -> None:
-    followed = FollowedComments(written(tmp_path, FILES[form]))
-    assert [comment.time for comment in followed.take(0, 90)] == [3.5, 61.25]
-
-
-def test_what_cannot_be_followed_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="cannot be followed live"):
-        FollowedComments(written(tmp_path, FILES["biliup"]))
-    later = FollowedComments(tmp_path / "later")
-    append(tmp_path / "later", FILES["biliup"] + "\n")
-    with pytest.raises(SourceError, match="cannot be followed live"):
-        later.take(0, 30)
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_work_on_a_hostile_file_is_bounded(kind: str, tmp_path: Path) -> None:
+    path = written(tmp_path, HOSTILE[kind]())
+    began = time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes
+    try:
+        assert [comment.text for comment in read_comments(path)] == ["one"]
+    except SourceError as error:
+        assert str(path) in str(error)
+    assert time.process_time() - began < 10.0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10

@@ -1,6 +1,8 @@
 """A BERT of another width than the profile's: its config decides, and what was trained on another width is refused."""
 
 import json
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +25,10 @@ from kuaihl.engines.encoders.profiles import (
     text_width,
 )
 from kuaihl.engines.encoders.text import TextEncoder, e5_encoder
-from kuaihl.engines.runtimes.torch_runtime import open_torch
+from kuaihl.engines.runtimes.torch_runtime import TorchRuntime, open_torch
 from kuaihl.engines.weights.catalog import TEXT_EDGE, TEXT_PAPER, VISION_EDGE
 from kuaihl.engines.weights.resolve import Resolved, resolve
-from kuaihl.models.backbones.bert import Bert, dims_from_config, map_names
+from kuaihl.models.backbones.bert import Bert, Layer, dims_from_config, map_names
 from kuaihl.models.bundle import Bundle, save_bundle
 from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import KuaihlError, ModelError
@@ -163,3 +165,22 @@ def test_text_weights_load_where_the_cache_cannot_be_written(tmp_path: Path, mon
     (tmp_path / "cache").write_text("a file, where a folder should be")
     monkeypatch.setenv("KUAIHL_CACHE", str(tmp_path / "cache"))
     np.testing.assert_array_equal(e5_encoder(resolve(TEXT_EDGE), open_torch()).encode(text, [[]]), expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_one_layer_of_the_text_network_is_in_memory_at_a_time() -> None:
+    encoder = e5_encoder(resolve(TEXT_EDGE), open_torch())
+    assert isinstance(encoder.runtime, TorchRuntime)
+    resident: list[int] = []
+    for layer in encoder.runtime.module.modules():
+        if isinstance(layer, Layer):
+            layer.register_forward_pre_hook(lambda *_: resident.append(resident_kb("layers.f32")))
+    encoder.encode(["so close, what a finish"], [[]])
+    assert len(resident) == 12
+    assert max(resident) < 10_000  # 86,000 all together, a layer 7,100
+
+
+def resident_kb(name: str) -> int:
+    """Kilobytes of the mapped files of that name in this process's memory."""
+    mappings = re.split(r"\n(?=[0-9a-f]+-)", Path("/proc/self/smaps").read_text())
+    return sum(int(each.partition("\nRss:")[2].split()[0]) for each in mappings if name in each.partition("\n")[0])

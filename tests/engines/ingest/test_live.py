@@ -96,14 +96,23 @@ class Watched:
 
 
 def test_delays_grow_to_a_limit_and_differ_from_client_to_client() -> None:
-    policy = ReconnectPolicy(tries=12)
+    policy = ReconnectPolicy(tries=60)
     runs = [list(policy.delays()) for _ in range(50)]
     typical = [median(delays) for delays in zip(*runs, strict=True)]
-    assert len(typical) == 12
-    assert typical[0] == pytest.approx(0.5, rel=0.15)
+    assert len(typical) == 60
+    assert typical[0] == pytest.approx(0.25, rel=0.15)
     assert typical[-1] == pytest.approx(10.0, rel=0.15)
     assert all(max(delays) <= 12.0 for delays in runs)
     assert len({delays[0] for delays in runs}) > 40
+
+
+def test_what_is_missed_while_waiting_is_a_tenth_of_the_time_away_and_the_patience_can_be_used_up() -> None:
+    policy = ReconnectPolicy(jitter=0.0)
+    away = 0.0
+    for delay in policy.delays():
+        assert delay <= 0.25 + 0.1 * away + 1e-9
+        away += delay
+    assert away >= policy.patience
 
 
 def test_nobody_listening_is_one_clear_line_at_once() -> None:

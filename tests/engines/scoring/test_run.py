@@ -110,6 +110,23 @@ def test_both_outputs_of_the_network_choose_highlights(model: Model, pipeline: P
     assert {path.suffix for path in tmp_path.glob("highlights.*")} == {".json", ".csv", ".srt", ".vtt"}
 
 
+@pytest.mark.parametrize("content", ["", "a note, no chat", "<i>" + "<d p='1'>&<" * 3000])
+def test_comments_that_nobody_named_never_fail_a_recording(
+    content: str, model: Model, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    (tmp_path / "demo.flv").symlink_to(DEMO)
+    (tmp_path / "demo.xml").write_text(content)
+    source = str(tmp_path / "demo.flv")
+    Run(model, source, SETTINGS, comments="auto").finish()
+    feed = pipeline.options["comments"]
+    assert feed.take(0, 30) == () and not feed.has_chat
+    (event,) = feed.take_events(0.0)
+    assert event.kind == "comments" and f"scored without comments: {tmp_path / 'demo.xml'}" in event.detail
+    assert feed.take_events(30.0) == []
+    with pytest.raises(SourceError, match=r"demo\.xml"):
+        Run(model, source, SETTINGS, comments=tmp_path / "demo.xml")  # whoever names a file wants it read
+
+
 def test_clips_are_cut_beside_their_highlights(model: Model, pipeline: Pipeline, tmp_path: Path) -> None:
     result = Run(model, str(DEMO), replace(SETTINGS, clips=True), output=tmp_path).finish()
     (clip,) = result.clips

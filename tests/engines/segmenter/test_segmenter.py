@@ -124,15 +124,22 @@ def test_comments_are_asked_for_once_a_segment_in_order(made: Path) -> None:
     class Feed:
         def __init__(self) -> None:
             self.asked: list[tuple[float, float]] = []
+            self.has_chat = True
 
         def take(self, start: float, end: float) -> tuple[Comment, ...]:
             self.asked.append((start, end))
+            self.has_chat = start != 6
             return (Comment(start, "hi"),)
+
+        def take_events(self, now: float) -> list[Event]:
+            return [Event("comments", now, "gone")] if now == 6 else []
 
     feed = Feed()
     found = cut(make(made / "chat.mp4", seconds=14.0), comments=feed)
     assert feed.asked == [(one.start, one.end) for one in found]
     assert [one.comments[0].time for one in found] == [0, 6, 12]
+    assert [one.has_chat for one in found] == [True, False, True]
+    assert [[event.kind for event in one.events if event.kind != "eof"] for one in found] == [[], ["comments"], []]
 
 
 def test_large_frames_are_scaled_down_in_proportion(made: Path) -> None:

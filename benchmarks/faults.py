@@ -1,0 +1,65 @@
+"""Does everything come back after real trouble? Forces faults of every kind, part by part, and prints what happened.
+
+    python benchmarks/faults.py                         # every part, 40 faults each
+    python benchmarks/faults.py live --faults 200       # one part: a module of benchmarks/fault_campaign
+
+The exit code is 1 if a fault was not survived or a figure passed its limit. Needs what the tests need: ffmpeg, nginx
+with its RTMP module, and pytest.
+"""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import ModuleType
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))  # for the servers of tests/support
+
+import fault_campaign
+from fault_campaign.result import Figure, Plan, Result
+
+
+def find_parts() -> dict[str, ModuleType]:
+    """Every module of the campaign that can be run, by its name."""
+    names = [module.name for module in pkgutil.iter_modules(fault_campaign.__path__)]
+    modules = {name: importlib.import_module(f"fault_campaign.{name}") for name in names}
+    return {name: module for name, module in modules.items() if hasattr(module, "run")}
+
+
+def run_part(name: str, part: ModuleType, faults: int, seed: int) -> bool:
+    """Run one part in a folder of its own and print its table; whether it passed."""
+    print(f"\n## {name}: {(part.__doc__ or '').splitlines()[0]}\n", flush=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"faults-{name}-") as folder:
+        result: Result = part.run(Plan(faults, seed, Path(folder)))
+    print("| | | limit |\n|---|---:|---:|")
+    figures = (Figure("faults forced", result.tried), Figure("survived", result.survived), *result.figures)
+    for one in figures:
+        limit = "" if one.limit is None else f"{one.limit:g} {one.unit}{'' if one.kept else '  **passed**'}"
+        print(f"| {one.name} | {one.value:g} {one.unit} | {limit} |")
+    for failure in result.failures:
+        print(f"- {failure}")
+    print(
+        f"\n{name}: {'passed' if result.passed else 'FAILED'} in {(time.monotonic() - began) / 60:.1f} min", flush=True
+    )
+    return result.passed
+
+
+def main() -> int:
+    parts = find_parts()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(parts)}; by default all")
+    parser.add_argument("--faults", type=int, default=40, help="faults to force in each part")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    passed = [run_part(name, parts[name], options.faults, options.seed) for name in options.parts or parts]
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""The campaign of forced faults: every part keeps one contract, and a fault that is not survived is a failure."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from support.paths import REPOSITORY
+
+COMMAND = [sys.executable, str(REPOSITORY / "benchmarks" / "faults.py")]
+
+
+@pytest.fixture
+def contract(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+    import fault_campaign.result  # type: ignore[import-not-found]
+
+    return fault_campaign.result
+
+
+@pytest.mark.parametrize(
+    ("make", "passes"),
+    [
+        (lambda one: one.Result(3, 3), True),
+        (lambda one: one.Result(3, 2), False),
+        (lambda one: one.Result(3, 3, failures=("a fault: why",)), False),
+        (lambda one: one.Result(3, 3, (one.Figure("drift", 0.4, "s", 0.5),)), True),
+        (lambda one: one.Result(3, 3, (one.Figure("drift", 0.6, "s", 0.5),)), False),
+        (lambda one: one.Result(3, 3, (one.Figure("segments", 999.0),)), True),
+    ],
+)
+def test_a_part_passes_if_all_was_survived_within_the_limits(
+    contract: Any, make: Callable[[Any], Any], passes: bool
+) -> None:
+    assert make(contract).passed is passes
+
+
+def test_every_module_with_a_run_is_a_part_and_gets_its_faults_its_seed_and_a_folder(
+    contract: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import faults  # type: ignore[import-not-found]
+
+    assert "live" in faults.find_parts() and "result" not in faults.find_parts()
+    plans = []
+    part = ModuleType("part", "What it forces.\n\nMore.")
+
+    def run(plan: Any) -> Any:
+        plans.append(plan)
+        return contract.Result(plan.faults, plan.faults - 1, failures=("one: lost",))
+
+    part.run = run  # type: ignore[attr-defined]
+    monkeypatch.setattr(faults, "find_parts", lambda: {"part": part})
+    monkeypatch.setattr(sys, "argv", ["faults.py", "--faults", "7", "--seed", "3"])
+    assert faults.main() == 1
+    assert (plans[0].faults, plans[0].seed) == (7, 3) and not plans[0].folder.exists()
+    shown = capsys.readouterr().out
+    assert "What it forces." in shown and "one: lost" in shown and "FAILED" in shown
+
+
+@pytest.mark.slow
+def test_live_faults_are_survived_on_the_wall_clock() -> None:
+    ran = subprocess.run([*COMMAND, "live", "--faults", "4"], capture_output=True, text=True, timeout=250)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "| survived | 4 " in ran.stdout
