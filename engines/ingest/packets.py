@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     AnyPacket = Packet[Any]
 
 _CUT_OFF = 2.0  # seconds that may be missing at the end before a file counts as cut off
+_PIPE_ENDED = "a pipe does not say whether its writer was done"
 SILENT = "no more data came in time"
 _DAMAGE_SECONDS = 1.0  # of media per event about damage, however many packets are damaged
 
@@ -130,16 +131,24 @@ def packets(
                 clock.front(), f"{stream_track.track.kind} with a time out of all order was dropped"
             )
     stopped = stop is not None and stop.is_set()
+    cut_off: list[Event] = []
     if clock.begun:
         end = max(stream_track.shown for stream_track in stream_tracks.values())
         if not clock.rebases and not stopped:
-            yield from _cut_off(source, end - start)
+            cut_off = list(_cut_off(source, end - start))
+            yield from cut_off
     elif source.is_network or stopped:
         end = start
     else:
         raise SourceError(
             f"{source.name}: not a single packet could be read; {source.failure or 'the file is damaged'}"
         )
+    if source.failure or stopped:
+        source.shortfall = _describe_end(source, stopped)
+    elif cut_off:
+        source.shortfall = cut_off[0].detail
+    else:
+        source.shortfall = None if source.promised or not source.is_pipe else _PIPE_ENDED
     yield Event("eof", end, _describe_end(source, stopped))
 
 

@@ -89,6 +89,7 @@ class Source:
     timeout: float  # seconds without data after which a network source counts as lost
     is_pipe: bool = False  # its writer may fall silent
     failure: str | None = None
+    shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is
     changes: "FlvChanges | None" = None  # for an FLV file, whose streams may come late or change
     parts: TsParts | None = None  # for an MPEG transport stream, whose programs and PIDs may change
     length: float | None = None  # in seconds, for a transport stream that was measured apart from its reading
@@ -399,10 +400,8 @@ def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     """A pipe, or a file that was redirected to standard input; closes the descriptor in the end."""
     from kuaihl.engines.ingest.timeouts import PipeReader
 
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file: Any = os.fdopen(descriptor, "rb")
-    else:
-        file = PipeReader(descriptor, _PIPE_SECONDS)
+    is_pipe = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    file: Any = PipeReader(descriptor, _PIPE_SECONDS) if is_pipe else os.fdopen(descriptor, "rb")
     try:
         if is_ts(file.peek(HEAD_BYTES)):
             source = _from_ts(name, TsParts(file), timeout)
@@ -415,7 +414,7 @@ def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
         file.close()
         raise
     source.used.append(file)
-    source.is_pipe = True
+    source.is_pipe = is_pipe
     return source
 
 

@@ -16,10 +16,10 @@ from urllib.parse import unquote, urlsplit
 
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import Setting
-from kuaihl.engines.outputs.run_folder import is_finished
+from kuaihl.engines.outputs.run_folder import RECORD_FILE, has_scores, is_finished, was_interrupted
+from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceError
 
-RECORD_FILE = "run.json"
 _FORMAT_VERSION = 1  # raised by one if a key is renamed or means something else
 _END_BYTES = 64 << 10  # of each end of a file that its digest covers
 
@@ -50,7 +50,7 @@ class RunRecord:
 def identify_source(source: str) -> SourceIdentity:
     """The identity of a path, a URL or `-`; only a regular file is opened. Raises SourceError if it cannot be read."""
     if source == "-" or ("://" in source and not source.startswith("file://")):
-        return SourceIdentity(_without_credentials(source))
+        return SourceIdentity(shown_source(source))
     path = Path(unquote(urlsplit(source).path) if source.startswith("file://") else source)
     try:
         status = path.stat()
@@ -63,14 +63,6 @@ def identify_source(source: str) -> SourceIdentity:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SourceError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return SourceIdentity(source, status.st_size, status.st_mtime_ns, digest.hexdigest())
-
-
-def _without_credentials(source: str) -> str:
-    """The name of a stream without user, password and query, which hold keys."""
-    if "://" not in source:
-        return source
-    parts = urlsplit(source)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def difference(recorded: RunRecord, wanted: RunRecord) -> str | None:
@@ -129,10 +121,14 @@ def lacking_product(recorded: RunRecord, wanted: RunRecord) -> str | None:
 
 
 def reason_to_score(folder: Path, wanted: RunRecord) -> str | None:
-    """The reason, in words, to score a source although it has a run folder; None if all that is wanted is there."""
-    if not is_finished(folder):
-        return "no earlier run read it to its end"
+    """The reason, in words, to score a source although it has a run folder; None if all that is wanted is there.
+
+    A file that is damaged or cut off has no end to read to. Its scores are all there is until the file changes.
+    """
     recorded = read_record(folder)
+    read_whole = recorded is not None and recorded.source.size is not None and not was_interrupted(folder)
+    if not is_finished(folder) and not (read_whole and has_scores(folder)):
+        return "no earlier run read it to its end"
     if recorded is None:
         return f"no {RECORD_FILE} says what was scored"
     return difference(recorded, wanted) or lacking_product(recorded, wanted)

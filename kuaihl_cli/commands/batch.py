@@ -14,7 +14,7 @@ from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, write_left_out
-from kuaihl.engines.outputs.run_folder import is_finished, make_folder
+from kuaihl.engines.outputs.run_folder import has_scores, make_folder
 from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.credentials import mask_credentials, shown_source
@@ -99,7 +99,7 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
     encoders = find_encoders(settings, bundle)
 
     def is_done(room: Job) -> bool:
-        if not is_finished(room.output):
+        if not has_scores(room.output):
             return False
         try:
             wanted = make_record(
@@ -125,7 +125,15 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
 
     def score_one(room: Job) -> Sequence[str]:
         comments = "auto" if room.comments == comments_beside(Path(room.source)) else room.comments
-        run = Run(model, room.source, settings, output=room.output, comments=comments, streamer=room.streamer)
+        run = Run(
+            model,
+            room.source,
+            settings,
+            output=room.output,
+            comments=comments,
+            streamer=room.streamer,
+            earlier="update",
+        )
         result = run.finish()
         result.check_clips()
         return warnings_of(event for segment in result.segments for event in segment.events)
