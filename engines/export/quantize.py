@@ -7,6 +7,7 @@ for all would leave the rest few bits (SmoothQuant, Xiao et al. 2023). ONNX Runt
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from kuaihl.engines.export.onnx_export import silence_exporter
 from kuaihl.engines.export.saturation import without_saturation
 from kuaihl.engines.runtimes.onnx_runtime import OnnxRuntime
 from kuaihl.engines.runtimes.runtime import Target
+from kuaihl.models.atomic import scratch_folder
 from kuaihl.models.errors import Remedy, UsageError
 
 if TYPE_CHECKING:
@@ -109,13 +111,18 @@ def _largest_values(
     return found
 
 
+def _scratch_folder() -> AbstractContextManager[Path]:
+    """A folder among the system's temporary ones."""
+    return scratch_folder(Path(tempfile.gettempdir()), "kuaihl-int8-")
+
+
 def quantize_dynamic(model: "onnx.ModelProto") -> "onnx.ModelProto":
     """Weights of matrix products in int8, one scale per column; their inputs are quantised at run time."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as folder, silence_exporter():
-        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+    with _scratch_folder() as folder, silence_exporter():
+        source, target = folder / "fp32.onnx", folder / "int8.onnx"
         onnx.save(model, source)
         quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul"])
         return onnx.load(target)
@@ -139,8 +146,8 @@ def quantize_static(
             remedy=Remedy("give a longer one", {"sample": None}),
         )
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
-    with tempfile.TemporaryDirectory() as folder, silence_exporter():
-        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+    with _scratch_folder() as folder, silence_exporter():
+        source, target = folder / "fp32.onnx", folder / "int8.onnx"
         onnx.save(model, source)
         quantize_static(
             source,

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +40,17 @@ class BatchWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.file.close()
+
+
+def done_rooms(path: Path) -> set[str]:
+    """The names of the run folders whose last line says that they are done; empty if there is no such file."""
+    status: dict[str, object] = {}
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        for line in file:
+            with suppress(ValueError, KeyError, TypeError):  # a line that a kill has torn
+                entry = json.loads(line)
+                status[Path(entry["output"]).name] = entry["status"]
+    return {name for name, said in status.items() if said == "done"}
 
 
 def write_left_out(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from kuaihl.engines.outputs.atomic import cannot_write
 from kuaihl.models.errors import Remedy, UsageError
 
-_LOCK_FILE = ".lock"
+LOCK_FILE = ".lock"
 _KNOWS_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # some network file systems
 _OTHER_FOLDER = Remedy("wait for it, or name another folder", {"output": None})
 
@@ -20,7 +20,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / _LOCK_FILE
+        self._path = folder / LOCK_FILE
         self._descriptor = -1
         try:
             self._descriptor = _lock_file(self._path)
@@ -84,5 +84,5 @@ def _holder_words(path: Path) -> str:
 
 def check_unlocked(folder: Path) -> None:
     """Raise UsageError if another process writes into the folder now."""
-    if (folder / _LOCK_FILE).exists():
+    if (folder / LOCK_FILE).exists():
         FolderLock(folder).release()

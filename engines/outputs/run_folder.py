@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kuaihl.engines.outputs.atomic import cannot_write
+from kuaihl.engines.outputs.lock import LOCK_FILE, FolderLock
+from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import UsageError
 
 SCORES_FILE, HIGHLIGHTS_FILE, PLOT_FILE, CLIPS_FOLDER = "scores.jsonl", "highlights.json", "scores.png", "clips"
@@ -56,6 +58,19 @@ def _has_line(scores: Path) -> bool:
             return b"\n" in file.readline(1 << 24)
     except OSError:
         return False
+
+
+def tidy_finished(folder: Path) -> None:
+    """Remove what a run that was killed after its last file has left: torn files, its state, and its lock, the last."""
+    if not (folder / LOCK_FILE).exists():
+        return
+    with suppress(UsageError):  # somebody is writing, or nobody may
+        lock = FolderLock(folder)
+        remove_torn(folder)
+        restore_earlier(folder)
+        if is_finished(folder):
+            (folder / STATE_FILE).unlink(missing_ok=True)
+        lock.release()
 
 
 def set_aside(folder: Path) -> None:

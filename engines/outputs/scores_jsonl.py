@@ -34,9 +34,9 @@ class ScoresWriter:
     def write(self, scored: ScoredSegment) -> None:
         line = score_line(scored)
         try:
-            if self.keep is not None:
+            if self.keep is not None and self.file.tell() > self.keep:
                 self.file.truncate(self.keep)
-                self.keep = None
+            self.keep = None
             self.file.write(f"{line}\n".encode("utf-8", "replace"))
             self.file.flush()
         except OSError as error:

@@ -15,7 +15,7 @@ from typing import Any
 from kuaihl.engines.runtimes.graphs import GraphName
 from kuaihl.engines.runtimes.runtime import Precision, RuntimeKind, Target
 from kuaihl.engines.weights.cache import cache_folder
-from kuaihl.models.atomic import write_atomic
+from kuaihl.models.atomic import remove_torn, write_atomic
 from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError, Remedy
 
@@ -88,6 +88,7 @@ def write_compiled(file: Path, content: bytes, facts: CompiledFacts) -> None:
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        remove_torn(file.parent)
         facts_file(file).unlink(missing_ok=True)
         write_atomic(file, content)
         write_atomic(facts_file(file), text)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from kuaihl.models.atomic import write_atomic
+from kuaihl.models.atomic import remove_torn, write_atomic
 from kuaihl.models.errors import ModelError
 
 _READ_BYTES = 1 << 20
@@ -63,4 +63,5 @@ def _write_memory(memory: Path, remembered: dict[str, str]) -> None:
     """Replace the memory as a whole, so that a reader never sees half a file."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
+        remove_torn(memory.parent)
         write_atomic(memory, json.dumps(remembered, indent=1))

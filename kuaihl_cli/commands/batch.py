@@ -13,10 +13,13 @@ from kuaihl.engines.archive.jobs import Job, JobResult, LeftOut, ScoreJob
 from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside
-from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, write_left_out
-from kuaihl.engines.outputs.run_folder import has_scores, make_folder
+from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, done_rooms, write_left_out
+from kuaihl.engines.outputs.run_folder import SCORES_FILE, has_scores, make_folder, tidy_finished
 from kuaihl.engines.outputs.run_record import reason_to_score
+from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.warnings import warnings_of
+from kuaihl.models.atomic import remove_torn
 from kuaihl.models.credentials import mask_credentials, shown_source
 from kuaihl.models.errors import SourceError
 from kuaihl_cli.command import RULE, application, read_settings
@@ -67,6 +70,7 @@ def batch(options: BatchOptions) -> int:
     rooms = [replace(room, comments=None) if options.no_comments else room for room in archive.rooms]
     threads = options.threads or max(1, (os.cpu_count() or 1) // options.jobs)
     make_folder(options.output)
+    remove_torn(options.output)
     write_left_out(options.output, map(_left_out_entry, archive.left_out))
     show_left_out(archive.left_out, options.output / LEFT_OUT_FILE, quiet=options.quiet)
     settings = run_settings(options, threads=threads)
@@ -78,10 +82,13 @@ def batch(options: BatchOptions) -> int:
         time_limit=options.time_limit,
     )
     with BatchWriter(options.output / BATCH_FILE) as summary:
+        told = done_rooms(summary.path)
 
         def record(result: JobResult) -> None:
             if result.status != "skipped":
                 summary.write(_summary_entry(result))
+            elif result.job.output.name not in told:  # a killed batch had no time for its line
+                summary.write(_summary_entry(_found_done(result.job)))
 
         show_results(results, len(rooms), options.output, quiet=options.quiet, record=record)
     return 0
@@ -110,6 +117,8 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
         reason = reason_to_score(room.output, wanted)
         if reason is not None:
             (log_only if quiet else say)(f"{room.source}: scored again, for {reason}")
+        if reason is None:
+            tidy_finished(room.output)
         return reason is None
 
     return is_done
@@ -119,7 +128,6 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
     """In a worker: load the models, and return the function that scores a room with them."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl.engines.scoring.run import Run
-    from kuaihl.engines.warnings import warnings_of
 
     model = load_model(settings, lambda line: say(error_words(line)))
 
@@ -139,6 +147,12 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
         return warnings_of(event for segment in result.segments for event in segment.events)
 
     return score_one
+
+
+def _found_done(room: Job) -> JobResult:
+    """The result of a room that an earlier run has scored, from its scores."""
+    segments = [one.scored for one in read_scores(room.output / SCORES_FILE)]
+    return JobResult(room, "done", warnings=tuple(warnings_of(event for one in segments for event in one.events)))
 
 
 def _summary_entry(result: JobResult) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def copy_of(bundle: "Bundle", output: Path) -> "Bundle":
 
     Raises UsageError if the folder holds something else.
     """
-    from kuaihl.models.atomic import write_atomic
+    from kuaihl.models.atomic import remove_torn, write_atomic
     from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE
 
     try:
@@ -142,6 +142,7 @@ def copy_of(bundle: "Bundle", output: Path) -> "Bundle":
         if not begun:
             raise UsageError(f"{output}: there already; give --output a new folder, or export that bundle itself")
         output.mkdir(parents=True, exist_ok=True)
+        remove_torn(output)
         for name in (HEAD_FILE, FACTS_FILE):  # the facts come last: they say that the head is whole
             write_atomic(output / name, (bundle.path / name).read_bytes())
     except OSError as error:

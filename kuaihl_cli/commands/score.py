@@ -15,7 +15,14 @@ from kuaihl.engines.archive.names import distinct_stems
 from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.lock import check_unlocked
-from kuaihl.engines.outputs.run_folder import SCORES_FILE, STOPPED, has_scores, is_finished, was_interrupted
+from kuaihl.engines.outputs.run_folder import (
+    SCORES_FILE,
+    STOPPED,
+    has_scores,
+    is_finished,
+    tidy_finished,
+    was_interrupted,
+)
 from kuaihl.engines.outputs.run_record import read_record, reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.credentials import shown_source
@@ -204,6 +211,7 @@ def _is_done(room: Job, settings: ScoreSettings) -> bool:
             )
             if reason_to_score(room.output, wanted) is not None:
                 return False
+    tidy_finished(room.output)
     say(f"{room.output} is finished")
     return True
 

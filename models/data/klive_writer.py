@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.models.atomic import write_atomic
+from kuaihl.models.atomic import remove_torn, write_atomic
 from kuaihl.models.data.checks import record_problems, room_problems
 from kuaihl.models.data.klive import DATASET_FORMAT, FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER, read_facts, room_path
 from kuaihl.models.errors import DataError, UsageError
@@ -43,6 +43,8 @@ class DataSetWriter:
             raise DataError(f"{path}: holds a data set of other features or labels; choose another place or remove it")
         try:
             (path / ROOMS_FOLDER).mkdir(parents=True, exist_ok=True)
+            for folder in (path, path / ROOMS_FOLDER):
+                remove_torn(folder)
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
         if not (path / FACTS_FILE).is_file():

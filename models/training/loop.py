@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from kuaihl.models.architectures import ARCHITECTURES, build_network
+from kuaihl.models.atomic import remove_torn
 from kuaihl.models.batch import Batch
 from kuaihl.models.data.checks import see_contents
 from kuaihl.models.data.klive import KLive, WindowIndex, streamer_index
@@ -95,6 +96,8 @@ def train(
 
         return train_linear(data, plan, on_report=on_report, on_best=on_best) if main else train_linear(data, plan)
     file = folder / CHECKPOINT_FILE if folder else None
+    if folder and main:
+        remove_torn(folder)
     streamers, windows = _choose_material(data, plan)
     epoch_steps = steps_per_epoch(len(windows), plan.batch)
     steps = plan.epochs * epoch_steps
@@ -143,6 +146,8 @@ def train(
                 on_report(report)
         if validated:
             if _validate_and_note(state, network, data, streamers, plan, epoch_steps) and main:
+                if file and not file.exists():  # what `on_best` writes must never lie there without it
+                    save_state(file, state, network, adam, plan, len(windows), accelerator.scaler)
                 on_best(_result_so_far(state, network, plan, streamers))
             if main:
                 on_report(state.history[-1])

@@ -112,6 +112,31 @@ def test_a_full_disk_ends_a_batch_and_it_goes_on_with_space(tmp_path: Path, reco
 
 
 @pytest.mark.slow
+def test_the_line_that_a_killed_batch_could_not_write_is_written_by_the_next_and_its_litter_is_removed(
+    tmp_path: Path, recording: Path
+) -> None:
+    put(recording, *(str(tmp_path / "in" / f"{name}.flv") for name in "ab"))
+    whole = recording.read_bytes()
+    (tmp_path / "in" / "b.flv").write_bytes(whole[: len(whole) // 2])
+    os.utime(tmp_path / "in" / "b.flv", (LONG_AGO, LONG_AGO))
+    out = tmp_path / "out"
+    assert batch(tmp_path / "in", out).returncode == 0
+    told = list(lines(out / "batch.jsonl"))
+    first, second = (out / "batch.jsonl").read_text().splitlines(keepends=True)
+    (out / "batch.jsonl").write_text(first + second[:20])
+    for litter in (".0123456789ab.part", "b.flv/.0123456789ab.part", "b.flv/.lock"):
+        (out / litter).write_text("")
+    again = batch(tmp_path / "in", out)
+    assert "0 done, 2 skipped, 0 failed" in again.stderr
+    found = list(lines(out / "batch.jsonl"))
+    assert [one | {"seconds": 0} for one in found] == [one | {"seconds": 0} for one in told]
+    assert found[1]["warnings"]
+    assert not list(out.rglob(".*"))
+    batch(tmp_path / "in", out)
+    assert list(lines(out / "batch.jsonl")) == found
+
+
+@pytest.mark.slow
 def test_what_has_changed_is_scored_again_and_nothing_else(tmp_path: Path, recording: Path) -> None:
     put(recording, *(str(tmp_path / "in" / f"{name}.flv") for name in ("grown", "same", "with_comments")))
     whole = (tmp_path / "in" / "grown.flv").read_bytes()

@@ -1,11 +1,13 @@
 """A file or a folder is there whole or not at all, and what fails leaves the old one and no litter."""
 
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from kuaihl.models.atomic import fill_folder, write_atomic
+from kuaihl.models.atomic import fill_folder, remove_torn, scratch_folder, write_atomic
 
 
 def names(folder: Path) -> list[str]:
@@ -83,3 +85,78 @@ def test_a_filler_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         fill_folder(tmp_path / "folder", lambda folder: (folder / "a" / "b").touch(), replace=False)
     assert names(tmp_path) == []
+
+
+def stopped_in(name: str, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> int:
+    """A process that does the work and stands still when it calls the function of that name."""
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(name, lambda *_: os.kill(os.getpid(), signal.SIGSTOP))
+        work()
+        os._exit(0)
+    os.waitpid(child, os.WUNTRACED)
+    return child
+
+
+def kill(process: int) -> None:
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_one_writes_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = stopped_in("os.fsync", monkeypatch, lambda: write_atomic(tmp_path / "file", "text"))
+    (torn,) = names(tmp_path)
+    remove_torn(tmp_path)
+    assert names(tmp_path) == [torn]
+    kill(writing)
+    remove_torn(tmp_path)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(("replace", "content"), [(True, "new"), (False, "old")])
+def test_a_kill_between_two_moves_loses_no_folder_and_leaves_no_litter(
+    replace: bool, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "name").write_text("old")
+    rename = Path.rename
+
+    def rename_old(path: Path, target: Path) -> None:
+        """Moves the old folder away, and stands still before the new one comes."""
+        if path.name == "new":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        rename(path, target)
+
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(Path, "rename", rename_old)
+        fill_folder(folder, fill, replace=True)
+        os._exit(0)
+    os.waitpid(child, os.WUNTRACED)
+    (workshop,) = names(tmp_path)
+    fill_folder(tmp_path / "fold", fill, replace=True)  # a neighbour, while the other one is at work
+    assert set(names(tmp_path)) == {"fold", workshop}
+    kill(child)
+    fill_folder(folder, fill, replace=replace)
+    assert (folder / "name").read_text() == content
+    assert set(names(tmp_path)) == {"fold", "folder"}
+
+
+def test_a_scratch_folder_takes_those_of_killed_processes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work() -> None:
+        with scratch_folder(tmp_path, "ours-") as folder:
+            write_atomic(folder / "file", "text")
+
+    working = stopped_in("os.fsync", monkeypatch, work)
+    (tmp_path / "ours-not").mkdir()
+    with scratch_folder(tmp_path, "ours-"):
+        assert len(names(tmp_path)) == 3
+    kill(working)
+    with scratch_folder(tmp_path, "ours-"):
+        assert len(names(tmp_path)) == 2
+    assert names(tmp_path) == ["ours-not"]

@@ -22,7 +22,7 @@ from support.small_bundle import make_bundle, segments
 
 from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.outputs.lock import FolderLock, check_unlocked
-from kuaihl.engines.outputs.run_folder import has_scores, was_interrupted
+from kuaihl.engines.outputs.run_folder import has_scores, is_finished, tidy_finished, was_interrupted
 from kuaihl.engines.scoring import journal as journal_module
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.journal import Earlier
@@ -254,6 +254,25 @@ def test_an_interrupted_run_is_told_from_one_that_its_source_ended(model: Model,
     assert was_interrupted(tmp_path / "left") and not left.finish().complete
     score(model, tmp_path / "left")
     assert not was_interrupted(tmp_path / "left")
+
+
+def test_what_a_kill_behind_the_last_file_left_is_removed_and_a_folder_in_use_is_left_alone(
+    model: Model, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    touch, finished = 0, 0
+    while killed_at(touch, folder := tmp_path / f"out{touch}", lambda folder=folder: score(model, folder)):  # type: ignore[misc]
+        touch += 1
+        if is_finished(folder):
+            finished += 1
+            lock = FolderLock(folder)
+            tidy_finished(folder)
+            assert len(list(folder.iterdir())) > len(FILES)
+            os.close(lock._descriptor)  # as its process dies
+            lock._descriptor = -1
+            tidy_finished(folder)
+            assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+            assert contents(folder) == undisturbed
+    assert finished
 
 
 def test_events_are_written_as_they_happen_and_keep_to_their_schema(model: Model, tmp_path: Path) -> None:

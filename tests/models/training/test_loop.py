@@ -153,6 +153,25 @@ def test_patience_and_steps_resume_to_the_very_same_network(data: KLive, tmp_pat
     assert_same(weights_of(again), weights_of(expected))
 
 
+def test_after_a_kill_while_the_first_best_is_written_a_run_goes_on_to_the_very_same_network(
+    data: KLive, tmp_path: Path
+) -> None:
+    """A best network without a checkpoint would be in the way of every later run."""
+    plan = plan_for(data, epochs=2, validate_every=2)
+    expected = train(data, plan, device="cpu")
+
+    def killed(_: Trained) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train(data, plan, folder=tmp_path, device="cpu", on_best=killed)
+    assert load_checkpoint(tmp_path / CHECKPOINT_FILE).facts["step"] == 2
+    (tmp_path / ".0123456789ab.part").write_text("a checkpoint that was torn earlier")
+    found = train(data, plan, folder=tmp_path, resume=True, device="cpu")
+    assert_same(weights_of(found), weights_of(expected))
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
+
+
 def test_another_seed_gives_another_network_and_the_same_seed_the_same(data: KLive) -> None:
     first, again, other = (
         weights_of(train(data, plan_for(data, epochs=1, seed=seed), device="cpu")) for seed in (1, 1, 2)
