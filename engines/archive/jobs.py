@@ -41,6 +41,8 @@ class Archive:
 class JobResult:
     """The result of a job: `reason` is one line on why it failed, `seconds` the time it took.
 
+    One that another process is doing is skipped, and `reason` says which one.
+
     `warnings` are the faults of a recording that was scored all the same. After a job that found `no_space`, no other
     is begun.
     """
@@ -51,6 +53,10 @@ class JobResult:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     no_space: bool = False
+
+
+class InHand(Exception):
+    """Raised by a `ScoreJob` for a job that another process is doing; its words say which one."""
 
 
 # Does one job and returns warnings; raises a KuaihlError with a readable line if it cannot.

@@ -17,14 +17,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Literal
 
-from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
+from kuaihl.engines.archive.jobs import InHand, Job, JobResult, ScoreJob
 from kuaihl.models.errors import BatchError, KuaihlError, Remedy, reason_of
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # what fails one job for lack of space fails every other
 _SECONDS_TO_END = 5.0  # after which a worker that was asked to end is killed
 _ORPHANED = 1  # the exit code of a worker whose parent has died
 
-_Answer = tuple[Literal["done", "failed", "full"], KuaihlError | str | None, tuple[str, ...]]
+_Answer = tuple[Literal["done", "skipped", "failed", "full"], KuaihlError | str | None, tuple[str, ...]]
 
 
 @dataclass
@@ -129,7 +129,7 @@ def _collect(worker: _Worker, time_limit: float | None) -> JobResult:
         return JobResult(job, "failed", f"its process died ({_exit_words(worker.process.exitcode)})", seconds)
     if kind == "fatal":
         raise reason
-    status: Literal["done", "failed"] = "done" if kind == "done" else "failed"
+    status: Literal["done", "skipped", "failed"] = "failed" if kind == "full" else kind
     return JobResult(job, status, reason, seconds, warnings, no_space=kind == "full")
 
 
@@ -182,6 +182,8 @@ def _run_room(score_job: ScoreJob, job: Job) -> _Answer:
     """Score one job; its errors do not affect the others."""
     try:
         return "done", None, tuple(score_job(job))
+    except InHand as error:
+        return "skipped", str(error), ()
     except KuaihlError as error:
         return "full" if _lacks_space(error) else "failed", error, ()
     except Exception as error:

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from kuaihl.engines.archive.jobs import Job, JobResult, LeftOut, ScoreJob
+from kuaihl.engines.archive.jobs import InHand, Job, JobResult, LeftOut, ScoreJob
 from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, done_rooms, write_left_out
+from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import SCORES_FILE, has_scores, make_folder, tidy_finished
 from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.outputs.scores_jsonl import read_scores
@@ -87,7 +88,7 @@ def batch(options: BatchOptions) -> int:
         def record(result: JobResult) -> None:
             if result.status != "skipped":
                 summary.write(_summary_entry(result))
-            elif result.job.output.name not in told:  # a killed batch had no time for its line
+            elif result.reason is None and result.job.output.name not in told:  # a killed batch had no time for it
                 summary.write(_summary_entry(_found_done(result.job)))
 
         show_results(results, len(rooms), options.output, quiet=options.quiet, record=record)
@@ -133,15 +134,18 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
 
     def score_one(room: Job) -> Sequence[str]:
         comments = "auto" if room.comments == comments_beside(Path(room.source)) else room.comments
-        run = Run(
-            model,
-            room.source,
-            settings,
-            output=room.output,
-            comments=comments,
-            streamer=room.streamer,
-            earlier="update",
-        )
+        try:
+            run = Run(
+                model,
+                room.source,
+                settings,
+                output=room.output,
+                comments=comments,
+                streamer=room.streamer,
+                earlier="update",
+            )
+        except FolderInUse as error:
+            raise InHand(error.line(error.subject, remedy="")) from error
         result = run.finish()
         result.check_clips()
         return warnings_of(event for segment in result.segments for event in segment.events)

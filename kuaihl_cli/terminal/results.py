@@ -62,7 +62,7 @@ def result_words(result: JobResult) -> str:
             warnings = "".join(f"; WARNING: {warning}" for warning in result.warnings)
             return f"{source}: done in {result.seconds:.1f} s{warnings}"
         case "skipped":
-            return f"{source}: finished before, skipped"
+            return f"{source}: {result.reason or 'finished before'}, skipped"
         case _:
             return f"{source}: FAILED: {error_words(result.reason or '')}"
 

@@ -15,6 +15,8 @@ from support.command import assert_one_line, kuaihl
 from support.media import make
 from support.processes import children_of, is_alive, wait_for
 
+from kuaihl.engines.outputs.lock import FolderLock
+
 OPTIONS = ("--asr", "none", "--segment-seconds", "2", "--threads", "1")
 LONG_AGO = 1_000_000_000.0
 
@@ -134,6 +136,20 @@ def test_the_line_that_a_killed_batch_could_not_write_is_written_by_the_next_and
     assert not list(out.rglob(".*"))
     batch(tmp_path / "in", out)
     assert list(lines(out / "batch.jsonl")) == found
+
+
+@pytest.mark.slow
+def test_a_room_that_another_batch_is_scoring_is_left_to_it(tmp_path: Path, recording: Path) -> None:
+    put(recording, *(str(tmp_path / "in" / f"{name}.flv") for name in "ab"))
+    out = tmp_path / "out"
+    (out / "a.flv").mkdir(parents=True)
+    lock = FolderLock(out / "a.flv")
+    result = batch(tmp_path / "in", out)
+    lock.release()
+    assert result.returncode == 0, result.stderr
+    assert f"a.flv: {out}/a.flv: process {os.getpid()} is writing into it, skipped" in result.stderr
+    assert "1 done, 1 skipped, 0 failed" in result.stderr
+    assert [Path(one["source"]).name for one in lines(out / "batch.jsonl")] == ["b.flv"]
 
 
 @pytest.mark.slow

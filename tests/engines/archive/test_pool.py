@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.processes import is_alive, wait_for
 
-from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
+from kuaihl.engines.archive.jobs import InHand, Job, JobResult, ScoreJob
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.models.errors import ModelError, Remedy, SourceError, UsageError
 
@@ -25,6 +25,8 @@ def touch_output(job: Job) -> list[str]:
         os.kill(os.getpid(), 9)
     if "unreadable" in job.source:
         raise SourceError(f"{job.source}: not media", remedy=LOOK)
+    if "held" in job.source:
+        raise InHand("process 7 is writing into it")
     if "bug" in job.source:
         raise ZeroDivisionError("a bug")
     if "full" in job.source:
@@ -164,3 +166,9 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     wait_for(lambda: not is_alive(pid))
+
+
+def test_a_job_that_another_process_is_doing_is_skipped_and_says_so(tmp_path: Path) -> None:
+    results = run(["held", "a"], tmp_path)
+    assert (results["held"].status, results["held"].reason) == ("skipped", "process 7 is writing into it")
+    assert results["a"].status == "done"
