@@ -1,7 +1,9 @@
 """The `kuaihl` command: runs the sub-command; turns every error into one line and an exit code (docs/exit-codes.md)."""
 
+import logging
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from io import TextIOWrapper
@@ -123,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
             _print_traceback()
         _fail(error_words(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", EXIT_INTERRUPTED)
+        _leave_at_once("interrupted", EXIT_INTERRUPTED)
     except Exception as error:
         LOG.debug("traceback", exc_info=True)
         if asked["debug"]:
@@ -168,6 +170,17 @@ def _fail(message: str, code: int) -> None:
     LOG.error(message)
     typer.echo(f"kuaihl: error: {message}", err=True)
     sys.exit(code)
+
+
+def _leave_at_once(message: str, code: int) -> None:
+    """As `_fail`; a thread still at work inside a library in C++ would abort an orderly end."""
+    try:
+        _fail(message, code)
+    except SystemExit:
+        logging.shutdown()
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":
