@@ -15,6 +15,7 @@ SEGMENT_SECONDS = 30.0
 SAME_TIME = 1e-3  # seconds; containers round times to the millisecond
 
 RgbImage = NDArray[np.uint8]  # [H, W, 3]
+Thumbnail = NDArray[np.int16]  # [ROWS, COLUMNS, 3] of encoders/signals/pictures.py, 0 to 255
 Audio = NDArray[np.float32]  # [samples] at SAMPLE_RATE, in [-1, 1]
 
 
@@ -115,6 +116,7 @@ class EncodedSegment:
     keyframe_times: tuple[float, ...] = ()
     gap: bool = False
     wall_time: float = 0.0
+    last_picture: Thumbnail | None = None  # of this segment, or of one before it if this one has none
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 from kuaihl.models.credentials import mask_credentials
 from kuaihl.models.errors import KuaihlError, reason_of
 from kuaihl_cli.terminal.errors import error_words
-from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED
+from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, sigterm_interrupts
 from kuaihl_cli.terminal.messages import LOG
 
 _EXIT_OK, _EXIT_UNEXPECTED, _EXIT_USAGE = 0, 1, 2
@@ -114,7 +114,8 @@ def main(arguments: list[str] | None = None) -> None:
     if isinstance(sys.stdout, TextIOWrapper):  # a terminal of another encoding shows what it can
         sys.stdout.reconfigure(errors="replace")
     try:
-        code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
+        with sigterm_interrupts():
+            code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else _EXIT_OK)
     except TyperException as error:
         if not error.format_message():  # a group without a command: its help has been printed

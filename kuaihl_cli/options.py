@@ -153,6 +153,19 @@ FormatOption = Annotated[
         help="More files beside highlights.json and scores.jsonl.",
     ),
 ]  # fmt: skip
+MinAgeOption = Annotated[
+    float,
+    typer.Option(
+        "--min-age", parser=time_between(0.0), metavar="TIME",
+        help="Leave a file that changed less than this ago, for it may still be written.",
+    ),
+]  # fmt: skip
+TimeLimitOption = Annotated[
+    float,
+    typer.Option(
+        "--time-limit", parser=time_between(1.0), metavar="TIME", help="The longest time that one recording may take.",
+    ),
+]  # fmt: skip
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, metavar="N", help="Worker processes.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 QuietOption = Annotated[

@@ -25,6 +25,12 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise
 
 
+def remove_torn(folder: Path) -> None:
+    """Remove what a killed process left beside its place; nobody else may be writing into the folder."""
+    for beside in folder.glob(".*.part"):
+        beside.unlink(missing_ok=True)
+
+
 def fill_folder(folder: Path, fill: Callable[[Path], None], *, replace: bool) -> None:
     """Let `fill` write into a new folder, then move it to `folder` and create the parents that are missing.
 

@@ -27,7 +27,7 @@ ENGINES = {
     "scoring": {
         "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter",
     },
-    "datasets": {"", "archive", "comments", "encoders", "ingest", "segmenter", "weights"},
+    "datasets": {"", "archive", "comments", "encoders", "ingest", "outputs", "segmenter", "weights"},
     "export": {
         "", "cold_start", "comments", "encoders", "ingest", "runtimes", "scoring", "segmenter", "speech", "weights",
     },

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from fault_campaign.result import Figure, Plan, Result
 from support.media import make
 from support.small_bundle import make_bundle
 
-from kuaihl.engines.archive.manifest import read_rooms
+from fault_campaign.result import Figure, Plan, Result
+from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import read_comment_file
 from kuaihl.engines.datasets.cut_files import MediaClock, read_spans
@@ -119,7 +119,7 @@ def _inputs(folder: Path) -> dict[str, tuple[bytes, Path, Read]]:
     facts = folder / "bundle" / "bundle.json"
     found["bundle.json"] = facts.read_bytes(), facts, lambda path: load_bundle(path.parent).network()
     found["cuts"] = _EDL, folder / "cuts.edl", lambda path: read_spans(path, MediaClock(25.0))
-    found["manifest"] = MANIFEST, folder / "rooms.txt", lambda path: read_rooms(path, folder / "out")
+    found["manifest"] = MANIFEST, folder / "rooms.txt", lambda path: read_archive(path, folder / "out")
     found["configuration"] = CONFIG, folder / "config.toml", _read_config
     return found
 

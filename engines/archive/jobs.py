@@ -1,6 +1,6 @@
-"""One recording of an archive as a job, and its result."""
+"""One recording of an archive as a job, its result, and what of the archive is no job."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,17 +17,41 @@ class Job:
     comments: Path | None = None
     streamer: str | None = None
     cuts: Path | None = None  # an editor's cuts of it, if a manifest names them
+    room: str = ""  # its id in a data set
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file of an archive that is no job, and why; `is_expected` if nobody would take it for a recording."""
+
+    source: str
+    reason: str
+    is_expected: bool = False
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The recordings of a folder or manifest, and everything in it that is none or is not ready."""
+
+    rooms: tuple[Job, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """The result of a job; `reason` is one line on why it failed, `seconds` the time it took."""
+    """The result of a job: `reason` is one line on why it failed, `seconds` the time it took.
+
+    `warnings` are the faults of a recording that was scored all the same. After a job that found `no_space`, no other
+    is begun.
+    """
 
     job: Job
     status: Literal["done", "skipped", "failed"]
     reason: KuaihlError | str | None = None
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    no_space: bool = False
 
 
-# Does one job; raises a KuaihlError with a readable line if it cannot.
-ScoreJob = Callable[[Job], None]
+# Does one job and returns warnings; raises a KuaihlError with a readable line if it cannot.
+ScoreJob = Callable[[Job], Sequence[str]]

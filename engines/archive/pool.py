@@ -1,19 +1,30 @@
 """An archive at scale: jobs go out to worker processes, results come back one by one.
 
-Each worker loads its models once and then scores job after job. A job that fails, or whose process dies in a
-decoder, is reported with its reason. The worker is started again, and the rest go on.
+Each worker loads its models once and then scores job after job. A job that fails, takes too long, or whose process dies
+in a decoder, is reported with its reason. The worker is started again, and the rest go on. A worker ends with the
+process that started it.
 """
 
+import errno
 import multiprocessing
+import os
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Literal
 
 from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
-from kuaihl.models.errors import KuaihlError
+from kuaihl.models.errors import BatchError, KuaihlError, Remedy, reason_of
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # what fails one job for lack of space fails every other
+_SECONDS_TO_END = 5.0  # after which a worker that was asked to end is killed
+_ORPHANED = 1  # the exit code of a worker whose parent has died
+
+_Answer = tuple[Literal["done", "failed", "full"], KuaihlError | str | None, tuple[str, ...]]
 
 
 @dataclass
@@ -27,12 +38,19 @@ class _Worker:
 
 
 def score_archive(
-    jobs: Iterable[Job], *, processes: int, prepare: Callable[[], ScoreJob], finished: Callable[[Job], bool]
-) -> Iterator[JobResult]:
+    jobs: Iterable[Job],
+    *,
+    processes: int,
+    prepare: Callable[[], ScoreJob],
+    finished: Callable[[Job], bool],
+    time_limit: float | None = None,
+) -> Generator[JobResult]:
     """Score every job in `processes` workers and yield results as they come.
 
     `prepare` is called once in each worker (it must be picklable) and returns the function that scores a job there.
-    Jobs for which `finished` is true are skipped. Raises the error of a worker that cannot load its models.
+    Jobs for which `finished` is true are skipped. A job that takes longer than `time_limit` seconds, loading included,
+    fails. Once a job has found no space to write to, no other is begun. Raises the error of a worker that cannot load
+    its models.
     """
     pending: list[Job] = []
     for job in jobs:
@@ -47,15 +65,17 @@ def score_archive(
             workers.append(_start_worker(prepare))
             _hand_over(workers[-1], pending.pop())
         while any(worker.job for worker in workers):
-            for worker in _wait_for_workers(workers):
-                yield _collect(worker)
+            for worker in _wait_for_workers(workers, time_limit):
+                result = _collect(worker, time_limit)
+                yield result
+                if result.no_space:
+                    pending.clear()
                 if not worker.process.is_alive() and pending:
                     workers[workers.index(worker)] = worker = _start_worker(prepare)
                 if pending:
                     _hand_over(worker, pending.pop())
     finally:
-        for worker in workers:
-            _stop_worker(worker)
+        _stop_workers(workers)
 
 
 def _start_worker(prepare: Callable[[], ScoreJob]) -> _Worker:
@@ -81,26 +101,36 @@ def _with_broken_pipe_ignored(connection: Connection, message: object) -> None:
         return
 
 
-def _wait_for_workers(workers: list[_Worker]) -> list[_Worker]:
-    """The workers that have sent a message or died since the last call; waits for at least one."""
+def _wait_for_workers(workers: list[_Worker], time_limit: float | None) -> list[_Worker]:
+    """The workers that have sent a message, died, or used up their time since the last call; at least one."""
     busy = [worker for worker in workers if worker.job]
-    heard = wait([worker.connection for worker in busy])
-    return [worker for worker in busy if worker.connection in heard]
+    if time_limit is None:
+        heard = wait([worker.connection for worker in busy])
+        return [worker for worker in busy if worker.connection in heard]
+    first = min(worker.since for worker in busy) + time_limit
+    heard = wait([worker.connection for worker in busy], max(0.0, first - time.monotonic()))
+    late = time.monotonic() - time_limit
+    return [worker for worker in busy if worker.connection in heard or worker.since <= late]
 
 
-def _collect(worker: _Worker) -> JobResult:
+def _collect(worker: _Worker, time_limit: float | None) -> JobResult:
     """The result of a worker's current job; raises the error that kept its models from loading."""
     job, seconds = worker.job, time.monotonic() - worker.since
     assert job is not None
     worker.job = None
+    if not worker.connection.poll():
+        _stop_workers([worker])
+        late = BatchError(f"not done after {time_limit:g} s", remedy=Remedy("allow more time", {"time_limit": None}))
+        return JobResult(job, "failed", late, seconds)
     try:
-        kind, reason = worker.connection.recv()
+        kind, reason, warnings = worker.connection.recv()
     except (EOFError, ConnectionResetError):
-        worker.process.join(5.0)
+        worker.process.join(_SECONDS_TO_END)
         return JobResult(job, "failed", f"its process died ({_exit_words(worker.process.exitcode)})", seconds)
     if kind == "fatal":
         raise reason
-    return JobResult(job, "done" if kind == "done" else "failed", reason, seconds)
+    status: Literal["done", "failed"] = "done" if kind == "done" else "failed"
+    return JobResult(job, status, reason, seconds, warnings, no_space=kind == "full")
 
 
 def _exit_words(code: int | None) -> str:
@@ -110,23 +140,27 @@ def _exit_words(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _stop_worker(worker: _Worker) -> None:
-    worker.connection.close()
-    worker.process.terminate()
-    worker.process.join(5.0)
-    if worker.process.is_alive():
-        worker.process.kill()
-        worker.process.join()
+def _stop_workers(workers: list[_Worker]) -> None:
+    """End all workers, at once and then by force."""
+    for worker in workers:
+        worker.connection.close()
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(_SECONDS_TO_END)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
 
 
 def _serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
     """A worker's life: load the models, then score jobs until the pipe closes."""
     # Ctrl-C reaches the whole process group; only the parent decides, and terminates its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         score_job = prepare()
     except KuaihlError as error:
-        _with_broken_pipe_ignored(connection, ("fatal", error))
+        _with_broken_pipe_ignored(connection, ("fatal", error, ()))
         return
     while True:
         try:
@@ -136,12 +170,29 @@ def _serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
         _with_broken_pipe_ignored(connection, _run_room(score_job, job))
 
 
-def _run_room(score_job: ScoreJob, job: Job) -> tuple[str, KuaihlError | str | None]:
+def _end_with_parent() -> None:
+    """Wait for the end of the process that started this one, then end at once, whatever is under way."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(_ORPHANED)
+
+
+def _run_room(score_job: ScoreJob, job: Job) -> _Answer:
     """Score one job; its errors do not affect the others."""
     try:
-        score_job(job)
+        return "done", None, tuple(score_job(job))
     except KuaihlError as error:
-        return "failed", error
+        return "full" if _lacks_space(error) else "failed", error, ()
     except Exception as error:
-        return "failed", f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    return "done", None
+        reason = f"unexpected {type(error).__name__}: {reason_of(error, 300)}"
+        return "full" if _lacks_space(error) else "failed", reason, ()
+
+
+def _lacks_space(error: BaseException | None) -> bool:
+    """Whether a full or read-only disk is behind an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

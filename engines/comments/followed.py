@@ -45,6 +45,7 @@ class FollowedComments:
         self._waiting: list[Comment] = []
         self._refused = ""  # why what the file holds cannot be followed, until it holds something else
         self._fault = self._told = ""
+        self._since = 0.0  # comments from before this time were taken by an earlier run
         self.has_chat = False  # the file is there and can be read
         self.skipped = 0
         if self._path.exists():
@@ -53,6 +54,10 @@ class FollowedComments:
             except (OSError, _CannotRead) as error:
                 raise SourceError(f"{self._path}: {_reason(error)}") from error
 
+    def skip_until(self, time: float) -> None:
+        """Leave out what the file already holds from before `time`, in seconds: an earlier run has taken it."""
+        self._since = time
+
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments with a time before `end` that were not taken yet; none while the file cannot be read."""
         try:
@@ -60,9 +65,10 @@ class FollowedComments:
             self._fault, self.has_chat = self._refused, not self._refused
         except (OSError, _CannotRead) as error:
             new, self._fault, self.has_chat = [], _reason(error), False
+        since, self._since = self._since, 0.0
         for comment in new:
             time = None if comment is None else comment.time + self._offset
-            if comment is None or time is None or time < max(0.0, start - _LATE):
+            if comment is None or time is None or time < max(since, start - _LATE):
                 self.skipped += 1
             else:
                 self._waiting.append(shift_comment(comment, self._offset))

@@ -5,9 +5,10 @@ are kept; if a room fails, its reason is reported and the rest go on.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,18 +16,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.archive.jobs import Job, JobResult
+from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
 from kuaihl.engines.archive.pool import score_archive
+from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.datasets.label_sources import LabelSource
 from kuaihl.engines.datasets.room_table import RoomFacts, share_out
 from kuaihl.engines.encoders.encode import BATCH_OF_FILES, WRITTEN, encode
 from kuaihl.engines.ingest.packets import packets
 from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.outputs.run_record import identify_source
 from kuaihl.engines.read_ahead import run_stage
 from kuaihl.engines.segmenter.segmenter import segments
+from kuaihl.engines.warnings import warnings_of
 from kuaihl.models.data.klive import ROOMS_FILE, read_rooms
 from kuaihl.models.data.klive_writer import DataSetWriter
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import DataError, SourceError
 from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
 from kuaihl.models.signals import SignalsFacts, with_standard_scores
 
@@ -95,16 +99,24 @@ def build_dataset(
     known: Mapping[str, RoomFacts],
     jobs: int = 1,
     again: bool = False,
-) -> Iterator[JobResult]:
+    time_limit: float | None = None,
+) -> Generator[JobResult]:
     """Build every room, labelled by `source`, and yield its result.
 
-    A room has the name of its `output`. Existing rooms are skipped, or built `again`; those of other runs stay. The
-    table of rooms is written when the last room is done, or when the caller leaves early. Raises DataError, ModelError.
+    Recordings that share a room's id fail. Existing rooms are skipped unless
+    their media have changed, or built `again`; those of other runs stay. A
+    room may take `time_limit` seconds. The table of rooms is written when the last room is done, or when the caller
+    leaves early. Raises DataError, ModelError.
     """
     writer = DataSetWriter(settings.folder, settings.facts)
     if (settings.folder / ROOMS_FILE).is_file():
         for record in read_rooms(settings.folder):
             writer.find_written(record.id)
+    shared_ids = {name for name, count in Counter(_names_of(rooms)).items() if count > 1}
+    for room in rooms:
+        if room.room in shared_ids:
+            yield JobResult(room, "failed", _shared_id(room))
+    rooms = [room for room in rooms if room.room not in shared_ids]
     before = {} if again else {name: writer.find_written(name) for name in _names_of(rooms)}
     splits = {name: facts.split for name, facts in known.items()}
     splits |= {name: record.split for name, record in before.items() if record}  # a room keeps its split
@@ -115,20 +127,63 @@ def build_dataset(
             rooms,
             processes=jobs,
             prepare=partial(_prepare, settings, source, todo),
-            finished=lambda room: before.get(room.output.name) is not None,
+            finished=lambda room: before.get(room.room) is not None and _is_unchanged(room, writer, settings),
+            time_limit=time_limit,
         ):
             if result.status == "done":
-                writer.find_written(result.job.output.name)
+                writer.find_written(result.job.room)
             yield result
     finally:
         writer.finish()
 
 
 def _names_of(rooms: Sequence[Job]) -> list[str]:
-    return [room.output.name for room in rooms]
+    return [room.room for room in rooms]
 
 
-def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> Callable[[Job], None]:
+def _is_unchanged(room: Job, writer: DataSetWriter, settings: BuildSettings) -> bool:
+    """Whether a built room was made from this very recording and these comments, in this way."""
+    try:
+        return bool(writer.origin(room.room) == _origin_of(room, settings))
+    except SourceError:
+        return False  # a worker will meet and report it
+
+
+def _origin_of(room: Job, settings: BuildSettings) -> dict[str, Any]:
+    """What a room's features depend on besides the facts of its data set. Raises SourceError if it cannot be read."""
+    return {
+        "source": _content_of(room.source),
+        "comments": None if room.comments is None else _content_of(str(room.comments)),
+        "comments_offset": settings.comments_offset,
+        "frames": settings.frames,
+        "language": settings.language,
+    }
+
+
+def _content_of(source: str) -> dict[str, Any]:
+    """The identity of a file by its content, since an archive may move; of a stream by its name."""
+    said = asdict(identify_source(source))
+    return {key: value for key, value in said.items() if key != "name" or said["size"] is None}
+
+
+def _with_readable_comments(room: Job, settings: BuildSettings) -> tuple[Job, tuple[str, ...]]:
+    """The room, without comments and with a warning if nobody named them and they cannot be read."""
+    from kuaihl.engines.comments.reader import read_comments
+
+    if room.comments is None or room.comments != comments_beside(Path(room.source)):
+        return room, ()
+    try:
+        read_comments(room.comments, offset=settings.comments_offset)
+    except SourceError as error:
+        return replace(room, comments=None), (f"built without comments: {error}",)
+    return room, ()
+
+
+def _shared_id(room: Job) -> DataError:
+    return DataError(f"{room.source}: other recordings would be room {room.room} too; give each an id in a manifest")
+
+
+def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, RoomFacts]) -> ScoreJob:
     """In a worker: load the encoders, and return the function that builds a room with them."""
     from kuaihl.engines.encoders.profiles import check_trained_with, load_encoders, profile_named
 
@@ -143,9 +198,11 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
     check_trained_with(settings.trained_with, encoders)
     writer = DataSetWriter(settings.folder, settings.facts)
 
-    def build_one(room: Job) -> None:
-        facts = known[room.output.name]
+    def build_one(room: Job) -> Sequence[str]:
+        facts = known[room.room]
         found = source.find(room, settings.facts.segment_seconds)  # first: a room without labels is not worth encoding
+        origin = _origin_of(room, settings)  # before it is read: what is written to it meanwhile must count as a change
+        room, warnings = _with_readable_comments(room, settings)
         encoded = list(encoded_segments(room, encoders, settings))
         if not encoded:
             raise SourceError(f"{room.source}: holds no picture and no sound that can be read; check that it is whole")
@@ -153,13 +210,14 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
         ends = np.array([segment.end for segment in encoded])
         arrays = _stack_features(encoded, encoders) | found.label(starts, ends)
         record = RoomRecord(
-            id=room.output.name,
+            id=room.room,
             streamer=room.streamer or facts.streamer or found.streamer,
             segments=len(encoded),
             split=facts.split,
             start_time=facts.start_time or found.start_time,
         )
-        writer.write_room(record, arrays)
+        writer.write_room(record, arrays, origin)
+        return warnings + warnings_of(event for segment in encoded for event in segment.events)
 
     return build_one
 

@@ -58,7 +58,7 @@ class ViewLabels:
         return LabelFacts(definition=_LONG_VIEWS, source="view log")
 
     def find(self, room: Job, segment_seconds: float) -> RoomLabels:
-        name = room.output.name
+        name = room.room
         self.views.find(name)
 
         def label(starts: Floats, ends: Floats) -> dict[str, NDArray[Any]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from kuaihl.engines.archive.manifest import safe_name
+from kuaihl.engines.archive.names import file_names, stable_name
 from kuaihl.engines.datasets.table_file import table_batches
 from kuaihl.models.data.checks import SPLITS
 from kuaihl.models.errors import DataError
@@ -32,6 +32,7 @@ def read_room_table(path: Path) -> dict[str, RoomFacts]:
     Raises SourceError if it cannot be read, DataError naming the row if a split or time is invalid.
     """
     found: dict[str, RoomFacts] = {}
+    plain: dict[str, list[RoomFacts]] = {}  # by names that two rooms may share
     columns = ("room", "streamer", "split", "start_time")
     row = 0
     for batch in table_batches(path, dict.fromkeys(columns, "text"), optional=columns[1:]):
@@ -46,11 +47,13 @@ def read_room_table(path: Path) -> dict[str, RoomFacts]:
                 raise DataError(f"{path}, row {row}: start_time {time!r}, write it as 2026-03-01T20:30:00Z") from error
             if start is not None and start.tzinfo is None:
                 start = start.replace(tzinfo=UTC)
-            room = safe_name(said["room"] or "")
+            room = stable_name(said["room"] or "")
             if room in found:
                 raise DataError(f"{path}, row {row}: room {said['room']} is there twice")
             found[room] = RoomFacts(said.get("streamer") or "", split, start)
-    return found
+            for name in file_names(said["room"] or "") - {room}:
+                plain.setdefault(name, []).append(found[room])
+    return {name: same[0] for name, same in plain.items() if len(same) == 1} | found
 
 
 def share_out(rooms: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.archive.manifest import safe_name
+from kuaihl.engines.archive.names import file_names
 from kuaihl.engines.datasets.table_file import table_batches
 from kuaihl.models.errors import DataError, SourceError
 
@@ -56,7 +56,8 @@ class ViewLog:
     def _by_file_name(self) -> dict[str, list[str]]:
         names: dict[str, list[str]] = {}
         for name in self.rooms:
-            names.setdefault(safe_name(name), []).append(name)
+            for file_name in file_names(name):
+                names.setdefault(file_name, []).append(name)
         return names
 
 

@@ -13,7 +13,7 @@ from kuaihl.engines.encoders.profiles import Encoders
 from kuaihl.engines.encoders.signals.measure import SignalMeter
 from kuaihl.engines.read_ahead import Stage
 from kuaihl.engines.runtimes.heap import give_back_freed_memory
-from kuaihl.engines.types import EncodedSegment, Segment, Transcript
+from kuaihl.engines.types import EncodedSegment, Segment, Thumbnail, Transcript
 from kuaihl.models.features import Float16, SegmentFeatures
 
 if TYPE_CHECKING:
@@ -24,15 +24,22 @@ WRITTEN = ("chat", "gift")  # kinds of comments that carry viewers' words
 
 
 def encode(
-    segments: Iterable[Segment], encoders: Encoders, *, batch: int = 1, language: str | None = None
+    segments: Iterable[Segment],
+    encoders: Encoders,
+    *,
+    batch: int = 1,
+    language: str | None = None,
+    last_picture: Thumbnail | None = None,
+    last_language: str | None = None,
 ) -> Iterator[EncodedSegment]:
     """Encode one stream's segments, in order, at most `batch` at a time: 1 if live, BATCH_OF_FILES for a file.
 
-    `language` is the spoken language, None to detect it. Raises UsageError for a language that Whisper lacks.
+    `language` is the spoken language, None to detect it. A stream that goes on brings its last picture and language.
+    Raises UsageError for a language that Whisper lacks.
     """
     if encoders.transcriber is not None:
-        encoders.transcriber.new_stream()
-    meter = SignalMeter()
+        encoders.transcriber.new_stream(last_language)
+    meter = SignalMeter(last_picture)
     with ThreadPoolExecutor(1, "vision") as beside:
         for group in group_segments(segments, batch):
             yield from _encode_batch(group, encoders, language, beside, meter)
@@ -65,10 +72,10 @@ def _encode_batch(
             [transcript.text for transcript in transcripts],
             [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in group],
         )
-    signals = [
-        meter.measure(segment, transcript if is_heard(segment, encoders.transcriber) else None)
-        for segment, transcript in zip(group, transcripts, strict=True)
-    ]
+    signals, pictures = [], []
+    for segment, transcript in zip(group, transcripts, strict=True):
+        signals.append(meter.measure(segment, transcript if is_heard(segment, encoders.transcriber) else None))
+        pictures.append(meter.previous)
     visual = seeing.result()
     give_back_freed_memory()
     times.segments += len(group)
@@ -85,6 +92,7 @@ def _encode_batch(
             keyframe_times=segment.keyframe_times,
             gap=segment.gap,
             wall_time=segment.wall_time,
+            last_picture=pictures[i],
         )
         for i, segment in enumerate(group)
     ]

@@ -232,6 +232,11 @@ def other_text(bundle: "Bundle", loaded_facts: Sequence[EncoderFacts]) -> str | 
     )
 
 
+def facts_of_weights(profile: Profile, text_weights: WhereWeightsAre = None) -> tuple[EncoderFacts, ...]:
+    """The `facts` of the encoders that `load_encoders` would load. Raises ModelError if some are missing."""
+    return facts_of(resolve(profile.vision)), facts_of(resolve(profile.text, text_weights))
+
+
 def profile_record(profile: Profile) -> tuple[EncoderFacts, ...]:
     """Vision, text and speech weights of a profile as they are on this machine, for `bundle.json`.
 

@@ -28,15 +28,28 @@ class Track:
     shift: float = 0.0  # from the source's clock to ours
     last: float = nan  # our time of the latest packet; nan before the first, and so outside every range
     step: float = 0.0  # from one packet to the next
+    stamped: float = nan  # our time of the latest packet that had a time stamp but no duration
+    guessed: int = 0  # packets since then that had neither
 
     def advance(self, time: float, duration: float) -> None:
-        """Record a packet at `time`; `duration` is 0.0 if unknown."""
-        step = time - self.last
-        if duration:
-            self.step = duration
-        elif 0.0 < step <= GAP:
-            self.step = step
-        if not step <= 0.0:
+        """Record a packet at `time` that lasts for `duration`."""
+        self.step = duration
+        if not time <= self.last:
+            self.last = time
+
+    def advance_unmeasured(self, time: float, *, stamped: bool) -> None:
+        """Record a packet of unknown duration; `time` is `expected` unless it is `stamped`.
+
+        Several packets may share one stamp, as 16 AAC frames of a PES do: a step is a share of the time between two.
+        """
+        if stamped:
+            step = (time - self.stamped) / (self.guessed + 1)
+            if 0.0 < step <= GAP:
+                self.step = step
+            self.stamped, self.guessed = time, 0
+        else:
+            self.guessed += 1
+        if not time <= self.last:
             self.last = time
 
     @property

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kuaihl.engines.ingest.burst import Burst
-from kuaihl.engines.ingest.live_clock import JUMPS, Arrived, Held, LiveClock
+from kuaihl.engines.ingest.live_clock import JUMPS, Arrived, ClockMark, Held, LiveClock
 from kuaihl.engines.ingest.packets import SILENT, TimedPacket, packets
 from kuaihl.engines.ingest.source import ALWAYS_LIVE, OPEN_SECONDS, PACKETS_AHEAD, Source, open_source, scheme_of
 from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
@@ -62,6 +62,14 @@ class RetryBudget:
         return max(self.deadline - time.monotonic(), 0.0)
 
 
+@dataclass(frozen=True)
+class Resume:
+    """Where an earlier run left a stream."""
+
+    mark: ClockMark
+    end: float  # of the last scored segment, in seconds of the stream's clock
+
+
 class _ConnectionLost(Exception):
     """A connection is over; the message says why."""
 
@@ -75,17 +83,25 @@ class Reconnected:
     tries: int
 
 
+def clock_of(source: Source) -> LiveClock:
+    """The clock for a stream that begins now."""
+    return LiveClock(in_pieces=source.container.format.name == "hls")
+
+
 def live_packets(
     source: Source | str,
     *,
     timeout: float = OPEN_SECONDS,
     policy: ReconnectPolicy | None = None,
     stop: threading.Event | None = None,
+    clock: LiveClock | None = None,
+    resume: Resume | None = None,
 ) -> Iterator[TimedPacket | Event]:
     """Every packet of a live source, across disconnects; the last item is always the event `eof`, with the reason.
 
     `source` is a URL, or a source just opened, which is closed in the end. `timeout`: seconds without data after which
     a connection counts as lost. `stop` may be set by any thread. A source that is not live ends at its first end.
+    `clock` is the caller's, to take its mark; `resume` goes on with the clock of an earlier run.
     Raises SourceUnavailable if the first connection fails or brings nothing, or SourceError if it is not live.
     """
     policy, stop = policy or ReconnectPolicy(), stop or threading.Event()
@@ -93,13 +109,20 @@ def live_packets(
     name, is_live, timeout = source.name, source.is_live, source.timeout
     silence = SourceUnavailable if is_live else SourceError  # a pipe and a recording will bring no more
     may_be_file = scheme_of(name) not in ALWAYS_LIVE  # perhaps: a file may be served without its length
-    in_pieces = source.container.format.name == "hls"
-    clock = LiveClock(in_pieces=in_pieces)
+    clock = clock or clock_of(source)
+    in_pieces = clock.in_pieces
     doubted = None if not is_live else math.inf if in_pieces else _DOUBTED_SECONDS
     connection = _connect(source, timeout)
     pending: deque[Arrived] = deque()
     budget: RetryBudget | None = None
     try:
+        if resume is not None:
+            try:
+                held = _first_items(connection, stop, source.longest_silence, in_pieces=in_pieces)
+            except _ConnectionLost as lost:
+                raise silence(f"{name}: neither picture nor sound came ({lost})") from None
+            pending = deque(held.items)
+            yield from clock.go_on(resume.mark, resume.end, held)
         while True:
             began = clock.end
             try:
@@ -116,10 +139,12 @@ def live_packets(
                 budget = RetryBudget(policy)
             back = reconnect(name, timeout, budget, stop, in_pieces=in_pieces)
             if back is None:
-                yield Event("eof", clock.end, f"{reason}; not back within {budget.waited():.1f} s")
+                source.shortfall = f"{reason}; not back within {budget.waited():.1f} s"
+                yield Event("eof", clock.end, source.shortfall)
                 return
             if may_be_file and clock.begins_again(back.held):
                 connection = back.connection
+                source.shortfall = source.failure and reason
                 yield Event("eof", clock.end, f"{reason}; the address starts over: it is a recording")
                 return
             connection, pending = back.connection, deque(back.held.items)

@@ -5,6 +5,7 @@ went on. Otherwise the wall clock does: a live stream trails it by the same lag 
 stays missing, so that comments, which follow the wall clock, keep their places.
 """
 
+import time
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,14 @@ class Held:
     @property
     def packets(self) -> list[TimedPacket]:
         return [arrived.item for arrived in self.items if isinstance(arrived.item, TimedPacket)]
+
+
+class ClockMark(NamedTuple):
+    """What another process needs to go on with a stream's clock."""
+
+    lag: float  # seconds by which the stream trails the wall clock, time.time()
+    shift: float  # from the source's own clock to the stream's
+    is_paced: bool  # the lag was measured once packets came as they were made
 
 
 class LiveClock:
@@ -131,6 +140,34 @@ class LiveClock:
         missing = self.measure_missing(held, first)
         self.shift, self.dropping = self.end + missing - first, set()
         return self.describe_gap(missing)
+
+    def mark(self) -> ClockMark | None:
+        """The clock's place, from any thread; None before the first packet."""
+        if self.lag == inf:
+            return None
+        return ClockMark(self.lag + time.time() - time.monotonic(), self.end - self.media_end, self.is_paced)
+
+    def go_on(self, mark: ClockMark, end: float, held: Held) -> list[Event]:
+        """Join the first connection, which begins with `held`, to a stream whose scores another run left at `end`.
+
+        The source's own clock fixes the place if it went on, otherwise the wall clock does.
+        """
+        first = min(held.packets, key=lambda packet: packet.time)
+        lag = mark.lag - time.time() + time.monotonic()
+        place = first.time + held.lag - lag
+        by_source = first.media_time + mark.shift
+        tolerance = self.tolerance if mark.is_paced and held.is_settled else _PIECES_TOLERANCE
+        if abs(by_source - place) <= tolerance:
+            place = by_source
+        if place < end - _START_SECONDS:  # the machine's clock was set back
+            place = end
+        self.shift = place - first.time
+        self.end, self.media_end = place, first.media_time
+        if mark.is_paced:
+            self.lag, self.is_starting, self.is_paced = lag, False, True
+        if place - end < _GAP_SECONDS:
+            return []
+        return [Event("gap", end, f"{place - end:.1f} s of the stream are missing: nobody was scoring it")]
 
     def judge(self, held: Held, jump: Event | None = None) -> list[Event]:
         """Hold the connection's clock to the wall clock after a `jump` of it or a silence, which `held` follows."""

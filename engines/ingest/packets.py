@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from kuaihl.engines.ingest.clock import BACKWARDS, GAP, SKEW, Clock, Track
 from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.types import Event
+from kuaihl.engines.warnings import CUT_OFF, READING_FAILED
 from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     AnyPacket = Packet[Any]
 
 _CUT_OFF = 2.0  # seconds that may be missing at the end before a file counts as cut off
+_PIPE_ENDED = "a pipe does not say whether its writer was done"
 SILENT = "no more data came in time"
 _DAMAGE_SECONDS = 1.0  # of media per event about damage, however many packets are damaged
 
@@ -59,7 +61,10 @@ class _StreamTrack:
         if not -BACKWARDS <= media_time - raw <= SKEW:
             media_time = raw  # a frame is not shown long before or after it is decoded
         duration = (packet.duration or 0) * tick
-        track.advance(raw + shift, duration)
+        if duration:
+            track.advance(raw + shift, duration)
+        else:
+            track.advance_unmeasured(raw + shift, stamped=pts is not None or packet.dts is not None)
         time = media_time + shift
         if time + duration > self.shown:
             self.shown = time + duration
@@ -126,16 +131,24 @@ def packets(
                 clock.front(), f"{stream_track.track.kind} with a time out of all order was dropped"
             )
     stopped = stop is not None and stop.is_set()
+    cut_off: list[Event] = []
     if clock.begun:
         end = max(stream_track.shown for stream_track in stream_tracks.values())
         if not clock.rebases and not stopped:
-            yield from _cut_off(source, end - start)
+            cut_off = list(_cut_off(source, end - start))
+            yield from cut_off
     elif source.is_network or stopped:
         end = start
     else:
         raise SourceError(
             f"{source.name}: not a single packet could be read; {source.failure or 'the file is damaged'}"
         )
+    if source.failure or stopped:
+        source.shortfall = _describe_end(source, stopped)
+    elif cut_off:
+        source.shortfall = cut_off[0].detail
+    else:
+        source.shortfall = None if source.promised or not source.is_pipe else _PIPE_ENDED
     yield Event("eof", end, _describe_end(source, stopped))
 
 
@@ -218,11 +231,11 @@ def _cut_off(source: Source, length: float) -> Iterator[Event]:
     """An event if a file ends before the end in its header: its length, or in some containers its last time."""
     promised = source.promised
     if promised is not None and max(length, length + (source.origin or 0.0)) < promised - _CUT_OFF:
-        detail = f"the file ends at {length:.1f} s, its header says {promised:.1f} s: cut off or damaged"
+        detail = f"the file ends at {length:.1f} s, its header says {promised:.1f} s: {CUT_OFF}"
         yield Event("corrupt", length, detail)
 
 
 def _describe_end(source: Source, stopped: bool) -> str:
     if source.failure:
-        return f"reading failed: {source.failure}"
+        return f"{READING_FAILED}{source.failure}"
     return "stopped" if stopped else "end of the stream"

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
+from kuaihl.engines.ingest.container import UrlBytes, choose_best, known_duration, open_container, open_part
 from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, open_ended
-from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
+from kuaihl.engines.ingest.mpeg_ts import BUFFER_BYTES, HEAD_BYTES, TsParts, is_ts
+from kuaihl.engines.ingest.refusal import open_advice, refusal
 from kuaihl.engines.ingest.timeouts import call_with_timeout
 from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
@@ -49,6 +51,13 @@ _PROTOCOLS = {
     "rtmpt": "rtmpt,ffrtmphttp,http,tcp",
     "srt": "srt,udp",
 }
+# Pieces of a playlist may have any name, for no local file can be read; their PIDs may change from one to the next.
+_HLS = {
+    "allowed_extensions": "ALL",
+    "allowed_segment_extensions": "ALL",
+    "extension_picky": "0",
+    "seg_format_options": "merge_pmt_versions=1",
+}
 ALWAYS_LIVE = frozenset({"rtmp", "rtmps", "rtmpt", "srt"})
 _NO_STREAMS = frozenset(
     {"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"}
@@ -57,6 +66,8 @@ _NO_STREAMS = frozenset(
 _GUESSED_DURATION = frozenset(
     {"mpegts", "mpeg", "aac", "mp3"}
 )  # from the bit rate or the last bytes, not from a header
+
+_QUICK = {"probesize": "100000", "analyzeduration": "0"}  # to measure a length, streams need not be understood
 
 T = TypeVar("T")
 
@@ -76,8 +87,12 @@ class Source:
     is_network: bool  # read on a watched thread, for its reads may hang
     is_live: bool  # a URL without an end: a disconnect may be followed by more
     timeout: float  # seconds without data after which a network source counts as lost
+    is_pipe: bool = False  # its writer may fall silent
     failure: str | None = None
+    shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is
     changes: "FlvChanges | None" = None  # for an FLV file, whose streams may come late or change
+    parts: TsParts | None = None  # for an MPEG transport stream, whose programs and PIDs may change
+    length: float | None = None  # in seconds, for a transport stream that was measured apart from its reading
     used: list[Closable] = field(default_factory=list)  # closed together with the container
     closed: bool = False
     busy: bool = False  # a thread is inside FFmpeg and may be blocked there
@@ -86,7 +101,7 @@ class Source:
     @property
     def duration(self) -> float | None:
         """Duration in seconds according to the container; None if unknown."""
-        return _known_duration(self.container)
+        return self.length or known_duration(self.container)
 
     @property
     def origin(self) -> float | None:
@@ -160,7 +175,7 @@ class Source:
         damages = 0
         while True:
             try:
-                for packet in self.follow_changes(self.changes) if self.changes else self.container.demux(self.streams):
+                for packet in self.follow():
                     if packet is None or packet.size:  # the last ones are empty: they flush decoders
                         damages = 0
                         yield packet
@@ -172,6 +187,30 @@ class Source:
                 yield None
             except IndexError:  # PyAV raises it at the end of a file with streams it had not known
                 return
+
+    def follow(self) -> "Iterator[Packet[Any] | None]":
+        """The packets of one container after another, if the streams change."""
+        import av
+
+        if self.changes is not None:
+            yield from self.follow_changes(self.changes)
+            return
+        while True:
+            with suppress(IndexError):  # as in `demuxed`
+                yield from self.container.demux(self.streams)
+            if self.parts is None or not self.parts.go_on():
+                return
+            try:
+                self.container = open_part(self.name, self.parts)  # packets keep the old one for as long as they need
+            except SourceError as error:
+                if error.__cause__ is not None and not isinstance(error.__cause__, av.InvalidDataError):
+                    raise error.__cause__ from None
+                yield None
+                return
+            self.choose()
+
+    def choose(self) -> None:
+        self.video, self.audio = choose_best(self.container, "video"), choose_best(self.container, "audio")  # type: ignore[assignment]
 
     def follow_changes(self, changes: "FlvChanges") -> "Iterator[Packet[Any] | None]":
         """An FLV file's packets, opened again where its demuxer would miss media; None before hidden media."""
@@ -204,8 +243,8 @@ class Source:
 
     def reopen(self, file: Any) -> None:
         """Go on with another container of the same media; the old one lives for as long as its packets are in use."""
-        self.container = _open_container(self.name, file)
-        self.video, self.audio = _choose_best(self.container, "video"), _choose_best(self.container, "audio")  # type: ignore[assignment]
+        self.container = open_container(self.name, file)
+        self.choose()
 
     def close(self) -> None:
         """Idempotent; never waits for a thread that is reading: that thread then releases the container itself."""
@@ -230,8 +269,13 @@ class Source:
 
 
 def is_stream(name: str) -> bool:
-    """Whether a source can be read only once: a URL, or standard input."""
-    return name == STDIN or "://" in name
+    """Whether a source can be read only once: a URL, standard input or a named pipe."""
+    if name == STDIN or "://" in name:
+        return True
+    try:
+        return stat.S_ISFIFO(Path(name).stat().st_mode)
+    except (OSError, ValueError):  # `open_source` says what is wrong with it
+        return False
 
 
 def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
@@ -263,11 +307,6 @@ def _local_path(name: str) -> Path:
     return Path(unquote(urlsplit(name).path)) if scheme_of(name) == "file" else Path(name)
 
 
-def _known_duration(container: "InputContainer") -> float | None:
-    duration: int | None = container.duration
-    return duration / 1_000_000 if duration and duration > 0 else None
-
-
 def _from_path(name: str, path: Path, timeout: float) -> Source:
     try:
         status = path.stat()
@@ -293,19 +332,44 @@ def _from_path(name: str, path: Path, timeout: float) -> Source:
 def _from_file(name: str, path: Path, timeout: float) -> Source:
     from kuaihl.engines.ingest.flv import FlvChanges
 
-    container = _open_playlist(name, path) if is_playlist(path) else _open_container(name, str(path.absolute()))
-    source = _choose_streams(name, container, timeout)
+    if is_playlist(path):
+        return _choose_streams(name, _open_playlist(name, path), timeout)
+    file = path.open("rb")
+    if is_ts(file.peek(HEAD_BYTES)):
+        source = _from_ts(name, TsParts(file), timeout)
+        source.length = _measure_ts(name, path)
+        return source
+    file.close()
+    source = _choose_streams(name, open_container(name, str(path.absolute())), timeout)
     if source.container.format.name == "flv":
         source.changes = FlvChanges(path)
         source.used.append(source.changes)
     return source
 
 
+def _from_ts(name: str, parts: TsParts, timeout: float) -> Source:
+    try:
+        source = _choose_streams(name, open_part(name, parts), timeout)
+    except BaseException:
+        parts.close()
+        raise
+    source.parts = parts
+    source.used.append(parts)
+    return source
+
+
+def _measure_ts(name: str, path: Path) -> float | None:
+    """The length of a transport stream from its first and last time stamps."""
+    with suppress(SourceError), open_container(name, str(path.absolute()), options=_QUICK) as container:
+        return known_duration(container)
+    return None
+
+
 def _open_playlist(name: str, path: Path) -> "InputContainer":
     try:
-        return _open_container(name, str(path.absolute()), io_open=open_ended)
+        return open_container(name, str(path.absolute()), io_open=open_ended)
     except SourceError:
-        return _open_container(name, str(path.absolute()), container_options=UNFINISHED)
+        return open_container(name, str(path.absolute()), container_options=UNFINISHED)
 
 
 def _from_pipe(name: str, timeout: float) -> Source:
@@ -323,33 +387,51 @@ def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     """A pipe, or a file that was redirected to standard input; closes the descriptor in the end."""
     from kuaihl.engines.ingest.timeouts import PipeReader
 
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file: Any = os.fdopen(descriptor, "rb")
-    else:
-        file = PipeReader(descriptor, _PIPE_SECONDS)
+    is_pipe = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    file: Any = PipeReader(descriptor, _PIPE_SECONDS) if is_pipe else os.fdopen(descriptor, "rb")
     try:
-        source = _choose_streams(name, _open_container(name, file), timeout)
+        if is_ts(file.peek(HEAD_BYTES)):
+            source = _from_ts(name, TsParts(file), timeout)
+        else:
+            source = _choose_streams(name, open_container(name, file), timeout)
+    except OSError as error:
+        file.close()
+        raise refusal(name, error, is_url=False) from error
     except BaseException:
         file.close()
         raise
     source.used.append(file)
+    source.is_pipe = is_pipe
     return source
 
 
 def _from_url(name: str, scheme: str, timeout: float) -> Source:
     microseconds = str(int(timeout * 1_000_000))
-    options = {"protocol_whitelist": _PROTOCOLS[scheme], "rw_timeout": microseconds}
+    options = _HLS | {"merge_pmt_versions": "1", "protocol_whitelist": _PROTOCOLS[scheme], "rw_timeout": microseconds}
     if scheme in ("http", "https", "srt"):
         options["timeout"] = microseconds  # for rtmp this option means: listen
     url = scheme + name[len(scheme) :]
     longest = timeout * _WATCH_SHARE  # PyAV's own limit for opening, and for reading in case it is a live playlist
     limits = (longest, longest if scheme in ("http", "https") else timeout)
-    container = _within(
-        name, longest + _PATIENCE, lambda: _open_container(name, url, container_options=options, timeout=limits)
-    )
-    source = _choose_streams(name, container, timeout)
+
+    def open_url(**others: Any) -> "InputContainer":
+        return open_container(name, url, is_url=True, container_options=options, timeout=limits, **others)
+
+    container = _within(name, longest + _PATIENCE, open_url)
+    length = known_duration(container)
+    if length is not None and container.format.name == "mpegts":  # a recording: it may be fetched a second time
+        container.close()
+        raw = {"raw_packet_size": str(BUFFER_BYTES)}
+        source = _within(
+            name,
+            longest + _PATIENCE,
+            lambda: _from_ts(name, TsParts(UrlBytes(open_url(format="data", options=raw))), timeout),
+        )
+        source.length = length
+    else:
+        source = _choose_streams(name, container, timeout)
     source.is_network = True
-    source.is_live = scheme in ALWAYS_LIVE or source.duration is None
+    source.is_live = scheme in ALWAYS_LIVE or length is None
     return source
 
 
@@ -363,24 +445,13 @@ def _within(name: str, seconds: float, call: Callable[[], T]) -> T:
         ) from error
 
 
-def _open_container(name: str, file: Any, **options: Any) -> "InputContainer":
-    """FFmpeg's demuxer for `file`. Raises a readable SourceError."""
-    import av
-
-    try:
-        container: InputContainer = av.open(file, metadata_errors="replace", **options)
-        return container
-    except (av.FFmpegError, OSError, ValueError, EOFError) as error:
-        raise refusal(name, error, is_url=scheme_of(name) in _PROTOCOLS) from cause(error)
-
-
 def _choose_streams(name: str, container: "InputContainer", timeout: float) -> Source:
     """The source with the best video and audio stream that can be decoded. Raises SourceError if both are missing."""
     if container.format.name in _NO_STREAMS or container.format.name.endswith("_pipe"):
         container.close()
         raise SourceError(f"{name}: a picture or a text ({container.format.name}), not a video; give a media file")
-    video: Any = _choose_best(container, "video")
-    audio: Any = _choose_best(container, "audio")
+    video: Any = choose_best(container, "video")
+    audio: Any = choose_best(container, "audio")
     if video is None and audio is None:
         unknown = ", ".join(sorted({stream.type for stream in container.streams}))
         container.close()
@@ -388,15 +459,3 @@ def _choose_streams(name: str, container: "InputContainer", timeout: float) -> S
             f"{name}: holds neither video nor audio that can be decoded" + (f" ({unknown})" * bool(unknown))
         )
     return Source(name, container, video, audio, is_network=False, is_live=False, timeout=timeout)
-
-
-def _choose_best(container: "InputContainer", kind: Literal["video", "audio"]) -> "Stream | None":
-    """FFmpeg's choice among the streams of a kind, or the first that can be decoded; a cover picture is not a video."""
-    from av.stream import Disposition
-
-    first = container.streams.best(kind)
-    streams: list[Stream] = [stream for stream in container.streams if stream.type == kind]
-    for stream in sorted(streams, key=lambda one: one is not first):
-        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None

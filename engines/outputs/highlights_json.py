@@ -57,6 +57,7 @@ class HighlightsDocument(TypedDict):
     source: str
     duration: float
     complete: bool
+    why: NotRequired[str]  # it is not complete
     model: ModelEntry
     settings: dict[str, Setting]
     chosen_from: list[str]
@@ -70,7 +71,7 @@ class Report:
 
     source: str
     duration: float  # scored seconds of the stream
-    complete: bool  # false if the run was interrupted
+    why: str | None  # why the source was not read to its end; None if it was
     model: str
     model_sha256: str | None
     highlights: Sequence[Highlight]  # in order of time
@@ -103,11 +104,11 @@ def build_document(report: Report) -> HighlightsDocument:
                 end=round(clip.end, TIME_DECIMALS),
             )
         entries.append(entry)
-    return HighlightsDocument(
+    document = HighlightsDocument(
         version=_FORMAT_VERSION,
         source=shown_source(report.source),
         duration=round(report.duration, TIME_DECIMALS),
-        complete=report.complete,
+        complete=report.why is None,
         model=ModelEntry(name=report.model, sha256=report.model_sha256),
         settings={
             name: mask_credentials(value) if isinstance(value, str) else value
@@ -117,6 +118,9 @@ def build_document(report: Report) -> HighlightsDocument:
         highlights=entries,
         events=[event_entry(event) for event in report.events],
     )
+    if report.why is not None:
+        document["why"] = mask_credentials(report.why)
+    return document
 
 
 def event_entry(event: Event) -> EventEntry:

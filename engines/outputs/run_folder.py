@@ -1,11 +1,21 @@
-"""A run folder: the file names of a scored source, and whether an earlier run finished it."""
+"""A run folder: the file names of a scored source, the state that an earlier run left, and its safe replacement."""
 
 import json
+import shutil
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from kuaihl.engines.outputs.atomic import cannot_write
 from kuaihl.models.errors import UsageError
 
 SCORES_FILE, HIGHLIGHTS_FILE, PLOT_FILE, CLIPS_FOLDER = "scores.jsonl", "highlights.json", "scores.png", "clips"
+EVENTS_FILE, STATE_FILE, RECORD_FILE = "events.jsonl", "state.safetensors", "run.json"
+RUNNING, STOPPED = "the run has not ended", "stopped before the source ended"  # why a folder is not complete
+
+_ASIDE = ".earlier"  # holds the files of a run that is being replaced
+# Scores go aside first and come back last: a folder without them that has an _ASIDE is in between.
+_REPLACED = (SCORES_FILE, HIGHLIGHTS_FILE, EVENTS_FILE, STATE_FILE, RECORD_FILE)
 
 
 def make_folder(folder: Path) -> None:
@@ -18,8 +28,60 @@ def make_folder(folder: Path) -> None:
 
 def is_finished(output: Path) -> bool:
     """Whether an earlier run scored this source to its end: highlights.json is written last, and records it."""
+    return _read_highlights(output).get("complete") is True
+
+
+def was_interrupted(output: Path) -> bool:
+    """Whether an earlier run scored something and was then stopped or killed, rather than left by its source."""
+    said = _read_highlights(output)
+    return has_scores(output) and said.get("complete") is not True and said.get("why", RUNNING) in (RUNNING, STOPPED)
+
+
+def _read_highlights(output: Path) -> dict[str, Any]:
     try:
         document = json.loads((output / HIGHLIGHTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def has_scores(folder: Path) -> bool:
+    """Whether a run folder holds the line of a segment, or did before a replacement that came to nothing."""
+    return any(_has_line(place / SCORES_FILE) for place in (folder, folder / _ASIDE))
+
+
+def _has_line(scores: Path) -> bool:
+    try:
+        with scores.open("rb") as file:
+            return b"\n" in file.readline(1 << 24)
+    except OSError:
         return False
-    return isinstance(document, dict) and document.get("complete") is True
+
+
+def set_aside(folder: Path) -> None:
+    """Move an earlier run's files aside until `discard_earlier`. Raises UsageError if they cannot be moved."""
+    (folder / _ASIDE).mkdir(exist_ok=True)
+    _move(_REPLACED, folder, folder / _ASIDE)
+
+
+def restore_earlier(folder: Path) -> None:
+    """End a replacement that is under way: the earlier run's files come back unless the new run has a line."""
+    if not (folder / _ASIDE).is_dir():
+        return
+    if not _has_line(folder / SCORES_FILE):
+        _move(tuple(reversed(_REPLACED)), folder / _ASIDE, folder)
+    discard_earlier(folder)
+
+
+def discard_earlier(folder: Path) -> None:
+    """Delete what was set aside."""
+    shutil.rmtree(folder / _ASIDE, ignore_errors=True)
+
+
+def _move(names: tuple[str, ...], source: Path, target: Path) -> None:
+    for name in names:
+        try:
+            with suppress(FileNotFoundError):
+                (source / name).replace(target / name)
+        except OSError as error:
+            raise cannot_write(target / name, error) from error

@@ -1,34 +1,43 @@
-"""scores.jsonl: one line per segment, on disk as soon as the segment is scored (docs/output.md)."""
+"""scores.jsonl: one line per segment, on disk as soon as the segment is scored (docs/output.md).
+
+A line holds all that highlights are chosen from, so a run can go on from the file, and highlights can be made again.
+"""
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from kuaihl.engines.outputs.atomic import cannot_write
 from kuaihl.engines.outputs.highlights_json import SCORE_DECIMALS, TIME_DECIMALS, event_entry
-from kuaihl.engines.types import ScoredSegment
-from kuaihl.models.errors import ModelError
+from kuaihl.engines.types import Event, ScoredSegment, Sentence
+from kuaihl.models.errors import ModelError, SourceError
 
 
 class ScoresWriter:
-    """Writes one line per segment and flushes it: a crash loses only the segment in flight.
+    """Appends one line per segment and flushes it: a crash loses only the segment in flight.
 
-    Raises UsageError if the file cannot be written.
+    `keep` is the number of bytes that stay, None for all; what follows them goes with the first new line. Raises
+    UsageError if the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep: int | None = None) -> None:
         self.path = path
+        self.keep = keep
         try:
-            self.file = path.open("w", encoding="utf-8", errors="replace", newline="\n")
+            self.file = path.open("ab")
         except OSError as error:
             raise cannot_write(path, error) from error
 
     def write(self, scored: ScoredSegment) -> None:
         line = score_line(scored)
         try:
-            self.file.write(line + "\n")
+            if self.keep is not None:
+                self.file.truncate(self.keep)
+                self.keep = None
+            self.file.write(f"{line}\n".encode("utf-8", "replace"))
             self.file.flush()
         except OSError as error:
             raise cannot_write(self.path, error) from error
@@ -46,6 +55,39 @@ class ScoresWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class WrittenScore(NamedTuple):
+    """A segment as scores.jsonl has it, and where its line ends in the file."""
+
+    scored: ScoredSegment
+    ends_at: int  # bytes
+
+
+def read_scores(path: Path) -> list[WrittenScore]:
+    """The segments of a file that a run wrote; a last line that a crash has torn is left out.
+
+    Raises SourceError if the file cannot be read or holds something else.
+    """
+    try:
+        return list(_read_lines(path))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _read_lines(path: Path) -> Iterator[WrittenScore]:
+    at = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            at += len(line)
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield WrittenScore(parse_score(line.decode("utf-8")), at)
+            except (ValueError, TypeError, KeyError) as error:
+                raise SourceError(f"{path}, line {number}: not a line of scores") from error
 
 
 def score_line(scored: ScoredSegment) -> str:
@@ -67,8 +109,24 @@ def score_line(scored: ScoredSegment) -> str:
             "comments": scored.comments,
             "gap": scored.gap,
             "wall_time": round(scored.wall_time, TIME_DECIMALS),
+            "sentences": [
+                {"start": round(one.start, TIME_DECIMALS), "end": round(one.end, TIME_DECIMALS), "text": one.text}
+                for one in scored.sentences
+            ],
+            "keyframes": [round(time, TIME_DECIMALS) for time in scored.keyframe_times],
             "events": [event_entry(event) for event in scored.events],
         },
         ensure_ascii=False,
         allow_nan=False,
+    )
+
+
+def parse_score(line: str) -> ScoredSegment:
+    """The inverse of `score_line`, within its rounding. Raises ValueError, TypeError or KeyError for another line."""
+    said = json.loads(line)
+    return ScoredSegment(
+        sentences=tuple(Sentence(**one) for one in said.pop("sentences", ())),
+        keyframe_times=tuple(said.pop("keyframes", ())),
+        events=tuple(Event(**one) for one in said.pop("events")),
+        **said,
     )

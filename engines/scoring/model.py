@@ -9,7 +9,9 @@ from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.engines.runtimes.choice import choose_runtime
 from kuaihl.engines.runtimes.device import choose_device, set_threads
 from kuaihl.engines.runtimes.runtime import Runtime
-from kuaihl.engines.scoring.run import LOG, Comments, Run, ScoreResult
+from kuaihl.engines.scoring.journal import Earlier
+from kuaihl.engines.scoring.run import LOG, Run, ScoreResult
+from kuaihl.engines.scoring.run_comments import Comments
 from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import FramesName, ScoreSettings
 from kuaihl.models.bundle import Bundle, load_bundle
@@ -59,6 +61,7 @@ class Model:
         top: int | None = None,
         min_score: float | None = None,
         output: str | Path | None = None,
+        resume: bool = False,
         clips: bool = False,
         plot: bool = False,
         formats: str | Iterable[str] = (),
@@ -69,7 +72,8 @@ class Model:
         or Comment objects; "auto" reads the file beside a recording, None reads none. `comments_offset` seconds are
         added to their times. `streamer` is a name that the bundle may know, `language` the spoken one.
         `start` and `end` (seconds) score a part of a file. `top` and `min_score` leave out highlights. With `output`,
-        the run writes the same folder as the command, and overwrites its files; `clips`, `plot` and `formats`
+        the run writes the same folder as the command. It replaces what an earlier run left there once it has a first
+        segment; with `resume` it goes on with it. `clips`, `plot` and `formats`
         ("csv", "srt", "vtt") add files to it.
 
         Raises UsageError for options that exclude each other. Raises SourceUnavailable if a network source does not
@@ -91,7 +95,8 @@ class Model:
             formats=formats if isinstance(formats, str) else ",".join(formats),
         )
         folder = None if output is None else Path(output)
-        return Run(self, str(source), settings, output=folder, comments=comments, streamer=streamer)
+        earlier: Earlier = "resume" if resume else "replace"
+        return Run(self, str(source), settings, output=folder, comments=comments, streamer=streamer, earlier=earlier)
 
     def score(
         self,
@@ -109,6 +114,7 @@ class Model:
         top: int | None = None,
         min_score: float | None = None,
         output: str | Path | None = None,
+        resume: bool = False,
         clips: bool = False,
         plot: bool = False,
         formats: str | Iterable[str] = (),
@@ -128,6 +134,7 @@ class Model:
             top=top,
             min_score=min_score,
             output=output,
+            resume=resume,
             clips=clips,
             plot=plot,
             formats=formats,

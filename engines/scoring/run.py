@@ -4,44 +4,52 @@ The command, every worker of a batch and the Python API are thin callers of `Run
 """
 
 import logging
+import math
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kuaihl.engines.archive.manifest import comments_beside, source_stem
-from kuaihl.engines.comments.feed import CommentTrack
+from kuaihl.engines.archive.names import source_stem
 from kuaihl.engines.comments.followed import FollowedComments
-from kuaihl.engines.comments.reader import collect_comments, read_comment_file
 from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
 from kuaihl.engines.highlights.offline import chosen_from, find_highlights
-from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
+from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
 from kuaihl.engines.highlights.snapping import snap_highlights
+from kuaihl.engines.ingest.live import Resume, clock_of
+from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.ingest.source import is_stream, open_source
 from kuaihl.engines.outputs.formats import parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, write_highlights
-from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, SCORES_FILE, make_folder
-from kuaihl.engines.outputs.scores_jsonl import ScoresWriter
+from kuaihl.engines.outputs.run_folder import (
+    CLIPS_FOLDER,
+    HIGHLIGHTS_FILE,
+    PLOT_FILE,
+    RUNNING,
+    STOPPED,
+    make_folder,
+)
+from kuaihl.engines.outputs.scores_jsonl import parse_score, score_line
 from kuaihl.engines.outputs.timecode import format_timecode
+from kuaihl.engines.scoring.journal import Earlier, Journal
 from kuaihl.engines.scoring.pipeline import score_source
+from kuaihl.engines.scoring.record import make_record
+from kuaihl.engines.scoring.run_comments import AUTO, Comments, comments_of, open_comments, words_for
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
-from kuaihl.engines.types import Comment, CommentFeed, Highlight, ScoredSegment
-from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError
+from kuaihl.engines.types import Highlight, ScoredSegment
+from kuaihl.models.errors import BatchError, KuaihlError, UsageError
 
 if TYPE_CHECKING:
     from kuaihl.engines.scoring.model import Model
 
-_AUTO = "auto"
 LOG = logging.getLogger("kuaihl")
-
-Comments = str | Path | Iterable[Comment] | None
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,12 @@ class ScoreResult:
 
     segments: tuple[ScoredSegment, ...]
     highlights: tuple[Highlight, ...]
-    complete: bool  # false if the run was stopped before the source ended
+    complete: bool  # whether the source was read to an end that its container or protocol vouches for
     document: HighlightsDocument  # the content of highlights.json
     output: Path | None = None  # the run folder, if one was written
     clips: tuple[Clip | None, ...] = ()  # one per highlight if clips were wanted; None for one that could not be cut
     failed_clips: tuple[str, ...] = ()  # why, in one line for each of those
+    why: str | None = None  # it is not complete
 
     def check_clips(self) -> None:
         """Raise BatchError if a clip could not be cut; everything else has been written."""
@@ -82,12 +91,15 @@ class Run:
         output: Path | None = None,
         comments: Comments = None,
         streamer: str | None = None,
+        earlier: Earlier = "replace",
         stop: threading.Event | None = None,
         report: Callable[[str], None] = LOG.info,
     ) -> None:
         """Open the source; setting `stop` ends it after the media already read, and `report` receives lines to show.
 
-        Raises UsageError for invalid settings, SourceError if the source or its comments cannot be read.
+        `earlier` is what to do with scores in `output`; those that are replaced stay until the first new one is there.
+        Raises UsageError for invalid settings or a folder that cannot be used, SourceError if the source or its
+        comments cannot be read.
         """
         _check_settings(source, settings, output)
         self.source, self.name, self.output = source, source_stem(source), output
@@ -99,14 +111,17 @@ class Run:
         self._scored: list[ScoredSegment] = []
         self._generator: weakref.ref[Generator[ScoredSegment]] | None = None
         self._result: ScoreResult | None = None
+        self._journal: Journal | None = None
+        self._segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
         self._opened = open_source(source, timeout=settings.timeout)
+        self._clock = clock_of(self._opened)
         try:
-            self._comments = _comments_of(source, comments, is_live=self._opened.is_live)
-            self._feed = _open_comments(
-                self._comments, settings, report, is_live=self._opened.is_live, found=comments == _AUTO
+            self._comments = comments_of(source, comments, is_live=self._opened.is_live)
+            self._feed = open_comments(
+                self._comments, settings, report, is_live=self._opened.is_live, found=comments == AUTO
             )
             if output is not None:
-                make_folder(output)
+                self._journal = self._open_journal(output, earlier)
         except BaseException:
             self._opened.close()
             raise
@@ -138,7 +153,7 @@ class Run:
         """Score the rest and return the result; for a run that ended early, the result so far."""
         for _ in self:
             pass
-        return self._result or self._conclude(complete=False)
+        return self._result or self._conclude(STOPPED)
 
     def close(self) -> None:
         """End the run now. If called from another thread, a loop over it ends after scoring the media already read."""
@@ -149,6 +164,8 @@ class Run:
             generator.close()
         elif self._generator is None:
             self._opened.close()
+            if self._journal is not None:
+                self._journal.close()
 
     def __enter__(self) -> Self:
         return self
@@ -158,58 +175,120 @@ class Run:
     ) -> None:
         self.close()
 
+    def _open_journal(self, output: Path, earlier: Earlier) -> Journal:
+        """The run folder, and the segments that an earlier run left in it."""
+        model = self._model
+        record = make_record(
+            self.source,
+            self._settings,
+            model.bundle,
+            model.encoders.facts,
+            comments=self._comments,
+            streamer=self._streamer,
+        )
+        journal = Journal(
+            output, record, earlier, segment_seconds=self._segment_seconds, can_reread=not self._goes_on()
+        )
+        if journal.segments:
+            self._scored = list(journal.segments)
+            journal.rewrite_events(self._detector)
+            if isinstance(self._feed, FollowedComments):
+                self._feed.skip_until(self._scored[-1].end)
+        return journal
+
+    def _goes_on(self) -> bool:
+        """Whether the source goes on while nobody reads it: what was missed is lost."""
+        return self._opened.is_live or self._opened.is_pipe
+
+    def _resume_at(self) -> Resume | None:
+        """Where a stream that cannot be read again was left; None at its beginning, or for any other source."""
+        if not self._scored or not self._goes_on():
+            return None
+        last, state = self._scored[-1], self._journal.state if self._journal is not None else None
+        mark = state.clock if state is not None else None
+        # Without a state, the moment at which the last segment was complete tells the lag, to a second or two.
+        return Resume(mark or ClockMark(last.wall_time - last.end, math.inf, False), last.end)
+
     def _score(self) -> Generator[ScoredSegment]:
-        settings, model = self._settings, self._model
-        segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
+        try:
+            try:
+                yield from self._score_segments()
+            except GeneratorExit:
+                if self._stop.is_set():  # already asked to end: a second Ctrl-C ends at once
+                    raise
+                self._stop.set()
+            self.changes = tuple(self._detector.finish())
+            if self._journal is not None and self.changes:
+                self._journal.write_events(replace(self._scored[-1], events=()), self.changes)
+            result = self._conclude(STOPPED if self._stop.is_set() else self._opened.shortfall)
+            if result.complete and self._journal is not None:
+                self._journal.forget_state()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+
+    def _score_segments(self) -> Generator[ScoredSegment]:
+        """The segments that no earlier run has scored, each written; also ends, without an error, if it is left."""
+        settings, model, journal = self._settings, self._model, self._journal
         with ExitStack() as stack:
             stack.enter_context(self._opened)
-            writer = None if self.output is None else stack.enter_context(ScoresWriter(self.output / SCORES_FILE))
             exact = stack.enter_context(ExactFrames(self.source)) if settings.frames == "exact" else None
+            state, resume = journal.state if journal is not None else None, self._resume_at()
             scorer = StreamingScorer(
                 model.bundle,
                 model.step,
                 device=model.encoders.device,
                 streamer=self._streamer,
-                segment_seconds=segment_seconds,
+                segment_seconds=self._segment_seconds,
+                state=state.scorer if state is not None else None,
             )
+            first = state.segment + 1 if state is not None else 0
+            written = self._scored[-1].segment if self._scored else -1
             scoring = score_source(
                 self._opened,
                 model.encoders,
                 scorer,
-                segment_seconds=segment_seconds,
+                segment_seconds=self._segment_seconds,
                 language=settings.language,
                 comments=self._feed,
                 exact=exact,
                 start=settings.start,
                 end=settings.end,
                 stop=self._stop,
+                clock=self._clock,
+                resume=resume,
+                first=first if resume is None else written + 1,
             )
             stack.enter_context(closing(scoring))
-            try:
-                for scored in scoring:
-                    if writer is not None:
-                        writer.write(scored)
-                    self._scored.append(scored)
-                    self.changes = tuple(self._detector.push(scored))
-                    yield scored
-            except GeneratorExit:
-                if self._stop.is_set():  # already asked to end: a second Ctrl-C ends at once
-                    raise
-                self._stop.set()
-        self.changes = tuple(self._detector.finish())
-        self._conclude(complete=not self._stop.is_set())
+            for raw in scoring:
+                if raw.segment <= written:  # it only brought the scorer to where the earlier run ended
+                    continue
+                line = score_line(raw)
+                scored = parse_score(line)  # as the file has it: a run that goes on finds the same highlights
+                self._scored.append(scored)
+                self.changes = tuple(self._detector.push(scored))
+                if journal is not None:
+                    journal.write(scored, line, self.changes, lambda: scorer.state, self._clock.mark())
+                    self._rewrite_highlights()
+                yield scored
 
-    def _conclude(self, *, complete: bool) -> ScoreResult:
+    def _rewrite_highlights(self) -> None:
+        """Keep highlights.json up to date while a live stream runs."""
+        if self.output is not None and self.is_live and any(isinstance(one, HighlightClosed) for one in self.changes):
+            write_highlights(self.output / HIGHLIGHTS_FILE, self._describe(self.highlights, (), RUNNING))
+
+    def _conclude(self, why: str | None) -> ScoreResult:
         """Find the highlights of the scored segments, and write every requested file; highlights.json is last.
 
-        It is also first, marked as incomplete: a clip or a plot that fails, or a kill, then loses no highlight.
+        It is also first, marked as incomplete: a clip or a plot that fails, or a kill, then loses no highlight. `why`
+        the source was not read to its end; None if it was.
         """
         highlights, settings = self.highlights, self._settings
-        if self.output is not None and (settings.clips or settings.plot or settings.formats):
-            write_highlights(self.output / HIGHLIGHTS_FILE, self._describe(highlights, (), complete=False))
+        if self.output is not None and self._scored and (settings.clips or settings.plot or settings.formats):
+            write_highlights(self.output / HIGHLIGHTS_FILE, self._describe(highlights, (), RUNNING))
         clips = self._cut_clips(highlights)
-        document = self._describe(highlights, clips, complete=complete)
-        if self.output is not None:
+        document = self._describe(highlights, clips, why)
+        if self.output is not None and self._scored:
             if settings.plot:
                 from kuaihl.engines.outputs.plot import plot_scores
 
@@ -218,11 +297,13 @@ class Run:
             write_highlights(self.output / HIGHLIGHTS_FILE, document)
         failures = tuple(one.reason for one in clips if isinstance(one, FailedClip))
         cut = tuple(one if isinstance(one, Clip) else None for one in clips)
-        self._result = ScoreResult(self.segments, highlights, complete, document, self.output, cut, failures)
+        self._result = ScoreResult(
+            self.segments, highlights, why is None, document, self.output, clips=cut, failed_clips=failures, why=why
+        )
         return self._result
 
     def _describe(
-        self, highlights: Sequence[Highlight], clips: Sequence[Clip | FailedClip], *, complete: bool
+        self, highlights: Sequence[Highlight], clips: Sequence[Clip | FailedClip], why: str | None
     ) -> HighlightsDocument:
         """The content of highlights.json."""
         settings = self._settings
@@ -230,7 +311,7 @@ class Run:
             Report(
                 source=self.source,
                 duration=self._scored[-1].end if self._scored else 0.0,
-                complete=complete,
+                why=why,
                 model=self._model.bundle.name,
                 model_sha256=self._model.bundle.head_sha256,
                 highlights=highlights,
@@ -246,7 +327,7 @@ class Run:
                     "frames": settings.frames,
                     "top": settings.top,
                     "min_score": settings.min_score,
-                    "comments": _words_for(self._comments),
+                    "comments": words_for(self._comments),
                     "comments_offset": settings.comments_offset,
                     "streamer": self._streamer,
                     "start": settings.start,
@@ -289,42 +370,3 @@ def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -
         for name, value in wanted.items():
             if value:
                 raise UsageError(f"{source}: a stream, and {name} need a file; record it, then score the recording")
-
-
-def _comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
-    """The comments meant by the setting; for "auto", the file beside a recording, if there is one."""
-    if comments != _AUTO:
-        return Path(comments) if isinstance(comments, str) else comments
-    return None if is_live or is_stream(source) else comments_beside(Path(source))
-
-
-def _open_comments(
-    comments: Comments, settings: ScoreSettings, report: Callable[[str], None], *, is_live: bool, found: bool
-) -> CommentFeed | None:
-    """The comments by time: a file is read whole, or followed if the source is live.
-
-    Raises SourceError if the file cannot be read; if it was `found` beside the recording, an event reports it instead.
-    """
-    if comments is None:
-        return None
-    if isinstance(comments, str | Path):
-        if is_live:
-            return FollowedComments(comments, offset=settings.comments_offset)
-        try:
-            name, read = Path(comments).name, read_comment_file(comments, offset=settings.comments_offset)
-        except SourceError as error:
-            if not found:
-                raise
-            return CommentTrack(fault=f"scored without comments: {error}")
-    else:
-        name, read = "the caller", collect_comments(comments, offset=settings.comments_offset)
-    asides = [f"{read.skipped} entries left out"] if read.skipped else []
-    asides += [f"{read.before_start} from before the stream's start"] if read.before_start else []
-    aside = f" ({', '.join(asides)})" if asides else ""
-    report(f"{len(read.comments)} comments from {name}, {read.format}{aside}")
-    return CommentTrack(read.comments)
-
-
-def _words_for(comments: Comments) -> str | None:
-    """The entry for the comments in highlights.json: their file, or "in memory"."""
-    return None if comments is None else str(comments) if isinstance(comments, str | Path) else "in memory"

@@ -14,7 +14,7 @@ from torch import Tensor
 from kuaihl.engines.runtimes.graphs import step_graph
 from kuaihl.engines.runtimes.runtime import OpenRuntime, Runtime
 from kuaihl.engines.runtimes.torch_runtime import open_torch
-from kuaihl.engines.types import EncodedSegment, ScoredSegment
+from kuaihl.engines.types import EncodedSegment, ScoredSegment, Thumbnail
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import UNREAD
@@ -31,20 +31,25 @@ class ScorerState:
     moments: RunningMoments  # of its signals
     gaps: tuple[bool, ...]  # of the last n segments
     head_sha256: str  # of the bundle that made it; another bundle's state would mean nothing
+    picture: Thumbnail | None = None  # the last one, with which the next segment's first is compared
+    language: str | None = None  # the last one that was heard
 
-    def to_bytes(self) -> bytes:
-        """The state as one safetensors file."""
+    def tensors(self) -> dict[str, Tensor]:
+        """The state as named tensors, ready for safetensors."""
         extra = {
             "gaps": torch.tensor(self.gaps),
             "signals_moments": torch.from_numpy(self.moments.to_array()),
             "head_sha256": torch.tensor(list(bytes.fromhex(self.head_sha256))),
         }
-        return save(self.network.tensors() | extra)
+        if self.picture is not None:
+            extra["picture"] = torch.from_numpy(np.ascontiguousarray(self.picture))
+        if self.language is not None:
+            extra["language"] = torch.tensor(list(self.language.encode()), dtype=torch.uint8)
+        return self.network.tensors() | extra
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "ScorerState":
-        """The inverse of `to_bytes`. Raises ModelError if `data` is not such a file."""
-        parts = read_tensors(data)
+    def from_tensors(cls, parts: dict[str, Tensor]) -> "ScorerState":
+        """The inverse of `tensors`. Raises ModelError if `parts` are not those of a state."""
         if not {"gaps", "signals_moments", "head_sha256"} <= parts.keys():
             raise ModelError("room state: made by something else than a scorer; start the stream anew without it")
         head = bytes(int(byte) for byte in parts["head_sha256"]).hex()
@@ -52,7 +57,23 @@ class ScorerState:
             moments = RunningMoments.from_array(parts["signals_moments"].numpy())
         except ValueError as error:
             raise ModelError(f"room state: {error}; start the stream anew without it") from None
-        return cls(memory_from(parts), moments, tuple(bool(gap) for gap in parts["gaps"]), head)
+        return cls(
+            memory_from(parts),
+            moments,
+            tuple(bool(gap) for gap in parts["gaps"]),
+            head,
+            parts["picture"].numpy() if "picture" in parts else None,
+            bytes(parts["language"].tolist()).decode() if "language" in parts else None,
+        )
+
+    def to_bytes(self) -> bytes:
+        """The state as one safetensors file."""
+        return save(self.tensors())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "ScorerState":
+        """The inverse of `to_bytes`. Raises ModelError if `data` is not such a file."""
+        return cls.from_tensors(read_tensors(data))
 
 
 def open_step(bundle: Bundle, open_runtime: OpenRuntime | None = None) -> Runtime:
@@ -93,13 +114,17 @@ class StreamingScorer:
         else:
             raise ModelError(f"{bundle.path}: the room's state was made by another bundle; start the stream anew")
         self._gaps = state.gaps if state is not None else ()
+        self._picture = state.picture if state is not None else None
+        self._language = state.language if state is not None else None
         self._moments = RunningMoments() if state is None else RunningMoments.from_array(state.moments.to_array())
 
     @property
     def state(self) -> ScorerState:
         """The state needed to continue from here, in this process or another."""
         moments = RunningMoments.from_array(self._moments.to_array())
-        return ScorerState(self._memory.to(self.device), moments, self._gaps, self.bundle.head_sha256)
+        return ScorerState(
+            self._memory.to(self.device), moments, self._gaps, self.bundle.head_sha256, self._picture, self._language
+        )
 
     def scores(self, encoded: Iterable[EncodedSegment]) -> Iterator[ScoredSegment]:
         """One score per segment, as soon as the segment arrives."""
@@ -113,6 +138,8 @@ class StreamingScorer:
         interest = kept.pop(0) if self.bundle.dims.interest else None
         self._memory.push(*kept)
         self._gaps = (*self._gaps, segment.gap)[-self.bundle.dims.window :]
+        self._picture = segment.last_picture if segment.last_picture is not None else self._picture
+        self._language = segment.transcript.language or self._language
         return ScoredSegment(
             segment=segment.index,
             start=segment.start,

@@ -69,11 +69,14 @@ class FrameDecoder:
 
     def forward(self, wanted: FrameRequest, gop: Gop) -> Frame | None:
         """The frame shown at the instant: the last one shown at or before it."""
-        if gop is not self.gop:
-            self.use(gop.key)
+        if wanted.lead is not None and wanted.lead is self.gop:
+            self.gop = gop  # the decoder goes on from one into the other
+        elif gop is not self.gop:
+            first = gop if wanted.lead is None else wanted.lead
+            self.use(first.key)
             self.context.flush_buffers()
             self.gop, self.shown, self.decoded = gop, None, deque()
-            self.queue = deque([gop.key])
+            self.queue = deque([first.key])
         self.queue.extend(wanted.packets)
         drained = False
         while True:
@@ -87,15 +90,16 @@ class FrameDecoder:
                 drained = True
                 if wanted.complete:
                     self.decoded.extend(self.decode(None))
-        if self.shown is None:
+        shown = self.shown or (self.decoded[0] if self.decoded else None)  # a recovery point shows nothing at once
+        if shown is None:
             return None
         self.key = None
-        time = _time_of(self.shown)
-        if self.shown.is_corrupt:
+        time = _time_of(shown)
+        if shown.is_corrupt:
             self.report_damage(time, "a damaged frame")
         if self.latest is not None and self.latest.time == time:
             return self.latest
-        return self.convert(self.shown, time)
+        return self.convert(shown, time)
 
     def use(self, timed: TimedPacket) -> None:
         """Switch to the packet's own decoder: each stream has its own."""

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from kuaihl.engines.ingest.packets import TimedPacket
+from kuaihl.engines.segmenter.entry_points import decodes_alone
 from kuaihl.engines.types import SAME_TIME
 
 MAX_HELD_BYTES = 48 << 20  # of packets: beyond it they are decoded early or dropped
@@ -23,6 +24,8 @@ class Gop:
 
     key: TimedPacket
     followers: list[TimedPacket] = field(default_factory=list)  # packets that the decoder has not received
+    alone: bool = True  # the keyframe is a whole picture; otherwise one comes about some frames later
+    holed: bool = False  # followers were dropped
     rolling: bool = False  # the decoder is inside it and goes on from there
     closed: bool = False  # the next keyframe has come
 
@@ -38,7 +41,8 @@ class FrameRequest:
     instant: float
     gop: Gop | None
     forward: bool
-    packets: tuple[TimedPacket, ...] = ()  # the Gop's further packets, if it is decoded forward
+    lead: Gop | None = None  # the Gop before, to be decoded first because this one's keyframe is not whole
+    packets: tuple[TimedPacket, ...] = ()  # the further packets, if it is decoded forward
     complete: bool = False  # no more packets will follow in this Gop
     others: tuple[TimedPacket, ...] = ()  # keyframes to fall back on if this one is damaged, best first
 
@@ -55,27 +59,48 @@ class KeyframeSelector:
 
     def push(self, timed: TimedPacket) -> None:
         if timed.keyframe:
-            self.open(timed)
+            context = timed.packet.stream.codec_context
+            self.open(timed, alone=decodes_alone(context.name, bytes(timed.packet), context.extradata))
         elif self.gops:
             self.gops[-1].followers.append(timed)
             self.held += timed.packet.size
 
-    def open(self, key: TimedPacket) -> None:
+    def open(self, key: TimedPacket, *, alone: bool = True) -> None:
         """Open a Gop at a keyframe, and drop whatever is no longer needed of the one before it."""
         if self.gops:
             last = self.gops[-1]
             last.closed = True
-            if key.time - last.key.time <= self.tolerance and not last.rolling:
-                self.empty(last)
+            if not alone:
+                self.spare(key)
+            elif key.time - last.key.time <= self.tolerance and not last.rolling and last.alone:
+                self.drop(last)
             crowded = len(self.gops) > 1 and key.time - self.gops[-2].key.time < self.spacing / 20
-            if crowded and not last.followers and not last.rolling and not self.instant_in(last.key.time, key.time):
+            if (
+                alone
+                and last.alone
+                and crowded
+                and not last.followers
+                and not last.rolling
+                and not self.instant_in(last.key.time, key.time)
+            ):
                 self.gops.pop()  # every frame is a keyframe: a few per second are enough
-        self.gops.append(Gop(key))
+        self.gops.append(Gop(key, alone=alone))
+
+    def spare(self, key: TimedPacket) -> None:
+        """Drop what no instant needs of the Gop before the last, as one more begins that is not whole."""
+        if len(self.gops) > 1:
+            before = self.gops[-2]
+            if not before.rolling and not self.instant_in(before.key.time, key.time):
+                self.drop(before)
 
     def instant_in(self, start: float, end: float) -> bool:
         """Whether one of the evenly spaced instants lies in [start, end)."""
         first = self.origin + self.tolerance
         return math.ceil(round((start - first) / self.spacing, 6)) < math.ceil(round((end - first) / self.spacing, 6))
+
+    def drop(self, gop: Gop) -> None:
+        gop.holed = gop.holed or bool(gop.followers)
+        self.empty(gop)
 
     def empty(self, gop: Gop) -> None:
         self.held -= gop.size
@@ -88,12 +113,30 @@ class KeyframeSelector:
         """
         shown = [gop for gop in self.gops if gop.key.time <= instant + SAME_TIME]
         gop = shown[-1] if shown else self.gops[0] if self.gops else None  # before the video begins: its first frame
-        others = [one.key for one in self.gops if one is not gop]
+        if gop is not None and not gop.alone and gop.holed and not gop.rolling:  # the next picture that can be had
+            later = list(self.gops)[self.gops.index(gop) + 1 :]
+            gop = next((one for one in later if one.alone or not one.holed), gop)
+        others = [one.key for one in self.gops if one is not gop and one.alone]
         others.sort(key=lambda key: (key.time > instant, abs(key.time - instant)))
         nearest = tuple(others[:_FALLBACKS])
+        if gop is not None and not gop.alone and not gop.rolling:
+            before = self.before(gop)
+            led = (*self.hand_over(before), gop.key) if before is not None else ()
+            return FrameRequest(instant, gop, True, before, (*led, *self.hand_over(gop)), self.ends(gop), nearest)
         if gop is not None and (gop.rolling or (gop.followers and instant > gop.key.time + tolerance + SAME_TIME)):
-            return FrameRequest(instant, gop, True, self.hand_over(gop), gop.closed, nearest)
+            return FrameRequest(instant, gop, True, None, self.hand_over(gop), self.ends(gop), nearest)
         return FrameRequest(instant, gop, False, others=nearest)
+
+    def ends(self, gop: Gop) -> bool:
+        """Whether the decoder may be drained after a Gop: the next one does not need it."""
+        at = self.gops.index(gop) + 1
+        return gop.closed and (at == len(self.gops) or self.gops[at].alone)
+
+    def before(self, gop: Gop) -> Gop | None:
+        """The Gop before, if all of it is there or with the decoder."""
+        at = self.gops.index(gop)
+        found = self.gops[at - 1] if at else None
+        return found if found is not None and (found.rolling or not found.holed) else None
 
     def hand_over(self, gop: Gop) -> tuple[TimedPacket, ...]:
         """Hand the followers to the decoder, which keeps those that it need not decode yet."""
@@ -105,6 +148,9 @@ class KeyframeSelector:
     def forget(self, before: float) -> None:
         """Drop all Gops except those that instants from `before` on need."""
         while len(self.gops) > 1 and self.gops[1].key.time <= before + SAME_TIME:
+            needed = not self.gops[1].alone and not self.gops[1].rolling
+            if needed and (len(self.gops) == 2 or self.gops[2].key.time > before + SAME_TIME):
+                return
             self.empty(self.gops.popleft())
 
     def relieve(self, front: float) -> FrameRequest | None:
@@ -113,11 +159,11 @@ class KeyframeSelector:
             return None
         for gop in self.gops:
             if gop.closed and not gop.rolling:
-                self.empty(gop)
+                self.drop(gop)
         last = self.gops[-1]
         if self.held <= MAX_HELD_BYTES // 2 or front - SETTLED <= last.key.time:
             return None
-        return FrameRequest(front - SETTLED, last, True, self.hand_over(last))
+        return FrameRequest(front - SETTLED, last, True, None, self.hand_over(last))
 
     def finish(self) -> None:
         """The stream has ended: nothing follows in any Gop."""

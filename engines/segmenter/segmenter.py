@@ -36,16 +36,18 @@ def segments(
     comments: CommentFeed | None = None,
     start: float = 0.0,
     end: float | None = None,
+    first: int = 0,
 ) -> Iterator[Segment]:
     """Cut the stream from `start` on, in seconds of its clock, to `end` if it goes on for that long.
 
-    `exact` replaces the keyframes with the frames shown at the exact instants.
+    `exact` replaces the keyframes with the frames shown at the exact instants. `first` is the number of the first
+    segment, which begins that many segments behind `start`.
 
     Every segment is `segment_seconds` long except the last, which ends with the stream. A rest at the end is left out
     if it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond its end and
     its frames are decoded.
     """
-    cutter = _Cutter(segment_seconds, exact, comments, start, end)
+    cutter = _Cutter(segment_seconds, exact, comments, start, end, first)
     with cutter.worker:
         for item in stream:
             if isinstance(item, Event):
@@ -81,20 +83,21 @@ class _Cutter:
         comments: CommentFeed | None,
         origin: float = 0.0,
         limit: float | None = None,
+        first: int = 0,
     ) -> None:
         self.length = length
-        self.origin = origin  # where the first segment begins
+        self.origin = origin  # where segment 0 begins
         self.limit = limit  # where the last one ends at the latest
         self.exact = exact
         self.comments = comments
         self.keyframes = KeyframeSelector(length / FRAMES_PER_SEGMENT, origin)
-        self.sound = AudioDecoder(origin)
+        self.index = first
+        self.sound = AudioDecoder(self.start)
         self.decoder = FrameDecoder()
         self.worker = ThreadPoolExecutor(1, "frames")  # one thread: decoding frames and sound overlap
-        self.index = 0
-        self.enough = origin + length + _MIN_SECONDS  # the time that streams must reach before the segment can end
+        self.enough = self.start + length + _MIN_SECONDS  # the time that streams must reach before the segment can end
         self.reached: dict[str, float] = {}  # decode time of the latest packet, by its kind
-        self.end = origin  # of the media so far, as shown
+        self.end = self.start  # of the media so far, as shown
         self.events: list[Event] = []
         self.keyframe_times: list[float] = []
         self.gaps: list[tuple[float, float]] = []

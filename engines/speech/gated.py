@@ -35,8 +35,8 @@ class GatedTranscriber:
     def name(self) -> str:
         return self.decoder.name
 
-    def new_stream(self) -> None:
-        self.spoken = SpokenLanguage(self.decoder)
+    def new_stream(self, language: str | None = None) -> None:
+        self.spoken = SpokenLanguage(self.decoder, language)
 
     def transcribe(
         self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None

@@ -18,11 +18,12 @@ class SpokenLanguage:
     `doubt` is called after a window was decoded with little confidence; the next windows are then checked again.
     """
 
-    def __init__(self, decoder: WindowDecoder) -> None:
+    def __init__(self, decoder: WindowDecoder, heard: str | None = None) -> None:
+        """`heard` is the language of a stream that goes on; it counts as one window."""
         self.decoder = decoder
-        self.settled = False
-        self.evidence: dict[str, float] = {}  # sums of probabilities
-        self.windows_heard = 0.0
+        self.settled = heard is not None
+        self.evidence: dict[str, float] = {} if heard is None else {heard: 1.0}  # sums of probabilities
+        self.windows_heard = float(len(self.evidence))
 
     def of(self, windows: Sequence[Audio]) -> str:
         """The language of the stream, given the next `windows` (speech only, at least one)."""

@@ -37,8 +37,8 @@ class Transcriber(Protocol):
         `language` is a code such as "en" or "zh"; None detects it. Raises UsageError for a language Whisper lacks.
         """
 
-    def new_stream(self) -> None:
-        """Forget the stream so far: the next window may belong to another one."""
+    def new_stream(self, language: str | None = None) -> None:
+        """Forget the stream so far: the next window may belong to another one, in which `language` was heard last."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """`kuaihl batch DIR|MANIFEST|- -o OUT`: an archive of recordings, scored in worker processes."""
 
-import json
 import os
-from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,21 +9,24 @@ from typing import Annotated, Any
 
 import typer
 
-from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
-from kuaihl.engines.archive.manifest import comments_beside, read_rooms
+from kuaihl.engines.archive.jobs import Job, JobResult, LeftOut, ScoreJob
+from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.pool import score_archive
-from kuaihl.engines.outputs.run_folder import is_finished
+from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside
+from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, write_left_out
+from kuaihl.engines.outputs.run_folder import has_scores, make_folder
+from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.credentials import mask_credentials, shown_source
-from kuaihl.models.errors import BatchError
+from kuaihl.models.errors import SourceError
 from kuaihl_cli.command import RULE, application, read_settings
-from kuaihl_cli.options import JobsOption
+from kuaihl_cli.options import JobsOption, MinAgeOption, TimeLimitOption
 from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.messages import log_only, say
-from kuaihl_cli.terminal.results import result_words, total_words
+from kuaihl_cli.terminal.results import show_left_out, show_results
 
-_SUMMARY_FILE = "batch.jsonl"
+_TIME_LIMIT = 86_400.0
 
 app = application()
 
@@ -44,6 +46,8 @@ class BatchOptions(RunOptions):
         Path, typer.Option("--output", "-o", metavar="OUT", help="The folder in which every room gets its own.")
     ]
     jobs: JobsOption = 1
+    min_age: MinAgeOption = MIN_AGE
+    time_limit: TimeLimitOption = _TIME_LIMIT
     force: Annotated[bool, typer.Option("--force", help="Score finished rooms again.")] = False
 
 
@@ -53,46 +57,86 @@ def batch(options: BatchOptions) -> int:
     """Score every recording of a folder, or every source that a manifest lists, one per line.
 
     Comments beside a recording (NAME.xml, NAME.live_chat.json, …) are read with it. Rooms that an earlier run finished
-    are skipped. If a room fails, its reason is listed, the others go on, and the exit code is 5.
+    are skipped, unless the recording, its comments, the options or the model have changed. A file that may still be
+    written waits for the next run. Every other file that is not scored is listed with its reason in OUT/left_out.jsonl.
+
+    If a room fails, its reason is listed, the others go on, and the exit code is 5. Ctrl-C and SIGTERM end the batch;
+    the same command goes on with it.
     """
-    rooms = read_rooms(options.archive, options.output)
-    if options.no_comments:
-        rooms = [replace(room, comments=None) for room in rooms]
+    archive = read_archive(options.archive, options.output, min_age=options.min_age)
+    rooms = [replace(room, comments=None) if options.no_comments else room for room in archive.rooms]
     threads = options.threads or max(1, (os.cpu_count() or 1) // options.jobs)
-    options.output.mkdir(parents=True, exist_ok=True)
-    report = log_only if options.quiet else say
-    counts: Counter[str] = Counter()
+    make_folder(options.output)
+    write_left_out(options.output, map(_left_out_entry, archive.left_out))
+    show_left_out(archive.left_out, options.output / LEFT_OUT_FILE, quiet=options.quiet)
+    settings = run_settings(options, threads=threads)
     results = score_archive(
         rooms,
         processes=options.jobs,
-        prepare=partial(_prepare, run_settings(options, threads=threads)),
-        finished=lambda room: not options.force and is_finished(room.output),
+        prepare=partial(_prepare, settings),
+        finished=(lambda _: False) if options.force else _finished_before(settings, quiet=options.quiet),
+        time_limit=options.time_limit,
     )
-    with (options.output / _SUMMARY_FILE).open("a", encoding="utf-8") as summary:
-        for result in results:
-            counts[result.status] += 1
+    with BatchWriter(options.output / BATCH_FILE) as summary:
+
+        def record(result: JobResult) -> None:
             if result.status != "skipped":
-                summary.write(json.dumps(_summary_entry(result), ensure_ascii=False) + "\n")
-                summary.flush()
-            tell = say if result.status == "failed" else report
-            tell(f"[{counts.total()}/{len(rooms)}] {result_words(result)}")
-    report(total_words(counts))
-    if counts["failed"]:
-        raise BatchError(f"{counts['failed']} of {len(rooms)} rooms failed; {options.output / _SUMMARY_FILE} says why")
+                summary.write(_summary_entry(result))
+
+        show_results(results, len(rooms), options.output, quiet=options.quiet, record=record)
     return 0
+
+
+def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job], bool]:
+    """Whether an earlier run scored a room to its end from the same media, comments, options and weights.
+
+    Reports why a finished one is scored again. Raises ModelError if there is no such bundle.
+    """
+    from kuaihl.engines.scoring.record import find_encoders, make_record
+    from kuaihl.models.bundle import load_bundle
+
+    bundle = load_bundle(settings.model)
+    encoders = find_encoders(settings, bundle)
+
+    def is_done(room: Job) -> bool:
+        if not has_scores(room.output):
+            return False
+        try:
+            wanted = make_record(
+                room.source, settings, bundle, encoders, comments=room.comments, streamer=room.streamer
+            )
+        except SourceError:
+            return False  # a worker will meet and report it
+        reason = reason_to_score(room.output, wanted)
+        if reason is not None:
+            (log_only if quiet else say)(f"{room.source}: scored again, for {reason}")
+        return reason is None
+
+    return is_done
 
 
 def _prepare(settings: ScoreSettings) -> ScoreJob:
     """In a worker: load the models, and return the function that scores a room with them."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl.engines.scoring.run import Run
+    from kuaihl.engines.warnings import warnings_of
 
     model = load_model(settings, lambda line: say(error_words(line)))
 
-    def score_one(room: Job) -> None:
+    def score_one(room: Job) -> Sequence[str]:
         comments = "auto" if room.comments == comments_beside(Path(room.source)) else room.comments
-        run = Run(model, room.source, settings, output=room.output, comments=comments, streamer=room.streamer)
-        run.finish().check_clips()
+        run = Run(
+            model,
+            room.source,
+            settings,
+            output=room.output,
+            comments=comments,
+            streamer=room.streamer,
+            earlier="update",
+        )
+        result = run.finish()
+        result.check_clips()
+        return warnings_of(event for segment in result.segments for event in segment.events)
 
     return score_one
 
@@ -104,5 +148,11 @@ def _summary_entry(result: JobResult) -> dict[str, Any]:
         "output": str(result.job.output),
         "status": result.status,
         "reason": None if result.reason is None else mask_credentials(str(result.reason)),
+        "warnings": list(result.warnings),
         "seconds": round(result.seconds, 3),
     }
+
+
+def _left_out_entry(one: LeftOut) -> dict[str, Any]:
+    """One line of left_out.jsonl."""
+    return {"source": shown_source(one.source), "reason": one.reason}

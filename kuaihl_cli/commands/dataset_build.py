@@ -1,15 +1,14 @@
 """`kuaihl dataset build`: its options, the source of labels, and the building of each room."""
 
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kuaihl.models.errors import BatchError, UsageError
+from kuaihl.models.errors import UsageError
 from kuaihl_cli.options import (
     MODEL,
     AsrOption,
@@ -18,19 +17,20 @@ from kuaihl_cli.options import (
     FramesOption,
     JobsOption,
     LanguageOption,
+    MinAgeOption,
     ModelOption,
     QuietOption,
     SegmentSecondsOption,
     TextWeightsOption,
     ThreadsOption,
+    TimeLimitOption,
     WhisperModelOption,
 )
-from kuaihl_cli.terminal.messages import log_only, say
-from kuaihl_cli.terminal.results import result_words, total_words
+from kuaihl_cli.terminal.results import show_left_out, show_results
 from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
-    from kuaihl.engines.archive.jobs import JobResult
+    from kuaihl.engines.archive.jobs import Job, JobResult
     from kuaihl.engines.datasets.label_sources import LabelSource
 
 LABELS = "Labels"
@@ -53,6 +53,8 @@ class BuildOptions:
         ),
     ] = None  # fmt: skip
     jobs: JobsOption = 1
+    min_age: MinAgeOption = 60.0
+    time_limit: TimeLimitOption = 86_400.0
     licence: Annotated[
         str,
         typer.Option("--licence", metavar="TEXT", show_default=False, help="Licence of the data, for dataset.json."),
@@ -134,15 +136,13 @@ class BuildOptions:
 
 def build_rooms(options: BuildOptions) -> None:
     """Build room after room, and report each result. Raises BatchError if some failed."""
-    counts: Counter[str] = Counter()
-    report = log_only if options.quiet else say
-    for result in _build_results(options, _labels_asked_for(options)):
-        counts[result.status] += 1
-        tell = say if result.status == "failed" else report
-        tell(f"[{counts.total()}] {result_words(result)}")
-    report(total_words(counts))
-    if counts["failed"]:
-        raise BatchError(f"{counts['failed']} of {counts.total()} rooms failed; the lines above say why")
+    from kuaihl.engines.archive.manifest import read_archive
+
+    labels = _labels_asked_for(options)
+    archive = read_archive(options.archive, options.output, min_age=options.min_age)
+    results = _build_results(options, labels, archive.rooms)
+    show_left_out(archive.left_out, quiet=options.quiet)
+    show_results(results, len(archive.rooms), options.output, quiet=options.quiet)
 
 
 def _labels_asked_for(options: BuildOptions) -> Labels:
@@ -187,9 +187,8 @@ def _check_one_recording(cuts: Path | None, rooms: int) -> None:
         raise UsageError(f"--cuts {cuts} is of one recording and there are {rooms}; give a folder of files instead")
 
 
-def _build_results(options: BuildOptions, labels: Labels) -> "Iterator[JobResult]":
+def _build_results(options: BuildOptions, labels: Labels, rooms: "Sequence[Job]") -> "Generator[JobResult]":
     """Read the source of the labels, then build room after room."""
-    from kuaihl.engines.archive.manifest import read_rooms
     from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
     from kuaihl.engines.datasets.room_table import read_room_table
     from kuaihl.engines.encoders.profiles import profile_named
@@ -198,7 +197,6 @@ def _build_results(options: BuildOptions, labels: Labels) -> "Iterator[JobResult
     bundle = load_bundle(options.model)
     segment_seconds = options.segment_seconds or bundle.segment_seconds
     profile = options.profile or bundle.profile
-    rooms = read_rooms(options.archive, options.output)
     _check_one_recording(options.cuts, len(rooms))
     source = _label_source(options, labels, segment_seconds)
     facts = dataset_facts(
@@ -230,4 +228,5 @@ def _build_results(options: BuildOptions, labels: Labels) -> "Iterator[JobResult
         known=read_room_table(options.rooms) if options.rooms else {},
         jobs=options.jobs,
         again=options.force,
+        time_limit=options.time_limit,
     )

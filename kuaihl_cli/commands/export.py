@@ -1,7 +1,7 @@
 """`kuaihl export BUNDLE --to onnx|tensorrt|tensorrt-rtx`: compile a bundle for its target."""
 
-import shutil
 from dataclasses import dataclass, replace
+from filecmp import cmp
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -127,15 +127,23 @@ def _check_options(settings: ExportSettings, *, has_vision: bool) -> None:
 
 
 def copy_of(bundle: "Bundle", output: Path) -> "Bundle":
-    """The bundle in another folder, without its compiled files. Raises UsageError if the folder is not empty."""
+    """The bundle in another folder, without its compiled files; a copy that an earlier run began is used again.
+
+    Raises UsageError if the folder holds something else.
+    """
+    from kuaihl.models.atomic import write_atomic
     from kuaihl.models.bundle import FACTS_FILE, HEAD_FILE
 
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UsageError(f"{output}: there already; give --output a new folder, or export that bundle itself")
     try:
+        found = {path.name for path in output.iterdir() if path.suffix != ".part"} if output.exists() else set()
+        begun = found <= {HEAD_FILE} or (
+            FACTS_FILE in found and cmp(bundle.path / FACTS_FILE, output / FACTS_FILE, shallow=False)
+        )
+        if not begun:
+            raise UsageError(f"{output}: there already; give --output a new folder, or export that bundle itself")
         output.mkdir(parents=True, exist_ok=True)
-        for name in (HEAD_FILE, FACTS_FILE):
-            shutil.copyfile(bundle.path / name, output / name)
+        for name in (HEAD_FILE, FACTS_FILE):  # the facts come last: they say that the head is whole
+            write_atomic(output / name, (bundle.path / name).read_bytes())
     except OSError as error:
         raise UsageError(f"{output}: cannot be written ({error.strerror}); choose another folder") from error
     return replace(bundle, path=output)

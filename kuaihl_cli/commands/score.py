@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kuaihl.engines.archive.jobs import Job
-from kuaihl.engines.archive.manifest import comments_beside, make_distinct, source_stem
+from kuaihl.engines.archive.names import distinct_stems
+from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
-from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, is_finished
+from kuaihl.engines.outputs.lock import check_unlocked
+from kuaihl.engines.outputs.run_folder import SCORES_FILE, STOPPED, has_scores, is_finished, was_interrupted
+from kuaihl.engines.outputs.run_record import read_record, reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.credentials import shown_source
-from kuaihl.models.errors import BatchError, KuaihlError, UsageError, reason_of
+from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
 from kuaihl_cli.run_options import RunOptions, run_settings
@@ -25,6 +29,7 @@ from kuaihl_cli.terminal.messages import LOG, say
 from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
+    from kuaihl.engines.scoring.journal import Earlier
     from kuaihl.engines.scoring.model import Model
     from kuaihl.engines.scoring.run import ScoreResult
     from kuaihl_cli.terminal.progress import Progress
@@ -53,8 +58,14 @@ class ScoreOptions(RunOptions):
     streamer: Annotated[
         str | None, typer.Option("--streamer", metavar="ID", help="Who streams, if the bundle was trained on them.")
     ] = None
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the outputs of an earlier run.")] = False
-    skip: Annotated[bool, typer.Option("--skip", help="Skip a source that an earlier run finished.")] = False
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the scores of an interrupted run; a live URL does so by itself."),
+    ] = False
+    force: Annotated[bool, typer.Option("--force", help="Replace the outputs of an earlier run.")] = False
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Skip a source that an earlier run finished; go on with an interrupted one.")
+    ] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print highlights.json to standard output.")] = False
     comments: Annotated[
         Path | None,
@@ -88,7 +99,7 @@ def score(options: ScoreOptions) -> int:
     """Score SOURCE: a media file, an rtmp, http(s), HLS or srt URL, or - for standard input.
 
     Writes scores.jsonl, one line per segment while it runs, and highlights.json. Ctrl-C ends a live stream cleanly,
-    with its highlights written; a second Ctrl-C ends it at once.
+    with its highlights written; a second Ctrl-C ends it at once. After either, or a crash, --resume goes on.
 
     Several sources are scored one after another with models that are loaded once. If one fails, its reason is printed,
     the others go on, and the exit code is 5.
@@ -96,8 +107,8 @@ def score(options: ScoreOptions) -> int:
     settings = run_settings(options, threads=options.threads, start=options.start, end=options.end)
     _check_options(options)
     rooms = _rooms_of(options)
-    if options.skip:
-        rooms = [room for room in rooms if not is_finished(room.output)]
+    if options.skip or options.resume:
+        rooms = [room for room in rooms if not _is_done(room, settings)]
     if not rooms:
         return 0
     if len(options.sources) > 1:
@@ -117,13 +128,16 @@ def _check_options(options: ScoreOptions) -> None:
         raise UsageError("--comments FILE and --no-comments exclude each other: give one of them")
     if len(options.sources) > 1 and options.comments is not None:
         raise UsageError("--comments is of one recording; of several, those beside each recording are read")
-    if options.sources.count(STDIN) > 1:
-        raise UsageError("standard input can be read once; give - once")
+    if options.force and options.resume:
+        raise UsageError("--resume goes on and --force starts over: give one of them")
+    for source in options.sources:
+        if options.sources.count(source) > 1:
+            raise UsageError(f"{source} is named twice; give it once")
 
 
 def _rooms_of(options: ScoreOptions) -> list[Job]:
     """Every source with its own output folder and its comments."""
-    stems = make_distinct([source_stem(source) for source in options.sources])
+    stems = distinct_stems(options.sources)
     if len(options.sources) == 1:
         folders = [options.output or Path(f"{stems[0]}.kuaihl")]
     else:
@@ -143,13 +157,12 @@ def _comments_of(source: str, options: ScoreOptions) -> Path | None:
 
 def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
     """Raise UsageError or SourceError for failures that can be found without a model."""
-    source, taken = (
-        room.source,
-        [name for name in (SCORES_FILE, HIGHLIGHTS_FILE) if _holds_something(room.output / name)],
-    )
-    if taken and not (options.force or options.skip):
+    source = room.source
+    check_unlocked(room.output)
+    if has_scores(room.output) and _earlier(room, options) == "refuse":
+        goes_on = "--resume goes on with them, " if was_interrupted(room.output) else ""
         raise UsageError(
-            f"{room.output} already holds {taken[0]}; --force overwrites it, --output names another folder"
+            f"{room.output} already holds {SCORES_FILE}; {goes_on}--force replaces them, --output names another folder"
         )
     if is_stream(source):
         if settings.clips:
@@ -167,9 +180,32 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
         raise UsageError(f"{room.comments}: no such file of comments")
 
 
-def _holds_something(file: Path) -> bool:
-    """Whether overwriting would lose anything: a run that failed at once leaves an empty file of scores."""
-    return file.exists() and (not file.is_file() or file.stat().st_size > 0)
+def _earlier(room: Job, options: ScoreOptions) -> "Earlier":
+    """What to do with the scores of an earlier run: nothing erases them unless it is told to."""
+    if options.force:
+        return "replace"
+    missed = "://" in room.source and was_interrupted(room.output)  # what a stream says now cannot be had again
+    return "resume" if options.resume or options.skip or missed else "refuse"
+
+
+def _is_done(room: Job, settings: ScoreSettings) -> bool:
+    """Whether an earlier run scored this very source, with these options, to its end."""
+    if not is_finished(room.output):
+        return False
+    from kuaihl.engines.scoring.record import find_encoders, make_record
+    from kuaihl.models.bundle import load_bundle
+
+    if read_record(room.output) is not None:  # version 0.2.0 wrote none
+        bundle = load_bundle(settings.model)
+        encoders = find_encoders(settings, bundle)
+        with suppress(SourceError):  # finished, and gone since
+            wanted = make_record(
+                room.source, settings, bundle, encoders, comments=room.comments, streamer=room.streamer
+            )
+            if reason_to_score(room.output, wanted) is not None:
+                return False
+    say(f"{room.output} is finished")
+    return True
 
 
 def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
@@ -187,7 +223,7 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
             stop,
         )
     _print_outcome(outcome, room, options)
-    if not outcome.complete:
+    if outcome.why == STOPPED:
         return EXIT_INTERRUPTED
     outcome.check_clips()
     return 0
@@ -215,7 +251,7 @@ def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) 
                 failed += 1
                 continue
             _print_outcome(outcomes[0], room, options)
-            if not outcomes[0].complete:
+            if outcomes[0].why == STOPPED:
                 return EXIT_INTERRUPTED
             failed += not _try_room(room, lambda room, outcome=outcomes[0]: outcome.check_clips())  # type: ignore[misc]
     if failed:
@@ -259,9 +295,12 @@ def _score_one(
         output=room.output,
         comments=room.comments if options.comments is not None or room.comments is None else "auto",
         streamer=room.streamer,
+        earlier=_earlier(room, options),
         stop=stop,
         report=progress.message,
     )
+    if run.segments:
+        progress.message(f"going on behind segment {run.segments[-1].segment}, at {run.segments[-1].end:.0f} s")
     outcome = show_run(run, progress, start=settings.start, end=settings.end)
     if options.verbose:
         for line in model.encoders.times.report():
@@ -274,10 +313,12 @@ def _print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> 
     from kuaihl.engines.outputs.highlights_json import to_json
     from kuaihl_cli.terminal.highlight_table import print_highlights
 
+    if outcome.why not in (None, STOPPED):
+        say(f"{shown_source(room.source)}: not complete: {outcome.why}")
     if options.as_json:
         sys.stdout.flush()
         sys.stdout.buffer.write(to_json(outcome.document).encode())  # JSON is UTF-8, whatever the terminal is
         sys.stdout.buffer.flush()
     elif not options.quiet:
         print_highlights(outcome.highlights)
-        say(f"wrote {room.output}/")
+        say(f"wrote {room.output}/" if outcome.segments else "stopped before the first segment; nothing is written")

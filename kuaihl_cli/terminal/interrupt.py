@@ -1,4 +1,4 @@
-"""Ctrl-C that ends a run cleanly: the first one requests a stop, the second one interrupts."""
+"""Ctrl-C and SIGTERM, which mean the same: a command ends cleanly, or a run first writes what it has."""
 
 import signal
 import threading
@@ -25,3 +25,16 @@ def stopped_by_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does, so that what is half done is cleared away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -21,7 +21,7 @@ from kuaihl.models.data.klive import DATASET_FORMAT, FACTS_FILE, ROOMS_FILE, ROO
 from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.facts import DataSetFacts, RoomRecord
 
-_METADATA_KEY = "kuaihl"
+_METADATA_KEY, _ORIGIN_KEY = "kuaihl", "origin"
 _ROOMS_PER_GROUP = 1024  # of the table: the rows that a reader must hold at a time
 
 
@@ -50,23 +50,37 @@ class DataSetWriter:
 
     def find_written(self, room: str) -> RoomRecord | None:
         """The record of a room that an earlier run wrote whole, which `finish` then keeps; else None."""
-        from safetensors import SafetensorError, safe_open
-
-        file = room_path(self.path, room)
         try:
-            with safe_open(file, framework="numpy") as opened:
-                record = _parse_record(json.loads((opened.metadata() or {})[_METADATA_KEY]))
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            record = _parse_record(self._read_metadata(room) or {})
+        except (ValueError, KeyError, TypeError):
             return None  # not there, or not ours: it is written again
         if record.id != room:
             return None
         self.records[room] = record
         return record
 
-    def write_room(self, record: RoomRecord, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def origin(self, room: str) -> Any:
+        """What `write_room` was told that a room was made from; None if the room is not there or nothing was told."""
+        return (self._read_metadata(room) or {}).get(_ORIGIN_KEY)
+
+    def _read_metadata(self, room: str) -> dict[str, Any] | None:
+        """What `write_room` wrote beside a room's arrays; None if there is no whole room of ours."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(room_path(self.path, room), framework="numpy") as opened:
+                said = json.loads((opened.metadata() or {})[_METADATA_KEY])
+        except (OSError, SafetensorError, ValueError, KeyError):
+            return None
+        return said if isinstance(said, dict) else None
+
+    def write_room(
+        self, record: RoomRecord, arrays: Mapping[str, NDArray[Any]], origin: Mapping[str, Any] | None = None
+    ) -> None:
         """Write a room: `visual` [S, P, d_v], `text` [S, d_t], `views` and `long_views` [S] or `rate` [S], and options.
 
-        Raises DataError naming the row if it is unfit for training, or if it cannot be written.
+        `origin` says in JSON what the room was made from, so that a later run sees whether that has changed. Raises
+        DataError naming the row if it is unfit for training, or if it cannot be written.
         """
         from safetensors.numpy import save
 
@@ -76,6 +90,7 @@ class DataSetWriter:
         for problem in room_problems(contiguous, record.segments, self.facts):
             raise DataError(f"{self.path}: room {record.id}, {problem}")
         said = asdict(record) | {"start_time": record.start_time and record.start_time.isoformat()}
+        said |= {} if origin is None else {_ORIGIN_KEY: origin}
         data = save(contiguous, {_METADATA_KEY: json.dumps(said, ensure_ascii=False)})
         _write_file(room_path(self.path, record.id), data)
         self.records[record.id] = record

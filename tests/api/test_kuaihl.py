@@ -66,7 +66,7 @@ def test_every_call_takes_the_same_options_with_the_defaults_of_the_settings() -
     defaults = vars(ScoreSettings()) | {"formats": ()}
     taken = options_of(kuaihl.score)
     assert {name: taken[name] for name in defaults} == defaults
-    assert set(taken) - set(defaults) == {"comments", "output", "streamer"}
+    assert set(taken) - set(defaults) == {"comments", "output", "resume", "streamer"}
 
 
 def test_errors_are_one_tree_and_a_source_that_may_come_is_a_source_error() -> None:

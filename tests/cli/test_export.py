@@ -16,7 +16,10 @@ from support.paths import REPOSITORY
 
 from kuaihl.engines.export.bench import BATCHES, Parity, Timing
 from kuaihl.engines.runtimes.graphs import GRAPH_NAMES, SCORING_GRAPHS
+from kuaihl.models.bundle import load_bundle
+from kuaihl.models.errors import UsageError
 from kuaihl_cli.commands.bench import HEADINGS, print_rows
+from kuaihl_cli.commands.export import copy_of
 
 DEMO = REPOSITORY / "examples" / "demo.flv"
 COMMENTS = REPOSITORY / "examples" / "demo.comments.xml"
@@ -240,3 +243,24 @@ def test_a_folder_that_holds_something_is_not_written_over(cache: Path, tmp_path
 @pytest.mark.parametrize("command", [["export", "nowhere", "--to", "onnx"], ["bench", "nowhere"]])
 def test_a_bundle_that_is_not_there_ends_with_4(cache: Path, command: list[str]) -> None:
     assert_one_line(kuaihl(*command, cache=cache, timeout=30), 4, "nowhere", "bundle")
+
+
+def test_a_copy_that_was_killed_in_the_middle_is_gone_on_with(tmp_path: Path) -> None:
+    """What a kill leaves: nothing, a head alone, or the bundle with some of its graphs."""
+    source, output = load_bundle("edge"), tmp_path / "copy"
+    output.mkdir()
+    (output / ".0a1b2c.part").write_bytes(b"half a head")
+    assert copy_of(source, output).path == output
+    (output / "bundle.json").unlink()
+    copy_of(source, output)
+    (output / "onnx").mkdir()
+    copy_of(source, output)
+    assert load_bundle(output).head_sha256 == source.head_sha256
+
+
+@pytest.mark.parametrize("found", ["notes.txt", "bundle.json"])
+def test_a_copy_never_goes_into_a_folder_of_something_else(tmp_path: Path, found: str) -> None:
+    (tmp_path / found).write_text("precious")
+    with pytest.raises(UsageError, match="there already"):
+        copy_of(load_bundle("edge"), tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(found, "precious")]

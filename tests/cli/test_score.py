@@ -117,12 +117,12 @@ def test_a_batch_lists_the_bad_file_scores_the_rest_and_skips_them_the_second_ti
     for name in ("one.flv", "two.flv"):
         (archive / name).write_bytes(tiny_flv.read_bytes())
     (archive / "broken.flv").write_text("no media")
-    first = kuaihl("batch", archive, "-o", out, "--asr", "none")
+    first = kuaihl("batch", archive, "-o", out, "--asr", "none", "--min-age", "0")
     assert first.returncode == 5, first.stderr
     assert "2 done, 0 skipped, 1 failed" in first.stderr
     reasons = [json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines()]
     assert [Path(one["source"]).name for one in reasons if one["status"] == "failed"] == ["broken.flv"]
-    second = kuaihl("batch", archive, "-o", out, "--asr", "none")
+    second = kuaihl("batch", archive, "-o", out, "--asr", "none", "--min-age", "0")
     assert second.returncode == 5
     assert "0 done, 2 skipped, 1 failed" in second.stderr
 
@@ -176,6 +176,21 @@ def test_three_signals_end_a_piped_run_without_an_abort(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_named_pipe_is_opened_once_and_has_the_scores_of_the_file(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m kuaihl_cli score --asr none --no-comments --segment-seconds 30 -o"
+    read = f"{command} {tmp_path / 'pipe'} <(cat {DEMO})"
+    file = f"{command} {tmp_path / 'file'} {DEMO}"
+    for line in (read, file):
+        result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=280)
+        assert result.returncode == 0, result.stderr
+    of_pipe, of_file = (
+        [json.loads(line) | {"wall_time": 0} for line in (tmp_path / name / "scores.jsonl").read_text().splitlines()]
+        for name in ("pipe", "file")
+    )
+    assert of_pipe == of_file
+
+
+@pytest.mark.slow
 def test_several_sources_each_have_a_folder_and_one_that_fails_stops_no_other(tmp_path: Path, tiny_flv: Path) -> None:
     for name in ("one.flv", "two.flv"):
         (tmp_path / name).write_bytes(tiny_flv.read_bytes())
@@ -210,9 +225,11 @@ def test_a_part_is_scored_with_the_recordings_times_and_comments_beside_it_are_l
 
 @pytest.mark.slow
 def test_a_manifest_is_read_from_standard_input(tmp_path: Path, tiny_flv: Path) -> None:
-    command = [sys.executable, "-m", "kuaihl_cli", "batch", "-", "-o", str(tmp_path / "out"), "--asr", "none"]
+    command = [sys.executable, "-m", "kuaihl_cli", "batch", "-", "-o", str(tmp_path / "out")]
+    command += ["--asr", "none", "--min-age", "0"]
     manifest = f"# one recording\n{tiny_flv}\n"
     result = subprocess.run(command, input=manifest, capture_output=True, text=True, timeout=280)
     assert result.returncode == 0, result.stderr
     assert "1 done, 0 skipped, 0 failed" in result.stderr
-    assert (tmp_path / "out" / tiny_flv.stem / "highlights.json").is_file()
+    (folder,) = (tmp_path / "out").glob(f"{tiny_flv.name}-*")  # an absolute path is the last part and a hash
+    assert (folder / "highlights.json").is_file()

@@ -78,6 +78,44 @@ def test_a_stream_that_comes_back_is_scored_on_with_its_gap_flagged(rtmp: RtmpSe
     assert "reconnect" in errors or "rebase" in errors or "gap" in errors
 
 
+@pytest.mark.slow
+def test_after_a_kill_the_same_command_goes_on_with_the_clock_and_a_gap(rtmp: RtmpServer, tmp_path: Path) -> None:
+    rtmp.publish(make_broadcast(tmp_path / "room.flv", seconds=60.0), "room")
+    time.sleep(1.0)
+    output = tmp_path / "out"
+    process = scoring(rtmp.url("room"), output)
+    try:
+        wait_for_scores(output, 3)
+    finally:
+        process.kill()
+        process.communicate()
+    before = (output / "scores.jsonl").read_bytes()
+    kept = before[: before.rindex(b"\n") + 1]
+    time.sleep(3.0)
+    process = scoring(rtmp.url("room"), output)
+    try:
+        wait_for_scores(output, kept.count(b"\n") + 3)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert "going on behind segment" in errors
+    after = (output / "scores.jsonl").read_bytes()
+    assert after.startswith(kept)
+    scores = [json.loads(line) for line in after.splitlines()]
+    first = next(one for one in scores[kept.count(b"\n") - 1 :] if any("missing" in e["detail"] for e in one["events"]))
+    last = scores[scores.index(first) - 1]
+    assert first["gap"] and first["segment"] > last["segment"]
+    assert all(one["start"] == pytest.approx(SECONDS * one["segment"]) for one in scores)
+    # The stream's clock has followed the wall clock through the time that nobody was there.
+    passed = first["wall_time"] - last["wall_time"]
+    assert first["end"] - last["end"] == pytest.approx(passed, abs=2.5)
+    document = json.loads((output / "highlights.json").read_text(encoding="utf-8"))
+    assert document["why"] == "stopped before the source ended"
+    assert document["events"][0] in [event for one in scores for event in one["events"]]
+
+
 def test_a_room_that_is_not_on_air_is_one_line_and_3(rtmp: RtmpServer, tmp_path: Path) -> None:
     process = scoring(rtmp.url("nobody"), tmp_path / "out")
     _, errors = process.communicate(timeout=60)

@@ -4,7 +4,7 @@ Made with PyAV; also FLV taken apart by its tags, for faults that no encoder mak
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Recipe:
     video: str | None = "libx264"
     audio: str | None = "aac"
     gop: int = 20  # frames
+    refresh: bool = False  # within each gop, column by column: no picture but the first is whole (libx264)
     bframes: int = 0
     size: tuple[int, int] = SIZE
     rate: int = RATE
@@ -71,12 +72,13 @@ class Recipe:
     audio_from: float = 0.0  # silent before
     video_from: float = 0.0  # no picture before
     frame_times: tuple[float, ...] | None = None  # for a variable frame rate; numbers are times in tenths
+    muxer: dict[str, str] = field(default_factory=dict)  # its options
 
 
 def make(path: Path, recipe: Recipe | None = None, **changes: Any) -> Path:
     """Encode a recipe into the container of the path's suffix."""
     recipe = replace(recipe or Recipe(), **changes)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=recipe.muxer) as container:
         packets: list[Any] = []
         if recipe.video:
             packets += video_packets(container, recipe)
@@ -94,7 +96,7 @@ def video_packets(container: Any, recipe: Recipe) -> list[Any]:
     options = {"preset": "ultrafast", "crf": "23"}
     parameters = f"keyint={recipe.gop}:min-keyint={recipe.gop}:scenecut=0:bframes={recipe.bframes}"
     if recipe.video == "libx264":
-        options |= {"x264-params": parameters}
+        options |= {"x264-params": parameters + f":intra-refresh={recipe.refresh:d}"}
     elif recipe.video == "libx265":
         options |= {"x265-params": parameters + ":log-level=none:pools=1"}
     stream.codec_context.options = options

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from kuaihl.engines.encoders.signals.comments import comment_signals
-from kuaihl.engines.encoders.signals.pictures import Thumbnail, make_thumbnail, picture_signals
+from kuaihl.engines.encoders.signals.pictures import make_thumbnail, picture_signals
 from kuaihl.engines.encoders.signals.sound import sound_signals
 from kuaihl.engines.encoders.signals.speech import speech_signals
-from kuaihl.engines.types import Segment, Transcript
+from kuaihl.engines.types import Segment, Thumbnail, Transcript
 from kuaihl.models.signals import SIGNAL_NAMES, Floats, unknown_values
 
 _PLACES = {name: place for place, name in enumerate(SIGNAL_NAMES)}
@@ -22,8 +22,8 @@ _PLACES = {name: place for place, name in enumerate(SIGNAL_NAMES)}
 class SignalMeter:
     """Measures one room's segments in order; it keeps only the last frame, as a thumbnail."""
 
-    def __init__(self) -> None:
-        self.previous: Thumbnail | None = None
+    def __init__(self, previous: Thumbnail | None = None) -> None:
+        self.previous = previous
 
     def measure(self, segment: Segment, transcript: Transcript | None) -> Floats:
         """The values [SIGNALS] of the room's next segment; `transcript` is None if nothing was transcribed."""

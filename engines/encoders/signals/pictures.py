@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.types import RgbImage
+from kuaihl.engines.types import RgbImage, Thumbnail
 
 _ROWS, COLUMNS = 27, 48  # of a thumbnail
 _SAMPLES = 2  # sampled points of a cell, side by side
@@ -22,8 +22,6 @@ _SHOT = 0.5  # share of the picture with other colours, above which the shot has
 _STILL = (
     0.5 / _FULL_SCALE
 )  # mean difference below half a step of 8 bits: a camera's noise and its compression make more
-
-Thumbnail = NDArray[np.int16]  # [ROWS, COLUMNS, 3], 0 to 255
 
 
 def make_thumbnail(image: RgbImage) -> Thumbnail:

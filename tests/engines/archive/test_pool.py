@@ -1,19 +1,24 @@
 """An archive: every job ends in a result of its own, whatever happens to the others."""
 
 import os
+import subprocess
+import sys
+import time
 from functools import partial
 from pathlib import Path
 
 import pytest
+from support.processes import is_alive, wait_for
 
 from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.models.errors import ModelError, Remedy, SourceError, UsageError
 
+TESTS = Path(__file__).parents[2]
 LOOK = Remedy("look at it", {"frames": "exact"})
 
 
-def touch_output(job: Job) -> None:
+def touch_output(job: Job) -> list[str]:
     if "crash" in job.source:
         os._exit(7)
     if "killed" in job.source:
@@ -22,8 +27,21 @@ def touch_output(job: Job) -> None:
         raise SourceError(f"{job.source}: not media", remedy=LOOK)
     if "bug" in job.source:
         raise ZeroDivisionError("a bug")
+    if "full" in job.source:
+        write_to_a_full_disk(job)
+    if "endless" in job.source:
+        (job.output.parent / "pid").write_text(str(os.getpid()))
+        time.sleep(600)
     job.output.mkdir(parents=True)
     (job.output / "worker").write_text(str(os.getpid()))
+    return ["gap at 2.0 s: it was torn"] if "torn" in job.source else []
+
+
+def write_to_a_full_disk(job: Job) -> None:
+    try:
+        Path("/dev/full").write_text("a line\n")
+    except OSError as error:
+        raise UsageError(f"{job.output}: cannot be written") from error
 
 
 def prepare_well() -> ScoreJob:
@@ -44,9 +62,15 @@ def prepare_once(marker: Path) -> ScoreJob:
     return touch_output
 
 
-def run(names: list[str], folder: Path, processes: int = 1) -> dict[str, JobResult]:
+def run(names: list[str], folder: Path, processes: int = 1, time_limit: float | None = None) -> dict[str, JobResult]:
     jobs = [Job(name, folder / name) for name in names]
-    results = score_archive(jobs, processes=processes, prepare=prepare_well, finished=lambda job: job.output.exists())
+    results = score_archive(
+        jobs,
+        processes=processes,
+        prepare=prepare_well,
+        finished=lambda job: job.output.exists(),
+        time_limit=time_limit,
+    )
     return {result.job.source: result for result in results}
 
 
@@ -103,3 +127,40 @@ def test_an_error_leaves_its_worker_whole(tmp_path: Path) -> None:
             )
         )
     assert (caught.value.setting, caught.value.value) == ("device", "cuda:9")
+
+
+def test_warnings_come_with_the_result(tmp_path: Path) -> None:
+    results = run(["torn", "b"], tmp_path)
+    assert (results["torn"].status, results["torn"].warnings) == ("done", ("gap at 2.0 s: it was torn",))
+    assert results["b"].warnings == ()
+
+
+def test_a_job_without_an_end_is_ended_and_the_rest_go_on(tmp_path: Path) -> None:
+    results = run(["endless", "b"], tmp_path, time_limit=10.0)
+    assert results["endless"].status == "failed"
+    assert str(results["endless"].reason) == "not done after 10 s; allow more time"
+    assert results["b"].status == "done"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_after_a_full_disk_nothing_more_is_begun(tmp_path: Path) -> None:
+    results = run(["a", "full", "b", "c"], tmp_path)
+    assert list(results) == ["a", "full"]
+    assert results["full"].no_space
+    assert not results["a"].no_space
+
+
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """The parent is killed, and cannot tell its workers; one of them is in the middle of a job."""
+    program = (
+        "import sys; sys.path[:0] = sys.argv[2:]; from pathlib import Path; from test_pool import run\n"
+        "if __name__ == '__main__': run(['endless', 'b'], Path(sys.argv[1]), processes=2)\n"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(program)
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path), str(Path(__file__).parent), str(TESTS)])
+    pid = int(wait_for(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text()))
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not is_alive(pid))

@@ -188,3 +188,14 @@ def test_a_comment_that_comes_minutes_late_counts_nowhere(tmp_path: Path) -> Non
     append(path, lines({"time": 10, "text": "old"}, {"time": 3590, "text": "late"}, {"time": 3601, "text": "now"}))
     assert [comment.text for comment in followed.take(3600, 3630)] == ["late", "now"]
     assert followed.skipped == 1
+
+
+def test_a_stream_that_goes_on_takes_no_comment_twice(tmp_path: Path) -> None:
+    path = tmp_path / "live.jsonl"
+    old = ({"time": 10, "text": "taken"}, {"text": "at some time"}, {"time": 95, "text": "in between"})
+    append(path, lines(*old))
+    followed = FollowedComments(path)
+    followed.skip_until(90.0)
+    assert [comment.text for comment in followed.take(120, 150)] == ["in between"]
+    append(path, lines({"text": "now"}, {"time": 80, "text": "late"}))
+    assert [comment.text for comment in followed.take(150, 180)] == ["late", "now"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from support.paths import EXAMPLES
 
-from kuaihl.engines.archive.jobs import JobResult
-from kuaihl.engines.archive.manifest import read_rooms
+from kuaihl.engines.archive.jobs import Job, JobResult
+from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
 from kuaihl.engines.datasets.label_sources import ChatLabels, CutLabels, HeatmapLabels, ViewLabels
 from kuaihl.engines.datasets.room_table import RoomFacts
@@ -49,6 +49,10 @@ def archive(folder: Path) -> Path:
     return folder
 
 
+def rooms_of(source: Path, output: Path) -> tuple[Job, ...]:
+    return read_archive(source, output, min_age=0.0).rooms
+
+
 def view_log() -> ViewLog:
     counts = np.array([[100, 200, 300, 59, 60, 400, 500, 600, 700, 5], [10, 40, 90, 30, 30, 40, 50, 60, 70, 1]])
     return ViewLog(dict.fromkeys(("demo", "silent", "notes"), counts), 1, 0)
@@ -62,7 +66,7 @@ def settings(output: Path, **changes: object) -> BuildSettings:
 def build(source: Path, output: Path, **options: object) -> Iterator[JobResult]:
     known = {"demo": RoomFacts("ada", "test"), "silent": RoomFacts("ada", "train")}
     return build_dataset(
-        read_rooms(source, output),
+        rooms_of(source, output),
         settings(output),
         **{"source": ViewLabels(view_log()), "known": known, **options},  # type: ignore[arg-type]
     )
@@ -139,8 +143,8 @@ def test_signals_are_measured_in_order_however_segments_are_batched(
     _, _, source = built
     silent, demo = (
         np.stack([one.features.signals for one in encoded_segments(room, encoders, settings(source))])
-        for room in sorted(read_rooms(source, source / "none"), key=lambda room: room.output.name, reverse=True)
-        if room.output.name in ("demo", "silent")
+        for room in sorted(rooms_of(source, source / "none"), key=lambda room: room.room, reverse=True)
+        if room.room in ("demo", "silent")
     )
     with open_source(str(source / "silent.flv")) as opened:
         one_by_one = np.stack([one.features.signals for one in encode(segments(packets(opened)), encoders)])
@@ -187,6 +191,26 @@ def test_a_second_run_builds_what_is_missing_and_nothing_else(
     np.testing.assert_allclose(again.room(again.rooms[1]).visual, data.room(data.rooms[1]).visual, atol=2e-3)
 
 
+def test_a_recording_that_has_grown_is_built_again_in_its_split(
+    built: tuple[KLive, dict[str, JobResult], Path], tmp_path: Path
+) -> None:
+    data, _, source = built
+    shutil.copytree(data.path, tmp_path / "set")
+    (tmp_path / "in").mkdir()
+    content = (source / "silent.flv").read_bytes()
+    (tmp_path / "in" / "silent.flv").write_bytes(content[: len(content) * 7 // 8])  # the recorder has written only this
+    (tmp_path / "in" / "silent.json").write_text('{"title": "what the recorder knows of it"}')
+    known = {"silent": RoomFacts("ada", "test")}
+    (half,) = build(tmp_path / "in", tmp_path / "set", known=known)
+    assert half.status == "done", half.reason
+    assert any(warning.startswith("built without comments") for warning in half.warnings)
+    assert any(warning.startswith("cut off") for warning in half.warnings)
+    (skipped,) = build(tmp_path / "in", tmp_path / "set", known=known)
+    assert skipped.status == "skipped"
+    record = open_klive(tmp_path / "set").rooms[1]
+    assert (record.id, record.split) == ("silent", "train")  # where it was, whatever is said now
+
+
 def test_a_data_set_grows_by_rooms_of_another_folder(
     built: tuple[KLive, dict[str, JobResult], Path], tmp_path: Path
 ) -> None:
@@ -210,12 +234,26 @@ def test_features_of_another_kind_are_not_mixed_in(
     with pytest.raises(DataError, match="other features or labels"):
         list(
             build_dataset(
-                read_rooms(source, tmp_path / "set"),
+                rooms_of(source, tmp_path / "set"),
                 settings(tmp_path / "set", facts=replace(data.facts, segment_seconds=10.0)),
                 source=ViewLabels(view_log()),
                 known={},
             )
         )
+
+
+def test_recordings_of_one_id_fail_and_the_others_are_built(
+    built: tuple[KLive, dict[str, JobResult], Path], tmp_path: Path
+) -> None:
+    data, _, source = built
+    manifest = tmp_path / "rooms.txt"
+    names = [source / "demo.flv", tmp_path / "x" / "silent.flv", source / "silent.flv"]
+    manifest.write_text("".join(f"{name}\n" for name in names))
+    shutil.copytree(data.path, tmp_path / "set")
+    results = {one.job.source: one for one in build(manifest, tmp_path / "set")}
+    assert [results[str(name)].status for name in names] == ["skipped", "failed", "failed"]
+    assert "would be room silent too" in str(results[str(names[1])].reason)
+    assert open_klive(tmp_path / "set").rooms == data.rooms  # what was built before stays
 
 
 def test_heat_maps_beside_the_recordings_serve_as_labels(tmp_path: Path) -> None:
@@ -225,9 +263,7 @@ def test_heat_maps_beside_the_recordings_serve_as_labels(tmp_path: Path) -> None
     spans = ",".join(f'{{"start_time": {27 * i}, "end_time": {27 * (i + 1)}, "value": {i / 10}}}' for i in range(10))
     (source / "demo.info.json").write_text(f'{{"heatmap": [{spans}], "channel_id": "UC1"}}')
     facts = replace(settings(output).facts, label=HeatmapLabels().facts)
-    (result,) = build_dataset(
-        read_rooms(source, output), settings(output, facts=facts), source=HeatmapLabels(), known={}
-    )
+    (result,) = build_dataset(rooms_of(source, output), settings(output, facts=facts), source=HeatmapLabels(), known={})
     assert result.status == "done", result.reason
     data = open_klive(output)
     assert data.facts.label.source == "yt-dlp heatmap (.info.json)"
@@ -245,10 +281,8 @@ def test_the_rooms_own_comments_serve_as_labels(
     _, _, source = built
     output, chat = tmp_path / "set", ChatLabels(delay=5.0)
     facts = replace(settings(output).facts, label=chat.facts)
-    rooms = [room for room in read_rooms(source, output) if room.output.name in ("demo", "silent")]
-    results = {
-        one.job.output.name: one for one in build_dataset(rooms, settings(output, facts=facts), source=chat, known={})
-    }
+    rooms = [room for room in rooms_of(source, output) if room.room in ("demo", "silent")]
+    results = {one.job.room: one for one in build_dataset(rooms, settings(output, facts=facts), source=chat, known={})}
     assert results["demo"].status == "done", results["demo"].reason
     assert results["silent"].status == "failed"
     assert "silent.flv: no file of comments beside it" in str(results["silent"].reason)
@@ -272,8 +306,8 @@ def test_what_an_editor_cut_serves_as_labels(tmp_path: Path) -> None:
     manifest.write_text('{"source": "recordings/demo.flv", "cuts": "best.csv"}\nrecordings/torn.flv\n')
     cuts = CutLabels()
     facts = replace(settings(output).facts, label=cuts.facts)
-    results = build_dataset(read_rooms(manifest, output), settings(output, facts=facts), source=cuts, known={})
-    reasons = {one.job.output.name: one.reason for one in results}
+    results = build_dataset(rooms_of(manifest, output), settings(output, facts=facts), source=cuts, known={})
+    reasons = {one.job.room: one.reason for one in results}
     assert reasons["demo"] is None
     assert "torn.edl, line 1: a cut from 40 to 20 s" in str(reasons["torn"])
     data = open_klive(output)

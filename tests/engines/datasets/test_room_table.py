@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kuaihl.engines.archive.names import stable_name
 from kuaihl.engines.datasets.room_table import RoomFacts, read_room_table, share_out
 from kuaihl.models.errors import DataError
 
@@ -20,6 +21,7 @@ def test_a_table_tells_streamer_split_and_start(tmp_path: Path) -> None:
     )
     assert read_room_table(file) == {
         "a_1": RoomFacts("小明", "test", datetime(2026, 3, 1, 12, 30, tzinfo=UTC)),
+        stable_name("a/1"): RoomFacts("小明", "test", datetime(2026, 3, 1, 12, 30, tzinfo=UTC)),
         "2": RoomFacts("", "", datetime(2026, 3, 2, tzinfo=UTC)),
     }
     assert read_room_table(table(tmp_path, "room\nonly\n")) == {"only": RoomFacts()}

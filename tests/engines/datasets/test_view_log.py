@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kuaihl.engines.archive.names import room_id
 from kuaihl.engines.datasets import table_file
 from kuaihl.engines.datasets.view_log import read_view_log
 from kuaihl.models.errors import DataError, SourceError
@@ -71,6 +72,7 @@ def test_ids_that_are_numbers_are_ids(tmp_path: Path) -> None:
 def test_a_room_is_found_by_its_file_name_unless_two_have_the_same(tmp_path: Path) -> None:
     log = read_view_log(write_csv(tmp_path / "log", [("live/7", 1, 2), ("live?7", 1, 2), ("live/8", 1, 2)]), 30.0)
     assert log.counts("live_8", 1)[0].tolist() == [1]
+    assert log.counts(room_id("live?7.flv"), 1)[0].tolist() == [1]
     with pytest.raises(DataError, match="several rooms"):
         log.counts("live_7", 1)
     with pytest.raises(DataError, match="no impressions"):

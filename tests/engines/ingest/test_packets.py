@@ -209,9 +209,20 @@ def test_video_alone_may_pause_for_seconds_without_a_gap() -> None:
     video = Track("video")
     clock = Clock([video], origin=0.0)
     assert clock.fits(video, 0.0)
-    video.advance(0.0, 0.0)
+    video.advance_unmeasured(0.0, stamped=True)
     assert clock.fits(video, 9.0)
     assert not clock.fits(video, 30.0)
+
+
+def test_packets_that_share_a_time_stamp_share_the_time_to_the_next_one() -> None:
+    audio = Track("audio")
+    clock = Clock([audio], origin=0.0)
+    for stamp in (0.0, 0.4, 0.8):
+        assert clock.fits(audio, stamp)
+        audio.advance_unmeasured(stamp, stamped=True)
+        for _ in range(3):
+            audio.advance_unmeasured(clock.expected(audio), stamped=False)
+    assert clock.front() == pytest.approx(1.2)
 
 
 def test_an_origin_out_of_reach_gives_way_to_the_first_packet() -> None:

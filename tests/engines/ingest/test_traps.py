@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import pytest
 from support.media import (
     AUDIO_TAG,
@@ -136,6 +137,19 @@ def test_audio_that_starts_too_late_for_the_demuxer_to_know_of_it(made: Path) ->
     assert second_heard(found[10], 104.5) == 104 % 60
     assert second_heard(found[10], 108.5) == 108 % 60
     assert [number_in(frame) for frame in found[10].frames] == pytest.approx([1000, 1040, 1080], abs=20)
+
+
+def test_aac_that_starts_too_late_for_mpeg_ts_to_know_its_rate(made: Path) -> None:
+    late = make(made / "late_aac.ts", seconds=20.0, audio_from=9.0, muxer={"max_delay": "700000"})
+    with av.open(str(late)) as container:
+        stamps = [packet.pts for packet in container.demux(audio=0)]
+    assert stamps.count(None) > len(stamps) / 2, "several frames share a time stamp"
+    found = cut(late)
+    assert [round(one.end) for one in found] == [6, 12, 18, 20]
+    assert kinds(found) == ["eof"]
+    assert [second_heard(found[1], second + 0.5) for second in range(6, 12)] == [None] * 3 + [9, 10, 11]
+    assert [second_heard(found[2], second + 0.5) for second in range(12, 18)] == list(range(12, 18))
+    assert [number_in(frame) for frame in found[2].frames] == [120, 140, 160]
 
 
 def test_video_that_starts_late(made: Path) -> None:

@@ -21,9 +21,9 @@ from kuaihl.engines.highlights.clips import Clip
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.formats import FORMATS, parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, to_json, write_highlights
-from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, score_line
+from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, read_scores, score_line
 from kuaihl.engines.types import Event, Highlight, ScoredSegment, Sentence
-from kuaihl.models.errors import ModelError, UsageError
+from kuaihl.models.errors import ModelError, SourceError, UsageError
 
 # What viewers and streamers really type, and what breaks naive writers.
 HOSTILE = [
@@ -57,7 +57,7 @@ def document(texts: Sequence[str] = HOSTILE, **other: Any) -> HighlightsDocument
         for index, text in enumerate(texts)
     ]
     values: dict[str, Any] = {
-        "source": "stream.flv", "duration": 5000.00049, "complete": True, "model": "edge", "model_sha256": "0" * 64,
+        "source": "stream.flv", "duration": 5000.00049, "why": None, "model": "edge", "model_sha256": "0" * 64,
         "highlights": highlights, "settings": {"top": 5, "min_score": None, "frames": "keyframe"},
         "events": [Event("gap", 61.23456, "4.2 s are missing")],
     }  # fmt: skip
@@ -86,6 +86,7 @@ def test_a_score_line_has_exactly_the_documented_fields_and_rounding() -> None:
     assert list(line.items()) == [
         ("segment", 2), ("start", 60.0), ("end", 90.0), ("predicts_start", 90.0), ("predicts_end", 120.0),
         ("score", 0.123457), ("text", "words"), ("comments", 3), ("gap", True), ("wall_time", 1.7e9),
+        ("sentences", [{"start": 60.0, "end": 61.0, "text": "words"}]), ("keyframes", [60.0]),
         ("events", [{"kind": "gap", "time": 60.123, "detail": "why"}]),
     ]  # fmt: skip
 
@@ -298,3 +299,25 @@ def test_output_files_have_the_permissions_that_the_user_chose(tmp_path: Path) -
 def test_a_full_disk_is_told_in_one_line() -> None:
     with pytest.raises(UsageError, match="No space left on device"), ScoresWriter(Path("/dev/full")) as writer:
         writer.write(scored())
+
+
+def test_a_segment_is_read_back_as_its_line_has_it(tmp_path: Path) -> None:
+    whole = scored(
+        2,
+        interest=0.25,
+        text="words",
+        sentences=(Sentence(60.5, 61.0, "words"),),
+        keyframe_times=(60.0, 62.125),
+        events=(Event("gap", 60.125, "why"),),
+    )
+    with ScoresWriter(tmp_path / "scores.jsonl") as writer:
+        writer.write(whole)
+        writer.write(scored(3))
+    with (tmp_path / "scores.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"segment": 4, "sta')  # torn
+    read = read_scores(tmp_path / "scores.jsonl")
+    assert [one.scored for one in read] == [whole, scored(3)]
+    assert (tmp_path / "scores.jsonl").read_bytes()[read[-1].ends_at :] == b'{"segment": 4, "sta'
+    (tmp_path / "scores.jsonl").write_text('{"segment": 4}\n')
+    with pytest.raises(SourceError, match=r"scores.jsonl, line 1: not a line of scores"):
+        read_scores(tmp_path / "scores.jsonl")

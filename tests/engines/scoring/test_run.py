@@ -18,6 +18,7 @@ from support.small_bundle import make_bundle
 
 from kuaihl.engines.highlights.clips import Clip, FailedClip
 from kuaihl.engines.highlights.online import HighlightOpened
+from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.run import Run
@@ -25,6 +26,7 @@ from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Comment, ScoredSegment
 from kuaihl.models.errors import BatchError, SourceError, UsageError
+from kuaihl.models.facts import EncoderFacts
 
 DEMO = EXAMPLES / "demo.flv"
 SETTINGS = ScoreSettings()
@@ -37,13 +39,14 @@ class Pipeline:
         self.scored, self.open = list(scored), False
         self.options: dict[str, Any] = {}
 
-    def __call__(self, *_: object, stop: threading.Event, **options: Any) -> Iterator[ScoredSegment]:
+    def __call__(self, source: Source, *_: object, stop: threading.Event, **options: Any) -> Iterator[ScoredSegment]:
         self.open, self.options = True, options
         try:
             for segment in self.scored:
                 if stop.is_set():
                     return
                 yield segment
+            source.shortfall = None
         finally:
             self.open = False
 
@@ -60,7 +63,8 @@ def segment(index: int, score: float = 0.4, interest: float | None = 0.4) -> Sco
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     bundle = make_bundle(tmp_path_factory.mktemp("bundle"), seed=0)
     vision = SimpleNamespace(runtime=SimpleNamespace(precision="fp32"))
-    encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none")
+    facts = (EncoderFacts("vision", "x", "1", "ab" * 32),)
+    encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none", facts=facts)
     return Model(bundle, cast(Any, encoders), open_step(bundle), SETTINGS)
 
 
@@ -259,6 +263,23 @@ def test_openings_of_highlights_stand_beside_the_segment_that_shows_them(
     assert [number for number, changes in seen.items() if changes] == [7, 8]
     (opened,) = seen[7]
     assert isinstance(opened, HighlightOpened) and opened.start == 240.0
+
+
+def test_the_highlights_of_a_live_stream_are_on_disk_as_they_close(
+    model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scores = [0.3] * 7 + [0.9, 0.2, 0.2]
+    given = Pipeline(segment(index, score, interest=None) for index, score in enumerate(scores))
+    monkeypatch.setattr(run_module, "score_source", given)
+    run = Run(model, str(DEMO), SETTINGS, output=tmp_path)
+    run.is_live = True  # as its source would be
+    for scored in run:
+        assert (tmp_path / "highlights.json").exists() == (scored.segment >= 8)
+        if scored.segment == 8:
+            document = document_of(tmp_path)
+            assert (document["complete"], document["why"]) == (False, "the run has not ended")
+            assert [one["start"] for one in document["highlights"]] == [one.start for one in run.highlights] != []
+    assert document_of(tmp_path)["complete"] is True and "why" not in document_of(tmp_path)
 
 
 def test_comments_may_be_handed_over_as_objects(model: Model, pipeline: Pipeline, tmp_path: Path) -> None:

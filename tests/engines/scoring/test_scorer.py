@@ -111,6 +111,17 @@ def test_another_process_goes_on_where_one_stopped(tmp_path: Path, dims: Network
     assert list(second.scores(room[8:])) == whole[8:]
 
 
+def test_the_state_brings_along_the_last_picture_and_language(bundle: Bundle) -> None:
+    scorer = StreamingScorer(bundle)
+    assert (scorer.state.picture, scorer.state.language) == (None, None)
+    one, two = segments(2)
+    picture = np.arange(27 * 48 * 3, dtype=np.int16).reshape(27, 48, 3)[:, ::-1]  # not in one piece in memory
+    scorer.score(replace(one, last_picture=picture, transcript=Transcript("hi", language="en")))
+    scorer.score(two)  # neither seen nor heard
+    state = ScorerState.from_bytes(scorer.state.to_bytes())
+    assert state.language == "en" and state.picture is not None and np.array_equal(state.picture, picture)
+
+
 def test_the_state_of_another_bundle_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     other = StreamingScorer(make_bundle(tmp_path / "other", seed=1))
     with pytest.raises(ModelError, match="made by another bundle"):

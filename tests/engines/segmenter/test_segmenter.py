@@ -45,6 +45,19 @@ def test_a_segment_has_three_keyframes_and_all_of_its_sound(made: Path) -> None:
     assert [event.kind for event in found[-1].events] == ["eof"]
 
 
+@pytest.mark.parametrize("suffix", ["ts", "flv"])
+@pytest.mark.parametrize("seconds", [2.0, 6.0, 30.0])
+def test_pictures_that_are_refreshed_column_by_column_are_whole(made: Path, suffix: str, seconds: float) -> None:
+    path = made / f"refresh.{suffix}"
+    found = cut(path if path.exists() else make(path, seconds=40.0, refresh=True, bframes=0), seconds)
+    assert [event.kind for one in found for event in one.events] == ["eof"]
+    assert_truthful(found)
+    for one in found:
+        step = (one.end - one.start) / 3
+        instants = [one.start + (index + 0.5) * step for index in range(3)]
+        assert [frame.time for frame in one.frames] == pytest.approx(instants, abs=2.1), "within one refresh"
+
+
 def test_thirty_seconds_take_the_keyframes_before_5_15_and_25(made: Path) -> None:
     found = cut(make(made / "thirty.mp4", seconds=62.0, gop=40, bframes=2), seconds=30.0)
     assert [frame.time for frame in found[0].frames] == pytest.approx([4, 12, 24])

@@ -1,0 +1,110 @@
+"""The recordings in a folder: which files are some, which comments belong to them, and why others are left out."""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kuaihl.engines.archive.jobs import LeftOut
+from kuaihl.engines.archive.names import MEDIA_SUFFIXES
+
+MIN_AGE = 60.0  # seconds without a change after which a file counts as written
+
+# Suffixes that recorders and downloaders give the comments of NAME.flv, the most telling first: NAME.xml, …
+_COMMENT_SUFFIXES = (
+    *(".xml", ".live_chat.json", ".comments.xml", ".comments.jsonl", ".danmaku.xml", ".chat.json", ".chat.json.gz"),
+    *(".live_chat.json.gz", ".comments.json", ".chat.jsonl", ".xml.gz", ".jsonl", ".json"),
+)
+_MAC_FILE = "._"  # how macOS calls what it knows of a file, on foreign disks
+_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """What a folder holds, in order of the paths: recordings with their comments, and other files."""
+
+    files: dict[Path, Path | None]
+    left_out: list[LeftOut]
+
+
+def comments_beside(recording: Path) -> Path | None:
+    """The file of comments that a recorder left beside a recording, if any."""
+    for suffix in _COMMENT_SUFFIXES:
+        for written in (suffix, suffix.upper()):
+            candidate = recording.parent / (recording.stem + written)  # with_name rejects a name of "."
+            with suppress(OSError):  # of a name that is too long
+                if candidate.is_file():
+                    return candidate
+    return None
+
+
+def find_recordings(folder: Path, output: Path, min_age: float) -> Recordings:
+    """The recordings of a folder and its subfolders, except those below `output`.
+
+    Linked folders are not followed. A file that changed less than `min_age` seconds ago may still be written.
+    """
+    found = Recordings({}, [])
+    for path in sorted(_walk(folder, output, found.left_out)):
+        if (reason := why_left_out(path, min_age)) is None:
+            found.files[path] = comments_beside(path)
+        else:
+            is_expected = not _is_named_like_media(path) and not path.is_dir()
+            found.left_out.append(LeftOut(str(path), reason, is_expected))
+    read = set(found.files.values())
+    found.left_out[:] = [one for one in found.left_out if Path(one.source) not in read]
+    return found
+
+
+def why_left_out(path: Path, min_age: float) -> str | None:
+    """Why a file in a folder is no recording to score now; None if it is one."""
+    if path.is_symlink() and path.is_dir():
+        return "a linked folder, which is not followed"
+    if not _is_named_like_media(path):
+        return "no suffix of a recording" if path.suffix else "no suffix"
+    if path.name.startswith(_MAC_FILE):
+        return "what macOS notes on a file, not a recording"
+    try:
+        found = path.stat()
+    except OSError as error:
+        return "a broken link" if path.is_symlink() else f"cannot be read ({error.strerror})"
+    if stat.S_ISDIR(found.st_mode):
+        return "a folder; the files in it count"
+    if not stat.S_ISREG(found.st_mode):
+        return f"{_KINDS.get(stat.S_IFMT(found.st_mode), 'a special file')}, not a recording"
+    return why_growing(path, min_age)
+
+
+def why_growing(path: Path, min_age: float) -> str | None:
+    """Why a file may still be written; None if it has not changed for `min_age` seconds, or is no regular file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    now = time.time()
+    # A time that lies in the future was given to the file: then its change on this disk counts.
+    changed = found.st_mtime if found.st_mtime <= now else min(found.st_ctime, now)
+    if not stat.S_ISREG(found.st_mode) or now - changed >= min_age:
+        return None
+    return f"changed {max(0.0, now - changed):.0f} s ago, so it may still be written; the next run takes it"
+
+
+def _walk(folder: Path, output: Path, left_out: list[LeftOut]) -> Iterator[Path]:
+    """Every file below a folder, and those folders that are linked or named like a recording."""
+
+    def note(error: OSError) -> None:
+        left_out.append(LeftOut(str(error.filename), f"cannot be read ({error.strerror})"))
+
+    ours = output.resolve()
+    for place, folders, files in os.walk(folder, onerror=note):
+        here = Path(place)
+        # Our own clips may lie below: a batch must not score the clips of an earlier one.
+        folders[:] = [name for name in folders if (here / name).resolve() != ours]
+        yield from (here / name for name in files)
+        yield from (here / name for name in folders if _is_named_like_media(here / name) or (here / name).is_symlink())
+
+
+def _is_named_like_media(path: Path) -> bool:
+    return path.suffix.lower() in MEDIA_SUFFIXES

@@ -1,0 +1,77 @@
+"""FFmpeg's demuxer for a file, a URL or any object with `read`, and the choice among its streams."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from kuaihl.engines.ingest.mpeg_ts import BUFFER_BYTES, TsParts
+from kuaihl.engines.ingest.refusal import cause, refusal
+from kuaihl.models.errors import SourceError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+
+
+def open_container(name: str, file: Any, *, is_url: bool = False, **options: Any) -> "InputContainer":
+    """FFmpeg's demuxer for `file`. Raises a readable SourceError."""
+    import av
+
+    try:
+        container: InputContainer = av.open(file, metadata_errors="replace", **options)
+        return container
+    except (av.FFmpegError, OSError, ValueError, EOFError) as error:
+        raise refusal(name, error, is_url=is_url) from cause(error)
+
+
+class UrlBytes:
+    """The bytes behind a URL, through FFmpeg's client with its limits and time-outs."""
+
+    def __init__(self, container: "InputContainer") -> None:
+        """`container` was opened in the format "data"."""
+        self.container = container
+        self.packets = container.demux()
+        self.ahead = b""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; empty at the end. Raises FFmpeg's errors."""
+        self.ahead = self.ahead or bytes(next(self.packets, b""))
+        given, self.ahead = self.ahead[:size], self.ahead[size:]
+        return given
+
+    def close(self) -> None:
+        self.container.close()
+
+
+def known_duration(container: "InputContainer") -> float | None:
+    """The duration in seconds according to the container; None if unknown."""
+    duration: int | None = container.duration
+    return duration / 1_000_000 if duration and duration > 0 else None
+
+
+def open_part(name: str, parts: TsParts) -> "InputContainer":
+    """The demuxer of the next part of a transport stream that holds video or audio. Raises a readable SourceError."""
+    while True:
+        failure = SourceError(f"{name}: holds neither video nor audio that can be decoded")
+        try:
+            container = open_container(name, parts, format="mpegts", buffer_size=BUFFER_BYTES)
+        except SourceError as error:
+            failure = error
+        else:
+            chosen = [choose_best(container, "video"), choose_best(container, "audio")]
+            if any(chosen):
+                parts.choose(frozenset(one.id for one in chosen if one is not None), wants_more=None in chosen)
+                return container
+            container.close()
+        if not parts.go_on():
+            raise failure
+
+
+def choose_best(container: "InputContainer", kind: Literal["video", "audio"]) -> "Stream | None":
+    """FFmpeg's choice among the streams of a kind, or the first that can be decoded; a cover picture is not a video."""
+    from av.stream import Disposition
+
+    first = container.streams.best(kind)
+    streams: list[Stream] = [stream for stream in container.streams if stream.type == kind]
+    for stream in sorted(streams, key=lambda one: one is not first):
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None

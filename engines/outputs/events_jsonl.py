@@ -1,0 +1,41 @@
+"""events.jsonl: faults of the stream, and openings and ends of highlights, as they happen (docs/output.md)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, HighlightOpened
+from kuaihl.engines.outputs.highlights_json import SCORE_DECIMALS, TIME_DECIMALS, event_entry
+from kuaihl.engines.types import ScoredSegment
+
+
+def event_lines(scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> Iterator[dict[str, Any]]:
+    """The entries of a segment: its faults, then what it changed in the highlights."""
+    place = {"segment": scored.segment, "wall_time": round(scored.wall_time, TIME_DECIMALS)}
+    for event in scored.events:
+        yield place | event_entry(event)
+    for change in changes:
+        yield place | _change_entry(change)
+
+
+def _change_entry(change: HighlightEvent) -> dict[str, Any]:
+    match change:
+        case HighlightOpened():
+            return {
+                "kind": "highlight_opened",
+                "start": round(change.start, TIME_DECIMALS),
+                "score": round(change.score, SCORE_DECIMALS),
+                "threshold": round(change.threshold, SCORE_DECIMALS),
+                "known_by": change.known_by,
+            }
+        case HighlightClosed(highlight=highlight):
+            return {
+                "kind": "highlight_closed",
+                "start": round(highlight.start, TIME_DECIMALS),
+                "end": round(highlight.end, TIME_DECIMALS),
+                "score": round(highlight.score, SCORE_DECIMALS),
+                "segments": list(highlight.segments),
+                "text": highlight.text,
+            }
+        case _:
+            start = round(change.start, TIME_DECIMALS)
+            return {"kind": "highlight_dropped", "start": start, "reason": change.reason}

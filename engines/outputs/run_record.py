@@ -1,0 +1,160 @@
+"""run.json: the source, options and weights that a run folder's scores were made from (docs/output.md).
+
+A later run compares its own record with the one in the folder. It then knows whether the scores are still good, and if
+not, the reason on one line.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from kuaihl.engines.outputs.atomic import write_output
+from kuaihl.engines.outputs.highlights_json import Setting
+from kuaihl.engines.outputs.run_folder import RECORD_FILE, has_scores, is_finished, was_interrupted
+from kuaihl.models.credentials import shown_source
+from kuaihl.models.errors import SourceError
+
+_FORMAT_VERSION = 1  # raised by one if a key is renamed or means something else
+_END_BYTES = 64 << 10  # of each end of a file that its digest covers
+
+
+@dataclass(frozen=True)
+class SourceIdentity:
+    """What tells one source from another: its content for a file, its name for a stream."""
+
+    name: str  # a URL without credentials
+    size: int | None = None  # bytes; None, like the others, for what can be read only once
+    modified_ns: int | None = None  # since the epoch
+    ends_sha256: str | None = None  # of the first and the last 64 KiB
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that scores depend on, and the files that were asked for beside them."""
+
+    source: SourceIdentity
+    comments: SourceIdentity | None
+    bundle: str  # its name
+    bundle_sha256: str  # of its head
+    encoders: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of the weights by role
+    options: Mapping[str, Setting] = field(default_factory=dict)  # those that change scores
+    products: Mapping[str, Setting] = field(default_factory=dict)  # those that change highlights and other files
+
+
+def identify_source(source: str) -> SourceIdentity:
+    """The identity of a path, a URL or `-`; only a regular file is opened. Raises SourceError if it cannot be read."""
+    if source == "-" or ("://" in source and not source.startswith("file://")):
+        return SourceIdentity(shown_source(source))
+    path = Path(unquote(urlsplit(source).path) if source.startswith("file://") else source)
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # to open a pipe would take its writer's first bytes
+            return SourceIdentity(source)
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(_END_BYTES))
+            file.seek(max(status.st_size - _END_BYTES, 0), os.SEEK_SET)
+            digest.update(file.read(_END_BYTES))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise SourceError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return SourceIdentity(source, status.st_size, status.st_mtime_ns, digest.hexdigest())
+
+
+def difference(recorded: RunRecord, wanted: RunRecord) -> str | None:
+    """The first reason, in words, why the scores of one run are not those of the other; None if they are."""
+    return next(_differences(recorded, wanted), None)
+
+
+def _differences(recorded: RunRecord, wanted: RunRecord) -> Iterator[str]:
+    if changed := _identity_change(recorded.source, wanted.source):
+        yield f"the source {changed}"
+    if recorded.comments is None or wanted.comments is None:
+        if recorded.comments != wanted.comments:
+            yield "comments were left out" if recorded.comments is None else "comments were read"
+    elif changed := _identity_change(recorded.comments, wanted.comments):
+        yield f"the comments' file {changed}"
+    if recorded.bundle_sha256 != wanted.bundle_sha256:
+        yield f"the model was {recorded.bundle} {recorded.bundle_sha256[:12]}"
+    for role in sorted(recorded.encoders.keys() | wanted.encoders.keys()):
+        if recorded.encoders.get(role) != wanted.encoders.get(role):
+            yield f"the {role} weights were {str(recorded.encoders.get(role))[:12]}"
+    yield from _changed_settings(recorded.options, wanted.options)
+
+
+def _identity_change(recorded: SourceIdentity, wanted: SourceIdentity) -> str | None:
+    """How a source has changed. The name of a file does not count: an archive may move."""
+    if recorded.size is None or wanted.size is None:
+        return None if recorded == wanted else f"was {recorded.name}"
+    if recorded.size != wanted.size:
+        return f"has changed (it had {recorded.size} bytes, now {wanted.size})"
+    if recorded.ends_sha256 != wanted.ends_sha256:
+        return "has changed (its beginning or end is another)"
+    if recorded.modified_ns != wanted.modified_ns:
+        return "has changed (it was written to since)"
+    return None
+
+
+def _changed_settings(recorded: Mapping[str, Setting], wanted: Mapping[str, Setting]) -> Iterator[str]:
+    for name in sorted(recorded.keys() | wanted.keys()):
+        if recorded.get(name) != wanted.get(name):
+            yield f"{name} was {json.dumps(recorded.get(name), ensure_ascii=False)}"
+
+
+def lacking_product(recorded: RunRecord, wanted: RunRecord) -> str | None:
+    """The first file or choice, in words, that an earlier run did not make as wanted; None if all is there."""
+    for name in ("clips", "plot"):
+        if wanted.products.get(name) and not recorded.products.get(name):
+            return f"{name} are missing" if name == "clips" else "the plot is missing"
+    made = set(str(recorded.products.get("formats") or "").split(","))
+    for one in filter(None, str(wanted.products.get("formats") or "").split(",")):
+        if one.strip() not in {name.strip() for name in made}:
+            return f"{one.strip()} is missing"
+    choices = ("top", "min_score")
+    return next(
+        _changed_settings(*({name: one.products.get(name) for name in choices} for one in (recorded, wanted))), None
+    )
+
+
+def reason_to_score(folder: Path, wanted: RunRecord) -> str | None:
+    """The reason, in words, to score a source although it has a run folder; None if all that is wanted is there.
+
+    A file that is damaged or cut off has no end to read to. Its scores are all there is until the file changes.
+    """
+    recorded = read_record(folder)
+    read_whole = recorded is not None and recorded.source.size is not None and not was_interrupted(folder)
+    if not is_finished(folder) and not (read_whole and has_scores(folder)):
+        return "no earlier run read it to its end"
+    if recorded is None:
+        return f"no {RECORD_FILE} says what was scored"
+    return difference(recorded, wanted) or lacking_product(recorded, wanted)
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write run.json, whole or not at all. Raises UsageError if it cannot be written."""
+    text = json.dumps({"version": _FORMAT_VERSION} | asdict(record), ensure_ascii=False, indent=2)
+    write_output(folder / RECORD_FILE, text + "\n")
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """The record of a run folder; None if there is none, or none that this version reads."""
+    try:
+        said = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        if said.pop("version") != _FORMAT_VERSION:
+            return None
+        return _parse_record(said)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _parse_record(said: dict[str, Any]) -> RunRecord:
+    comments = said.pop("comments")
+    return RunRecord(
+        source=SourceIdentity(**said.pop("source")),
+        comments=None if comments is None else SourceIdentity(**comments),
+        **said,
+    )

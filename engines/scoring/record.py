@@ -1,0 +1,66 @@
+"""The record of a run (run.json) from its settings; known before any model is loaded."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from kuaihl.engines.encoders.profiles import facts_of_weights, profile_named
+from kuaihl.engines.outputs.run_record import RunRecord, SourceIdentity, identify_source
+from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.types import Comment
+from kuaihl.models.bundle import Bundle
+from kuaihl.models.facts import EncoderFacts
+
+
+def make_record(
+    source: str,
+    settings: ScoreSettings,
+    bundle: Bundle,
+    encoders: Iterable[EncoderFacts],
+    *,
+    comments: str | Path | Iterable[Comment] | None = None,
+    streamer: str | None = None,
+) -> RunRecord:
+    """The record of scoring `source`. Raises SourceError if the source or the file of comments cannot be read.
+
+    Device, engine and threads are left out: they change scores only within rounding.
+    """
+    return RunRecord(
+        source=identify_source(source),
+        comments=_identify_comments(comments),
+        bundle=bundle.name,
+        bundle_sha256=bundle.head_sha256,
+        encoders={facts.role: facts.sha256 for facts in encoders},
+        options={
+            "segment_seconds": settings.segment_seconds or bundle.segment_seconds,
+            "frames": settings.frames,
+            "precision": settings.precision,
+            "asr": settings.asr,
+            "whisper_model": settings.whisper_model,
+            "language": settings.language,
+            "comments_offset": settings.comments_offset,
+            "streamer": streamer,
+            "start": settings.start,
+            "end": settings.end,
+        },
+        products={
+            "top": settings.top,
+            "min_score": settings.min_score,
+            "clips": settings.clips,
+            "plot": settings.plot,
+            "formats": settings.formats,
+        },
+    )
+
+
+def find_encoders(settings: ScoreSettings, bundle: Bundle) -> tuple[EncoderFacts, ...]:
+    """The facts of the encoders that these settings will load. Raises ModelError if their weights are missing."""
+    return facts_of_weights(profile_named(bundle.profile), settings.text_weights)
+
+
+def _identify_comments(comments: str | Path | Iterable[Comment] | None) -> SourceIdentity | None:
+    """A file of comments by its content; comments in memory have no identity but that."""
+    if comments is None:
+        return None
+    if not isinstance(comments, str | Path):
+        return SourceIdentity("in memory")
+    return identify_source(str(comments)) if Path(comments).exists() else SourceIdentity(str(comments))

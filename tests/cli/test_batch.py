@@ -1,0 +1,150 @@
+"""`kuaihl batch` on archives as they are: odd files, interruptions, and disks that are full."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.command import assert_one_line, kuaihl
+from support.media import make
+from support.processes import children_of, is_alive, wait_for
+
+OPTIONS = ("--asr", "none", "--segment-seconds", "2", "--threads", "1")
+LONG_AGO = 1_000_000_000.0
+
+
+@pytest.fixture(scope="module")
+def recording(made: Path) -> Path:
+    return make(made / "short.flv", seconds=4.0)
+
+
+def put(source: Path, *names: str) -> None:
+    """Copies of a recording that nobody has written to for long."""
+    for name in names:
+        target = Path(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+        os.utime(target, (LONG_AGO, LONG_AGO))
+
+
+def batch(archive: str | Path, output: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kuaihl_cli", "batch", str(archive), "-o", str(output), *OPTIONS]
+    return subprocess.run(command, capture_output=True, text=True, timeout=280)
+
+
+def lines(file: Path) -> Iterator[dict[str, Any]]:
+    return map(json.loads, file.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.slow
+def test_an_archive_of_odd_files_is_scored_and_the_rest_is_listed(
+    tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long, broken = "x" * 251 + ".flv", os.fsdecode(b"\xff\xfe.flv")
+    put(recording, "in/rec.flv", f"in/{long}", f"in/deep/{broken}", "in/._rec.flv")
+    content = recording.read_bytes()
+    Path("in/cut.flv").write_bytes(content[: len(content) // 2])
+    os.utime("in/cut.flv", (LONG_AGO, LONG_AGO))
+    Path("in/notes.flv").write_text("not a recording\n" * 50)
+    os.utime("in/notes.flv", (LONG_AGO, LONG_AGO))
+    shutil.copy(recording, "in/growing.flv")
+    os.mkfifo("in/pipe.ts")
+    Path("in/gone.mp4").symlink_to("nowhere.mp4")
+    Path("in/cover.jpg").touch()
+
+    result = batch("in", "out")
+
+    assert result.returncode == 5, result.stderr
+    status = {Path(one["source"]).name: one for one in lines(tmp_path / "out" / "batch.jsonl")}
+    done = {name for name, one in status.items() if one["status"] == "done"}
+    assert done == {"rec.flv", long, broken, "cut.flv"}
+    assert all((tmp_path / one["output"] / "highlights.json").is_file() for name, one in status.items() if name in done)
+    assert [name for name, one in status.items() if one["status"] == "failed"] == ["notes.flv"]
+    assert any(warning.startswith("cut off at") for warning in status["cut.flv"]["warnings"])
+    assert status["rec.flv"]["warnings"] == []
+    left = {Path(one["source"]).name: one["reason"] for one in lines(tmp_path / "out" / "left_out.jsonl")}
+    assert left.keys() == {"._rec.flv", "growing.flv", "pipe.ts", "gone.mp4", "cover.jpg"}
+    assert "in/growing.flv: left out: changed " in result.stderr
+    assert "WARNING: cut off at" in result.stderr
+    assert "4 done (1 with warnings), 0 skipped, 1 failed" in result.stderr
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_batch_and_its_workers_as_ctrl_c_does(tmp_path: Path, recording: Path) -> None:
+    names = [str(tmp_path / "in" / f"{number}.flv") for number in range(40)]
+    put(recording, *names)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "kuaihl_cli", "batch", str(tmp_path / "in"), "-o", str(out), *OPTIONS]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (out / "batch.jsonl").is_file() and (out / "batch.jsonl").stat().st_size)
+    workers = children_of(process.pid)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "kuaihl: error: interrupted"
+    assert " not done" in errors.splitlines()[-2]
+    assert workers
+    wait_for(lambda: not any(map(is_alive, workers)), seconds=10.0)
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_a_batch_and_it_goes_on_with_space(tmp_path: Path, recording: Path) -> None:
+    """/dev/full stands for the disk: whatever is written to the first recording's scores finds no space."""
+    put(recording, *(str(tmp_path / "in" / f"{name}.flv") for name in "abc"))
+    out = tmp_path / "out"
+    (out / "b.flv").mkdir(parents=True)
+    (out / "b.flv" / "scores.jsonl").symlink_to("/dev/full")
+    result = batch(tmp_path / "in", out)
+    assert result.returncode == 5
+    assert "1 done, 0 skipped, 1 failed, 1 not done" in result.stderr
+    assert "make space, then run the same command again" in result.stderr.splitlines()[-1]
+    (out / "b.flv" / "scores.jsonl").unlink()
+    result = batch(tmp_path / "in", out)
+    assert result.returncode == 0, result.stderr
+    assert "2 done, 1 skipped, 0 failed" in result.stderr
+
+
+@pytest.mark.slow
+def test_what_has_changed_is_scored_again_and_nothing_else(tmp_path: Path, recording: Path) -> None:
+    put(recording, *(str(tmp_path / "in" / f"{name}.flv") for name in ("grown", "same", "with_comments")))
+    whole = (tmp_path / "in" / "grown.flv").read_bytes()
+    (tmp_path / "in" / "grown.flv").write_bytes(whole[: len(whole) // 2])  # a recorder that has stalled for a minute
+    os.utime(tmp_path / "in" / "grown.flv", (LONG_AGO, LONG_AGO))
+    first = batch(tmp_path / "in", tmp_path / "out")
+    assert "3 done (1 with warnings), 0 skipped, 0 failed" in first.stderr
+    (tmp_path / "in" / "grown.flv").write_bytes(whole)
+    os.utime(tmp_path / "in" / "grown.flv", (LONG_AGO, LONG_AGO))
+    (tmp_path / "in" / "with_comments.jsonl").write_text('{"time": 1.0, "text": "what a play"}\n')
+    second = batch(tmp_path / "in", tmp_path / "out")
+    assert second.returncode == 0, second.stderr
+    assert "2 done, 1 skipped, 0 failed" in second.stderr
+    assert "grown.flv: scored again, for the source has changed" in second.stderr
+    assert "with_comments.flv: scored again, for comments were left out" in second.stderr
+    lines_of_scores = (tmp_path / "out" / "with_comments.flv" / "scores.jsonl").read_text().splitlines()
+    assert [json.loads(line)["comments"] for line in lines_of_scores] == [1, 0]
+
+
+def test_an_output_that_cannot_be_made_or_lies_among_the_recordings_is_one_line(
+    tmp_path: Path, recording: Path
+) -> None:
+    put(recording, str(tmp_path / "in" / "a.flv"))
+    archive = str(tmp_path / "in")
+    assert_one_line(kuaihl("batch", archive, "-o", "/proc/out"), 2, "/proc/out", "cannot be made")
+    assert_one_line(kuaihl("batch", archive, "-o", archive), 2, "the folder of the recordings")
+
+
+def test_a_folder_of_growing_files_alone_is_said_and_no_error(tmp_path: Path, recording: Path) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(recording, tmp_path / "in" / "a.flv")
+    result = kuaihl("batch", str(tmp_path / "in"), "-o", str(tmp_path / "out"))
+    assert result.returncode == 0, result.stderr
+    first, last = result.stderr.splitlines()
+    assert "a.flv: left out: changed " in first
+    assert last == "0 done, 0 skipped, 0 failed"

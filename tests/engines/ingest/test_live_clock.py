@@ -1,0 +1,76 @@
+"""The clock of a live stream goes on in another process: by the source's own clock, otherwise by the wall clock."""
+
+import time
+
+import pytest
+from support.rtmp_server import make_broadcast
+
+from kuaihl.engines.ingest.live_clock import Arrived, ClockMark, Held, LiveClock
+from kuaihl.engines.ingest.packets import TimedPacket, packets
+from kuaihl.engines.ingest.source import open_source
+
+AWAY = 7.0  # seconds that nobody read the stream
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> list[TimedPacket]:
+    """The packets of 20 s."""
+    media = make_broadcast(tmp_path_factory.mktemp("media") / "room.flv", seconds=20.0)
+    with open_source(str(media)) as source:
+        return [item for item in packets(source) if isinstance(item, TimedPacket)]
+
+
+def arrived(packet: TimedPacket, on_air: float, *, stamps: float = 0.0, begins: float = 0.0) -> Arrived:
+    """A packet that arrives as it is on air, on a connection whose clock `begins` there, with `stamps` added."""
+    own = packet._replace(
+        time=packet.time - begins, decode_time=packet.decode_time - begins, media_time=packet.media_time + stamps
+    )
+    return Arrived(own, on_air + packet.decode_time)
+
+
+def hold(items: list[Arrived]) -> Held:
+    """The first items, as once their burst is over."""
+    lag = min(at - item.decode_time for item, at, _ in items if isinstance(item, TimedPacket))
+    return Held(items, lag, is_settled=True)
+
+
+def read_until(stream: list[TimedPacket], seconds: float, on_air: float) -> ClockMark:
+    clock = LiveClock(in_pieces=False)
+    assert clock.mark() is None
+    for packet in stream:
+        if packet.decode_time < seconds:
+            clock.packet(packet, arrived(packet, on_air).at)
+    mark = clock.mark()
+    assert mark is not None
+    return mark
+
+
+@pytest.mark.parametrize("stamps", [0.0, 100_000.0, -300.0])  # they went on, or the publisher began anew
+def test_media_after_an_absence_has_the_time_at_which_it_was_on_air(stream: list[TimedPacket], stamps: float) -> None:
+    on_air = time.monotonic() - 20.0
+    mark = read_until(stream, 5.0, on_air)
+    later = [packet for packet in stream if packet.decode_time >= 4.0 + AWAY]
+    held = [arrived(packet, on_air, stamps=stamps, begins=later[0].decode_time) for packet in later]
+    clock = LiveClock(in_pieces=False)
+    (gap,) = clock.go_on(mark, 4.0, hold(held[:40]))
+    assert gap.kind == "gap" and gap.time == 4.0 and "nobody was scoring it" in gap.detail
+    first = clock.packet(later[0]._replace(time=0.0, decode_time=0.0), held[0].at)
+    assert first is not None
+    assert first.decode_time == pytest.approx(later[0].decode_time, abs=0.1)
+
+
+def test_media_that_follows_at_once_leaves_no_gap(stream: list[TimedPacket]) -> None:
+    on_air = time.monotonic() - 20.0
+    later = [packet for packet in stream if packet.decode_time >= 4.0]
+    clock = LiveClock(in_pieces=False)
+    mark = read_until(stream, 4.0, on_air)
+    assert clock.go_on(mark, 4.0, hold([arrived(packet, on_air, begins=4.0) for packet in later[:40]])) == []
+
+
+def test_a_machine_whose_clock_was_set_back_goes_on_where_it_was(stream: list[TimedPacket]) -> None:
+    on_air = time.monotonic() - 20.0
+    mark = read_until(stream, 5.0, on_air)
+    held = [arrived(packet, on_air, stamps=100_000.0) for packet in stream[:40]]
+    clock = LiveClock(in_pieces=False)
+    clock.go_on(mark._replace(lag=mark.lag + 3600.0), 5.0, hold(held))
+    assert clock.end == 5.0
