@@ -140,8 +140,8 @@ def build_rooms(options: BuildOptions) -> None:
 
     labels = _labels_asked_for(options)
     archive = read_archive(options.archive, options.output, min_age=options.min_age)
-    show_left_out(archive.left_out, quiet=options.quiet)
     results = _build_results(options, labels, archive.rooms)
+    show_left_out(archive.left_out, quiet=options.quiet)
     show_results(results, len(archive.rooms), options.output, quiet=options.quiet)
 
 

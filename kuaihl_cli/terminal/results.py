@@ -13,13 +13,13 @@ from kuaihl_cli.terminal.messages import log_only, say
 
 
 def show_left_out(left_out: Sequence[LeftOut], listed_in: Path | None = None, *, quiet: bool) -> None:
-    """A line per file that somebody might take for a recording; the others too, unless a file lists them."""
+    """A line per file that somebody might take for a recording, and the number of the others, which a file may list."""
     report = log_only if quiet else say
     for one in left_out:
-        if listed_in is None or not one.is_expected:
-            report(f"{one.source}: left out: {one.reason}")
-    if listed_in is not None and (expected := sum(one.is_expected for one in left_out)):
-        report(f"{expected} other {'file' if expected == 1 else 'files'} left out; {listed_in} lists them")
+        (log_only if one.is_expected else report)(f"{one.source}: left out: {one.reason}")
+    if expected := sum(one.is_expected for one in left_out):
+        where = "" if listed_in is None else f"; {listed_in} lists them"
+        report(f"{expected} other {'file is no recording' if expected == 1 else 'files are no recordings'}{where}")
 
 
 def show_results(

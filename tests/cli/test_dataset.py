@@ -55,7 +55,7 @@ def test_build_makes_a_data_set_of_good_recordings_lists_bad_ones_and_goes_on(
     shutil.copy(EXAMPLES / "demo.flv", source)
     shutil.copy(EXAMPLES / "demo.comments.xml", source)
     (source / "torn.flv").write_bytes(b"FLV and nothing more")
-    command = ["build", source, "-o", output, "--views", write_views(tmp_path / "views.csv", "demo")]
+    command = ["build", source, "-o", output, "--views", write_views(tmp_path / "views.csv", "demo"), "--min-age", 0]
     command += ["--asr", "none", "--device", "cpu", "--threads", 1, "--licence", "ours"]
     code, out, err = run(capsys, *command)
     assert (code, out) == (5, "")
@@ -91,7 +91,7 @@ def test_build_asks_for_one_source_of_labels(tmp_path: Path, capsys: pytest.Capt
         ["--labels", "chat", "--cuts", "demo.edl"],
         ["--labels", "heatmap", "--cuts-named", "goal"],
     ):
-        code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", *options)
+        code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", "--min-age", 0, *options)
         assert code == 2
         assert "one of --views FILE, --heatmap, --labels chat and --labels cuts" in err
         assert not (tmp_path / "set").exists()
@@ -220,7 +220,22 @@ def test_build_labels_one_recording_by_a_named_file_of_cuts(tmp_path: Path, caps
     source.mkdir()
     shutil.copy(EXAMPLES / "demo.flv", source)
     cuts.write_text("001  AX  V  C  01:00:45:00 01:01:30:00 00:00:00:00 00:00:45:00\n")
-    command = ["build", source, "-o", output, "--cuts", cuts, "--asr", "none", "--device", "cpu", "--threads", 1]
+    command = [
+        "build",
+        source,
+        "-o",
+        output,
+        "--cuts",
+        cuts,
+        "--min-age",
+        0,
+        "--asr",
+        "none",
+        "--device",
+        "cpu",
+        "--threads",
+        1,
+    ]
     code, _, err = run(capsys, *command)
     assert code == 5  # an hour of time code ahead
     assert "most of its cuts are after the recording's end" in err
@@ -241,7 +256,7 @@ def test_one_file_of_cuts_is_of_one_recording(tmp_path: Path, capsys: pytest.Cap
         (["--cuts", tmp_path / "nowhere"], "no such file or folder"),
         (["--labels", "views"], "--views FILE"),
     ):
-        code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", *options)
+        code, _, err = run(capsys, "build", tmp_path, "-o", tmp_path / "set", "--min-age", 0, *options)
         assert code == 2
         assert said in err
         assert len(err.splitlines()) == 1
@@ -255,7 +270,8 @@ def test_a_bundle_says_what_its_labels_were(tmp_path: Path, capsys: pytest.Captu
     for room in "abcd":  # enough for every split
         shutil.copy(EXAMPLES / "demo.flv", source / f"{room}.flv")
         shutil.copy(EXAMPLES / "demo.comments.xml", source / f"{room}.comments.xml")
-    build = ["build", source, "-o", output, "--labels", "chat", "--asr", "none", "--device", "cpu", "--threads", 1]
+    build = ["build", source, "-o", output, "--labels", "chat", "--min-age", 0, "--asr", "none", "--device", "cpu"]
+    build += ["--threads", 1]
     code, _, err = run(capsys, *build)
     assert code == 0, err
     with pytest.raises(SystemExit) as ended:
