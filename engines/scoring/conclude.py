@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kuaihl.engines.archive.names import source_stem
-from kuaihl.engines.highlights.choice import choose_highlights
+from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
 from kuaihl.engines.highlights.offline import chosen_from
 from kuaihl.engines.outputs.formats import parse_formats, write_formats

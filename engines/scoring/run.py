@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from kuaihl.engines.archive.names import source_stem
 from kuaihl.engines.comments.followed import FollowedComments
-from kuaihl.engines.highlights.choice import choose_highlights
+from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live import Resume, clock_of
 from kuaihl.engines.ingest.live_clock import ClockMark

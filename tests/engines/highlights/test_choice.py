@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 from support.curves import random_stream
 
-from kuaihl.engines.highlights.choice import Choice, choose_highlights
+from kuaihl.engines.highlights.choice import Choice
+from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.curve import gap_edges
 from kuaihl.models.errors import UsageError
 
