@@ -38,6 +38,7 @@ _LONGEST_REASON = 300  # characters of the message of an unexpected error or the
 COMMANDS = {
     "score": _Entry("score", _SCORING, "Score recordings or a live stream, and find their highlights."),
     "batch": _Entry("batch", _SCORING, "Score every recording of a folder or a manifest in worker processes."),
+    "highlights": _Entry("highlights", _SCORING, "Choose highlights anew from the scores of earlier runs."),
     "dataset": _Entry("dataset", _LEARNING, "Make data sets to train on, and report what is in them."),
     "train": _Entry("train", _LEARNING, "Train a network on a data set and write a bundle."),
     "eval": _Entry("eval", _LEARNING, "Measure how well bundles order the segments of a data set."),
@@ -103,6 +104,7 @@ def kuaihl(
     kuaihl score stream.flv --comments stream.xml
     kuaihl score rtmp://server/live/room --asr none
     kuaihl batch recordings/ -o scored --jobs 2
+    kuaihl highlights stream.kuaihl --top 3 --clips
     kuaihl train my-dataset -o my-bundle
     """
 

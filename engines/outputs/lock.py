@@ -13,10 +13,14 @@ _KNOWS_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # some network fi
 _OTHER_FOLDER = Remedy("wait for it, or name another folder", {"output": None})
 
 
+class FolderInUse(UsageError):
+    """Another process, or another run of this one, writes into the folder."""
+
+
 class FolderLock:
     """Held from its making until `release`, by this object; its file names the process and goes with the lock.
 
-    Raises UsageError if another process, or another run of this one, holds it.
+    Raises FolderInUse if another process, or another run of this one, holds it, UsageError if it cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +29,7 @@ class FolderLock:
         try:
             self._descriptor = _lock_file(self._path)
         except BlockingIOError:
-            raise UsageError(
+            raise FolderInUse(
                 f"{folder}: {_holder_words(self._path)} is writing into it", remedy=_OTHER_FOLDER
             ) from None
         except OSError as error:
@@ -83,6 +87,6 @@ def _holder_words(path: Path) -> str:
 
 
 def check_unlocked(folder: Path) -> None:
-    """Raise UsageError if another process writes into the folder now."""
+    """Raise FolderInUse if another process writes into the folder now."""
     if (folder / _LOCK_FILE).exists():
         FolderLock(folder).release()
