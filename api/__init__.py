@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from kuaihl.engines.highlights.clips import Clip
     from kuaihl.engines.highlights.online import HighlightClosed, HighlightDropped, HighlightOpened
+    from kuaihl.engines.scoring.conclude import ScoreResult
     from kuaihl.engines.scoring.model import Model
-    from kuaihl.engines.scoring.run import Run, ScoreResult
+    from kuaihl.engines.scoring.run import Run
     from kuaihl.engines.scoring.settings import AsrName, EngineName, FramesName, PrecisionName
     from kuaihl.engines.types import Comment, Event, Highlight, ScoredSegment, Sentence
 
@@ -70,7 +71,7 @@ _LAZY = {
     "HighlightOpened": "kuaihl.engines.highlights.online",
     "Model": "kuaihl.engines.scoring.model",
     "Run": "kuaihl.engines.scoring.run",
-    "ScoreResult": "kuaihl.engines.scoring.run",
+    "ScoreResult": "kuaihl.engines.scoring.conclude",
     "ScoredSegment": "kuaihl.engines.types",
     "Sentence": "kuaihl.engines.types",
 }
@@ -134,6 +135,10 @@ def score(
     end: float | None = None,
     top: int | None = None,
     min_score: float | None = None,
+    length: tuple[float, float] = (10.0, 120.0),
+    padding: tuple[float, float] = (0.0, 0.0),
+    per_hour: float | None = None,
+    overlap: bool = True,
     output: "str | Path | None" = None,
     resume: bool = False,
     clips: bool = False,
@@ -168,6 +173,10 @@ def score(
         end=end,
         top=top,
         min_score=min_score,
+        length=length,
+        padding=padding,
+        per_hour=per_hour,
+        overlap=overlap,
         output=output,
         resume=resume,
         clips=clips,

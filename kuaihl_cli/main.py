@@ -1,7 +1,9 @@
 """The `kuaihl` command: runs the sub-command; turns every error into one line and an exit code (docs/exit-codes.md)."""
 
+import logging
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from io import TextIOWrapper
@@ -36,6 +38,7 @@ _LONGEST_REASON = 300  # characters of the message of an unexpected error or the
 COMMANDS = {
     "score": _Entry("score", _SCORING, "Score recordings or a live stream, and find their highlights."),
     "batch": _Entry("batch", _SCORING, "Score every recording of a folder or a manifest in worker processes."),
+    "highlights": _Entry("highlights", _SCORING, "Choose highlights anew from the scores of earlier runs."),
     "dataset": _Entry("dataset", _LEARNING, "Make data sets to train on, and report what is in them."),
     "train": _Entry("train", _LEARNING, "Train a network on a data set and write a bundle."),
     "eval": _Entry("eval", _LEARNING, "Measure how well bundles order the segments of a data set."),
@@ -101,6 +104,7 @@ def kuaihl(
     kuaihl score stream.flv --comments stream.xml
     kuaihl score rtmp://server/live/room --asr none
     kuaihl batch recordings/ -o scored --jobs 2
+    kuaihl highlights stream.kuaihl --top 3 --clips
     kuaihl train my-dataset -o my-bundle
     """
 
@@ -124,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
             _print_traceback()
         _fail(error_words(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", EXIT_INTERRUPTED)
+        _leave_at_once("interrupted", EXIT_INTERRUPTED)
     except Exception as error:
         LOG.debug("traceback", exc_info=True)
         if asked["debug"]:
@@ -169,6 +173,17 @@ def _fail(message: str, code: int) -> None:
     LOG.error(message)
     typer.echo(f"kuaihl: error: {message}", err=True)
     sys.exit(code)
+
+
+def _leave_at_once(message: str, code: int) -> None:
+    """As `_fail`; a thread still at work inside a library in C++ would abort an orderly end."""
+    try:
+        _fail(message, code)
+    except SystemExit:
+        logging.shutdown()
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":

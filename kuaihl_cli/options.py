@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kuaihl.engines.scoring.settings import AsrName, EngineName, FramesName, PrecisionName
-from kuaihl_cli.terminal.timecode import time_between
+from kuaihl_cli.terminal.timecode import TimePair, parse_padding, parse_range, time_between
 
 # Panels of the commands' help; options without one are in the first panel, "Options".
 MODEL, SPEECH, SEGMENTS, HIGHLIGHTS = "Model and engine", "Speech and text", "Segments", "Highlights and outputs"
@@ -34,6 +34,8 @@ def below_one(value: str | float) -> float:
         raise typer.BadParameter(f"{value} is not a number from 0 to below 1.")
     return number
 
+
+USUAL_LENGTH, NO_PADDING = TimePair(10.0, 120.0), TimePair(0.0, 0.0)
 
 BundleArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE", help="A bundle: a folder, or the name of one that ships with kuaihl.")
@@ -138,6 +140,33 @@ MinScoreOption = Annotated[
         help="Leave out highlights with a lower score.",
     ),
 ]  # fmt: skip
+LengthOption = Annotated[
+    TimePair,
+    typer.Option(
+        "--length", parser=parse_range, metavar="LEAST:MOST", show_default=False, rich_help_panel=HIGHLIGHTS,
+        help="How long a highlight is at least and at most, without padding; 10s:120s if not given.",
+    ),
+]  # fmt: skip
+PaddingOption = Annotated[
+    TimePair,
+    typer.Option(
+        "--padding", parser=parse_padding, metavar="TIME[,TIME]", show_default=False, rich_help_panel=HIGHLIGHTS,
+        help="Time added before and after every highlight, as in 2s or 2s,4s.",
+    ),
+]  # fmt: skip
+PerHourOption = Annotated[
+    float | None,
+    typer.Option(
+        "--per-hour", parser=above_zero, metavar="N", rich_help_panel=HIGHLIGHTS,
+        help="Keep the N best highlights per hour of media.",
+    ),
+]  # fmt: skip
+NoOverlapOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-overlap", rich_help_panel=HIGHLIGHTS, help="Let padded highlights meet instead of sharing media."
+    ),
+]
 ClipsOption = Annotated[
     bool,
     typer.Option("--clips", rich_help_panel=HIGHLIGHTS, help="Cut the highlights to media files by stream copy."),
@@ -168,6 +197,7 @@ TimeLimitOption = Annotated[
 ]  # fmt: skip
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, metavar="N", help="Worker processes.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+DocumentOption = Annotated[bool, typer.Option("--json", help="Print highlights.json to standard output.")]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", rich_help_panel=LOGGING, help="Print nothing but errors to the terminal.")
 ]

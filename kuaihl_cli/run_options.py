@@ -1,9 +1,14 @@
-"""The options that `kuaihl score` and `kuaihl batch` share, and the settings of a run that they make."""
+"""The options that `kuaihl score` and `kuaihl batch` share, and the settings of a run that they make.
+
+What is made from scores is also chosen by `kuaihl highlights`.
+"""
 
 from dataclasses import dataclass
 
-from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.scoring.settings import Products, ScoreSettings
 from kuaihl_cli.options import (
+    NO_PADDING,
+    USUAL_LENGTH,
     AsrOption,
     ClipsOption,
     CommentsOffsetOption,
@@ -12,9 +17,13 @@ from kuaihl_cli.options import (
     FormatOption,
     FramesOption,
     LanguageOption,
+    LengthOption,
     MinScoreOption,
     ModelOption,
     NoCommentsOption,
+    NoOverlapOption,
+    PaddingOption,
+    PerHourOption,
     PlotOption,
     PrecisionOption,
     QuietOption,
@@ -28,16 +37,26 @@ from kuaihl_cli.options import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class ProductOptions:
+    """The options of what is made from scores."""
+
+    top: TopOption = None
+    min_score: MinScoreOption = None
+    per_hour: PerHourOption = None
+    length: LengthOption = USUAL_LENGTH
+    padding: PaddingOption = NO_PADDING
+    no_overlap: NoOverlapOption = False
+    formats: FormatOption = ""
+    clips: ClipsOption = False
+    plot: PlotOption = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ProductOptions):
     """The options that `score` and `batch` share."""
 
     comments_offset: CommentsOffsetOption = 0.0
     no_comments: NoCommentsOption = False
-    top: TopOption = None
-    min_score: MinScoreOption = None
-    formats: FormatOption = ""
-    clips: ClipsOption = False
-    plot: PlotOption = False
     model: ModelOption = "edge"
     device: DeviceOption = "auto"
     engine: EngineOption = "auto"
@@ -53,11 +72,27 @@ class RunOptions:
     quiet: QuietOption = False
 
 
+def products_of(options: ProductOptions) -> Products:
+    """What is to be made from scores."""
+    return Products(
+        top=options.top,
+        min_score=options.min_score,
+        length=options.length,
+        padding=options.padding,
+        per_hour=options.per_hour,
+        overlap=not options.no_overlap,
+        clips=options.clips,
+        plot=options.plot,
+        formats=options.formats,
+    )
+
+
 def run_settings(
     options: RunOptions, *, threads: int | None, start: float = 0.0, end: float | None = None
 ) -> ScoreSettings:
     """The settings of a run from its options; `start` and `end` in seconds of the recording's clock."""
     return ScoreSettings(
+        **vars(products_of(options)),
         model=options.model,
         device=options.device,
         engine=options.engine,
@@ -68,11 +103,6 @@ def run_settings(
         segment_seconds=options.segment_seconds,
         frames=options.frames,
         threads=threads,
-        top=options.top,
-        min_score=options.min_score,
-        clips=options.clips,
-        plot=options.plot,
-        formats=options.formats,
         comments_offset=options.comments_offset,
         timeout=options.timeout,
         text_weights=options.text_weights,

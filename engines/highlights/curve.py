@@ -1,6 +1,7 @@
 """Rates over media time: scored segments in, a curve of stretches out, split at gaps; also the contents of a span."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -98,20 +99,23 @@ def is_missing(missing: Spans, time: float) -> bool:
     return any(start - SAME_TIME <= time <= end + SAME_TIME for start, end in missing)
 
 
-def segments_in(scored: Iterable[ScoredSegment], start: float, end: float) -> tuple[int, ...]:
-    """The segments whose media overlaps [start, end)."""
-    return tuple(one.segment for one in scored if one.start < end and one.end > start)
+def segments_in(scored: Sequence[ScoredSegment], start: float, end: float) -> tuple[int, ...]:
+    """The segments (in order of time) whose media overlaps [start, end)."""
+    return tuple(one.segment for one in _overlapping(scored, start, end))
 
 
-def words_in(scored: Iterable[ScoredSegment], start: float, end: float) -> str:
+def _overlapping(scored: Sequence[ScoredSegment], start: float, end: float) -> Sequence[ScoredSegment]:
+    first = bisect_right(scored, start, key=lambda one: one.end)
+    return scored[first : bisect_left(scored, end, lo=first, key=lambda one: one.start)]
+
+
+def words_in(scored: Sequence[ScoredSegment], start: float, end: float) -> str:
     """The words spoken in [start, end), in order.
 
     A sentence counts if its middle is inside; a segment whose sentences have no times counts as a whole.
     """
     words = []
-    for one in scored:
-        if one.start >= end or one.end <= start:
-            continue
+    for one in _overlapping(scored, start, end):
         if one.sentences:
             words += [said.text for said in one.sentences if start <= (said.start + said.end) / 2 < end]
         elif start <= (one.start + one.end) / 2 < end:

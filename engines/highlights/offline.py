@@ -121,7 +121,7 @@ def peak_prominences(scores: Sequence[float]) -> dict[int, float]:
     The highest peak has no higher one and rises from the lowest score. A plateau is one peak, at its middle. A flat
     curve has no peak.
     """
-    if not scores or min(scores) == max(scores):
+    if not scores or (bottom := min(scores)) == max(scores):
         return {}
     prominences = {}
     first = 0
@@ -132,7 +132,7 @@ def peak_prominences(scores: Sequence[float]) -> dict[int, float]:
         left, right = range(first - 1, -1, -1), range(last + 1, len(scores))
         if all(not side or scores[side[0]] < scores[first] for side in (left, right)):
             saddles = [_find_saddle(scores, side, scores[first]) for side in (left, right)]
-            lowest = max((low for low in saddles if low is not None), default=min(scores))
+            lowest = max((low for low in saddles if low is not None), default=bottom)
             prominences[(first + last) // 2] = scores[first] - lowest
         first = last + 1
     return prominences

@@ -3,7 +3,7 @@
 A start goes onto a keyframe, so that a clip can begin there without re-encoding; an end goes to a sentence's end.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -91,7 +91,8 @@ def _snapped_start(
     """A keyframe near the start, outside speech and not after it if that can be; without keyframes, a pause."""
     start = max(highlight.start, earliest)
     latest = min(start + reach, highlight.end - shortest)
-    choices = [time for time in offered.keyframes if earliest <= time <= latest]
+    first = bisect_left(offered.keyframes, earliest)
+    choices = list(offered.keyframes[first : bisect_right(offered.keyframes, latest, lo=first)])
     if not choices:
         said = sentence_at(offered, start)
         choices = [time for time in (start, *((said.start, said.end) if said else ())) if earliest <= time <= latest]

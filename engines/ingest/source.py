@@ -214,10 +214,7 @@ class Source:
 
     def follow_changes(self, changes: "FlvChanges") -> "Iterator[Packet[Any] | None]":
         """An FLV file's packets, opened again where its demuxer would miss media; None before hidden media."""
-        latest: dict[str, int] = {}  # dts, by kind
-        known: dict[str, int] = {}  # dts up to which packets were given out before the file was opened again
         end = changes.path.stat().st_size
-        places: set[object] = set()  # of reopenings; damage may lead to the same one for ever
         while True:
             hidden = found = None
             with suppress(IndexError):  # as in `demuxed`
@@ -228,34 +225,24 @@ class Source:
                     hidden = changes.find_hidden(packet.pos, end) if packet.pos else None
                     if hidden is not None:
                         break
-                    if packet.dts is not None:
-                        if packet.dts <= known.get(kind, packet.dts - 1):
-                            continue
-                        known.pop(kind, None)
-                        latest[kind] = packet.dts
+                    if changes.is_known(kind, packet.pos):
+                        continue
                     yield packet
                     if changes.note_packet(kind, packet.pos, packet.size) and (found := changes.find()):
                         break
                 else:
                     hidden = changes.find_hidden(None, end)
             found = (found or changes.find(end)) if hidden is None else None
-            place = found if hidden is None else hidden
-            if place in places:
-                return
-            places.add(place)
             if hidden is not None:
-                known = {}
                 self.reopen(changes.resume(None, hidden))
                 yield None
             elif found:
-                known = {kind: dts for kind, dts in latest.items() if kind != found[0]}
                 self.reopen(changes.resume(*found))
             else:
                 return
 
     def reopen(self, file: Any) -> None:
-        """Go on with another container of the same media; the old one stays, for its packets are still in use."""
-        self.used += [self.container, file]
+        """Go on with another container of the same media; the old one lives for as long as its packets are in use."""
         self.container = open_container(self.name, file)
         self.choose()
 

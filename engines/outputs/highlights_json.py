@@ -76,7 +76,7 @@ class Report:
     model_sha256: str | None
     highlights: Sequence[Highlight]  # in order of time
     chosen_from: Sequence[str] = ("score",)  # the network's outputs that chose them
-    clips: Sequence[Clip | FailedClip] = ()  # one per highlight; empty if none were wanted
+    clips: Sequence[Clip | FailedClip | None] = ()  # one per highlight; empty if none were wanted
     folder: Path = Path()  # the folder of the document; clips are named relative to it
     settings: Mapping[str, Setting] = field(default_factory=dict)
     events: Sequence[Event] = ()
@@ -85,7 +85,7 @@ class Report:
 def build_document(report: Report) -> HighlightsDocument:
     """The document of a report: times rounded to the millisecond, highlights in order of time, rank 1 the best."""
     entries: list[HighlightEntry] = []
-    clips: Sequence[Clip | FailedClip | None] = report.clips or [None] * len(report.highlights)
+    clips = report.clips or [None] * len(report.highlights)
     for rank, one, clip in zip(rank_highlights(report.highlights), report.highlights, clips, strict=True):
         entry = HighlightEntry(
             rank=rank,

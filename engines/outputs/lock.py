@@ -14,13 +14,13 @@ _OTHER_FOLDER = Remedy("wait for it, or name another folder", {"output": None})
 
 
 class FolderInUse(UsageError):
-    """Another process, or another run of this one, is writing into the folder."""
+    """Another process, or another run of this one, writes into the folder."""
 
 
 class FolderLock:
     """Held from its making until `release`, by this object; its file names the process and goes with the lock.
 
-    Raises FolderInUse if another one holds it, UsageError if its file cannot be written.
+    Raises FolderInUse if another process, or another run of this one, holds it, UsageError if it cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,6 +87,6 @@ def _holder_words(path: Path) -> str:
 
 
 def check_unlocked(folder: Path) -> None:
-    """Raise UsageError if another process writes into the folder now."""
+    """Raise FolderInUse if another process writes into the folder now."""
     if (folder / LOCK_FILE).exists():
         FolderLock(folder).release()

@@ -30,16 +30,26 @@ def make_folder(folder: Path) -> None:
 
 def is_finished(output: Path) -> bool:
     """Whether an earlier run scored this source to its end: highlights.json is written last, and records it."""
-    return _read_highlights(output).get("complete") is True
+    return read_highlights(output).get("complete") is True
 
 
 def was_interrupted(output: Path) -> bool:
     """Whether an earlier run scored something and was then stopped or killed, rather than left by its source."""
-    said = _read_highlights(output)
+    said = read_highlights(output)
     return has_scores(output) and said.get("complete") is not True and said.get("why", RUNNING) in (RUNNING, STOPPED)
 
 
-def _read_highlights(output: Path) -> dict[str, Any]:
+def why_incomplete(output: Path) -> str | None:
+    """Why a run folder that no process writes into is not complete, in words; None if it is."""
+    said = read_highlights(output)
+    if said.get("complete") is True:
+        return None
+    why = str(said.get("why", RUNNING))
+    return STOPPED if why == RUNNING else why  # it was killed
+
+
+def read_highlights(output: Path) -> dict[str, Any]:
+    """The document of highlights.json; empty if there is none."""
     try:
         document = json.loads((output / HIGHLIGHTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from kuaihl.engines.highlights.choice import Choice
 from kuaihl.engines.outputs.atomic import write_output
-from kuaihl.engines.outputs.highlights_json import Setting
+from kuaihl.engines.outputs.highlights_json import TIME_DECIMALS, Setting
 from kuaihl.engines.outputs.run_folder import RECORD_FILE, has_scores, is_finished, was_interrupted
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceError
@@ -45,6 +46,7 @@ class RunRecord:
     encoders: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of the weights by role
     options: Mapping[str, Setting] = field(default_factory=dict)  # those that change scores
     products: Mapping[str, Setting] = field(default_factory=dict)  # those that change highlights and other files
+    execution: Mapping[str, Setting] = field(default_factory=dict)  # what ran: it changes scores only within rounding
 
 
 def identify_source(source: str) -> SourceIdentity:
@@ -71,12 +73,12 @@ def difference(recorded: RunRecord, wanted: RunRecord) -> str | None:
 
 
 def _differences(recorded: RunRecord, wanted: RunRecord) -> Iterator[str]:
-    if changed := _identity_change(recorded.source, wanted.source):
+    if changed := identity_change(recorded.source, wanted.source):
         yield f"the source {changed}"
     if recorded.comments is None or wanted.comments is None:
         if recorded.comments != wanted.comments:
             yield "comments were left out" if recorded.comments is None else "comments were read"
-    elif changed := _identity_change(recorded.comments, wanted.comments):
+    elif changed := identity_change(recorded.comments, wanted.comments):
         yield f"the comments' file {changed}"
     if recorded.bundle_sha256 != wanted.bundle_sha256:
         yield f"the model was {recorded.bundle} {recorded.bundle_sha256[:12]}"
@@ -86,7 +88,7 @@ def _differences(recorded: RunRecord, wanted: RunRecord) -> Iterator[str]:
     yield from _changed_settings(recorded.options, wanted.options)
 
 
-def _identity_change(recorded: SourceIdentity, wanted: SourceIdentity) -> str | None:
+def identity_change(recorded: SourceIdentity, wanted: SourceIdentity) -> str | None:
     """How a source has changed. The name of a file does not count: an archive may move."""
     if recorded.size is None or wanted.size is None:
         return None if recorded == wanted else f"was {recorded.name}"
@@ -114,10 +116,28 @@ def lacking_product(recorded: RunRecord, wanted: RunRecord) -> str | None:
     for one in filter(None, str(wanted.products.get("formats") or "").split(",")):
         if one.strip() not in {name.strip() for name in made}:
             return f"{one.strip()} is missing"
-    choices = ("top", "min_score")
-    return next(
-        _changed_settings(*({name: one.products.get(name) for name in choices} for one in (recorded, wanted))), None
-    )
+    usual = choice_entries(Choice())
+    before, now = ({name: one.products.get(name, usual[name]) for name in usual} for one in (recorded, wanted))
+    return next(_changed_settings(before, now), None)
+
+
+def choice_entries(choice: Choice) -> dict[str, Setting]:
+    """A choice of highlights as run.json and highlights.json have it; times as they are typed."""
+    least, most = choice.length
+    before, after = choice.padding
+    return {
+        "top": choice.top,
+        "min_score": choice.min_score,
+        "length": f"{_typed(least)}:{_typed(most)}",
+        "padding": f"{_typed(before)},{_typed(after)}",
+        "per_hour": choice.per_hour,
+        "overlap": choice.overlap,
+    }
+
+
+def _typed(seconds: float) -> str:
+    """`2s`, `1.5s`."""
+    return f"{round(seconds, TIME_DECIMALS):.12g}s"
 
 
 def reason_to_score(folder: Path, wanted: RunRecord) -> str | None:

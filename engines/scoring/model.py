@@ -9,8 +9,9 @@ from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.engines.runtimes.choice import choose_runtime
 from kuaihl.engines.runtimes.device import choose_device, set_threads
 from kuaihl.engines.runtimes.runtime import Runtime
+from kuaihl.engines.scoring.conclude import ScoreResult
 from kuaihl.engines.scoring.journal import Earlier
-from kuaihl.engines.scoring.run import LOG, Run, ScoreResult
+from kuaihl.engines.scoring.run import LOG, Run
 from kuaihl.engines.scoring.run_comments import Comments
 from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import FramesName, ScoreSettings
@@ -60,6 +61,10 @@ class Model:
         end: float | None = None,
         top: int | None = None,
         min_score: float | None = None,
+        length: tuple[float, float] = (10.0, 120.0),
+        padding: tuple[float, float] = (0.0, 0.0),
+        per_hour: float | None = None,
+        overlap: bool = True,
         output: str | Path | None = None,
         resume: bool = False,
         clips: bool = False,
@@ -71,10 +76,11 @@ class Model:
         `source` is a media file, an rtmp, http(s), HLS or srt URL, or "-" for standard input. `comments` is a file,
         or Comment objects; "auto" reads the file beside a recording, None reads none. `comments_offset` seconds are
         added to their times. `streamer` is a name that the bundle may know, `language` the spoken one.
-        `start` and `end` (seconds) score a part of a file. `top` and `min_score` leave out highlights. With `output`,
-        the run writes the same folder as the command. It replaces what an earlier run left there once it has a first
-        segment; with `resume` it goes on with it. `clips`, `plot` and `formats`
-        ("csv", "srt", "vtt") add files to it.
+        `start` and `end` (seconds) score a part of a file. `top`, `min_score` and `per_hour` leave out highlights.
+        `length` is their least and most seconds, `padding` is added before and after; without `overlap` padded ones
+        meet instead of sharing media. With `output`, the run writes the same folder as the command. It replaces what
+        an earlier run left there once it has a first segment; with `resume` it goes on with it. `clips`, `plot` and
+        `formats` ("csv", "srt", "vtt") add files to it.
 
         Raises UsageError for options that exclude each other. Raises SourceUnavailable if a network source does not
         answer yet, and SourceError if the source or its comments cannot be read.
@@ -90,6 +96,10 @@ class Model:
             end=end,
             top=top,
             min_score=min_score,
+            length=length,
+            padding=padding,
+            per_hour=per_hour,
+            overlap=overlap,
             clips=clips,
             plot=plot,
             formats=formats if isinstance(formats, str) else ",".join(formats),
@@ -113,6 +123,10 @@ class Model:
         end: float | None = None,
         top: int | None = None,
         min_score: float | None = None,
+        length: tuple[float, float] = (10.0, 120.0),
+        padding: tuple[float, float] = (0.0, 0.0),
+        per_hour: float | None = None,
+        overlap: bool = True,
         output: str | Path | None = None,
         resume: bool = False,
         clips: bool = False,
@@ -133,6 +147,10 @@ class Model:
             end=end,
             top=top,
             min_score=min_score,
+            length=length,
+            padding=padding,
+            per_hour=per_hour,
+            overlap=overlap,
             output=output,
             resume=resume,
             clips=clips,

@@ -1,10 +1,12 @@
 """The record of a run (run.json) from its settings; known before any model is loaded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kuaihl.engines.encoders.profiles import facts_of_weights, profile_named
+from kuaihl.engines.outputs.highlights_json import Setting
 from kuaihl.engines.outputs.run_record import RunRecord, SourceIdentity, identify_source
+from kuaihl.engines.scoring.conclude import product_entries
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Comment
 from kuaihl.models.bundle import Bundle
@@ -19,10 +21,11 @@ def make_record(
     *,
     comments: str | Path | Iterable[Comment] | None = None,
     streamer: str | None = None,
+    execution: Mapping[str, Setting] | None = None,
 ) -> RunRecord:
     """The record of scoring `source`. Raises SourceError if the source or the file of comments cannot be read.
 
-    Device, engine and threads are left out: they change scores only within rounding.
+    Device and threads are left out, and `execution` is not compared: they change scores only within rounding.
     """
     return RunRecord(
         source=identify_source(source),
@@ -42,13 +45,8 @@ def make_record(
             "start": settings.start,
             "end": settings.end,
         },
-        products={
-            "top": settings.top,
-            "min_score": settings.min_score,
-            "clips": settings.clips,
-            "plot": settings.plot,
-            "formats": settings.formats,
-        },
+        products=product_entries(settings),
+        execution=execution or {},
     )
 
 

@@ -7,9 +7,9 @@ import logging
 import math
 import threading
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
 from types import TracebackType
@@ -17,62 +17,31 @@ from typing import TYPE_CHECKING, Self
 
 from kuaihl.engines.archive.names import source_stem
 from kuaihl.engines.comments.followed import FollowedComments
-from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
-from kuaihl.engines.highlights.offline import chosen_from, find_highlights
+from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
-from kuaihl.engines.highlights.snapping import snap_highlights
 from kuaihl.engines.ingest.live import Resume, clock_of
 from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.ingest.source import is_stream, open_source
-from kuaihl.engines.outputs.formats import parse_formats, write_formats
-from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, write_highlights
-from kuaihl.engines.outputs.run_folder import (
-    CLIPS_FOLDER,
-    HIGHLIGHTS_FILE,
-    PLOT_FILE,
-    RUNNING,
-    STOPPED,
-    make_folder,
-)
+from kuaihl.engines.outputs.formats import parse_formats
+from kuaihl.engines.outputs.highlights_json import write_highlights
+from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, RUNNING, STOPPED
+from kuaihl.engines.outputs.run_record import RunRecord
 from kuaihl.engines.outputs.scores_jsonl import parse_score, score_line
-from kuaihl.engines.outputs.timecode import format_timecode
+from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, conclude, describe
 from kuaihl.engines.scoring.journal import Earlier, Journal
 from kuaihl.engines.scoring.pipeline import score_source
 from kuaihl.engines.scoring.record import make_record
-from kuaihl.engines.scoring.run_comments import AUTO, Comments, comments_of, open_comments, words_for
+from kuaihl.engines.scoring.run_comments import AUTO, Comments, comments_of, open_comments
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
 from kuaihl.engines.types import Highlight, ScoredSegment
-from kuaihl.models.errors import BatchError, KuaihlError, UsageError
+from kuaihl.models.errors import UsageError
 
 if TYPE_CHECKING:
     from kuaihl.engines.scoring.model import Model
 
 LOG = logging.getLogger("kuaihl")
-
-
-@dataclass(frozen=True)
-class ScoreResult:
-    """A scored source: all segments, and the highlights in order of time."""
-
-    segments: tuple[ScoredSegment, ...]
-    highlights: tuple[Highlight, ...]
-    complete: bool  # whether the source was read to an end that its container or protocol vouches for
-    document: HighlightsDocument  # the content of highlights.json
-    output: Path | None = None  # the run folder, if one was written
-    clips: tuple[Clip | None, ...] = ()  # one per highlight if clips were wanted; None for one that could not be cut
-    failed_clips: tuple[str, ...] = ()  # why, in one line for each of those
-    why: str | None = None  # it is not complete
-
-    def check_clips(self) -> None:
-        """Raise BatchError if a clip could not be cut; everything else has been written."""
-        if self.failed_clips:
-            count, (first, *_) = len(self.failed_clips), self.failed_clips
-            raise BatchError(
-                f"{self.document['source']}: {count} of {len(self.clips)} clips could not be cut; {first}; "
-                f"{HIGHLIGHTS_FILE} has all highlights"
-            )
 
 
 class Run:
@@ -120,6 +89,7 @@ class Run:
             self._feed = open_comments(
                 self._comments, settings, report, is_live=self._opened.is_live, found=comments == AUTO
             )
+            self._record = self._make_record()
             if output is not None:
                 self._journal = self._open_journal(output, earlier)
         except BaseException:
@@ -137,8 +107,7 @@ class Run:
         """The highlights of the segments scored so far, in order of time; later segments may still change them."""
         if self._result is not None:
             return self._result.highlights
-        found = find_highlights(self._scored, top=self._settings.top, min_score=self._settings.min_score)
-        return tuple(snap_highlights(found, self._scored))
+        return tuple(choose_highlights(self._scored, self._settings))
 
     def __iter__(self) -> Iterator[ScoredSegment]:
         """The scored segments still to come; leaving the loop early ends the run."""
@@ -175,19 +144,26 @@ class Run:
     ) -> None:
         self.close()
 
-    def _open_journal(self, output: Path, earlier: Earlier) -> Journal:
-        """The run folder, and the segments that an earlier run left in it."""
+    def _make_record(self) -> RunRecord:
         model = self._model
-        record = make_record(
+        return make_record(
             self.source,
             self._settings,
             model.bundle,
             model.encoders.facts,
             comments=self._comments,
             streamer=self._streamer,
+            execution={
+                "engine": model.step.kind,
+                "precision": model.encoders.vision.runtime.precision,
+                "asr": model.encoders.transcriber_name,
+            },
         )
+
+    def _open_journal(self, output: Path, earlier: Earlier) -> Journal:
+        """The run folder, and the segments that an earlier run left in it."""
         journal = Journal(
-            output, record, earlier, segment_seconds=self._segment_seconds, can_reread=not self._goes_on()
+            output, self._record, earlier, segment_seconds=self._segment_seconds, can_reread=not self._goes_on()
         )
         if journal.segments:
             self._scored = list(journal.segments)
@@ -274,8 +250,14 @@ class Run:
 
     def _rewrite_highlights(self) -> None:
         """Keep highlights.json up to date while a live stream runs."""
-        if self.output is not None and self.is_live and any(isinstance(one, HighlightClosed) for one in self.changes):
-            write_highlights(self.output / HIGHLIGHTS_FILE, self._describe(self.highlights, (), RUNNING))
+        if self.is_live and any(isinstance(one, HighlightClosed) for one in self.changes):
+            self._write_so_far()
+
+    def _write_so_far(self) -> None:
+        """Write the highlights of the segments scored so far, as those of a run that has not ended."""
+        if self.output is not None and self._scored:
+            document = describe(self._scored_source(RUNNING), self.highlights, self._settings)
+            write_highlights(self.output / HIGHLIGHTS_FILE, document)
 
     def _conclude(self, why: str | None) -> ScoreResult:
         """Find the highlights of the scored segments, and write every requested file; highlights.json is last.
@@ -283,75 +265,16 @@ class Run:
         It is also first, marked as incomplete: a clip or a plot that fails, or a kill, then loses no highlight. `why`
         the source was not read to its end; None if it was.
         """
-        highlights, settings = self.highlights, self._settings
-        if self.output is not None and self._scored and (settings.clips or settings.plot or settings.formats):
-            write_highlights(self.output / HIGHLIGHTS_FILE, self._describe(highlights, (), RUNNING))
-        clips = self._cut_clips(highlights)
-        document = self._describe(highlights, clips, why)
-        if self.output is not None and self._scored:
-            if settings.plot:
-                from kuaihl.engines.outputs.plot import plot_scores
-
-                plot_scores(self._scored, highlights, self.output / PLOT_FILE, title=self.name)
-            write_formats(document, parse_formats(settings.formats), self.output)
-            write_highlights(self.output / HIGHLIGHTS_FILE, document)
-        failures = tuple(one.reason for one in clips if isinstance(one, FailedClip))
-        cut = tuple(one if isinstance(one, Clip) else None for one in clips)
-        self._result = ScoreResult(
-            self.segments, highlights, why is None, document, self.output, clips=cut, failed_clips=failures, why=why
+        settings = self._settings
+        if settings.clips or settings.plot or settings.formats:
+            self._write_so_far()
+        self._result = conclude(
+            self._scored_source(why), settings, media=self.source, folder=self.output, report=self._report
         )
         return self._result
 
-    def _describe(
-        self, highlights: Sequence[Highlight], clips: Sequence[Clip | FailedClip], why: str | None
-    ) -> HighlightsDocument:
-        """The content of highlights.json."""
-        settings = self._settings
-        return build_document(
-            Report(
-                source=self.source,
-                duration=self._scored[-1].end if self._scored else 0.0,
-                why=why,
-                model=self._model.bundle.name,
-                model_sha256=self._model.bundle.head_sha256,
-                highlights=highlights,
-                chosen_from=chosen_from(self._scored),
-                clips=clips,
-                folder=self.output or Path(),
-                settings={
-                    "segment_seconds": settings.segment_seconds or self._model.bundle.segment_seconds,
-                    "engine": self._model.step.kind,
-                    "precision": self._model.encoders.vision.runtime.precision,
-                    "asr": self._model.encoders.transcriber_name,
-                    "language": settings.language,
-                    "frames": settings.frames,
-                    "top": settings.top,
-                    "min_score": settings.min_score,
-                    "comments": words_for(self._comments),
-                    "comments_offset": settings.comments_offset,
-                    "streamer": self._streamer,
-                    "start": settings.start,
-                    "end": settings.end,
-                },
-                events=[event for scored in self._scored for event in scored.events],
-            )
-        )
-
-    def _cut_clips(self, highlights: Sequence[Highlight]) -> list[Clip | FailedClip]:
-        """The clips that were asked for, and reports each that could not be cut."""
-        if not (self._settings.clips and self.output is not None and highlights):
-            return []
-        clips: list[Clip | FailedClip]
-        try:
-            make_folder(self.output / CLIPS_FOLDER)
-            clips = cut_clips(self.source, highlights, self.output / CLIPS_FOLDER, self.name)
-        except KuaihlError as error:
-            clips = [FailedClip(str(error))] * len(highlights)
-        for highlight, clip in zip(highlights, clips, strict=True):
-            if isinstance(clip, FailedClip):
-                span = f"{format_timecode(highlight.start)}–{format_timecode(highlight.end)}"
-                self._report(f"clip of {span}: {clip.reason}")
-        return clips
+    def _scored_source(self, why: str | None) -> ScoredSource:
+        return ScoredSource(self._record, self.segments, why)
 
 
 def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from kuaihl.engines.highlights.choice import Choice
+
 EngineName = Literal["auto", "torch", "onnx", "tensorrt", "tensorrt-rtx"]
 PrecisionName = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 AsrName = Literal["auto", "ctranslate2", "openai-whisper", "none"]
@@ -10,8 +12,17 @@ FramesName = Literal["keyframe", "exact"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreSettings:
-    """How to score: the first eight fields load a model, the others apply to one run."""
+class Products(Choice):
+    """What to make from scores: a choice of highlights, and the files beside highlights.json."""
+
+    clips: bool = False
+    plot: bool = False
+    formats: str = ""  # names of more files, joined by commas
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings(Products):
+    """How to score: the first eight fields load a model, the others and the products apply to one run."""
 
     model: str = "edge"  # a bundle's folder, or the name of one that ships
     device: str = "auto"  # or cpu, cuda, cuda:N, mps
@@ -28,8 +39,3 @@ class ScoreSettings:
     timeout: float = 10.0  # seconds to wait for a network source
     start: float = 0.0  # seconds on the recording's clock; earlier media is left out
     end: float | None = None  # media from here on is left out
-    top: int | None = None  # at most this many highlights
-    min_score: float | None = None  # the lowest score of a highlight
-    clips: bool = False
-    plot: bool = False
-    formats: str = ""  # names of more files, joined by commas

@@ -1,6 +1,5 @@
 """`kuaihl score SOURCE...`: rolling highlight scores and highlights of recordings or of a live stream."""
 
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +27,7 @@ from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
 from kuaihl_cli.command import RULE, application, read_settings
-from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS
+from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS, DocumentOption
 from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
@@ -36,9 +35,9 @@ from kuaihl_cli.terminal.messages import LOG, say
 from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
+    from kuaihl.engines.scoring.conclude import ScoreResult
     from kuaihl.engines.scoring.journal import Earlier
     from kuaihl.engines.scoring.model import Model
-    from kuaihl.engines.scoring.run import ScoreResult
     from kuaihl_cli.terminal.progress import Progress
 
 app = application()
@@ -73,7 +72,7 @@ class ScoreOptions(RunOptions):
     skip: Annotated[
         bool, typer.Option("--skip", help="Skip a source that an earlier run finished; go on with an interrupted one.")
     ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Print highlights.json to standard output.")] = False
+    as_json: DocumentOption = False
     comments: Annotated[
         Path | None,
         typer.Option(
@@ -219,6 +218,7 @@ def _is_done(room: Job, settings: ScoreSettings) -> bool:
 def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
     """Load, score, print; returns the exit code."""
     from kuaihl.engines.scoring.model import load_model
+    from kuaihl_cli.terminal.outcome import print_outcome
     from kuaihl_cli.terminal.progress import progress_for
 
     with stopped_by_signals() as stop, progress_for(quiet=options.quiet) as progress:
@@ -230,7 +230,7 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
             progress,
             stop,
         )
-    _print_outcome(outcome, room, options)
+    print_outcome(outcome, as_json=options.as_json, quiet=options.quiet)
     if outcome.why == STOPPED:
         return EXIT_INTERRUPTED
     outcome.check_clips()
@@ -240,6 +240,7 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
 def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
     """Load once, then score and print room after room; returns the exit code. Raises BatchError if some failed."""
     from kuaihl.engines.scoring.model import load_model
+    from kuaihl_cli.terminal.outcome import print_outcome
     from kuaihl_cli.terminal.progress import progress_for
 
     ready = [room for room in rooms if _try_room(room, lambda room: _check_before_loading(room, settings, options))]
@@ -258,7 +259,7 @@ def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) 
             if not _try_room(room, score_room):
                 failed += 1
                 continue
-            _print_outcome(outcomes[0], room, options)
+            print_outcome(outcomes[0], as_json=options.as_json, quiet=options.quiet)
             if outcomes[0].why == STOPPED:
                 return EXIT_INTERRUPTED
             failed += not _try_room(room, lambda room, outcome=outcomes[0]: outcome.check_clips())  # type: ignore[misc]
@@ -314,19 +315,3 @@ def _score_one(
         for line in model.encoders.times.report():
             progress.message(line)
     return outcome
-
-
-def _print_outcome(outcome: "ScoreResult", room: Job, options: ScoreOptions) -> None:
-    """Print the document or the table on standard output."""
-    from kuaihl.engines.outputs.highlights_json import to_json
-    from kuaihl_cli.terminal.highlight_table import print_highlights
-
-    if outcome.why not in (None, STOPPED):
-        say(f"{shown_source(room.source)}: not complete: {outcome.why}")
-    if options.as_json:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(to_json(outcome.document).encode())  # JSON is UTF-8, whatever the terminal is
-        sys.stdout.buffer.flush()
-    elif not options.quiet:
-        print_highlights(outcome.highlights)
-        say(f"wrote {room.output}/" if outcome.segments else "stopped before the first segment; nothing is written")

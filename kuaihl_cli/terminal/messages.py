@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 
 from kuaihl.models.credentials import mask_credentials
@@ -10,9 +11,13 @@ LOG = logging.getLogger("kuaihl")
 LOG.addHandler(logging.NullHandler())  # without a log nothing is printed twice
 
 
+# They move the cursor, or turn text around.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
 def say(line: str) -> None:
-    """Print a line on standard error and log it; URLs lose their credentials."""
-    line = mask_credentials(line)
+    """Print a line on standard error and log it; URLs lose their credentials, and control characters are left out."""
+    line = CONTROL.sub(" ", mask_credentials(line))
     print(line, file=sys.stderr, flush=True)
     LOG.info(line)
 

@@ -1,6 +1,5 @@
 """Progress while a stream is scored, on standard error: a live line in a terminal, plain lines elsewhere."""
 
-import re
 import sys
 import time
 from types import TracebackType
@@ -9,16 +8,12 @@ from typing import TYPE_CHECKING, Protocol, Self
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.types import ScoredSegment
 from kuaihl.models.credentials import mask_credentials
-from kuaihl_cli.terminal.messages import LOG, say
+from kuaihl_cli.terminal.messages import CONTROL, LOG, say
 from kuaihl_cli.terminal.sparkline import draw_sparkline
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
-
-
-# They move the cursor, or turn text around.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Progress(Protocol):
@@ -121,7 +116,7 @@ class LiveProgress:
     def message(self, text: str) -> None:
         LOG.info(text)
         assert self.live is not None
-        self.live.console.print(mask_credentials(text), markup=False, highlight=False)
+        self.live.console.print(CONTROL.sub(" ", mask_credentials(text)), markup=False, highlight=False)
 
     def render(self) -> "RenderableType":
         from rich.text import Text
@@ -166,5 +161,5 @@ def _format_rates(scored: ScoredSegment) -> str:
 
 def shorten(text: str, width: int) -> str:
     """The text on one line, cut to `width` characters."""
-    flat = " ".join(_CONTROL.sub(" ", text).split())
+    flat = " ".join(CONTROL.sub(" ", text).split())
     return flat if len(flat) <= width else flat[: max(0, width - 1)] + "…"

@@ -7,7 +7,8 @@ from kuaihl_cli.terminal.progress import Progress
 
 if TYPE_CHECKING:
     from kuaihl.engines.highlights.online import HighlightEvent
-    from kuaihl.engines.scoring.run import Run, ScoreResult
+    from kuaihl.engines.scoring.conclude import ScoreResult
+    from kuaihl.engines.scoring.run import Run
 
 
 def show_run(run: "Run", progress: Progress, *, start: float = 0.0, end: float | None = None) -> "ScoreResult":

@@ -154,6 +154,28 @@ def test_ctrl_c_ends_a_run_cleanly_with_its_highlights_written(tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_three_signals_end_a_piped_run_without_an_abort(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kuaihl_cli", "score", "-", "-o", str(tmp_path), "--asr", "none"]
+    with subprocess.Popen(
+        [*command, "--segment-seconds", "5"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(DEMO.read_bytes()[: 3 << 20])
+        process.stdin.flush()
+        scores = tmp_path / "scores.jsonl"
+        deadline = time.monotonic() + 120
+        while not (scores.exists() and scores.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for _ in range(3):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+        code = process.wait(timeout=60)
+        errors = process.stderr.read()
+    assert code == 130, errors
+    assert errors.splitlines()[-1] == b"kuaihl: error: interrupted"
+
+
+@pytest.mark.slow
 def test_a_named_pipe_is_opened_once_and_has_the_scores_of_the_file(tmp_path: Path) -> None:
     command = f"{sys.executable} -m kuaihl_cli score --asr none --no-comments --segment-seconds 30 -o"
     read = f"{command} {tmp_path / 'pipe'} <(cat {DEMO})"

@@ -7,7 +7,7 @@ import typer
 
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.terminal.timecode import parse_timecode, time_between
+from kuaihl_cli.terminal.timecode import parse_padding, parse_range, parse_timecode, time_between
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,10 @@ from kuaihl_cli.terminal.timecode import parse_timecode, time_between
         ("00:01:30,5", 90.5),
         (" 1:00:00 ", 3600.0),
         ("100:00:00", 360000.0),
+        ("2s", 2.0),
+        ("1.5 s", 1.5),
+        ("2m", 120.0),
+        ("0,5h", 1800.0),
     ],
 )
 def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
@@ -32,7 +36,7 @@ def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "abc", "1:75", "1:60:00", "1:2:3:4", ":30", "1:", "-5", "nan", "inf", "1e3", "0x10", "1.2.3", "1:30.", "१:३०",
-     "9" * 1000],
+     "2x", "s", "1:30s", "9" * 1000],
 )  # fmt: skip
 def test_what_is_no_time_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UsageError, match="is not a time") as caught:
@@ -70,6 +74,28 @@ def test_an_option_takes_times_within_its_limits_and_numbers_of_a_file() -> None
     for text in ("1.5", "5:01", "1:75", "-3"):
         with pytest.raises(typer.BadParameter):
             length(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10s:120s", (10, 120)), ("10:120", (10, 120)), ("0:10-2:00", (10, 120)), ("10s-2m", (10, 120)), ("5:5", (5, 5))],
+)
+def test_a_range_is_two_times(text: str, seconds: tuple[float, float]) -> None:
+    assert parse_range(text) == seconds
+    assert parse_range(parse_range(text)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "0:10:2:00", "2:1", "0:0", "-5", "10:", "1-2-3", "a:b"])
+def test_what_is_no_range_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_range(text)
+
+
+def test_padding_is_one_time_for_both_sides_or_two() -> None:
+    assert [parse_padding(text) for text in ("2s", "2s,4s", "0,1:30", 3)] == [(2, 2), (2, 4), (0, 90), (3, 3)]
+    for text in ("", "1,2,3", "-2", "2,x"):
+        with pytest.raises(typer.BadParameter):
+            parse_padding(text)
 
 
 def test_an_offset_may_be_negative() -> None:

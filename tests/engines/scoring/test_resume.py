@@ -25,9 +25,10 @@ from kuaihl.engines.outputs.lock import FolderLock, check_unlocked
 from kuaihl.engines.outputs.run_folder import has_scores, is_finished, tidy_finished, was_interrupted
 from kuaihl.engines.scoring import journal as journal_module
 from kuaihl.engines.scoring import run as run_module
+from kuaihl.engines.scoring.conclude import ScoreResult
 from kuaihl.engines.scoring.journal import Earlier
 from kuaihl.engines.scoring.model import Model
-from kuaihl.engines.scoring.run import Run, ScoreResult
+from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.scoring.scorer import StreamingScorer, open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Event, ScoredSegment

@@ -19,6 +19,7 @@ from support.small_bundle import make_bundle
 from kuaihl.engines.highlights.clips import Clip, FailedClip
 from kuaihl.engines.highlights.online import HighlightOpened
 from kuaihl.engines.ingest.source import Source
+from kuaihl.engines.scoring import conclude as conclude_module
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.run import Run
@@ -159,7 +160,7 @@ def test_highlights_are_on_disk_before_the_first_clip_is_cut(
     def killed(*_: object) -> list[Clip | FailedClip]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "cut_clips", killed)
+    monkeypatch.setattr(conclude_module, "cut_clips", killed)
     with pytest.raises(KeyboardInterrupt):
         Run(model, str(DEMO), replace(SETTINGS, clips=True), output=tmp_path).finish()
     document = document_of(tmp_path)

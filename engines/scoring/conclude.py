@@ -1,0 +1,182 @@
+"""The end of every run: scored segments and the run's record in, highlights and the files made from them out.
+
+It needs no model, so a run folder's highlights can be made again, or an interrupted run's for the first time.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kuaihl.engines.archive.names import source_stem
+from kuaihl.engines.highlights.choose import choose_highlights
+from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
+from kuaihl.engines.highlights.offline import chosen_from
+from kuaihl.engines.outputs.formats import parse_formats, write_formats
+from kuaihl.engines.outputs.highlights_json import (
+    TIME_DECIMALS,
+    HighlightsDocument,
+    Report,
+    Setting,
+    build_document,
+    write_highlights,
+)
+from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, make_folder
+from kuaihl.engines.outputs.run_record import RunRecord, choice_entries
+from kuaihl.engines.outputs.timecode import format_timecode
+from kuaihl.engines.scoring.settings import Products
+from kuaihl.engines.types import Highlight, ScoredSegment
+from kuaihl.models.errors import BatchError, KuaihlError
+
+Span = tuple[float, float]  # start and end in seconds, as in highlights.json
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """A scored source: all segments, and the highlights in order of time."""
+
+    segments: tuple[ScoredSegment, ...]
+    highlights: tuple[Highlight, ...]
+    complete: bool  # whether the source was read to an end that its container or protocol vouches for
+    document: HighlightsDocument  # the content of highlights.json
+    output: Path | None = None  # the run folder, if one was written
+    clips: tuple[Clip | None, ...] = ()  # one per highlight if clips were wanted; None for one that could not be cut
+    failed_clips: tuple[str, ...] = ()  # why, in one line for each of those
+    why: str | None = None  # it is not complete
+
+    def check_clips(self) -> None:
+        """Raise BatchError if a clip could not be cut; everything else has been written."""
+        if self.failed_clips:
+            count, (first, *_) = len(self.failed_clips), self.failed_clips
+            raise BatchError(
+                f"{self.document['source']}: {count} of {len(self.clips)} clips could not be cut; {first}; "
+                f"{HIGHLIGHTS_FILE} has all highlights"
+            )
+
+
+@dataclass(frozen=True)
+class ScoredSource:
+    """What is known of a source when its scoring ends."""
+
+    record: RunRecord
+    segments: Sequence[ScoredSegment]
+    why: str | None  # it was not read to its end; None if it was
+    clips: Mapping[Span, Clip] = field(default_factory=dict)  # of an earlier choice, and still there
+
+    @property
+    def name(self) -> str:
+        """The name of its clips and its plot."""
+        return source_stem(self.record.source.name)
+
+
+def conclude(
+    source: ScoredSource,
+    products: Products,
+    *,
+    media: str,
+    folder: Path | None,
+    report: Callable[[str], None],
+) -> ScoreResult:
+    """Choose the highlights, and write what is wanted into `folder`, if any; highlights.json is last.
+
+    `media` is the file to cut clips from, and `report` receives a line per clip that could not be cut. Nothing is
+    written for a source without segments. Raises UsageError if a file cannot be written.
+    """
+    highlights = tuple(choose_highlights(source.segments, products))
+    clips: Sequence[Clip | FailedClip | None] = ()
+    if products.clips and folder is not None and highlights:
+        clips = _cut_clips(highlights, media, folder, source.name, report)
+    elif source.clips:
+        clips = [source.clips.get(_span_of(one)) for one in highlights]
+    document = describe(source, highlights, products, clips=clips, folder=folder)
+    if folder is not None and source.segments:
+        if products.plot:
+            from kuaihl.engines.outputs.plot import plot_scores
+
+            plot_scores(source.segments, highlights, folder / PLOT_FILE, title=source.name)
+        write_formats(document, parse_formats(products.formats), folder)
+        write_highlights(folder / HIGHLIGHTS_FILE, document)
+    return ScoreResult(
+        tuple(source.segments),
+        highlights,
+        source.why is None,
+        document,
+        folder,
+        clips=tuple(one if isinstance(one, Clip) else None for one in clips),
+        failed_clips=tuple(one.reason for one in clips if isinstance(one, FailedClip)),
+        why=source.why,
+    )
+
+
+def describe(
+    source: ScoredSource,
+    highlights: Sequence[Highlight],
+    products: Products,
+    *,
+    clips: Sequence[Clip | FailedClip | None] = (),
+    folder: Path | None = None,
+) -> HighlightsDocument:
+    """The content of highlights.json."""
+    record, segments = source.record, source.segments
+    return build_document(
+        Report(
+            source=record.source.name,
+            duration=segments[-1].end if segments else 0.0,
+            why=source.why,
+            model=record.bundle,
+            model_sha256=record.bundle_sha256,
+            highlights=highlights,
+            chosen_from=chosen_from(segments),
+            clips=clips,
+            folder=folder or Path(),
+            settings=_settings_in_force(record, products),
+            events=[event for scored in segments for event in scored.events],
+        )
+    )
+
+
+def _settings_in_force(record: RunRecord, products: Products) -> dict[str, Setting]:
+    asked, ran = record.options, record.execution
+    return {
+        "segment_seconds": asked.get("segment_seconds"),
+        "engine": ran.get("engine"),
+        "precision": ran.get("precision"),
+        "asr": ran.get("asr"),
+        "language": asked.get("language"),
+        "frames": asked.get("frames"),
+        **choice_entries(products),
+        "comments": None if record.comments is None else record.comments.name,
+        "comments_offset": asked.get("comments_offset"),
+        "streamer": asked.get("streamer"),
+        "start": asked.get("start"),
+        "end": asked.get("end"),
+    }
+
+
+def product_entries(products: Products) -> dict[str, Setting]:
+    """The products as run.json has them."""
+    return choice_entries(products) | {
+        "clips": products.clips,
+        "plot": products.plot,
+        "formats": products.formats,
+    }
+
+
+def _cut_clips(
+    highlights: Sequence[Highlight], media: str, folder: Path, stem: str, report: Callable[[str], None]
+) -> list[Clip | FailedClip]:
+    """One clip per highlight, and a line to `report` for each that could not be cut."""
+    clips: list[Clip | FailedClip]
+    try:
+        make_folder(folder / CLIPS_FOLDER)
+        clips = cut_clips(media, highlights, folder / CLIPS_FOLDER, stem)
+    except KuaihlError as error:
+        clips = [FailedClip(str(error))] * len(highlights)
+    for highlight, clip in zip(highlights, clips, strict=True):
+        if isinstance(clip, FailedClip):
+            span = f"{format_timecode(highlight.start)}–{format_timecode(highlight.end)}"
+            report(f"clip of {span}: {clip.reason}")
+    return clips
+
+
+def _span_of(highlight: Highlight) -> Span:
+    return round(highlight.start, TIME_DECIMALS), round(highlight.end, TIME_DECIMALS)

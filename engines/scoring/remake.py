@@ -1,0 +1,119 @@
+"""A run folder's highlights and the files made from them, made again from its scores: no model is loaded."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from kuaihl.engines.highlights.clips import Clip
+from kuaihl.engines.ingest.source import is_stream
+from kuaihl.engines.outputs.formats import FORMATS, parse_formats
+from kuaihl.engines.outputs.lock import FolderInUse, FolderLock
+from kuaihl.engines.outputs.run_folder import (
+    PLOT_FILE,
+    RECORD_FILE,
+    RUNNING,
+    SCORES_FILE,
+    has_scores,
+    read_highlights,
+    restore_earlier,
+    why_incomplete,
+)
+from kuaihl.engines.outputs.run_record import (
+    RunRecord,
+    identify_source,
+    identity_change,
+    read_record,
+    write_record,
+)
+from kuaihl.engines.outputs.scores_jsonl import read_scores
+from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, Span, conclude, product_entries
+from kuaihl.engines.scoring.settings import Products
+from kuaihl.engines.types import ScoredSegment
+from kuaihl.models.errors import Remedy, SourceError, UsageError
+
+LOG = logging.getLogger("kuaihl")
+
+
+def remake_highlights(
+    folder: Path, products: Products, *, source: str | None = None, report: Callable[[str], None] = LOG.info
+) -> ScoreResult:
+    """Choose a run folder's highlights anew, write the products, and record them in run.json.
+
+    An interrupted run gets the highlights of what it scored. `source` is where the recording is now, if it has moved;
+    `report` receives lines to show. Formats, a plot and fitting clips that are there are kept up to date. If a process
+    is writing into the folder, the highlights so far are returned, and nothing is written.
+
+    Raises SourceError if the folder or the recording cannot be read, UsageError for products that cannot be made.
+    """
+    parse_formats(products.formats)
+    if not has_scores(folder):
+        raise SourceError(f"{folder}: not a run folder, or nothing was scored: {SCORES_FILE} has no line")
+    try:
+        lock = FolderLock(folder)
+    except FolderInUse as error:
+        if products.clips or products.plot or products.formats:
+            raise
+        report(f"{error.args[0]}: these are the highlights so far, and nothing is written")
+        so_far = ScoredSource(_record_of(folder), _segments_of(folder), RUNNING)
+        return conclude(so_far, products, media="", folder=None, report=report)
+    try:
+        restore_earlier(folder)
+        record = _record_of(folder)
+        media = _find_media(record, source, report) if products.clips else ""
+        scored = ScoredSource(record, _segments_of(folder), why_incomplete(folder), _clips_of(folder))
+        products = _with_earlier(products, folder)
+        result = conclude(scored, products, media=media, folder=folder, report=report)
+        write_record(folder, replace(record, products=product_entries(products)))
+    finally:
+        lock.release()
+    return result
+
+
+def _record_of(folder: Path) -> RunRecord:
+    record = read_record(folder)
+    if record is None:
+        raise SourceError(
+            f"{folder}: no {RECORD_FILE} of this version says what was scored", remedy=Remedy("score it again")
+        )
+    return record
+
+
+def _segments_of(folder: Path) -> list[ScoredSegment]:
+    segments = [one.scored for one in read_scores(folder / SCORES_FILE)]
+    if not segments:
+        raise SourceError(f"{folder}: no segment is scored yet")
+    return segments
+
+
+def _find_media(record: RunRecord, source: str | None, report: Callable[[str], None]) -> str:
+    """The file to cut clips from. Raises UsageError for a stream, SourceError if the file is gone."""
+    media, elsewhere = source or record.source.name, Remedy("name the recording", {"source": None})
+    if is_stream(media):
+        raise UsageError(f"clips need a file, and {media} is a stream", remedy=elsewhere)
+    try:
+        found = identify_source(media)
+    except SourceError as error:
+        raise SourceError(str(error), remedy=elsewhere) from None
+    # A copy has another time of change.
+    changed = identity_change(record.source, replace(found, modified_ns=record.source.modified_ns))
+    if changed:
+        report(f"{media}: not the source that was scored, which {changed}; clips are cut at the same times")
+    return media
+
+
+def _with_earlier(products: Products, folder: Path) -> Products:
+    """The products, and the files that an earlier choice left: they would not fit this one any more."""
+    left = [name for name in FORMATS if (folder / f"highlights.{name}").is_file()]
+    wanted = dict.fromkeys([*parse_formats(products.formats), *left])
+    return replace(products, formats=",".join(wanted), plot=products.plot or (folder / PLOT_FILE).is_file())
+
+
+def _clips_of(folder: Path) -> dict[Span, Clip]:
+    """The clips that an earlier run cut and that are still there, by their highlight."""
+    clips = {}
+    for entry in read_highlights(folder).get("highlights", ()):
+        clip = entry.get("clip")
+        if clip is not None and (folder / clip["file"]).is_file():
+            clips[entry["start"], entry["end"]] = Clip(folder / clip["file"], clip["start"], clip["end"])
+    return clips

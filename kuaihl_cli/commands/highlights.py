@@ -1,0 +1,75 @@
+"""`kuaihl highlights RUN...`: highlights and clips made from the scores of earlier runs, without a model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kuaihl.engines.outputs.formats import parse_formats
+from kuaihl.engines.scoring.remake import remake_highlights
+from kuaihl.engines.scoring.settings import Products
+from kuaihl.models.errors import BatchError, KuaihlError, UsageError
+from kuaihl_cli.command import RULE, application, read_settings
+from kuaihl_cli.options import DocumentOption, QuietOption
+from kuaihl_cli.run_options import ProductOptions, products_of
+from kuaihl_cli.terminal.errors import error_words
+from kuaihl_cli.terminal.messages import say
+from kuaihl_cli.terminal.outcome import print_outcome
+
+app = application()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HighlightsOptions(ProductOptions):
+    """The options of `kuaihl highlights`."""
+
+    runs: Annotated[
+        tuple[Path, ...], typer.Argument(metavar="RUN...", help="Folders that score or batch wrote, NAME.kuaihl.")
+    ]
+    source: Annotated[
+        Path | None,
+        typer.Option("--source", metavar="FILE", help="Where the recording is now, if it has moved; for clips."),
+    ] = None
+    as_json: DocumentOption = False
+    quiet: QuietOption = False
+
+
+@app.command(epilog=RULE)
+@read_settings(HighlightsOptions)
+def highlights(options: HighlightsOptions) -> int:
+    """Choose the highlights of scored sources anew, and write highlights.json and what else is asked for.
+
+    It reads the scores in RUN and loads no model, so it takes a second. Only the options given now count, not those of
+    the earlier run. A run that was killed gets the highlights of what it scored.
+
+    If one of several fails, its reason is printed, the others go on, and the exit code is 5.
+    """
+    products = products_of(options)
+    parse_formats(products.formats)
+    if options.source is not None and len(options.runs) > 1:
+        raise UsageError("--source is of one recording; give one RUN")
+    if len(options.runs) == 1:
+        _highlight(options.runs[0], products, options)
+        return 0
+    failed = sum(not _try_run(folder, products, options) for folder in options.runs)
+    if failed:
+        raise BatchError(f"{failed} of {len(options.runs)} runs failed; the lines above say why")
+    return 0
+
+
+def _highlight(folder: Path, products: Products, options: HighlightsOptions) -> None:
+    source = None if options.source is None else str(options.source)
+    outcome = remake_highlights(folder, products, source=source, report=say)
+    print_outcome(outcome, as_json=options.as_json, quiet=options.quiet)
+    outcome.check_clips()
+
+
+def _try_run(folder: Path, products: Products, options: HighlightsOptions) -> bool:
+    """Whether one run among several succeeded; if not, its error is reported."""
+    try:
+        _highlight(folder, products, options)
+    except KuaihlError as error:
+        say(f"{folder}: FAILED: {error_words(error)}")
+        return False
+    return True
