@@ -141,7 +141,7 @@ def _typed(seconds: float) -> str:
 
 
 def reason_to_score(folder: Path, wanted: RunRecord) -> str | None:
-    """The reason, in words, to score a source although it has a run folder; None if all that is wanted is there.
+    """The reason, in words, to score a source although it has a run folder; None if its scores are still good.
 
     A file that is damaged or cut off has no end to read to. Its scores are all there is until the file changes.
     """
@@ -151,7 +151,13 @@ def reason_to_score(folder: Path, wanted: RunRecord) -> str | None:
         return "no earlier run read it to its end"
     if recorded is None:
         return f"no {RECORD_FILE} says what was scored"
-    return difference(recorded, wanted) or lacking_product(recorded, wanted)
+    return difference(recorded, wanted)
+
+
+def reason_to_remake(folder: Path, wanted: RunRecord) -> str | None:
+    """The reason, in words, to choose the highlights of good scores anew; None if all that is wanted is there."""
+    recorded = read_record(folder)
+    return None if recorded is None else lacking_product(recorded, wanted)
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -16,13 +16,13 @@ from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, done_rooms, write_left_out
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import SCORES_FILE, has_scores, make_folder, tidy_finished
-from kuaihl.engines.outputs.run_record import reason_to_score
+from kuaihl.engines.outputs.run_record import reason_to_remake, reason_to_score
 from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.warnings import warnings_of
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.credentials import mask_credentials, shown_source
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import KuaihlError, SourceError
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import JobsOption, MinAgeOption, TimeLimitOption
 from kuaihl_cli.run_options import RunOptions, run_settings
@@ -98,9 +98,11 @@ def batch(options: BatchOptions) -> int:
 def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job], bool]:
     """Whether an earlier run scored a room to its end from the same media, comments, options and weights.
 
-    Reports why a finished one is scored again. Raises ModelError if there is no such bundle.
+    If its highlights, clips or other files are not those wanted now, they are made again from its scores. Reports why,
+    and why a finished one is scored again. Raises ModelError if there is no such bundle.
     """
     from kuaihl.engines.scoring.record import find_encoders, make_record
+    from kuaihl.engines.scoring.remake import remake_highlights
     from kuaihl.models.bundle import load_bundle
 
     bundle = load_bundle(settings.model)
@@ -115,12 +117,19 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
             )
         except SourceError:
             return False  # a worker will meet and report it
+        report = log_only if quiet else say
         reason = reason_to_score(room.output, wanted)
         if reason is not None:
-            (log_only if quiet else say)(f"{room.source}: scored again, for {reason}")
-        if reason is None:
-            tidy_finished(room.output)
-        return reason is None
+            report(f"{room.source}: scored again, for {reason}")
+            return False
+        if (reason := reason_to_remake(room.output, wanted)) is not None:
+            report(f"{room.source}: highlights chosen anew, for {reason}")
+            try:
+                remake_highlights(room.output, settings, source=room.source, report=report).check_clips()
+            except KuaihlError as error:
+                say(f"{room.source}: {error_words(error)}")
+        tidy_finished(room.output)
+        return True
 
     return is_done
 

@@ -22,7 +22,7 @@ from kuaihl.engines.outputs.run_folder import (
     tidy_finished,
     was_interrupted,
 )
-from kuaihl.engines.outputs.run_record import read_record, reason_to_score
+from kuaihl.engines.outputs.run_record import read_record, reason_to_remake, reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
@@ -195,7 +195,10 @@ def _earlier(room: Job, options: ScoreOptions) -> "Earlier":
 
 
 def _is_done(room: Job, settings: ScoreSettings) -> bool:
-    """Whether an earlier run scored this very source, with these options, to its end."""
+    """Whether an earlier run scored this very source, with these options, to its end.
+
+    If its highlights or files are not those wanted now, they are made again from its scores.
+    """
     if not is_finished(room.output):
         return False
     from kuaihl.engines.scoring.record import find_encoders, make_record
@@ -210,6 +213,11 @@ def _is_done(room: Job, settings: ScoreSettings) -> bool:
             )
             if reason_to_score(room.output, wanted) is not None:
                 return False
+            if (reason := reason_to_remake(room.output, wanted)) is not None:
+                from kuaihl.engines.scoring.remake import remake_highlights
+
+                say(f"{room.output}: highlights chosen anew, for {reason}")
+                remake_highlights(room.output, settings, source=room.source, report=say).check_clips()
     tidy_finished(room.output)
     say(f"{room.output} is finished")
     return True

@@ -35,8 +35,8 @@ def put(source: Path, *names: str) -> None:
         os.utime(target, (LONG_AGO, LONG_AGO))
 
 
-def batch(archive: str | Path, output: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kuaihl_cli", "batch", str(archive), "-o", str(output), *OPTIONS]
+def batch(archive: str | Path, output: str | Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kuaihl_cli", "batch", str(archive), "-o", str(output), *OPTIONS, *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=280)
 
 
@@ -170,6 +170,22 @@ def test_what_has_changed_is_scored_again_and_nothing_else(tmp_path: Path, recor
     assert "with_comments.flv: scored again, for comments were left out" in second.stderr
     lines_of_scores = (tmp_path / "out" / "with_comments.flv" / "scores.jsonl").read_text().splitlines()
     assert [json.loads(line)["comments"] for line in lines_of_scores] == [1, 0]
+
+
+def test_another_choice_of_highlights_is_made_from_the_scores_that_are_there(tmp_path: Path, recording: Path) -> None:
+    put(recording, str(tmp_path / "in" / "a.flv"))
+    assert batch(tmp_path / "in", tmp_path / "out").returncode == 0
+    scores = tmp_path / "out" / "a.flv" / "scores.jsonl"
+    before = scores.read_bytes(), scores.stat().st_mtime_ns
+    again = batch(tmp_path / "in", tmp_path / "out", "--top", "1", "--format", "csv")
+    assert again.returncode == 0, again.stderr
+    assert "a.flv: highlights chosen anew, for csv is missing" in again.stderr
+    assert "0 done, 1 skipped, 0 failed" in again.stderr
+    assert (scores.read_bytes(), scores.stat().st_mtime_ns) == before
+    assert (scores.parent / "highlights.csv").is_file()
+    assert json.loads((scores.parent / "highlights.json").read_text())["settings"]["top"] == 1
+    third = batch(tmp_path / "in", tmp_path / "out", "--top", "1", "--format", "csv")
+    assert "chosen anew" not in third.stderr
 
 
 def test_an_output_that_cannot_be_made_or_lies_among_the_recordings_is_one_line(

@@ -16,6 +16,7 @@ from kuaihl.engines.outputs.run_record import (
     difference,
     identify_source,
     read_record,
+    reason_to_remake,
     reason_to_score,
     write_record,
 )
@@ -148,18 +149,18 @@ def test_other_weights_comments_or_streamers_are_named(recording: Path, bundle: 
 
 
 @pytest.mark.parametrize(
-    ("wanted", "reason"),
+    ("wanted", "reason", "lacking"),
     [
-        (SETTINGS, None),
-        (replace(SETTINGS, clips=False, formats="srt"), None),  # there is more than was asked for
-        (replace(SETTINGS, plot=True), "the plot is missing"),
-        (replace(SETTINGS, formats="vtt"), "vtt is missing"),
-        (replace(SETTINGS, top=6), "top was 5"),
-        (replace(SETTINGS, frames="exact"), 'frames was "keyframe"'),
+        (SETTINGS, None, None),
+        (replace(SETTINGS, clips=False, formats="srt"), None, None),  # there is more than was asked for
+        (replace(SETTINGS, plot=True), None, "the plot is missing"),
+        (replace(SETTINGS, formats="vtt"), None, "vtt is missing"),
+        (replace(SETTINGS, top=6), None, "top was 5"),
+        (replace(SETTINGS, frames="exact"), 'frames was "keyframe"', None),
     ],
 )
 def test_a_finished_folder_is_enough_if_all_that_is_wanted_is_in_it(
-    recording: Path, bundle: Bundle, wanted: ScoreSettings, reason: str | None
+    recording: Path, bundle: Bundle, wanted: ScoreSettings, reason: str | None, lacking: str | None
 ) -> None:
     folder = recording.parent
     assert reason_to_score(folder, record_of(recording, bundle, wanted)) == "no earlier run read it to its end"
@@ -167,5 +168,6 @@ def test_a_finished_folder_is_enough_if_all_that_is_wanted_is_in_it(
     assert reason_to_score(folder, record_of(recording, bundle, wanted)) == "no run.json says what was scored"
     write_record(folder, record_of(recording, bundle))
     assert reason_to_score(folder, record_of(recording, bundle, wanted)) == reason
+    assert reason_to_remake(folder, record_of(recording, bundle, wanted)) == lacking
     (folder / "highlights.json").write_text('{"complete": false}')
     assert reason_to_score(folder, record_of(recording, bundle, wanted)) == "no earlier run read it to its end"
