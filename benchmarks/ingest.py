@@ -53,8 +53,8 @@ def demux_alone(path: str) -> None:
 
 
 def ours(path: str) -> None:
+    from kuaihl.engines.ingest.opening import open_source
     from kuaihl.engines.ingest.packets import packets
-    from kuaihl.engines.ingest.source import open_source
     from kuaihl.engines.segmenter.segmenter import segments
 
     with open_source(path) as source:

@@ -27,8 +27,8 @@ from kuaihl.engines.encoders.signals.measure import SignalMeter
 from kuaihl.engines.encoders.signals.pictures import make_thumbnail, picture_signals
 from kuaihl.engines.encoders.signals.sound import sound_signals
 from kuaihl.engines.encoders.signals.speech import speech_signals
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Comment, Segment, Sentence, Transcript
 

@@ -17,8 +17,8 @@ from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import read_comment_file
 from kuaihl.engines.datasets.cut_files import MediaClock, read_spans
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.models.bundle import load_bundle
 from kuaihl.models.errors import KuaihlError
 from kuaihl_cli.config import _read_config

@@ -22,8 +22,8 @@ from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.datasets.label_sources import LabelSource
 from kuaihl.engines.datasets.room_table import RoomFacts, share_out
 from kuaihl.engines.encoders.encode import BATCH_OF_FILES, WRITTEN, encode
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.outputs.run_record import identify_source
 from kuaihl.engines.read_ahead import run_stage
 from kuaihl.engines.segmenter.segmenter import segments

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.engines.datasets.cut_files import READERS, MediaClock, Span, file_name, read_spans
-from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.models.errors import DataError, Remedy
 
 # LosslessCut names the project of NAME.mp4 NAME-proj.llc.

@@ -40,8 +40,8 @@ def recorded_sample(source: str, transcriber: "Transcriber | None", segment_seco
 
     from kuaihl.engines.encoders.encode import BATCH_OF_FILES, group_segments, is_heard, transcribe
     from kuaihl.engines.encoders.signals.measure import SignalMeter
+    from kuaihl.engines.ingest.opening import open_source
     from kuaihl.engines.ingest.packets import packets
-    from kuaihl.engines.ingest.source import open_source
     from kuaihl.engines.segmenter.segmenter import segments
     from kuaihl.models.errors import SourceError
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from kuaihl.engines.highlights.clip_writer import ClipWriter
 from kuaihl.engines.highlights.cutting_points import CuttingPoints, Piece, survey
 from kuaihl.engines.highlights.offline import rank_highlights
+from kuaihl.engines.ingest.opening import is_stream, open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
-from kuaihl.engines.ingest.source import is_stream, open_source
 from kuaihl.engines.types import SAME_TIME, Event, Highlight
 from kuaihl.models.errors import UsageError, reason_of
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from kuaihl.engines.ingest.burst import Burst
 from kuaihl.engines.ingest.live_clock import JUMPS, Arrived, ClockMark, Held, LiveClock
+from kuaihl.engines.ingest.opening import ALWAYS_LIVE, OPEN_SECONDS, open_source, scheme_of
 from kuaihl.engines.ingest.packets import SILENT, TimedPacket, packets
-from kuaihl.engines.ingest.source import ALWAYS_LIVE, OPEN_SECONDS, PACKETS_AHEAD, Source, open_source, scheme_of
+from kuaihl.engines.ingest.source import PACKETS_AHEAD, Source
 from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError, SourceUnavailable

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kuaihl.engines.highlights.clips import Clip
-from kuaihl.engines.ingest.source import is_stream
+from kuaihl.engines.ingest.opening import is_stream
 from kuaihl.engines.outputs.formats import FORMATS, parse_formats
 from kuaihl.engines.outputs.lock import FolderInUse, FolderLock
 from kuaihl.engines.outputs.run_folder import (

@@ -21,7 +21,7 @@ from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live import Resume, clock_of
 from kuaihl.engines.ingest.live_clock import ClockMark
-from kuaihl.engines.ingest.source import is_stream, open_source
+from kuaihl.engines.ingest.opening import is_stream, open_source
 from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.engines.outputs.highlights_json import write_highlights
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, RUNNING, STOPPED

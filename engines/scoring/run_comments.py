@@ -7,7 +7,7 @@ from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.comments.feed import CommentTrack
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
-from kuaihl.engines.ingest.source import is_stream
+from kuaihl.engines.ingest.opening import is_stream
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Comment, CommentFeed
 from kuaihl.models.errors import SourceError

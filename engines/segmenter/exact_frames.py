@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kuaihl.engines.ingest.opening import STDIN, open_source, scheme_of
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import STDIN, open_source, scheme_of
 from kuaihl.engines.segmenter.frame_decoder import bound_size, turn_upright
 from kuaihl.engines.types import SAME_TIME, Event, Frame
 from kuaihl.models.errors import Remedy, SourceError, reason_of

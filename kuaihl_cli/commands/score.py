@@ -12,7 +12,7 @@ import typer
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.archive.names import distinct_stems
 from kuaihl.engines.archive.recordings import comments_beside
-from kuaihl.engines.ingest.source import STDIN, is_stream, open_source
+from kuaihl.engines.ingest.opening import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.lock import check_unlocked
 from kuaihl.engines.outputs.run_folder import (
     SCORES_FILE,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support.media import make
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.types import Event
 from kuaihl.engines.warnings import warnings_of
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kuaihl.engines.archive.names import source_stem
-from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.models.credentials import mask_credentials, shown_source
 from kuaihl.models.errors import KuaihlError, Remedy, SourceError
 

@@ -117,8 +117,8 @@ def test_features_are_those_that_scoring_reads(
     from kuaihl.engines.comments.feed import CommentTrack
     from kuaihl.engines.comments.reader import read_comments
     from kuaihl.engines.encoders.encode import encode
+    from kuaihl.engines.ingest.opening import open_source
     from kuaihl.engines.ingest.packets import packets
-    from kuaihl.engines.ingest.source import open_source
     from kuaihl.engines.segmenter.segmenter import segments
 
     data, _, source = built
@@ -135,8 +135,8 @@ def test_signals_are_measured_in_order_however_segments_are_batched(
 ) -> None:
     from kuaihl.engines.datasets.build import encoded_segments
     from kuaihl.engines.encoders.encode import encode
+    from kuaihl.engines.ingest.opening import open_source
     from kuaihl.engines.ingest.packets import packets
-    from kuaihl.engines.ingest.source import open_source
     from kuaihl.engines.segmenter.segmenter import segments
     from kuaihl.models.signals import SIGNALS
 

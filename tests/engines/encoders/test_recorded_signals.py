@@ -13,8 +13,8 @@ from support.paths import EXAMPLES
 from kuaihl.engines.comments.feed import CommentTrack
 from kuaihl.engines.comments.reader import read_comment_file
 from kuaihl.engines.encoders.signals.measure import SignalMeter
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Transcript
 from kuaihl.models.signals import SIGNALS_VERSION

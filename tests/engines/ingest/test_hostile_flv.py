@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from support.media import AUDIO_TAG, VIDEO_TAG, Tag, make, media_tags, write_flv
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 
 
 @pytest.fixture(scope="module")

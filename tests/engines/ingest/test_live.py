@@ -14,8 +14,8 @@ from support.http_media import MediaServer, media_server, silent_server
 from support.rtmp_server import RtmpServer, end_publisher, find_ffmpeg, free_port, make_broadcast, rtmp_server
 
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import TimedPacket
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError, SourceUnavailable
 

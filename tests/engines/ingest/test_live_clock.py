@@ -6,8 +6,8 @@ import pytest
 from support.rtmp_server import make_broadcast
 
 from kuaihl.engines.ingest.live_clock import Arrived, ClockMark, Held, LiveClock
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
-from kuaihl.engines.ingest.source import open_source
 
 AWAY = 7.0  # seconds that nobody read the stream
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.rtmp_server import find_ffmpeg, make_broadcast
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
-from kuaihl.engines.ingest.source import open_source
 
 SECONDS, PIECE = 20.0, 2.0
 

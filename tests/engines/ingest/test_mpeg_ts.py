@@ -11,8 +11,8 @@ import pytest
 from support.http_media import media_server
 from support.media import make, number_in, second_heard
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Segment
 

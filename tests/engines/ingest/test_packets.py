@@ -9,8 +9,8 @@ import pytest
 from support.media import Tag, make, media_tags, retimed, write_flv
 
 from kuaihl.engines.ingest.clock import MAX_GAP, Clock, Track
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError
 

@@ -13,8 +13,8 @@ from support.flv_parts import part
 from support.http_media import media_server
 from support.rtmp_server import make_broadcast, rtmp_server
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError
 
@@ -22,7 +22,7 @@ from kuaihl.models.errors import SourceError
 READ_STDIN = """
 from kuaihl.engines.types import Event
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.models.errors import SourceError
 try:
     with open_source("-", timeout=2) as source:

@@ -12,8 +12,8 @@ from support.http_media import MediaServer, media_server
 from support.rtmp_server import find_ffmpeg, make_broadcast
 
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 
 FORMS = ("mp4", "mkv", "flv", "ts")
 

@@ -21,8 +21,9 @@ import pytest
 from support.media import make, media_tags, picture, with_legacy_hevc, write_flv
 
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
-from kuaihl.engines.ingest.source import Source, open_source
+from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.ingest.timeouts import PipeReader, call_with_timeout
 from kuaihl.engines.read_ahead import Channel
 from kuaihl.engines.segmenter.segmenter import segments
@@ -143,7 +144,7 @@ def test_of_several_streams_the_best_are_taken(shared_media: Path) -> None:
 # Pipes
 
 READ_STDIN = (
-    "from kuaihl.engines.ingest.source import open_source; from kuaihl.engines.ingest.packets import packets;"
+    "from kuaihl.engines.ingest.opening import open_source; from kuaihl.engines.ingest.packets import packets;"
     "from kuaihl.engines.segmenter.segmenter import segments; source = open_source('-');"
     "print(round(list(segments(packets(source)))[-1].end))"
 )

@@ -21,8 +21,9 @@ from support.media import (
     write_flv,
 )
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import Source, open_source
+from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import SAMPLE_RATE, Segment
 from kuaihl.models.errors import SourceError
@@ -108,7 +109,7 @@ def cut_times(source: Source) -> list[object]:
 
 def test_legacy_hevc_on_standard_input(legacy_hevc: Path) -> None:
     script = (
-        "from kuaihl.engines.ingest.source import open_source; from kuaihl.engines.ingest.packets import packets;"
+        "from kuaihl.engines.ingest.opening import open_source; from kuaihl.engines.ingest.packets import packets;"
         "from kuaihl.engines.segmenter.segmenter import segments;"
         "print([len(s.frames) for s in segments(packets(open_source('-')), segment_seconds=6.0)])"
     )

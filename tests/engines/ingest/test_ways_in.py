@@ -12,8 +12,8 @@ from support.http_media import media_server
 from support.media import make
 
 from kuaihl.engines.ingest.live import live_packets
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Segment
 

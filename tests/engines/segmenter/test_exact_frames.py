@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from support.media import FPS, make, media_tags, number_in, retimed, write_flv
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.segmenter.exact_frames import ExactFrames, exact_frames
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.models.errors import SourceError

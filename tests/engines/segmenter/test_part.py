@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.segmenter.part import part_of
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import SAMPLE_RATE, Segment

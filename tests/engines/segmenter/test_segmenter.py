@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from support.media import FPS, make, media_tags, number_in, retimed, second_heard, write_flv
 
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
-from kuaihl.engines.ingest.source import open_source
 from kuaihl.engines.segmenter.keyframes import KeyframeSelector
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import SAMPLE_RATE, Comment, Event, Frame, Segment
