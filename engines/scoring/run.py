@@ -33,7 +33,7 @@ from kuaihl.engines.scoring.pipeline import score_source
 from kuaihl.engines.scoring.record import make_record
 from kuaihl.engines.scoring.run_comments import AUTO, Comments, comments_of, open_comments
 from kuaihl.engines.scoring.scorer import StreamingScorer
-from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
 from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError
@@ -285,11 +285,4 @@ def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -
     if settings.end is not None and settings.end <= settings.start:
         raise UsageError(f"the end at {settings.end:g} s is not after the start at {settings.start:g} s")
     if is_stream(source):
-        wanted = {
-            "clips": settings.clips,
-            "exact frames": settings.frames == "exact",
-            "a part from start to end": settings.start or settings.end,
-        }
-        for name, value in wanted.items():
-            if value:
-                raise UsageError(f"{source}: a stream, and {name} need a file; record it, then score the recording")
+        check_stream_settings(source, settings)

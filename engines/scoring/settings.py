@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kuaihl.engines.highlights.choice import Choice
+from kuaihl.models.errors import UsageError
 
 EngineName = Literal["auto", "torch", "onnx", "tensorrt", "tensorrt-rtx"]
 PrecisionName = Literal["auto", "fp32", "fp16", "bf16", "int8"]
@@ -39,3 +40,20 @@ class ScoreSettings(Products):
     timeout: float = 10.0  # seconds to wait for a network source
     start: float = 0.0  # seconds on the recording's clock; earlier media is left out
     end: float | None = None  # media from here on is left out
+
+
+def check_stream_settings(source: str, settings: ScoreSettings) -> None:
+    """Raise UsageError for what needs a file, because a stream can be read only once."""
+    wanted: dict[str, tuple[object, str | None]] = {
+        "clips": (settings.clips, None),
+        "frames": (settings.frames == "exact", settings.frames),
+        "start": (settings.start, f"{settings.start:g}"),
+        "end": (settings.end is not None, f"{settings.end or 0.0:g}"),
+    }
+    for name, (is_wanted, value) in wanted.items():
+        if is_wanted:
+            raise UsageError(
+                f"needs a file, and {source} is a stream; record it, then score the recording",
+                setting=name,
+                value=value,
+            )

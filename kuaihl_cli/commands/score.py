@@ -23,7 +23,7 @@ from kuaihl.engines.outputs.run_folder import (
     was_interrupted,
 )
 from kuaihl.engines.outputs.run_record import read_record, reason_to_remake, reason_to_score
-from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
 from kuaihl_cli.command import RULE, application, read_settings
@@ -171,13 +171,7 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
             f"{room.output} already holds {SCORES_FILE}; {goes_on}--force replaces them, --output names another folder"
         )
     if is_stream(source):
-        if settings.clips:
-            raise UsageError(f"--clips needs a file, and {source} is a stream: record it, then score the recording")
-        if settings.frames == "exact":
-            raise UsageError(f"--frames exact needs a file, and {source} is a stream: leave it at keyframe")
-        for name, value in (("--start", settings.start), ("--end", settings.end)):
-            if value:
-                raise UsageError(f"{name} needs a file, and {source} is a stream: record it, then score the part")
+        check_stream_settings(source, settings)
     else:
         open_source(source).close()
     if room.comments == Path(STDIN):

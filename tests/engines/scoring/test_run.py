@@ -322,9 +322,9 @@ def test_auto_reads_the_comments_beside_a_recording_and_none_reads_none(
         ("x.flv", ScoreSettings(formats="csv"), None, "name the output folder"),
         ("x.flv", ScoreSettings(formats="docx"), Path("out"), "docx"),
         ("x.flv", ScoreSettings(start=9.0, end=8.0), None, "not after the start"),
-        ("rtmp://host/x", ScoreSettings(clips=True), Path("out"), "rtmp://host/x: a stream, and clips"),
-        ("-", ScoreSettings(frames="exact"), None, "-: a stream, and exact frames"),
-        ("-", ScoreSettings(start=9.0), None, "-: a stream, and a part"),
+        ("rtmp://host/x", ScoreSettings(clips=True), Path("out"), "clips: needs a file, and rtmp://host/x is a stream"),
+        ("-", ScoreSettings(frames="exact"), None, "frames 'exact': needs a file, and - is a stream"),
+        ("-", ScoreSettings(start=9.0), None, "start '9': needs a file, and - is a stream"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_opened(
