@@ -65,7 +65,7 @@ def kill_behind(recording: Path, output: Path, lines: int, delay: float) -> None
     process.communicate()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.timeout(900)
 def test_after_kills_the_scores_are_those_of_an_undisturbed_run(
     recording: Path, undisturbed: Path, tmp_path: Path, kills: int
