@@ -56,6 +56,7 @@ class Source:
     parts: TsParts | None = None  # for an MPEG transport stream, whose programs and PIDs may change
     length: float | None = None  # in seconds, for a transport stream that was measured apart from its reading
     used: list[Closable] = field(default_factory=list)  # closed together with the container
+    damages: int = 0  # failed reads in a row
     closed: bool = False
     busy: bool = False  # a thread is inside FFmpeg and may be blocked there
     guard: threading.Lock = field(default_factory=threading.Lock)  # of `closed` and `busy`
@@ -134,17 +135,16 @@ class Source:
     def demuxed(self) -> "Iterator[Packet[Any] | None]":
         import av
 
-        damages = 0
         while True:
             try:
                 for packet in self.follow():
                     if packet is None or packet.size:  # the last ones are empty: they flush decoders
-                        damages = 0
+                        self.damages = 0
                         yield packet
                 return
             except av.InvalidDataError:
-                damages += 1
-                if damages == _DAMAGES:
+                self.damages += 1
+                if self.damages == _DAMAGES:
                     raise
                 yield None
             except IndexError:  # PyAV raises it at the end of a file with streams it had not known
@@ -188,6 +188,7 @@ class Source:
                     if hidden is not None:
                         break
                     if changes.is_known(kind, packet.pos):
+                        self.damages = 0
                         continue
                     yield packet
                     if changes.note_packet(kind, packet.pos, packet.size) and (found := changes.find()):
