@@ -147,15 +147,14 @@ def test_teachers_label_every_segment_that_is_there_with_their_mean_answers() ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("teachers", [0, 2])
-def test_a_short_training_beats_every_simple_rule_on_new_rooms(teachers: int) -> None:
+def test_a_short_training_by_a_teacher_beats_every_simple_rule_on_new_rooms() -> None:
     trained = train_cold_start(
         made_up_bank(1),
         made_up_bank(2),
         rooms=96,
         epochs=3,
         seed=0,
-        teachers=teachers,
+        teachers=1,
         on_message=lambda _line: None,
     )
     for question, truth in (("next", "the next segment's true rate"), ("present", "this segment's true rate")):
