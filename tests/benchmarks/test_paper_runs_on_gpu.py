@@ -47,17 +47,12 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(
-    "variant",
-    [
-        Variant("speech and signals", objective=Objective(align=0.0), without=("visual", "id"), signals=True),
-        Variant("AntPivot", "antpivot"),
-    ],
-    ids=lambda variant: variant.name,
-)
 def test_without_random_draws_both_ways_give_the_same_runs(
-    variant: Variant, device: str, work: Path, monkeypatch: pytest.MonkeyPatch
+    device: str, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    alone = Objective(align=0.0)  # L_align draws orders
+    variant = Variant("speech and signals", objective=alone, without=("visual", "id"), signals=True)
+
     def plan_without_draws(variant: Variant, seed: int, data: KLive, setting: Setting) -> TrainingPlan:
         plan = plan_of(variant, seed, data, setting)
         return replace(plan, dims=replace(plan.dims, dropout=0.0, id_dropout=0.0))
@@ -67,14 +62,14 @@ def test_without_random_draws_both_ways_give_the_same_runs(
     together = make_runs([variant], work, SMALL, torch.device(device))
     assert [run["seed"] for run in together] == [0, 1]
     for run in together:
-        alone = made(variant, run["seed"], work, SMALL)
-        assert run["key"] == alone["key"]
-        assert run["parameters"] == alone["parameters"]
-        assert run["validation tau"] == pytest.approx(alone["validation tau"], abs=0.01)
-        assert run["tau above"]["0.0"] == pytest.approx(alone["tau above"]["0.0"], abs=0.01)
-        assert run["tau per room"] == pytest.approx(alone["tau per room"], abs=0.01)
-        assert len(run["course"]) == len(alone["course"])
-        for ours, theirs in zip(run["course"], alone["course"], strict=True):
+        single = made(variant, run["seed"], work, SMALL)
+        assert run["key"] == single["key"]
+        assert run["parameters"] == single["parameters"]
+        assert run["validation tau"] == pytest.approx(single["validation tau"], abs=0.01)
+        assert run["tau above"]["0.0"] == pytest.approx(single["tau above"]["0.0"], abs=0.01)
+        assert run["tau per room"] == pytest.approx(single["tau per room"], abs=0.01)
+        assert len(run["course"]) == len(single["course"])
+        for ours, theirs in zip(run["course"], single["course"], strict=True):
             assert ours == pytest.approx(theirs, abs=2e-3)
 
 
