@@ -24,6 +24,7 @@ from kuaihl.engines.outputs.run_record import (
     identify_source,
     identity_change,
     read_record,
+    reason_to_remake,
     write_record,
 )
 from kuaihl.engines.outputs.scores_jsonl import read_scores
@@ -68,6 +69,18 @@ def remake_highlights(
     finally:
         lock.release()
     return result
+
+
+def remake_if_lacking(
+    folder: Path, wanted: RunRecord, products: Products, source: str, report: Callable[[str], None]
+) -> None:
+    """Choose the highlights of good scores anew if what is wanted is not in the folder; reports the reason.
+
+    Raises as `remake_highlights`, and BatchError if a clip could not be cut.
+    """
+    if (reason := reason_to_remake(folder, wanted)) is not None:
+        report(f"{folder}: highlights chosen anew, for {reason}")
+        remake_highlights(folder, products, source=source, report=report).check_clips()
 
 
 def _record_of(folder: Path) -> RunRecord:

@@ -16,7 +16,7 @@ from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, done_rooms, write_left_out
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import SCORES_FILE, has_scores, make_folder, tidy_finished
-from kuaihl.engines.outputs.run_record import reason_to_remake, reason_to_score
+from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.warnings import warnings_of
@@ -102,7 +102,7 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
     and why a finished one is scored again. Raises ModelError if there is no such bundle.
     """
     from kuaihl.engines.scoring.record import find_encoders, make_record
-    from kuaihl.engines.scoring.remake import remake_highlights
+    from kuaihl.engines.scoring.remake import remake_if_lacking
     from kuaihl.models.bundle import load_bundle
 
     bundle = load_bundle(settings.model)
@@ -122,12 +122,10 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
         if reason is not None:
             report(f"{room.source}: scored again, for {reason}")
             return False
-        if (reason := reason_to_remake(room.output, wanted)) is not None:
-            report(f"{room.source}: highlights chosen anew, for {reason}")
-            try:
-                remake_highlights(room.output, settings, source=room.source, report=report).check_clips()
-            except KuaihlError as error:
-                say(f"{room.source}: {error_words(error)}")
+        try:
+            remake_if_lacking(room.output, wanted, settings, room.source, report)
+        except KuaihlError as error:
+            say(f"{room.source}: {error_words(error)}")
         tidy_finished(room.output)
         return True
 

@@ -22,7 +22,7 @@ from kuaihl.engines.outputs.run_folder import (
     tidy_finished,
     was_interrupted,
 )
-from kuaihl.engines.outputs.run_record import read_record, reason_to_remake, reason_to_score
+from kuaihl.engines.outputs.run_record import read_record, reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
@@ -196,6 +196,7 @@ def _is_done(room: Job, settings: ScoreSettings) -> bool:
     if not is_finished(room.output):
         return False
     from kuaihl.engines.scoring.record import find_encoders, make_record
+    from kuaihl.engines.scoring.remake import remake_if_lacking
     from kuaihl.models.bundle import load_bundle
 
     if read_record(room.output) is not None:  # version 0.2.0 wrote none
@@ -207,11 +208,7 @@ def _is_done(room: Job, settings: ScoreSettings) -> bool:
             )
             if reason_to_score(room.output, wanted) is not None:
                 return False
-            if (reason := reason_to_remake(room.output, wanted)) is not None:
-                from kuaihl.engines.scoring.remake import remake_highlights
-
-                say(f"{room.output}: highlights chosen anew, for {reason}")
-                remake_highlights(room.output, settings, source=room.source, report=say).check_clips()
+            remake_if_lacking(room.output, wanted, settings, room.source, say)
     tidy_finished(room.output)
     say(f"{room.output} is finished")
     return True
