@@ -1,7 +1,7 @@
 """Archive: a batch of recordings, every tenth of them damaged, interrupted, changed, and written to a full disk.
 
-Each damaged file is a fault; there are ten kinds. In the end each file of the archive must be scored, failed with a
-reason, or left out with a reason, and nothing is scored twice unless it has changed.
+Each damaged file is a fault; there are ten kinds. In the end each file of the archive must be scored, or
+failed or left out with a reason. Nothing is scored twice unless it has changed.
 """
 
 import json

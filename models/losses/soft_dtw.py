@@ -5,7 +5,7 @@
 It is eq. 4 and 5 with a soft minimum, which has a gradient along every path, instead of the printed min. The authors'
 released code does the same with λ = 0.1 (ICME24/KLive, `dtw_align_loss.py`); the paper prints no λ.
 
-Cells of one anti-diagonal do not depend on each other, so I + J − 1 vector operations do the work of I · J cells. The
+Cells of one anti-diagonal do not depend on each other. So I + J − 1 vector operations do the work of I · J cells. The
 backward pass runs the same way: R gives the share of a cell's value that came over each of its three edges.
 
 The stored cells are small enough for the cache. Shares are kept above the numbers that the processor must treat as a

@@ -1,8 +1,8 @@
 """Why simulated viewers stay: topics, events, false alarms, surges of comments and slow drifts, each [S].
 
 A cause is never handed out. Each streamer has a persistence of their own, so that the labels' lag-1 autocorrelation
-covers the range measured on real ones. That is about 0 for single events, +0.23 to +0.33 for football summaries, and
-+0.37 to +0.59 for highlights of a chat and of esports (docs/cold-start.md).
+covers the range measured on real ones. It is about 0 for single events and +0.23 to +0.33 for football summaries.
+Highlights of a chat and of esports have +0.37 to +0.59 (docs/cold-start.md).
 """
 
 from dataclasses import dataclass

@@ -149,8 +149,7 @@ def _model_of(
 ) -> LaggedLinear:
     """The weights in place, with the turns folded in; `levels` are the mean labels.
 
-    A rate fitted as d above the mean label m becomes its tangent on the logit at m,
-    ln(m / (1 − m)) + d / (m (1 − m)).
+    A rate fitted as d above the mean label m becomes its tangent on the logit at m: ln(m / (1 − m)) + d / (m (1 − m)).
     It rises with d, so the order stays the same, and its sigmoid is in (0, 1).
     """
     model = LaggedLinear(dims)

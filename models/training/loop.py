@@ -86,8 +86,8 @@ def train(
     A `folder` gets a checkpoint after every epoch, every `checkpoint_seconds`, and when `should_stop` returns True;
     then None is returned. With `resume`, training continues from the checkpoint, if there is one.
 
-    Raises DataError naming room and row if the data cannot be learned from, UsageError if processes, device or
-    checkpoint do not fit the plan, ModelError if a loss is not finite.
+    Raises DataError naming room and row if the data cannot be learned from. Raises UsageError if processes, device or
+    checkpoint do not fit the plan, and ModelError if a loss is not finite.
     """
     accelerator = _start_processes(plan, device)
     process, processes, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process

@@ -1,8 +1,8 @@
 """Finds laughter, in the scripts and on the platforms that are read.
 
-Laughter is written by its sound (haha, 哈哈, ㅋㅋ, jaja, ахах, ههه), by letters that stand for it (lol, mdr, rsrs, www,
-233), by emotes and by emoji. 呵呵 is left out: it sneers. 555 laughs only in Thai (5 is pronounced "ha"), and weeps in
-Chinese. 666, 777 and 888 are praise and applause, and WWW in capitals is praise in English (a win).
+Laughter is written by its sound (haha, 哈哈, ㅋㅋ, jaja, ахах, ههه) or by letters that stand for it (lol, mdr, rsrs,
+www, 233). Emotes and emoji laugh as well. 呵呵 is left out: it sneers. 555 laughs only in Thai (5 is pronounced "ha"),
+and weeps in Chinese. 666, 777 and 888 are praise and applause, and WWW in capitals is praise in English (a win).
 """
 
 import re

@@ -181,7 +181,7 @@ def test_what_is_not_comments_is_one_line_that_names_what_is_read(content: bytes
     assert "gzip" in str(error.value) or "Bilibili danmaku XML, yt-dlp live_chat.json" in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"", mtime=0)], ids=["nothing", "blanks", "packed"])
 def test_an_empty_file_says_that_it_is_empty(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="empty"):
         read_comments(written(tmp_path, content))
