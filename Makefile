@@ -50,8 +50,9 @@ system-packages:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
 	else echo "tests that need$$missing will be skipped (install with apt-get to run them)"; fi
 
+# Two processes share the files of tests. Threads of torch that wait must not spin: each would slow the other process.
 test: system-packages install-test
-	$(BIN)/python -m pytest tests
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests -n 2 --dist loadfile
 
 test-fast: install-test
 	$(BIN)/python -m pytest tests -m 'not slow'
