@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal, Protocol
 
 import numpy as np
@@ -48,6 +49,7 @@ class Event:
     time: float
     detail: str
     until: float | None = None  # of a gap: the media time at which the stream goes on
+    stamp: float | None = None  # of a rebase: the source's own time there, in seconds from its first time stamp
 
 
 CommentKind = Literal["chat", "gift", "like", "join"]
@@ -62,6 +64,26 @@ class Comment:
     author: str | None = None
     kind: CommentKind = "chat"
     value: float | None = None  # price paid for it, in the platform's own unit; None if nothing or unknown
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """What an editor must know of a recording: its path, its frames and their time code."""
+
+    path: str  # absolute
+    rate: Fraction  # frames per second; of sound alone, a rate to count its time in
+    frames: int = 0  # in the recording, at `rate`; 0 if unknown
+    varies: bool = False  # frames are not evenly spaced: `rate` is the nearest usual one
+    start_code: str = ""  # the time code of the first frame, as in the file: `01:00:00;00`, empty if it has none
+    lead: float = 0.0  # seconds from the earliest time stamp to the first frame
+    width: int = 0  # of the picture, as is the height; 0 without one
+    height: int = 0
+    audio_rate: int = 0  # Hz; 0 without sound, as the channels
+    channels: int = 0
+
+    @property
+    def has_video(self) -> bool:
+        return self.width > 0
 
 
 @dataclass(frozen=True)

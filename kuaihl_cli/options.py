@@ -178,8 +178,9 @@ PlotOption = Annotated[
 FormatOption = Annotated[
     str,
     typer.Option(
-        "--format", "-f", metavar="csv,srt,vtt", show_default=False, rich_help_panel=HIGHLIGHTS,
-        help="More files beside highlights.json and scores.jsonl.",
+        "--format", "-f", metavar="csv,otio,…", show_default=False, rich_help_panel=HIGHLIGHTS,
+        help="More files beside highlights.json: csv, srt, vtt; otio, edl, fcpxml, xmeml, resolve, llc, llc-csv, "
+        "auto-editor for editors; ffmetadata, vtt-chapters, youtube, twitch.",
     ),
 ]  # fmt: skip
 MinAgeOption = Annotated[

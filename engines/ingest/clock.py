@@ -65,6 +65,7 @@ class Clock:
         self.origin = origin
         self.start = start
         self.shared = nan  # the shift that the latest jump gave to its stream, for the others to follow
+        self.first_shift = nan  # the shift before any jump
         self.rebases = 0
 
     @property
@@ -100,7 +101,7 @@ class Clock:
     def begin(self, raw: float) -> None:
         """Start the clock at the very first packet, at `raw`; a given origin holds unless it is out of reach."""
         origin = raw if self.origin is None or abs(raw - self.origin) > SKEW else self.origin
-        self.shared = self.start - origin
+        self.shared = self.first_shift = self.start - origin
         for track in self.tracks:
             track.shift = self.shared
 
@@ -124,4 +125,5 @@ class Clock:
         self.rebases += 1
         track.shift = self.shared = front - raw
         direction = "ahead" if ahead > 0.0 else "back"
-        return Event("rebase", front, f"the time stamps jumped {direction} by {abs(ahead):.1f} s ({track.kind})")
+        detail = f"the time stamps jumped {direction} by {abs(ahead):.1f} s ({track.kind})"
+        return Event("rebase", front, detail, stamp=raw + self.first_shift)

@@ -23,13 +23,13 @@ def render(document: HighlightsDocument) -> str:
                 format_timecode(one["start"], decimals=3, full=True),
                 format_timecode(one["end"], decimals=3, full=True),
                 f"{one['score']:.6f}",
-                _as_text(one["text"]),
-                _as_text(one["clip"]["file"]) if "clip" in one else "",
+                as_text(one["text"]),
+                as_text(one["clip"]["file"]) if "clip" in one else "",
             ]
         )
     return text.getvalue()
 
 
-def _as_text(cell: str) -> str:
+def as_text(cell: str) -> str:
     """A cell that a spreadsheet shows but does not run: viewers' and streamers' words are not formulas."""
     return f"'{cell}" if cell.lstrip().startswith(("=", "+", "-", "@")) or cell.startswith(("\t", "\r")) else cell

@@ -8,8 +8,12 @@ _LINE = 80  # characters; a cue is read at a glance
 def cue_lines(highlight: HighlightEntry) -> list[str]:
     """One or two lines, each without line breaks or control characters."""
     title = f"#{highlight['rank']} · {highlight['score']:.3f}"
-    printable = "".join(char if char.isprintable() else " " for char in highlight["text"])
-    words = " ".join(printable.split())
-    if len(words) > _LINE:
-        words = words[: _LINE - 1].rstrip() + "…"
+    words = printable_words(highlight["text"], _LINE)
     return [title, words] if words else [title]
+
+
+def printable_words(text: str, longest: int) -> str:
+    """A text on one line of at most `longest` characters, without control characters."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    words = " ".join(printable.split())
+    return words if len(words) <= longest else words[: longest - 1].rstrip() + "…"

@@ -48,6 +48,7 @@ class EventEntry(TypedDict):
     time: float
     detail: str
     until: NotRequired[float]  # of a gap: where the media goes on
+    stamp: NotRequired[float]  # of a rebase: the source's own time there, from its first time stamp
 
 
 class HighlightsDocument(TypedDict):
@@ -129,6 +130,8 @@ def event_entry(event: Event) -> EventEntry:
     entry = EventEntry(kind=event.kind, time=round(event.time, TIME_DECIMALS), detail=detail)
     if event.until is not None:
         entry["until"] = round(event.until, TIME_DECIMALS)
+    if event.stamp is not None:
+        entry["stamp"] = round(event.stamp, TIME_DECIMALS)
     return entry
 
 

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from kuaihl.engines.highlights.choice import Choice
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import TIME_DECIMALS, Setting
 from kuaihl.engines.outputs.run_folder import RECORD_FILE, has_scores, is_finished, was_interrupted
+from kuaihl.engines.types import MediaFacts
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceError
 
@@ -47,6 +49,7 @@ class RunRecord:
     options: Mapping[str, Setting] = field(default_factory=dict)  # those that change scores
     products: Mapping[str, Setting] = field(default_factory=dict)  # those that change highlights and other files
     execution: Mapping[str, Setting] = field(default_factory=dict)  # what ran: it changes scores only within rounding
+    media: MediaFacts | None = None  # for editors; None for a stream. It follows from the source, so it is not compared
 
 
 def identify_source(source: str) -> SourceIdentity:
@@ -162,7 +165,10 @@ def reason_to_remake(folder: Path, wanted: RunRecord) -> str | None:
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write run.json, whole or not at all. Raises UsageError if it cannot be written."""
-    text = json.dumps({"version": _FORMAT_VERSION} | asdict(record), ensure_ascii=False, indent=2)
+    entries = {"version": _FORMAT_VERSION} | asdict(record)
+    if record.media is not None:
+        entries["media"]["rate"] = str(record.media.rate)
+    text = json.dumps(entries, ensure_ascii=False, indent=2)
     write_output(folder / RECORD_FILE, text + "\n")
 
 
@@ -178,9 +184,10 @@ def read_record(folder: Path) -> RunRecord | None:
 
 
 def _parse_record(said: dict[str, Any]) -> RunRecord:
-    comments = said.pop("comments")
+    comments, media = said.pop("comments"), said.pop("media", None)
     return RunRecord(
         source=SourceIdentity(**said.pop("source")),
         comments=None if comments is None else SourceIdentity(**comments),
+        media=None if media is None else MediaFacts(**media | {"rate": Fraction(media["rate"])}),
         **said,
     )

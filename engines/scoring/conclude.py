@@ -11,7 +11,7 @@ from kuaihl.engines.archive.names import source_stem
 from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
 from kuaihl.engines.highlights.offline import chosen_from
-from kuaihl.engines.outputs.formats import parse_formats, write_formats
+from kuaihl.engines.outputs.formats import parse_formats, remarks, write_formats
 from kuaihl.engines.outputs.highlights_json import (
     TIME_DECIMALS,
     HighlightsDocument,
@@ -23,6 +23,7 @@ from kuaihl.engines.outputs.highlights_json import (
 from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, make_folder
 from kuaihl.engines.outputs.run_record import RunRecord, choice_entries
 from kuaihl.engines.outputs.timecode import format_timecode
+from kuaihl.engines.outputs.timelines.timeline import build_timeline
 from kuaihl.engines.scoring.settings import Products
 from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl.models.errors import BatchError, KuaihlError
@@ -61,6 +62,7 @@ class ScoredSource:
     segments: Sequence[ScoredSegment]
     why: str | None  # it was not read to its end; None if it was
     clips: Mapping[Span, Clip] = field(default_factory=dict)  # of an earlier choice, and still there
+    on_run_clock: bool = False  # the record's media is not what was scored: its time stamps are taken as the run's
 
     @property
     def name(self) -> str:
@@ -78,8 +80,8 @@ def conclude(
 ) -> ScoreResult:
     """Choose the highlights, and write what is wanted into `folder`, if any; highlights.json is last.
 
-    `media` is the file to cut clips from, and `report` receives a line per clip that could not be cut. Nothing is
-    written for a source without segments. Raises UsageError if a file cannot be written.
+    `media` is the file to cut clips from. `report` receives a line per clip that could not be cut, and what files for
+    editors lack. Nothing is written for a source without segments. Raises UsageError if a file cannot be written.
     """
     highlights = tuple(choose_highlights(source.segments, products))
     clips: Sequence[Clip | FailedClip | None] = ()
@@ -93,7 +95,11 @@ def conclude(
             from kuaihl.engines.outputs.plot import plot_scores
 
             plot_scores(source.segments, highlights, folder / PLOT_FILE, title=source.name)
-        write_formats(document, parse_formats(products.formats), folder)
+        formats = parse_formats(products.formats)
+        timeline = build_timeline(document, source.record.media, source.name, on_run_clock=source.on_run_clock)
+        for line in remarks(document, formats, timeline):
+            report(line)
+        write_formats(document, formats, folder, timeline)
         write_highlights(folder / HIGHLIGHTS_FILE, document)
     return ScoreResult(
         tuple(source.segments),

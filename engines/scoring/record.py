@@ -8,7 +8,7 @@ from kuaihl.engines.outputs.highlights_json import Setting
 from kuaihl.engines.outputs.run_record import RunRecord, SourceIdentity, identify_source
 from kuaihl.engines.scoring.conclude import product_entries
 from kuaihl.engines.scoring.settings import ScoreSettings
-from kuaihl.engines.types import Comment
+from kuaihl.engines.types import Comment, MediaFacts
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.facts import EncoderFacts
 
@@ -22,6 +22,7 @@ def make_record(
     comments: str | Path | Iterable[Comment] | None = None,
     streamer: str | None = None,
     execution: Mapping[str, Setting] | None = None,
+    media: MediaFacts | None = None,
 ) -> RunRecord:
     """The record of scoring `source`. Raises SourceError if the source or the file of comments cannot be read.
 
@@ -47,6 +48,7 @@ def make_record(
         },
         products=product_entries(settings),
         execution=execution or {},
+        media=media,
     )
 
 

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from kuaihl.engines.highlights.clips import Clip
+from kuaihl.engines.ingest.media_facts import probe_file
 from kuaihl.engines.ingest.opening import is_stream
-from kuaihl.engines.outputs.formats import FORMATS, parse_formats
+from kuaihl.engines.outputs.formats import FORMATS, is_available, parse_formats
 from kuaihl.engines.outputs.lock import FolderInUse, FolderLock
 from kuaihl.engines.outputs.run_folder import (
     PLOT_FILE,
@@ -30,7 +32,7 @@ from kuaihl.engines.outputs.run_record import (
 from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, Span, conclude, product_entries
 from kuaihl.engines.scoring.settings import Products
-from kuaihl.engines.types import ScoredSegment
+from kuaihl.engines.types import MediaFacts, ScoredSegment
 from kuaihl.models.errors import Remedy, SourceError, UsageError
 
 LOG = logging.getLogger("kuaihl")
@@ -61,10 +63,17 @@ def remake_highlights(
     try:
         restore_earlier(folder)
         record = _record_of(folder)
-        media = _find_media(record, source, report) if products.clips else ""
-        scored = ScoredSource(record, _segments_of(folder), why_incomplete(folder), _clips_of(folder))
-        products = _with_earlier(products, folder)
-        result = conclude(scored, products, media=media, folder=folder, report=report)
+        media = _find_media(record, products, source, report)
+        record = record if media.facts is None or media.is_other else replace(record, media=media.facts)
+        scored = ScoredSource(
+            replace(record, media=media.facts or record.media),
+            _segments_of(folder),
+            why_incomplete(folder),
+            _clips_of(folder),
+            on_run_clock=media.is_other,
+        )
+        products = _with_earlier(products, folder, knows_media=scored.record.media is not None)
+        result = conclude(scored, products, media=media.file, folder=folder, report=report)
         write_record(folder, replace(record, products=product_entries(products)))
     finally:
         lock.release()
@@ -99,11 +108,25 @@ def _segments_of(folder: Path) -> list[ScoredSegment]:
     return segments
 
 
-def _find_media(record: RunRecord, source: str | None, report: Callable[[str], None]) -> str:
-    """The file to cut clips from. Raises UsageError for a stream, SourceError if the file is gone."""
+class _Media(NamedTuple):
+    """The recording that files are made from, as far as they need it."""
+
+    file: str = ""
+    facts: MediaFacts | None = None
+    is_other: bool = False  # than the one that was scored
+
+
+def _find_media(record: RunRecord, products: Products, source: str | None, report: Callable[[str], None]) -> _Media:
+    """The recording, if clips or formats need it. Raises UsageError for a stream, SourceError if the file is gone."""
+    formats = [name for name in parse_formats(products.formats) if FORMATS[name].follows_media]
+    counting = [name for name in formats if FORMATS[name].needs_media]
+    needing = ["clips"] * products.clips + counting * (record.media is None)
+    if not needing and not (formats and source):
+        return _Media()
     media, elsewhere = source or record.source.name, Remedy("name the recording", {"source": None})
     if is_stream(media):
-        raise UsageError(f"clips need a file, and {media} is a stream", remedy=elsewhere)
+        what = f"{', '.join(needing or formats)} {'need' if len(needing) > 1 or products.clips else 'needs'}"
+        raise UsageError(f"{what} a file, and {media} is a stream", remedy=elsewhere)
     try:
         found = identify_source(media)
     except SourceError as error:
@@ -111,13 +134,18 @@ def _find_media(record: RunRecord, source: str | None, report: Callable[[str], N
     # A copy has another time of change.
     changed = identity_change(record.source, replace(found, modified_ns=record.source.modified_ns))
     if changed:
-        report(f"{media}: not the source that was scored, which {changed}; clips are cut at the same times")
-    return media
+        report(f"{media}: not the source that was scored, which {changed}; the same times are taken in it")
+    facts = probe_file(media) if formats and (source or record.media is None) else None
+    return _Media(media, facts, changed is not None)
 
 
-def _with_earlier(products: Products, folder: Path) -> Products:
+def _with_earlier(products: Products, folder: Path, *, knows_media: bool) -> Products:
     """The products, and the files that an earlier choice left: they would not fit this one any more."""
-    left = [name for name in FORMATS if (folder / f"highlights.{name}").is_file()]
+    left = [
+        name
+        for name, one in FORMATS.items()
+        if (folder / one.file).is_file() and is_available(name) and (knows_media or not one.needs_media)
+    ]
     wanted = dict.fromkeys([*parse_formats(products.formats), *left])
     return replace(products, formats=",".join(wanted), plot=products.plot or (folder / PLOT_FILE).is_file())
 

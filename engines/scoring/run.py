@@ -21,6 +21,7 @@ from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live import Resume, clock_of
 from kuaihl.engines.ingest.live_clock import ClockMark
+from kuaihl.engines.ingest.media_facts import facts_of
 from kuaihl.engines.ingest.opening import is_stream, open_source
 from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.engines.outputs.highlights_json import write_highlights
@@ -158,6 +159,7 @@ class Run:
                 "precision": model.encoders.vision.runtime.precision,
                 "asr": model.encoders.transcriber_name,
             },
+            media=facts_of(self._opened),
         )
 
     def _open_journal(self, output: Path, earlier: Earlier) -> Journal:

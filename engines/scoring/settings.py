@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kuaihl.engines.highlights.choice import Choice
+from kuaihl.engines.outputs.formats import media_formats
 from kuaihl.models.errors import UsageError
 
 EngineName = Literal["auto", "torch", "onnx", "tensorrt", "tensorrt-rtx"]
@@ -44,8 +45,10 @@ class ScoreSettings(Products):
 
 def check_stream_settings(source: str, settings: ScoreSettings) -> None:
     """Raise UsageError for what needs a file, because a stream can be read only once."""
+    edited = ",".join(media_formats(settings.formats))
     wanted: dict[str, tuple[object, str | None]] = {
         "clips": (settings.clips, None),
+        "format": (edited, edited),
         "frames": (settings.frames == "exact", settings.frames),
         "start": (settings.start, f"{settings.start:g}"),
         "end": (settings.end is not None, f"{settings.end or 0.0:g}"),

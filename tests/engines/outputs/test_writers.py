@@ -22,6 +22,7 @@ from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.formats import FORMATS, parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, to_json, write_highlights
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, read_scores, score_line
+from kuaihl.engines.outputs.timelines.timeline import Timeline
 from kuaihl.engines.types import Event, Highlight, ScoredSegment, Sentence
 from kuaihl.models.errors import ModelError, SourceError, UsageError
 
@@ -41,6 +42,10 @@ HOSTILE = [
     "WEBVTT", "NOTE hidden", "",
     "x" * 5000,
 ]  # fmt: skip
+
+
+# These formats are of the document alone.
+TIMELINE = Timeline("stream", (), 0.0, None)
 
 
 def scored(index: int = 0, **other: Any) -> ScoredSegment:
@@ -187,7 +192,7 @@ def test_keys_and_passwords_of_a_url_are_not_written() -> None:
 
 
 def test_csv_reads_back_what_was_written_and_runs_no_formula() -> None:
-    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](document()), newline="")))
+    rows = list(csv.DictReader(io.StringIO(rendered("csv"), newline="")))
     assert len(rows) == len(HOSTILE)
     for row, text in zip(rows, HOSTILE, strict=True):
         assert row["text"] in (text, "'" + text)
@@ -202,7 +207,7 @@ CUE = re.compile(r"\d\d:\d\d:\d\d[,.]\d{3} --> \d\d:\d\d:\d\d[,.]\d{3}")
 
 
 def test_srt_has_a_cue_a_highlight_whatever_the_words_are() -> None:
-    blocks = FORMATS["srt"](document()).split("\n\n")
+    blocks = rendered("srt").split("\n\n")
     assert len(blocks) == len(HOSTILE)
     for number, block in enumerate(blocks, start=1):
         lines = block.strip("\n").split("\n")
@@ -215,7 +220,7 @@ def test_srt_has_a_cue_a_highlight_whatever_the_words_are() -> None:
 
 
 def test_vtt_has_a_cue_a_highlight_and_escapes_its_own_signs() -> None:
-    header, *blocks = FORMATS["vtt"](document()).split("\n\n")
+    header, *blocks = rendered("vtt").split("\n\n")
     assert header == "WEBVTT"
     assert len(blocks) == len(HOSTILE)
     for block in blocks:
@@ -226,17 +231,21 @@ def test_vtt_has_a_cue_a_highlight_and_escapes_its_own_signs() -> None:
     assert "&lt;script&gt;alert('&amp;')" in blocks[5]
 
 
+def rendered(name: str) -> str:
+    return FORMATS[name].render(document(), TIMELINE)
+
+
 def test_ffmpeg_reads_the_subtitles_as_they_were_meant(tmp_path: Path) -> None:
     import av
 
-    for path in write_formats(document(), ["srt", "vtt"], tmp_path):
+    for path in write_formats(document(), ["srt", "vtt"], tmp_path, TIMELINE):
         with av.open(str(path)) as container:
             times = [float(packet.pts * packet.time_base) for packet in container.demux() if packet.size]
         assert times == pytest.approx([100.0 * index + 0.333 for index in range(len(HOSTILE))])
 
 
 def test_no_highlights_give_empty_but_valid_files(tmp_path: Path) -> None:
-    paths = write_formats(document([]), ["csv", "srt", "vtt"], tmp_path)
+    paths = write_formats(document([]), ["csv", "srt", "vtt"], tmp_path, TIMELINE)
     assert [path.name for path in paths] == ["highlights.csv", "highlights.srt", "highlights.vtt"]
     assert [len(path.read_text().splitlines()) for path in paths] == [1, 0, 1]
 
