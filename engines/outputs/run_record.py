@@ -24,6 +24,7 @@ from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceError
 
 _FORMAT_VERSION = 1  # raised by one if a key is renamed or means something else
+_FASTEST = 1000  # frames per second
 _END_BYTES = 64 << 10  # of each end of a file that its digest covers
 
 
@@ -179,8 +180,15 @@ def read_record(folder: Path) -> RunRecord | None:
         if said.pop("version") != _FORMAT_VERSION:
             return None
         return _parse_record(said)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError):
         return None
+
+
+def _parse_media(said: dict[str, Any]) -> MediaFacts:
+    rate = Fraction(said["rate"])
+    if not 1 <= round(rate) <= _FASTEST:
+        raise ValueError(f"{rate} frames per second")
+    return MediaFacts(**said | {"rate": rate})
 
 
 def _parse_record(said: dict[str, Any]) -> RunRecord:
@@ -188,6 +196,6 @@ def _parse_record(said: dict[str, Any]) -> RunRecord:
     return RunRecord(
         source=SourceIdentity(**said.pop("source")),
         comments=None if comments is None else SourceIdentity(**comments),
-        media=None if media is None else MediaFacts(**media | {"rate": Fraction(media["rate"])}),
+        media=None if media is None else _parse_media(media),
         **said,
     )

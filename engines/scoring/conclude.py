@@ -23,7 +23,7 @@ from kuaihl.engines.outputs.highlights_json import (
 from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, make_folder
 from kuaihl.engines.outputs.run_record import RunRecord, choice_entries
 from kuaihl.engines.outputs.timecode import format_timecode
-from kuaihl.engines.outputs.timelines.timeline import build_timeline
+from kuaihl.engines.outputs.timelines.timeline import Timeline, build_timeline
 from kuaihl.engines.scoring.settings import Products
 from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl.models.errors import BatchError, KuaihlError
@@ -96,7 +96,7 @@ def conclude(
 
             plot_scores(source.segments, highlights, folder / PLOT_FILE, title=source.name)
         formats = parse_formats(products.formats)
-        timeline = build_timeline(document, source.record.media, source.name, on_run_clock=source.on_run_clock)
+        timeline = _timeline_of(source, document)
         for line in remarks(document, formats, timeline):
             report(line)
         write_formats(document, formats, folder, timeline)
@@ -111,6 +111,13 @@ def conclude(
         failed_clips=tuple(one.reason for one in clips if isinstance(one, FailedClip)),
         why=source.why,
     )
+
+
+def _timeline_of(source: ScoredSource, document: HighlightsDocument) -> Timeline:
+    """The highlights in the recording. A stream leaves none: the run's clock is all that its times can follow."""
+    record = source.record
+    on_run_clock = source.on_run_clock or record.source.size is None
+    return build_timeline(document, record.media, source.name, on_run_clock=on_run_clock)
 
 
 def describe(

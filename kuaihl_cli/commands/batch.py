@@ -14,6 +14,7 @@ from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, BatchWriter, done_rooms, write_left_out
+from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import SCORES_FILE, has_scores, make_folder, tidy_finished
 from kuaihl.engines.outputs.run_record import reason_to_score
@@ -67,6 +68,7 @@ def batch(options: BatchOptions) -> int:
     If a room fails, its reason is listed, the others go on, and the exit code is 5. Ctrl-C and SIGTERM end the batch;
     the same command goes on with it.
     """
+    parse_formats(options.formats)
     archive = read_archive(options.archive, options.output, min_age=options.min_age)
     rooms = [replace(room, comments=None) if options.no_comments else room for room in archive.rooms]
     threads = options.threads or max(1, (os.cpu_count() or 1) // options.jobs)

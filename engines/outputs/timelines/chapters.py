@@ -32,7 +32,7 @@ def chapters_of(timeline: Timeline, least: float = _LEAST) -> list[Chapter]:
             begun.append((at, _BETWEEN))
         elif not begun:
             begin = 0.0
-        begun.append((begin, cut.title))
+        begun.append((begin, cut.headline))
         at = max(cut.end, begin + least)
     if timeline.duration - at >= least or not begun:
         begun.append((at, _BETWEEN))

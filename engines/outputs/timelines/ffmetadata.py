@@ -15,5 +15,6 @@ def render(_: HighlightsDocument, timeline: Timeline) -> str:
     for one in chapters_of(timeline):
         start, end = round(one.start * 1000), round(one.end * 1000)
         title = _SPECIAL.sub(r"\\\1", one.title)
+        title += " " * title.endswith("\\")  # FFmpeg joins a line that ends in any backslash to the next one
         lines += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}", f"title={title}"]
     return "\n".join(lines) + "\n"

@@ -42,6 +42,12 @@ class Cut:
         return cue_lines(self.entry)[0]
 
     @property
+    def headline(self) -> str:
+        """For viewers: the first words, or `Highlight 1`."""
+        _, *words = cue_lines(self.entry)
+        return words[0] if words else f"Highlight {self.entry['rank']}"
+
+    @property
     def note(self) -> str:
         """The words spoken in it, on one line."""
         return printable_words(self.entry["text"], _NOTE)
