@@ -103,7 +103,9 @@ def test_a_run_of_an_earlier_version_looks_at_its_recording_once(recording: Path
 def test_a_stream_has_no_frames_until_a_recording_is_named(
     recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    live = make_run(tmp_path / "live", record_of(SourceIdentity("rtmp://host/live/room")))
+    scored = scored_stream(LEVELS, seconds=5.0, interests=LEVELS)
+    scored[6] = replace(scored[6], events=(Event("rebase", 30.0, "the time stamps jumped back", stamp=0.0),))
+    live = make_run(tmp_path / "live", record_of(SourceIdentity("rtmp://host/live/room")), scored)
     before = sorted(path.name for path in live.iterdir())
     assert type_in(live, "--format", "csv,edl,otio") == 2
     (line,) = capsys.readouterr().err.splitlines()

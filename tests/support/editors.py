@@ -1,7 +1,8 @@
 """What other programs read from the files that kuaihl writes for them, as spans of the recording's frames.
 
 OpenTimelineIO and its adapters read for themselves. The rules of programs that cannot run here are written down from
-their sources: LosslessCut (edlFormats.ts, cmx3600.ts, types.ts), auto-editor (imports/json.nim), readers of Twitch's CSV.
+their sources: LosslessCut (edlFormats.ts, cmx3600.ts, types.ts), auto-editor (imports/json.nim), the readers
+of Twitch's CSV.
 """
 
 import csv

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -145,9 +146,7 @@ def test_times_in_seconds_are_those_of_the_frames(made: Made) -> None:
 
 def test_our_own_reader_of_cuts_finds_them_again(made: Made, tmp_path: Path) -> None:
     clock = MediaClock(float(made.case.rate), made.case.start_code)
-    wanted = [
-        (first / float(made.case.rate), last / float(made.case.rate)) for first, last in made.spans
-    ]
+    wanted = [(first / float(made.case.rate), last / float(made.case.rate)) for first, last in made.spans]
     for path in write_formats(made.document, ["edl", "otio"], tmp_path, made.timeline):
         found = [(span.start, span.end) for span in read_spans(path, clock)][: len(wanted)]
         assert found == [pytest.approx(span, abs=1e-6) for span in wanted], path.name
@@ -165,7 +164,7 @@ def test_ffmpeg_reads_the_chapters(made: Made, tmp_path: Path) -> None:
             for one in container.chapters()
         ]
     assert found[0][0] == 0.0 and found[-1][1] == pytest.approx(made.timeline.duration, abs=1e-3)
-    assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(found))
     titled = [start for start, _, title in found if title == "words"]
     assert titled == pytest.approx([max(one["start"], 0.0) for one in made.document["highlights"]], abs=0.03)
     with av.open(str(cues)) as container:

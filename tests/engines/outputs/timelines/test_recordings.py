@@ -1,4 +1,4 @@
-"""Recordings of any kind: sound alone, pictures alone, no highlight, a header that is wrong, a path of another system."""
+"""Recordings of any kind: sound or pictures alone, no highlight, a wrong header, a path of another system."""
 
 import json
 from dataclasses import replace
