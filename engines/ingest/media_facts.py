@@ -17,7 +17,9 @@ _SLOWEST, _FASTEST = 1, 1000
 _NTSC = Fraction(1000, 1001)
 _USUAL = (*map(Fraction, (24, 25, 30, 50, 60)), *(_NTSC * rate for rate in (24, 30, 60)))
 _SAME_RATE = 0.0004  # 24 and 23.976 are 0.001 apart
-_FASTER = Fraction(3, 2)  # by which a stream's finest step may be faster than its average and still be its rate
+# The share of its average that a stream's finest rate may be. An FLV without metadata has an average of whole
+# milliseconds per frame, 62.5 for 59.94; a screen recording that leaves out frames has a low one.
+_FINEST = (Fraction(19, 20), Fraction(3, 2))
 
 
 def probe_file(name: str) -> MediaFacts:
@@ -73,8 +75,9 @@ def _rate_of(video: "VideoStream") -> tuple[Fraction, bool]:
         return _WITHOUT_RATE, True
     if (usual := _usual_rate(average)) is not None:
         return usual, False
-    if finest and (usual := _usual_rate(finest)) is not None and average <= usual <= average * _FASTER:
-        return usual, True
+    least, most = (average * share for share in _FINEST)
+    if finest and (usual := _usual_rate(finest)) is not None and least <= usual <= most:
+        return usual, average < usual
     return min(_USUAL, key=lambda usual: abs(usual / average - 1)), True
 
 

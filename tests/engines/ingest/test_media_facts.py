@@ -23,6 +23,13 @@ def test_the_rate_is_exact_although_containers_round_time_stamps(rate: Fraction,
     assert (facts.width, facts.height, facts.audio_rate, facts.channels) == (48, 32, 48_000, 2)
 
 
+@pytest.mark.parametrize("rate", [NTSC_FILM, Fraction(24), PAL, NTSC, Fraction(30), NTSC_TWICE, Fraction(60)])
+def test_the_rate_is_exact_of_an_flv_that_states_none(rate: Fraction, tmp_path: Path) -> None:
+    bare = write_flv(tmp_path / "bare.flv", media_tags(make_rated(tmp_path / "a.flv", rate, seconds=4.0)))
+    facts = probe_file(str(bare))
+    assert (facts.rate, facts.varies) == (rate, False)
+
+
 @pytest.mark.parametrize(
     ("name", "code"), [("a.mov", "01:00:00;00"), ("a.mp4", "23:59:58:12"), ("a.mkv", "01:00:00;00"), ("a.ts", "")]
 )
