@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.engines.datasets.cut_files import READERS, MediaClock, Span, file_name, read_spans
+from kuaihl.engines.ingest.media_facts import probe_source
 from kuaihl.engines.ingest.opening import open_source
 from kuaihl.models.errors import DataError, Remedy
 
@@ -85,10 +86,8 @@ def _choose_recording(recording: str, file: Path, spans: list[Span]) -> list[Spa
 def media_clock(recording: str, told: MediaClock) -> tuple[MediaClock, list[Span]]:
     """Frame rate and first time code, as `told` or from the recording, and its chapters. Raises SourceError."""
     with open_source(recording) as source:
-        container = source.container
-        video = next(iter(container.streams.video), None)
-        rate = told.rate or float((video.average_rate if video else None) or 0)
-        tag = (video.metadata.get("timecode") if video else "") or container.metadata.get("timecode", "")
+        container, facts = source.container, probe_source(source)
+        rate = told.rate or (float(facts.rate) if facts.has_video else 0.0)
         chapters = [
             Span(
                 float(one["start"] * one["time_base"]),
@@ -98,7 +97,7 @@ def media_clock(recording: str, told: MediaClock) -> tuple[MediaClock, list[Span
             for one in container.chapters()
             if one["time_base"]
         ]
-    return MediaClock(rate, told.start or tag), chapters
+    return MediaClock(rate, told.start or facts.start_code), chapters
 
 
 def compute_shares(
