@@ -1,10 +1,13 @@
 """Spans of the run's clock are found on the recording's own time stamps, or are said to have no place there."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 from support.media import Tag, make, media_tags, retimed, write_flv
+from support.paths import DOCS
 
 from kuaihl.engines.ingest.media_facts import probe_file
 from kuaihl.engines.ingest.opening import open_source
@@ -82,6 +85,7 @@ def test_of_a_jump_ahead_the_event_leads_to_the_very_packets(tmp_path: Path, ste
     path = jumping(tmp_path / "ahead.flv", steady, 400_000)
     document = document_of(path, (2.0, 5.0), (13.0, 16.0))
     assert [one["kind"] for one in document["events"]] == ["rebase", "eof"]
+    jsonschema.validate(document, json.loads((DOCS / "highlights.schema.json").read_text(encoding="utf-8")))
     stretches = stretches_of(document["events"], document["duration"])
     with open_source(str(path)) as source:
         origin = source.origin or 0.0
