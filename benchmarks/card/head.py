@@ -90,7 +90,7 @@ class Rooms:
         """A step's operations; and its bytes: weights, the newest segment and the state read, a segment written."""
         read = bytes_of([self.visual, self.text, self.signals, *self.state.inputs()])
         window = self.network.dims.window
-        written = bytes_of([self.state.tokens, self.state.means, self.state.latents]) // window
+        written = bytes_of([self.state.tokens, self.state.outs, self.state.latents]) // window
         return Work(count_operations(self.step), bytes_of(self.network.parameters()) + read + written)
 
 

@@ -19,7 +19,7 @@ from kuaihl.models.atomic import remove_torn, write_atomic
 from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError, Remedy
 
-_FACTS_FORMAT = 2  # increment it when the inputs or outputs of a graph change
+_FACTS_FORMAT = 3  # increment it when the inputs or outputs of a graph change
 _ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
 
 

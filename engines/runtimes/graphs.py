@@ -132,8 +132,8 @@ class _Text(nn.Module):
         super().__init__()
         self.network, self.pooling = network, pooling
 
-    def forward(self, words: Tensor, types: Tensor, mask: Tensor) -> Tensor:  # [B, T, d], [B, T], [B, T] -> [B, d]
-        tokens = self.network.contextualise(words, types, mask).float()  # [B, T, d]; summing over T needs fp32
+    def forward(self, embeddings: Tensor, types: Tensor, mask: Tensor) -> Tensor:  # [B, T, d], … -> [B, d]
+        tokens = self.network.contextualise(embeddings, types, mask).float()  # [B, T, d]; summing over T needs fp32
         if self.pooling == "first":
             return tokens[:, 0]
         there = mask.unsqueeze(-1).to(tokens.dtype)
@@ -164,12 +164,12 @@ def _attention_memory(dims: "NetworkDims") -> tuple[tuple[TensorSpec, ...], tupl
     """The inputs that `StreamState.inputs` returns, and the outputs that `StreamState.push` takes."""
     return (
         TensorSpec("tokens", torch.float32, ("rooms", dims.window, dims.tokens, dims.width)),
-        TensorSpec("means", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
-        TensorSpec("weights", torch.float32, ("rooms", dims.heads, dims.window)),
+        TensorSpec("outs", torch.float32, ("rooms", dims.heads, dims.window, dims.width)),
+        TensorSpec("lses", torch.float32, ("rooms", dims.heads, dims.window)),
         TensorSpec("latents", torch.float32, ("rooms", dims.window, dims.width)),
         TensorSpec("streamer", torch.int64, ("rooms",), most=dims.streamers),
         TensorSpec("position", torch.int64, ("rooms",), most=1_000),
-    ), ("newest_tokens", "newest_mean", "newest_weight", "newest_latent")
+    ), ("newest_tokens", "newest_out", "newest_lse", "newest_latent")
 
 
 def _linear_memory(network: "LaggedLinear") -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
@@ -218,7 +218,7 @@ def text_graph(network: "Bert", pooling: Pooling) -> Graph:
         "text",
         _Text(network, pooling).eval(),
         (
-            TensorSpec("words", torch.float32, ("texts", "length", network.dims.width)),
+            TensorSpec("token_embeddings", torch.float32, ("texts", "length", network.dims.width)),
             TensorSpec("types", torch.int64, ("texts", "length")),
             TensorSpec("mask", torch.bool, ("texts", "length")),
         ),

@@ -80,16 +80,16 @@ class WindowedAttention(nn.Module):
         )
 
     def forward_step_cached(
-        self, query: Tensor, current: Tensor, means: Tensor, weights: Tensor, distance: Tensor, timeless: Tensor
+        self, query: Tensor, current: Tensor, outs: Tensor, lses: Tensor, distance: Tensor, timeless: Tensor
     ) -> tuple[Tensor, AttentionState]:
         """`forward_step` for a query that is the same in every segment: parts replace the tokens of earlier segments.
 
-        `means` [B, h, n, d] and `weights` [B, h, n] are the parts that were returned for the n segments before, beside
-        the result.
+        `outs` [B, h, n, d] and `lses` [B, h, n] are the parts that were returned for the n segments before, beside the
+        result.
         """
         projected = self._project_query(query)
         added = attend(projected, current)
-        before = softmax_state(weights + self._ring_bias(distance), means)
+        before = softmax_state(lses + self._ring_bias(distance), outs)
         return self._project_output(
             [self._local(added), before, attend(projected, timeless, self.timeless_bias)]
         ), added

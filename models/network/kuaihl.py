@@ -139,8 +139,8 @@ class KuaiHL(nn.Module):
         text: Tensor,
         signals: Tensor | None,
         tokens: Tensor,
-        means: Tensor,
-        weights: Tensor,
+        outs: Tensor,
+        lses: Tensor,
         latents: Tensor,
         streamer: Tensor,
         position: Tensor,
@@ -155,7 +155,7 @@ class KuaiHL(nn.Module):
         current = self.embed(visual.unsqueeze(1), text.unsqueeze(1), told).squeeze(1)  # [B, T, d]
         u = self.streamer_vector(streamer).unsqueeze(1)  # [B, 1, d]
         first, *others = (cast(PerceiverLayer, layer) for layer in self.perceiver)
-        latent, part = first.forward_step_cached(u, current, means, weights, distance)
+        latent, part = first.forward_step_cached(u, current, outs, lses, distance)
         for layer in others:
             latent = layer.forward_step(latent, current, tokens, distance, u)
         logit, present, kept = self.decoder.forward_step(latent, latents, distance)
@@ -193,10 +193,10 @@ class PerceiverLayer(nn.Module):
         return self._mix(latent, self.attention.forward_step(self.norm(latent), current, ring, distance, streamer))
 
     def forward_step_cached(
-        self, latent: Tensor, current: Tensor, means: Tensor, weights: Tensor, distance: Tensor
+        self, latent: Tensor, current: Tensor, outs: Tensor, lses: Tensor, distance: Tensor
     ) -> tuple[Tensor, AttentionState]:
         """The same in the first layer, where every latent is the streamer's vector."""
-        seen, part = self.attention.forward_step_cached(self.norm(latent), current, means, weights, distance, latent)
+        seen, part = self.attention.forward_step_cached(self.norm(latent), current, outs, lses, distance, latent)
         return self._mix(latent, seen), part
 
     def _mix(self, latents: Tensor, seen: Tensor) -> Tensor:

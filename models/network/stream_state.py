@@ -16,7 +16,7 @@ from torch import Tensor
 from kuaihl.models.dims import NetworkDims
 from kuaihl.models.errors import ModelError
 
-_STATE_FORMAT = 3
+_STATE_FORMAT = 4
 
 
 @dataclass
@@ -24,23 +24,23 @@ class StreamState:
     """State of B streams, which may differ in age. Its size never changes, however long the streams are."""
 
     tokens: Tensor  # [B, n, T, d], as `KuaiHL.embed` makes them
-    means: Tensor  # [B, h, n, d], of each segment's tokens in the first layer's attention
-    weights: Tensor  # [B, h, n], their weight there
+    outs: Tensor  # [B, h, n, d], the mean of each segment's tokens in the first layer's attention
+    lses: Tensor  # [B, h, n], log of the sum of their exp(logit) there
     latents: Tensor  # [B, n, d], as the decoder's attention reads them
     streamer: Tensor  # [B] indices
     position: Tensor  # [B] int64: segments seen so far
 
     def inputs(self) -> tuple[Tensor, ...]:
         """The parts in the order in which `KuaiHL.forward_step` and every engine take them."""
-        return self.tokens, self.means, self.weights, self.latents, self.streamer, self.position
+        return self.tokens, self.outs, self.lses, self.latents, self.streamer, self.position
 
-    def push(self, tokens: Tensor, mean: Tensor, weight: Tensor, latents: Tensor) -> None:
-        """Keep one more segment in place of the oldest: `tokens` [B, T, d], `mean` [B, h, d], and so on."""
+    def push(self, tokens: Tensor, out: Tensor, lse: Tensor, latents: Tensor) -> None:
+        """Keep one more segment in place of the oldest: `tokens` [B, T, d], `out` [B, h, d], and so on."""
         rooms = torch.arange(len(self.position), device=self.position.device)
         slot = self.position % self.latents.shape[1]
         self.tokens[rooms, slot] = tokens
-        self.means[rooms, :, slot] = mean
-        self.weights[rooms, :, slot] = weight
+        self.outs[rooms, :, slot] = out
+        self.lses[rooms, :, slot] = lse
         self.latents[rooms, slot] = latents
         self.position += 1
 
@@ -87,8 +87,8 @@ def start_streams(dims: NetworkDims, streamer: Tensor) -> StreamState:
     rooms = len(streamer)
     return StreamState(
         tokens=torch.zeros(rooms, dims.window, dims.tokens, dims.width, device=streamer.device),
-        means=torch.zeros(rooms, dims.heads, dims.window, dims.width, device=streamer.device),
-        weights=torch.zeros(rooms, dims.heads, dims.window, device=streamer.device),
+        outs=torch.zeros(rooms, dims.heads, dims.window, dims.width, device=streamer.device),
+        lses=torch.zeros(rooms, dims.heads, dims.window, device=streamer.device),
         latents=torch.zeros(rooms, dims.window, dims.width, device=streamer.device),
         streamer=streamer,
         position=torch.zeros(rooms, dtype=torch.int64, device=streamer.device),

@@ -61,7 +61,7 @@ def test_a_graph_compiles_for_several_cards_at_once(bundle: Path) -> None:
 def test_a_profile_has_the_sizes_of_the_graph_for_every_input() -> None:
     graph = replace(small_graph("text"), ranges={"texts": ShapeRange(1, 8, 64), "length": ShapeRange(4, 128, 200)})
     assert profile_of(graph) == {
-        "words": ((1, 4, 32), (8, 128, 32), (64, 200, 32)),
+        "token_embeddings": ((1, 4, 32), (8, 128, 32), (64, 200, 32)),
         "types": ((1, 4), (8, 128), (64, 200)),
         "mask": ((1, 4), (8, 128), (64, 200)),
     }
@@ -99,7 +99,7 @@ def test_a_damaged_onnx_file_is_an_error_of_one_line(bundle: Path, damage: Calla
 
 
 def test_an_onnx_file_of_another_graph_is_refused_by_its_inputs(bundle: Path) -> None:
-    with pytest.raises(ModelError, match="takes images, and not words, types, mask"):
+    with pytest.raises(ModelError, match="takes images, and not token_embeddings, types, mask"):
         build_engine("tensorrt-rtx", onnx_of(bundle, "vision").read_bytes(), profile_of(small_graph("text")), [ADA])
 
 

@@ -147,7 +147,7 @@ def test_a_graph_of_other_weights_names_both(bundle: Bundle, file: Path, tmp_pat
         lambda text: text[: len(text) // 2],
         lambda text: "[]",
         lambda text: "",
-        lambda text: '{"format": 2}',
+        lambda text: '{"format": 3}',
         lambda text: json.dumps(json.loads(text) | {"sha256": 5}),
         lambda text: json.dumps(json.loads(text) | {"source_sha256": None}),
     ],
@@ -162,7 +162,7 @@ def test_facts_that_are_none_are_refused_in_one_line(bundle: Bundle, file: Path,
 def test_facts_of_another_format_are_refused(bundle: Bundle, file: Path) -> None:
     beside = facts_file(file)
     beside.write_text(json.dumps(json.loads(beside.read_text()) | {"format": 1}))
-    assert refused(bundle) == (f"{file}: exported in format 1, this version of kuaihl reads 2; compile it again")
+    assert refused(bundle) == (f"{file}: exported in format 1, this version of kuaihl reads 3; compile it again")
 
 
 def test_a_file_without_facts_is_not_finished(bundle: Bundle, file: Path) -> None:
