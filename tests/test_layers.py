@@ -24,8 +24,9 @@ ENGINES = {
     "encoders": {"", "comments", "runtimes", "speech", "weights"},
     "cold_start": {"", "encoders", "weights"},
     "outputs": {"", "highlights"},
+    "sinks": {"", "highlights", "outputs"},
     "scoring": {
-        "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter",
+        "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter", "sinks",
     },
     "datasets": {"", "archive", "comments", "encoders", "ingest", "outputs", "segmenter", "weights"},
     "export": {

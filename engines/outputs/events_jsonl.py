@@ -17,6 +17,18 @@ def event_lines(scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> Ite
         yield place | _change_entry(change)
 
 
+def notice_lines(scored: ScoredSegment, notices: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The entries of what went wrong or right, by the end of a segment, with programs that are told of the run."""
+    for notice in notices:
+        yield {
+            "segment": scored.segment,
+            "wall_time": round(scored.wall_time, TIME_DECIMALS),
+            "kind": "delivery",
+            "time": round(scored.end, TIME_DECIMALS),
+            "detail": notice,
+        }
+
+
 def _change_entry(change: HighlightEvent) -> dict[str, Any]:
     match change:
         case HighlightOpened():

@@ -6,15 +6,15 @@ finds a line missing takes it from the state. The events can be made again from 
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.outputs.atomic import cannot_write, write_output
-from kuaihl.engines.outputs.events_jsonl import event_lines
+from kuaihl.engines.outputs.events_jsonl import event_lines, notice_lines
 from kuaihl.engines.outputs.lock import FolderLock
 from kuaihl.engines.outputs.run_folder import (
     EVENTS_FILE,
@@ -33,6 +33,7 @@ from kuaihl.engines.outputs.run_record import RunRecord, difference, read_record
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, parse_score, read_scores
 from kuaihl.engines.scoring.room_state import RoomState, read_state, write_state
 from kuaihl.engines.scoring.scorer import ScorerState
+from kuaihl.engines.sinks.announce import Announcer
 from kuaihl.engines.types import SAME_TIME, ScoredSegment
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import Remedy, UsageError
@@ -116,13 +117,14 @@ class Journal:
             self.state = state
         self.segments = segments
 
-    def rewrite_events(self, detector: OnlineDetector) -> None:
-        """Lead the detector through the earlier run's segments, and write their events again."""
-        lines = [
-            json.dumps(entry, ensure_ascii=False)
-            for scored in self.segments
-            for entry in event_lines(scored, detector.push(scored))
-        ]
+    def rewrite_events(self, detector: OnlineDetector, announcer: Announcer | None = None) -> None:
+        """Lead the detector through the earlier run's segments, write their events again, and tell them."""
+        lines = []
+        for scored in self.segments:
+            changes = detector.push(scored)
+            lines += [json.dumps(entry, ensure_ascii=False) for entry in event_lines(scored, changes)]
+            if announcer is not None:
+                announcer.segment(scored, changes)
         write_output(self.folder / EVENTS_FILE, "".join(f"{line}\n" for line in lines))
 
     def write(
@@ -148,8 +150,16 @@ class Journal:
 
     def write_events(self, scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> None:
         """Append the events of a segment. Raises UsageError if they cannot be written."""
+        self._append_events(event_lines(scored, changes))
+
+    def write_notices(self, scored: ScoredSegment | None, notices: Sequence[str]) -> None:
+        """Append what happened to deliveries by the end of a segment. Raises UsageError if it cannot be written."""
+        if scored is not None and notices:
+            self._append_events(notice_lines(scored, notices))
+
+    def _append_events(self, entries: Iterable[dict[str, Any]]) -> None:
         path = self.folder / EVENTS_FILE
-        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in event_lines(scored, changes)]
+        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
         try:
             with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
                 file.write("".join(lines))

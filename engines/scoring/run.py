@@ -36,6 +36,8 @@ from kuaihl.engines.scoring.run_comments import AUTO, Comments, comments_of, ope
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
+from kuaihl.engines.sinks.announce import Announcer
+from kuaihl.engines.sinks.settings import Sinks, SinkSettings
 from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError
 
@@ -62,12 +64,14 @@ class Run:
         comments: Comments = None,
         streamer: str | None = None,
         earlier: Earlier = "replace",
+        sinks: SinkSettings | None = None,
         stop: threading.Event | None = None,
         report: Callable[[str], None] = LOG.info,
     ) -> None:
         """Open the source; setting `stop` ends it after the media already read, and `report` receives lines to show.
 
         `earlier` is what to do with scores in `output`; those that are replaced stay until the first new one is there.
+        `sinks` are the programs that are told what happens; nothing that happens to them ends the run.
         Raises UsageError for invalid settings or a folder that cannot be used, SourceError if the source or its
         comments cannot be read.
         """
@@ -82,6 +86,8 @@ class Run:
         self._generator: weakref.ref[Generator[ScoredSegment]] | None = None
         self._result: ScoreResult | None = None
         self._journal: Journal | None = None
+        self._sinks: Sinks | None = None
+        self._announcer: Announcer | None = None
         self._segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
         self._opened = open_source(source, timeout=settings.timeout)
         self._clock = clock_of(self._opened)
@@ -93,7 +99,13 @@ class Run:
             self._record = self._make_record()
             if output is not None:
                 self._journal = self._open_journal(output, earlier)
+            if sinks is not None and sinks.has_any:
+                self._sinks = Sinks(sinks, output)
+                self._announcer = Announcer(self.name, source, self._sinks)
+            if self._journal is not None and self._journal.segments:
+                self._journal.rewrite_events(self._detector, self._announcer)
         except BaseException:
+            self._close_files()
             self._opened.close()
             raise
         self.duration, self.is_live = self._opened.duration, self._opened.is_live  # duration in seconds, None: unknown
@@ -134,8 +146,7 @@ class Run:
             generator.close()
         elif self._generator is None:
             self._opened.close()
-            if self._journal is not None:
-                self._journal.close()
+            self._close_files()
 
     def __enter__(self) -> Self:
         return self
@@ -169,7 +180,6 @@ class Run:
         )
         if journal.segments:
             self._scored = list(journal.segments)
-            journal.rewrite_events(self._detector)
             if isinstance(self._feed, FollowedComments):
                 self._feed.skip_until(self._scored[-1].end)
         return journal
@@ -198,12 +208,33 @@ class Run:
             self.changes = tuple(self._detector.finish())
             if self._journal is not None and self.changes:
                 self._journal.write_events(replace(self._scored[-1], events=()), self.changes)
+            if self._announcer is not None:
+                self._announcer.ended(self.changes)
             result = self._conclude(STOPPED if self._stop.is_set() else self._opened.shortfall)
             if result.complete and self._journal is not None:
                 self._journal.forget_state()
+            if self._announcer is not None:
+                self._announcer.finished(result.document, str(self.output.resolve()) if self.output else None)
+        finally:
+            self._close_files()
+
+    def _close_files(self) -> None:
+        """Deliver what waits, and free the run folder."""
+        try:
+            if self._sinks is not None:
+                self._sinks.close()
+                self._note_deliveries()
         finally:
             if self._journal is not None:
                 self._journal.close()
+
+    def _note_deliveries(self) -> None:
+        """Report what went wrong or right with deliveries, and add it to the events."""
+        notices = self._sinks.take_notices() if self._sinks is not None else []
+        for notice in notices:
+            self._report(notice)
+        if self._journal is not None:
+            self._journal.write_notices(self._scored[-1] if self._scored else None, notices)
 
     def _score_segments(self) -> Generator[ScoredSegment]:
         """The segments that no earlier run has scored, each written; also ends, without an error, if it is left."""
@@ -248,6 +279,9 @@ class Run:
                 if journal is not None:
                     journal.write(scored, line, self.changes, lambda: scorer.state, self._clock.mark())
                     self._rewrite_highlights()
+                if self._announcer is not None:
+                    self._announcer.segment(scored, self.changes)
+                    self._note_deliveries()
                 yield scored
 
     def _rewrite_highlights(self) -> None:

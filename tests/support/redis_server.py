@@ -1,0 +1,36 @@
+"""A real Redis server for tests; skipped with a reason where it is not installed."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.waiting import wait_until
+
+
+def answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as one:
+            one.sendall(b"PING\r\n")
+            return one.recv(64) != b""
+    except OSError:
+        return False
+
+
+@contextmanager
+def redis_server(folder: Path, port: int, *options: str) -> Iterator[str]:
+    """Its address; it keeps nothing."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: answers(port), "Redis")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.kill()
+        process.wait()
