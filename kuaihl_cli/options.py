@@ -11,6 +11,7 @@ from kuaihl_cli.terminal.timecode import TimePair, parse_padding, parse_range, t
 # Panels of the commands' help; options without one are in the first panel, "Options".
 MODEL, SPEECH, SEGMENTS, HIGHLIGHTS = "Model and engine", "Speech and text", "Segments", "Highlights and outputs"
 COMMENTS, SOURCES, LOGGING = "Comments", "Sources", "Configuration and log"
+PROGRAMS = "Programs that are told"
 
 
 def above_zero(value: str | float) -> float:

@@ -24,11 +24,13 @@ from kuaihl.engines.outputs.run_folder import (
 )
 from kuaihl.engines.outputs.run_record import read_record, reason_to_score
 from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
+from kuaihl.engines.sinks.settings import SinkSettings, deliver_left
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS, DocumentOption
 from kuaihl_cli.run_options import RunOptions, run_settings
+from kuaihl_cli.sink_options import SinkOptions, sink_settings
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
 from kuaihl_cli.terminal.messages import LOG, say
@@ -44,7 +46,7 @@ app = application()
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions(RunOptions):
+class ScoreOptions(RunOptions, SinkOptions):
     """The options of `kuaihl score`."""
 
     sources: Annotated[
@@ -112,15 +114,16 @@ def score(options: ScoreOptions) -> int:
     """
     settings = run_settings(options, threads=options.threads, start=options.start, end=options.end)
     _check_options(options)
+    sinks = sink_settings(options)
     rooms = _rooms_of(options)
     if options.skip or options.resume:
-        rooms = [room for room in rooms if not _is_done(room, settings)]
+        rooms = [room for room in rooms if not _is_done(room, settings, sinks)]
     if not rooms:
         return 0
     if len(options.sources) > 1:
-        return _run_each(rooms, settings, options)
+        return _run_each(rooms, settings, options, sinks)
     _check_before_loading(rooms[0], settings, options)
-    return run(rooms[0], settings, options)
+    return run(rooms[0], settings, options, sinks)
 
 
 def _check_options(options: ScoreOptions) -> None:
@@ -136,6 +139,8 @@ def _check_options(options: ScoreOptions) -> None:
         raise UsageError("--comments is of one recording; of several, those beside each recording are read")
     if options.force and options.resume:
         raise UsageError("--resume goes on and --force starts over: give one of them")
+    if options.as_json and options.events == STDIN:
+        raise UsageError("--json and --events - both write to standard output: give --events a file")
     for source in options.sources:
         if options.sources.count(source) > 1:
             raise UsageError(f"{source} is named twice; give it once")
@@ -188,10 +193,11 @@ def _earlier(room: Job, options: ScoreOptions) -> "Earlier":
     return "resume" if options.resume or options.skip or missed else "refuse"
 
 
-def _is_done(room: Job, settings: ScoreSettings) -> bool:
+def _is_done(room: Job, settings: ScoreSettings, sinks: SinkSettings) -> bool:
     """Whether an earlier run scored this very source, with these options, to its end.
 
-    If its highlights or files are not those wanted now, they are made again from its scores.
+    If its highlights or files are not those wanted now, they are made again from its scores. Events that it could not
+    deliver are delivered.
     """
     if not is_finished(room.output):
         return False
@@ -210,11 +216,12 @@ def _is_done(room: Job, settings: ScoreSettings) -> bool:
                 return False
             remake_if_lacking(room.output, wanted, settings, room.source, say)
     tidy_finished(room.output)
+    deliver_left(sinks, room.output, say)
     say(f"{room.output} is finished")
     return True
 
 
-def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
+def run(room: Job, settings: ScoreSettings, options: ScoreOptions, sinks: SinkSettings) -> int:
     """Load, score, print; returns the exit code."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.outcome import print_outcome
@@ -226,17 +233,23 @@ def run(room: Job, settings: ScoreSettings, options: ScoreOptions) -> int:
             load_model(settings, lambda line: progress.message(error_words(line))),
             settings,
             options,
+            sinks,
             progress,
             stop,
         )
-    print_outcome(outcome, as_json=options.as_json, quiet=options.quiet)
+    print_outcome(outcome, as_json=options.as_json, quiet=_is_quiet(options))
     if outcome.why == STOPPED:
         return EXIT_INTERRUPTED
     outcome.check_clips()
     return 0
 
 
-def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) -> int:
+def _is_quiet(options: ScoreOptions) -> bool:
+    """Whether no table is printed; standard output may belong to events."""
+    return options.quiet or options.events == STDIN
+
+
+def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions, sinks: SinkSettings) -> int:
     """Load once, then score and print room after room; returns the exit code. Raises BatchError if some failed."""
     from kuaihl.engines.scoring.model import load_model
     from kuaihl_cli.terminal.outcome import print_outcome
@@ -253,12 +266,12 @@ def _run_each(rooms: list[Job], settings: ScoreSettings, options: ScoreOptions) 
 
             def score_room(room: Job, outcomes: "list[ScoreResult]" = outcomes) -> None:
                 with progress_for(quiet=options.quiet) as progress:
-                    outcomes.append(_score_one(room, model, settings, options, progress, stop))
+                    outcomes.append(_score_one(room, model, settings, options, sinks, progress, stop))
 
             if not _try_room(room, score_room):
                 failed += 1
                 continue
-            print_outcome(outcomes[0], as_json=options.as_json, quiet=options.quiet)
+            print_outcome(outcomes[0], as_json=options.as_json, quiet=_is_quiet(options))
             if outcomes[0].why == STOPPED:
                 return EXIT_INTERRUPTED
             failed += not _try_room(room, lambda room, outcome=outcomes[0]: outcome.check_clips())  # type: ignore[misc]
@@ -287,6 +300,7 @@ def _score_one(
     model: "Model",
     settings: ScoreSettings,
     options: ScoreOptions,
+    sinks: SinkSettings,
     progress: "Progress",
     stop: threading.Event,
 ) -> "ScoreResult":
@@ -304,6 +318,7 @@ def _score_one(
         comments=room.comments if options.comments is not None or room.comments is None else "auto",
         streamer=room.streamer,
         earlier=_earlier(room, options),
+        sinks=sinks,
         stop=stop,
         report=progress.message,
     )

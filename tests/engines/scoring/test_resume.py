@@ -7,8 +7,7 @@ import json
 import os
 import random
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +16,7 @@ from typing import Any, cast
 import jsonschema
 import pytest
 import torch
+from support.kills import killed_at
 from support.paths import DOCS, EXAMPLES
 from support.small_bundle import make_bundle, segments
 
@@ -39,7 +39,6 @@ DEMO = str(EXAMPLES / "demo.flv")
 SETTINGS = ScoreSettings()
 COUNT = 14
 FILES = ("scores.jsonl", "events.jsonl", "highlights.json", "run.json")
-TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}  # audit events that change a folder
 
 
 def score_source(
@@ -86,31 +85,6 @@ def undisturbed(model: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[
         found = contents(folder)
         assert found.keys() == set(FILES) and found["scores.jsonl"].count("\n") == COUNT
         return found
-
-
-def killed_at(touch: int, folder: Path, work: Callable[[], object]) -> bool:
-    """Do the work in a process that kills itself at that touch of the folder; False if there were fewer."""
-    child = os.fork()
-    if child:
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-        return os.WIFSIGNALED(status)
-    left = touch
-
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal left
-        if event in TOUCHES and str(arguments[0]).startswith(str(folder)):
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    code = 1
-    try:
-        sys.addaudithook(watch)
-        work()
-        code = 0
-    finally:
-        os._exit(code)
 
 
 def test_after_a_kill_at_any_touch_of_the_folder_the_run_goes_on_to_the_same_files(
