@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kuaihl.engines.comments.formats import LIVE_FORMATS, jsonl
+from kuaihl.engines.comments.formats.bilibili import RefusedXml
 from kuaihl.engines.comments.formats.comment_format import CommentFormat
+from kuaihl.engines.comments.growing_xml import HEAD, GrowingXml, recognise_xml
 from kuaihl.engines.comments.reader import shift_comment
 from kuaihl.engines.types import Comment, Event
 from kuaihl.models.errors import SourceError
@@ -38,6 +40,7 @@ class FollowedComments:
         self._path = Path(path)
         self._offset = offset
         self._format: CommentFormat | None = None
+        self._xml: GrowingXml | None = None
         self._inode, self._head = 0, b""
         self._position = 0
         self._backlog = 0  # bytes that the file had when the run began
@@ -61,7 +64,7 @@ class FollowedComments:
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments with a time before `end` that were not taken yet; none while the file cannot be read."""
         try:
-            new = self._read_new(start)
+            new = self._read_new(start, end)
             self._fault, self.has_chat = self._refused, not self._refused
         except (OSError, _CannotRead) as error:
             new, self._fault, self.has_chat = [], _reason(error), False
@@ -94,33 +97,61 @@ class FollowedComments:
             state = os.fstat(descriptor)
             self._inode, self._backlog = state.st_ino, state.st_size
             self._head = file.read(_HEAD)
+            is_xml = recognise_xml(os.pread(descriptor, HEAD, 0))
+            self._xml = GrowingXml() if is_xml else None
             self._position = max(0, self._backlog - _MAX_READ)
             file.seek(self._position)
             if self._position:
                 self._position += len(file.readline(_MAX_LINE))
             # An incomplete first line is checked once it is complete.
             lines, newline, _ = file.read(_MAX_LINE).rpartition(b"\n")
-        if newline:
+        if newline and is_xml is False:
             self._format = self._format_of(_decoded(lines))
 
-    def _read_new(self, now: float) -> list[Comment | None]:
-        """The comments of the lines written since the last call, None for each that is none."""
+    def _read_new(self, now: float, end: float) -> list[Comment | None]:
+        """The comments written since the last call, None for each line or element that is none."""
         found: list[Comment | None] = []
         descriptor = _open_file(self._path)
         with os.fdopen(descriptor, "rb") as file:
             state = os.fstat(descriptor)
             head = file.read(_HEAD)
+            # XML may be written anew with what it had, and its end is overwritten.
+            is_other = state.st_ino != self._inode and self._xml is None
+            known = self._head if self._xml is None else self._head[: self._position]
             # A new file, which may have the number of the old one, or one that was cut back.
-            if state.st_ino != self._inode or not head.startswith(self._head) or state.st_size < self._position:
-                self._inode, self._position, self._backlog, self._torn = state.st_ino, 0, 0, b""
-                self._format, self._refused = None, ""
-            self._head = head
+            if is_other or not head.startswith(known) or state.st_size < self._position:
+                self._position, self._backlog, self._torn = 0, 0, b""
+                self._format, self._xml, self._refused = None, None, ""
+            self._inode, self._head = state.st_ino, head
+            if self._xml is None and self._format is None:
+                is_xml = recognise_xml(os.pread(descriptor, HEAD, 0))
+                if is_xml is None:
+                    return found
+                self._xml = GrowingXml() if is_xml and not self._refused else None
             file.seek(self._position)
-            for length, time in ((self._backlog - self._position, None), (_MAX_READ, now - self._offset)):
+            for length, is_old in ((self._backlog - self._position, True), (_MAX_READ, False)):
                 if length > 0:
                     data = file.read(length)
-                    self._position += len(data)
-                    found += self._comments_of(self._complete_lines(data), time)
+                    if self._xml is not None:
+                        # Where a run goes on, the moment at which the old part was written is not known.
+                        moment = (None if self._since else 0.0) if is_old else end
+                        found += self._xml_comments_of(self._xml, data, moment)
+                        file.seek(self._position)
+                    else:
+                        self._position += len(data)
+                        time = None if is_old else now - self._offset
+                        found += self._comments_of(self._complete_lines(data), time)
+        return found
+
+    def _xml_comments_of(self, xml: GrowingXml, data: bytes, now: float | None) -> list[Comment | None]:
+        """The danmaku in `data`, which was read at `now`. Raises _CannotRead for a document that is refused."""
+        try:
+            found, used = xml.feed(data, now)
+        except RefusedXml as error:
+            self._refused = str(error)
+            self._xml, self._position = None, self._position + len(data)
+            raise _CannotRead(self._refused) from error
+        self._position += used
         return found
 
     def _comments_of(self, lines: str, now: float | None) -> Iterator[Comment | None]:
@@ -144,7 +175,7 @@ class FollowedComments:
                     return format
             rest = rest.partition("\n")[2]
         known = ", ".join(format.name for format in LIVE_FORMATS)
-        self._refused = f"cannot be followed live; only lines of JSON can ({known})"
+        self._refused = f"cannot be followed live; only danmaku XML and lines of JSON can ({known})"
         self.skipped += lines.count("\n")
         raise _CannotRead(self._refused)
 

@@ -44,17 +44,31 @@ def _recognises(head: str) -> bool:
 
 def _read(stream: TextIO) -> Iterator[Comment | None]:
     """Raises RefusedXml for a document that no recorder writes."""
-    elements = _Elements()
-    held = ""
+    parser = DanmakuParser()
     while piece := stream.read(CHUNK):
-        text = held + piece
+        yield from parser.feed(piece)
+    yield from parser.finish()
+
+
+class DanmakuParser:
+    """Danmaku out of pieces of a document, cut anywhere. Raises RefusedXml for one that no recorder writes."""
+
+    def __init__(self) -> None:
+        self._elements = _Elements()
+        self._held = ""
+
+    def feed(self, piece: str) -> list[Comment | None]:
+        """The comments that a piece completes, None for each that is bad or torn."""
+        text = self._held + piece
         # A reference cut in two by the piece's end waits for its other half.
         cut = text.rfind("&", max(0, len(text) - 12))
         cut = len(text) if cut < 0 or ";" in text[cut:] else cut
-        held = text[cut:]
-        yield from elements.feed(_drop_forbidden(text[:cut]))
-    yield from elements.feed(_drop_forbidden(held))
-    yield from elements.finish()
+        self._held = text[cut:]
+        return self._elements.feed(_drop_forbidden(text[:cut]))
+
+    def finish(self) -> list[Comment | None]:
+        """The comments at the document's end."""
+        return self._elements.feed(_drop_forbidden(self._held)) + self._elements.finish()
 
 
 def _drop_forbidden(text: str) -> str:

@@ -88,9 +88,9 @@ def test_every_form_that_can_be_followed_is_read_also_behind_noise(line: dict[st
 
 
 def test_what_cannot_be_followed_says_so_before_the_run(tmp_path: Path) -> None:
-    (tmp_path / "chat.xml").write_text('<i><d p="1,1,25,1,0,0,0,0">hi</d></i>\n')
+    (tmp_path / "chat.html").write_text("<html><body>moved</body></html>\n")
     with pytest.raises(SourceError, match="cannot be followed live"):
-        FollowedComments(tmp_path / "chat.xml")
+        FollowedComments(tmp_path / "chat.html")
     with pytest.raises(SourceError, match="not a regular file"):
         FollowedComments(tmp_path)
 
@@ -112,7 +112,7 @@ def break_by_link(path: Path) -> None:
 
 def break_by_form(path: Path) -> None:
     path.unlink(missing_ok=True)
-    path.write_text("<i>\n" * 30)
+    path.write_text("<html>\n" * 30)
 
 
 BREAKS = {"a folder": break_by_folder, "a pipe": break_by_pipe, "a link to itself": break_by_link,
