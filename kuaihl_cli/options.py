@@ -117,6 +117,20 @@ CommentsOffsetOption = Annotated[
         help="Time added to every comment's, for chat and video that drift; may be negative.",
     ),
 ]  # fmt: skip
+IgnoreUserOption = Annotated[
+    tuple[str, ...],
+    typer.Option(
+        "--ignore-user", metavar="NAME", show_default=False, rich_help_panel=COMMENTS,
+        help="Leave out this viewer's comments; /…/ is a pattern; may be repeated.",
+    ),
+]  # fmt: skip
+IgnoreWordsOption = Annotated[
+    tuple[str, ...],
+    typer.Option(
+        "--ignore-words", metavar="TEXT", show_default=False, rich_help_panel=COMMENTS,
+        help="Leave out comments with this text; /…/ is a pattern; may be repeated.",
+    ),
+]  # fmt: skip
 NoCommentsOption = Annotated[
     bool,
     typer.Option(

@@ -5,6 +5,7 @@ What is made from scores is also chosen by `kuaihl highlights`.
 
 from dataclasses import dataclass
 
+from kuaihl.engines.comments.filters import make_filter
 from kuaihl.engines.scoring.settings import Products, ScoreSettings
 from kuaihl_cli.options import (
     NO_PADDING,
@@ -16,6 +17,8 @@ from kuaihl_cli.options import (
     EngineOption,
     FormatOption,
     FramesOption,
+    IgnoreUserOption,
+    IgnoreWordsOption,
     LanguageOption,
     LengthOption,
     MinScoreOption,
@@ -57,6 +60,8 @@ class RunOptions(ProductOptions):
 
     comments_offset: CommentsOffsetOption = 0.0
     no_comments: NoCommentsOption = False
+    ignore_user: IgnoreUserOption = ()
+    ignore_words: IgnoreWordsOption = ()
     model: ModelOption = "edge"
     device: DeviceOption = "auto"
     engine: EngineOption = "auto"
@@ -90,7 +95,11 @@ def products_of(options: ProductOptions) -> Products:
 def run_settings(
     options: RunOptions, *, threads: int | None, start: float = 0.0, end: float | None = None
 ) -> ScoreSettings:
-    """The settings of a run from its options; `start` and `end` in seconds of the recording's clock."""
+    """The settings of a run from its options; `start` and `end` in seconds of the recording's clock.
+
+    Raises UsageError for a filter of comments that is none.
+    """
+    make_filter(options.ignore_user, options.ignore_words)
     return ScoreSettings(
         **vars(products_of(options)),
         model=options.model,
@@ -104,6 +113,8 @@ def run_settings(
         frames=options.frames,
         threads=threads,
         comments_offset=options.comments_offset,
+        ignore_user=options.ignore_user,
+        ignore_words=options.ignore_words,
         timeout=options.timeout,
         text_weights=options.text_weights,
         start=start,

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from kuaihl.engines.comments.filters import Keep, keep_all
 from kuaihl.engines.comments.formats import LIVE_FORMATS, jsonl
 from kuaihl.engines.comments.formats.bilibili import RefusedXml
 from kuaihl.engines.comments.formats.comment_format import CommentFormat
@@ -35,10 +36,13 @@ class FollowedComments:
     Lines without a time that stand in the file when the run begins are older than the stream, and are left out.
     """
 
-    def __init__(self, path: str | Path, *, offset: float = 0.0) -> None:
-        """The file need not exist yet. Raises SourceError if it exists and cannot be followed."""
+    def __init__(self, path: str | Path, *, offset: float = 0.0, keep: Keep = keep_all) -> None:
+        """The file need not exist yet; only comments that `keep` wants count.
+
+        Raises SourceError if it exists and cannot be followed.
+        """
         self._path = Path(path)
-        self._offset = offset
+        self._offset, self._keep = offset, keep
         self._format: CommentFormat | None = None
         self._xml: GrowingXml | None = None
         self._inode, self._head = 0, b""
@@ -73,7 +77,7 @@ class FollowedComments:
             time = None if comment is None else comment.time + self._offset
             if comment is None or time is None or time < max(since, start - _LATE):
                 self.skipped += 1
-            else:
+            elif self._keep(comment):
                 self._waiting.append(shift_comment(comment, self._offset))
         self._waiting.sort(key=lambda comment: comment.time)
         due = tuple(comment for comment in self._waiting if comment.time < end)

@@ -42,6 +42,8 @@ def make_record(
             "whisper_model": settings.whisper_model,
             "language": settings.language,
             "comments_offset": settings.comments_offset,
+            "ignore_user": _joined(settings.ignore_user),
+            "ignore_words": _joined(settings.ignore_words),
             "streamer": streamer,
             "start": settings.start,
             "end": settings.end,
@@ -50,6 +52,11 @@ def make_record(
         execution=execution or {},
         media=media,
     )
+
+
+def _joined(texts: Iterable[str]) -> str | None:
+    """None if there are none: folders of earlier versions do not name the option."""
+    return "\n".join(texts) or None
 
 
 def find_encoders(settings: ScoreSettings, bundle: Bundle) -> tuple[EncoderFacts, ...]:

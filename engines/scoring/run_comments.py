@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.comments.feed import CommentTrack
+from kuaihl.engines.comments.filters import make_filter
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
 from kuaihl.engines.ingest.opening import is_stream
@@ -29,13 +30,15 @@ def open_comments(
 ) -> CommentFeed | None:
     """The comments by time: a file is read whole, or followed if the source is live.
 
-    Raises SourceError if the file cannot be read; if it was `found` beside the recording, an event reports it instead.
+    Raises UsageError for a filter that is none, and SourceError if the file cannot be read.
+    If it was `found` beside the recording, an event reports it instead.
     """
     if comments is None:
         return None
+    keep = make_filter(settings.ignore_user, settings.ignore_words)
     if isinstance(comments, str | Path):
         if is_live:
-            return FollowedComments(comments, offset=settings.comments_offset)
+            return FollowedComments(comments, offset=settings.comments_offset, keep=keep)
         try:
             name, read = Path(comments).name, read_comment_file(comments, offset=settings.comments_offset)
         except SourceError as error:
@@ -46,9 +49,11 @@ def open_comments(
         name, read = "the caller", collect_comments(comments, offset=settings.comments_offset)
     asides = [f"{read.skipped} entries left out"] if read.skipped else []
     asides += [f"{read.before_start} from before the stream's start"] if read.before_start else []
+    kept = [comment for comment in read.comments if keep(comment)]
+    asides += [f"{len(read.comments) - len(kept)} ignored"] if len(kept) < len(read.comments) else []
     aside = f" ({', '.join(asides)})" if asides else ""
     report(f"{len(read.comments)} comments from {name}, {read.format}{aside}")
-    return CommentTrack(read.comments)
+    return CommentTrack(kept)
 
 
 def words_for(comments: Comments) -> str | None:

@@ -38,6 +38,8 @@ class ScoreSettings(Products):
     segment_seconds: float | None = None  # None: the bundle's own
     frames: FramesName = "keyframe"
     comments_offset: float = 0.0  # seconds added to every comment's time
+    ignore_user: tuple[str, ...] = ()  # whose comments do not count: names, or /patterns/
+    ignore_words: tuple[str, ...] = ()  # comments with one of these texts, or /patterns/, do not count
     timeout: float = 10.0  # seconds to wait for a network source
     start: float = 0.0  # seconds on the recording's clock; earlier media is left out
     end: float | None = None  # media from here on is left out

@@ -43,6 +43,11 @@ def test_a_secret_is_read_from_its_file_or_variable_and_never_shown(tmp_path: Pa
         assert "hunter2" not in result.stderr
 
 
+def test_a_filter_that_is_none_is_one_line_before_anything_is_loaded(tmp_path: Path) -> None:
+    result = kuaihl("score", DEMO, "-o", str(tmp_path / "out"), "--ignore-words", "/(/")
+    assert_one_line(result, 2, "--ignore-words /(/", "no regular expression")
+
+
 @pytest.mark.slow
 def test_events_on_standard_output_are_all_that_is_there_and_a_webhook_gets_the_same(tmp_path: Path) -> None:
     note = tmp_path / "closed"
