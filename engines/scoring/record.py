@@ -28,9 +28,10 @@ def make_record(
 
     Device and threads are left out, and `execution` is not compared: they change scores only within rounding.
     """
+    identity = identify_source(source)
     return RunRecord(
-        source=identify_source(source),
-        comments=_identify_comments(comments),
+        source=identity,
+        comments=_identify_comments(comments, grows=identity.size is None),
         bundle=bundle.name,
         bundle_sha256=bundle.head_sha256,
         encoders={facts.role: facts.sha256 for facts in encoders},
@@ -64,10 +65,12 @@ def find_encoders(settings: ScoreSettings, bundle: Bundle) -> tuple[EncoderFacts
     return facts_of_weights(profile_named(bundle.profile), settings.text_weights)
 
 
-def _identify_comments(comments: str | Path | Iterable[Comment] | None) -> SourceIdentity | None:
-    """A file of comments by its content; comments in memory have no identity but that."""
+def _identify_comments(comments: str | Path | Iterable[Comment] | None, *, grows: bool) -> SourceIdentity | None:
+    """A file of comments by its content, or by its name if it grows; comments in memory have no identity but that."""
     if comments is None:
         return None
     if not isinstance(comments, str | Path):
         return SourceIdentity("in memory")
-    return identify_source(str(comments)) if Path(comments).exists() else SourceIdentity(str(comments))
+    if grows or not Path(comments).exists():
+        return SourceIdentity(str(comments))
+    return identify_source(str(comments))

@@ -171,3 +171,14 @@ def test_a_finished_folder_is_enough_if_all_that_is_wanted_is_in_it(
     assert reason_to_remake(folder, record_of(recording, bundle, wanted)) == lacking
     (folder / "highlights.json").write_text('{"complete": false}')
     assert reason_to_score(folder, record_of(recording, bundle, wanted)) == "no earlier run read it to its end"
+
+
+def test_comments_of_a_stream_grow_and_are_known_by_their_name(bundle: Bundle, tmp_path: Path) -> None:
+    chat = tmp_path / "live.xml"
+    records = []
+    for text in ("<i>", "<i><d p='1,1'>more</d>"):
+        chat.write_text(text)
+        records.append(make_record("rtmp://host/live/room", ScoreSettings(), bundle, FACTS, comments=chat))
+    assert difference(*records) is None
+    other = make_record("rtmp://host/live/room", ScoreSettings(), bundle, FACTS, comments=tmp_path / "other.xml")
+    assert difference(records[0], other) == f"the comments' file was {chat}"
