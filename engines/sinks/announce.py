@@ -33,6 +33,7 @@ class Announcer:
         self._room, self._source, self._tell = room, shown_source(source), tell
         self._run = ""  # named by the moment of its first segment, which its file of scores keeps
         self._last: ScoredSegment | None = None
+        self._segments = 0
 
     def segment(self, scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> None:
         """A segment was scored."""
@@ -42,6 +43,7 @@ class Announcer:
         self._send("segment.scored", ("segment", scored.segment, _ms(scored.end)), scored, data)
         self._changed(scored, event_lines(scored, changes))
         self._last = scored
+        self._segments += 1
 
     def ended(self, changes: Sequence[HighlightEvent]) -> None:
         """The media is over, which closed or dropped an open highlight."""
@@ -53,7 +55,7 @@ class Announcer:
         if self._last is None:
             return
         data = {
-            "segments": self._last.segment + 1,
+            "segments": self._segments,
             "duration": document["duration"],
             "complete": document["complete"],
             "why": document.get("why"),

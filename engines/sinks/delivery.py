@@ -131,6 +131,14 @@ class Delivery:
             self._spool.close()
 
     def _work(self) -> None:
+        try:
+            self._deliver()
+        except Exception as error:  # the spool cannot be read any more
+            LOG.debug("traceback", exc_info=True)
+            self._gone = True
+            self._say(f"deliveries end, because their file fails: {reason_of(error)}")
+
+    def _deliver(self) -> None:
         while (waiting := self._next()) is not None:
             try:
                 self._sender.send(waiting)

@@ -178,3 +178,19 @@ def test_an_outage_at_the_end_of_a_run_loses_nothing(tmp_path: Path) -> None:
 def test_an_address_that_is_none_is_refused_before_anything_is_scored(url: str) -> None:
     with pytest.raises(UsageError, match="webhook"):
         settings(url).check()
+
+
+def test_a_spool_that_is_damaged_meanwhile_ends_its_deliveries_with_a_line_and_nothing_else(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.hang.clear()
+    with Sinks(settings(receiver.url), tmp_path) as sinks:
+        sinks(make_event(0))
+        sinks(make_event(1))
+        (spool,) = (tmp_path / ".sinks").glob("*.jsonl")
+        spool.write_bytes(b"x" * spool.stat().st_size)
+        receiver.hang.set()
+        told: list[str] = []
+        wait_until(lambda: told.extend(sinks.take_notices()) or told, "the notice")  # type: ignore[func-returns-value]
+        sinks(make_event(2))
+    assert "deliveries end, because their file fails" in told[0]
