@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from kuaihl.engines.highlights.clip_style import CaptionsName, FitName
     from kuaihl.engines.highlights.clips import Clip
     from kuaihl.engines.highlights.online import HighlightClosed, HighlightDropped, HighlightOpened
     from kuaihl.engines.scoring.conclude import ScoreResult
@@ -142,6 +143,11 @@ def score(
     output: "str | Path | None" = None,
     resume: bool = False,
     clips: bool = False,
+    exact: bool = False,
+    clip_name: str = "{source}_{rank:02}_{time}",
+    aspect: str | None = None,
+    fit: "FitName | None" = None,
+    captions: "CaptionsName | None" = None,
     plot: bool = False,
     formats: "str | Iterable[str]" = (),
 ) -> "ScoreResult":
@@ -180,6 +186,11 @@ def score(
         output=output,
         resume=resume,
         clips=clips,
+        exact=exact,
+        clip_name=clip_name,
+        aspect=aspect,
+        fit=fit,
+        captions=captions,
         plot=plot,
         formats=formats,
     )

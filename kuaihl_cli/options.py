@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
+from kuaihl.engines.highlights.clip_style import CaptionsName, FitName
 from kuaihl.engines.scoring.settings import AsrName, EngineName, FramesName, PrecisionName
 from kuaihl_cli.terminal.timecode import TimePair, parse_padding, parse_range, time_between
 
 # Panels of the commands' help; options without one are in the first panel, "Options".
 MODEL, SPEECH, SEGMENTS, HIGHLIGHTS = "Model and engine", "Speech and text", "Segments", "Highlights and outputs"
-COMMENTS, SOURCES, LOGGING = "Comments", "Sources", "Configuration and log"
 PROGRAMS = "Programs that are told"
+CLIPS, COMMENTS, SOURCES, LOGGING = "Clips", "Comments", "Sources", "Configuration and log"
 
 
 def above_zero(value: str | float) -> float:
@@ -184,8 +185,42 @@ NoOverlapOption = Annotated[
 ]
 ClipsOption = Annotated[
     bool,
-    typer.Option("--clips", rich_help_panel=HIGHLIGHTS, help="Cut the highlights to media files by stream copy."),
+    typer.Option("--clips", rich_help_panel=CLIPS, help="Cut the highlights to media files, without re-encoding."),
 ]
+ExactOption = Annotated[
+    bool,
+    typer.Option(
+        "--exact", rich_help_panel=CLIPS,
+        help="Begin clips at the frame, not at the keyframe before; what lies between is re-encoded.",
+    ),
+]  # fmt: skip
+ClipNameOption = Annotated[
+    str,
+    typer.Option(
+        "--clip-name", metavar="TEMPLATE", rich_help_panel=CLIPS,
+        help="Their names, of {source}, {rank}, {time}, {start}, {end}, {length}, {score} and {words}.",
+    ),
+]  # fmt: skip
+AspectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--aspect", metavar="W:H", rich_help_panel=CLIPS, help="Bring the picture to an aspect, such as 9:16."
+    ),
+]
+FitOption = Annotated[
+    FitName | None,
+    typer.Option(
+        "--fit", rich_help_panel=CLIPS,
+        help="How: crop to the middle, the default, or show all of it over a blurred copy.",
+    ),
+]  # fmt: skip
+CaptionsOption = Annotated[
+    CaptionsName | None,
+    typer.Option(
+        "--captions", rich_help_panel=CLIPS,
+        help="What is spoken: in a file beside each clip (ass), or in its picture (burn).",
+    ),
+]  # fmt: skip
 PlotOption = Annotated[
     bool,
     typer.Option("--plot", rich_help_panel=HIGHLIGHTS, help="Draw the curves with highlights shaded: scores.png."),

@@ -6,15 +6,21 @@ What is made from scores is also chosen by `kuaihl highlights`.
 from dataclasses import dataclass
 
 from kuaihl.engines.comments.filters import make_filter
+from kuaihl.engines.highlights.clip_names import USUAL_NAME
 from kuaihl.engines.scoring.settings import Products, ScoreSettings
 from kuaihl_cli.options import (
     NO_PADDING,
     USUAL_LENGTH,
+    AspectOption,
     AsrOption,
+    CaptionsOption,
+    ClipNameOption,
     ClipsOption,
     CommentsOffsetOption,
     DeviceOption,
     EngineOption,
+    ExactOption,
+    FitOption,
     FormatOption,
     FramesOption,
     IgnoreUserOption,
@@ -51,6 +57,11 @@ class ProductOptions:
     no_overlap: NoOverlapOption = False
     formats: FormatOption = ""
     clips: ClipsOption = False
+    exact: ExactOption = False
+    clip_name: ClipNameOption = USUAL_NAME
+    aspect: AspectOption = None
+    fit: FitOption = None
+    captions: CaptionsOption = None
     plot: PlotOption = False
 
 
@@ -87,6 +98,11 @@ def products_of(options: ProductOptions) -> Products:
         per_hour=options.per_hour,
         overlap=not options.no_overlap,
         clips=options.clips,
+        exact=options.exact,
+        clip_name=options.clip_name,
+        aspect=options.aspect,
+        fit=options.fit,
+        captions=options.captions,
         plot=options.plot,
         formats=options.formats,
     )

@@ -1,23 +1,30 @@
-"""Highlights cut from a recording into their own files, by stream copy: no re-encoding, no loss, within seconds.
+"""Highlights cut from a recording into their own files: by stream copy, or with pictures encoded where asked for.
 
 The packets come from `ingest.packets`, as for the scores, so both have one clock: time stamps that restart and files
 that must be opened again make no difference. One pass finds the places to cut, a second one copies. Neither seeks,
 which fails on FLV without an index and on damaged files.
 """
 
-import re
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kuaihl.engines.highlights.clip_writer import ClipWriter
+from kuaihl.engines.highlights.burner import Burner, check_fonts
+from kuaihl.engines.highlights.captions import Caption, captions_of, captions_within, write_ass
+from kuaihl.engines.highlights.clip_file import ClipFile
+from kuaihl.engines.highlights.clip_names import name_clips
+from kuaihl.engines.highlights.clip_style import ClipStyle, parse_aspect
+from kuaihl.engines.highlights.clip_writer import ClipWriter, CutName, Writer
 from kuaihl.engines.highlights.cutting_points import CuttingPoints, Piece, survey
-from kuaihl.engines.highlights.offline import rank_highlights
+from kuaihl.engines.highlights.framing import Framing
+from kuaihl.engines.highlights.h264 import parse_header
+from kuaihl.engines.highlights.recoding_writer import RecodingWriter, check_encoder
 from kuaihl.engines.ingest.opening import is_stream, open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
-from kuaihl.engines.types import SAME_TIME, Event, Highlight
+from kuaihl.engines.types import SAME_TIME, Event, Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError, reason_of
 
 # Codecs that MP4 accepts and players expect in it; anything else goes into Matroska.
@@ -25,8 +32,7 @@ _MP4_CODECS = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "e
 _MATROSKA = {".mp4": ".mkv", ".m4a": ".mka", ".webm": ".mkv"}  # by the suffix of a container that is stricter
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 
-_LONGEST_STEM = 120  # characters, and …
-_LONGEST_BYTES = 180  # … bytes of a clip's name before rank and time; file systems allow 255 in all
+_USUAL_STYLE = ClipStyle()
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,11 @@ class Clip:
     """A clip on disk; its media begins and ends at these seconds of the source's clock."""
 
     path: Path
-    start: float  # of the first frame: the keyframe at or before the highlight's start
+    start: float  # of the first frame: the highlight's, or that of the keyframe before it if all of it is copied
     end: float
+    cut: CutName = "copy"
+    captions: Path | None = None  # the file of them
+    size: tuple[int, int] | None = None  # width and height of its picture, if known
 
 
 @dataclass(frozen=True)
@@ -48,19 +57,38 @@ class FailedClip:
 _NO_MEDIA = FailedClip("no clip: the recording has no media there that can be cut")
 
 
-def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: str) -> list[Clip | FailedClip]:
-    """Cut each highlight to `folder/STEM_RANK_TIME.SUFFIX`. A clip that fails does not affect the others.
+def cut_clips(
+    source: str,
+    highlights: Sequence[Highlight],
+    folder: Path,
+    stem: str,
+    *,
+    style: ClipStyle = _USUAL_STYLE,
+    speech: Sequence[ScoredSegment] = (),
+) -> list[Clip | FailedClip]:
+    """Cut each highlight to a file in `folder`, with captions from `speech`. A clip that fails affects no other.
 
-    Raises UsageError if the source is not a file, SourceError if the file cannot be read.
+    `stem` is the template's source. Raises UsageError if the source is not a file or captions cannot be drawn,
+    SourceError if the file cannot be read.
     """
     if is_stream(source) or (Path(source).exists() and not Path(source).is_file()):
         raise UsageError(f"{source}: clips can be cut from a file alone; record the stream, then score the recording")
     if not highlights:
         return []
+    if style.reencodes or style.exact:
+        check_encoder("exact" if style.exact else "aspect" if style.aspect else "captions")
+    captions = captions_of(speech) if style.captions else []
+    if style.captions == "burn":
+        check_fonts(
+            [one for one in captions if any(one.start < span.end and one.end > span.start for span in highlights)]
+        )
     with ExitStack() as stack:
         surveyed = stack.enter_context(open_source(source))  # stays open: its streams are the models of the clips'
         points = survey(packets(surveyed), until=max(one.end for one in highlights))
-        cuts = [_plan_cut(points, rank, one, folder, stem) for rank, one in _ranked(highlights)]
+        names = name_clips(style.clip_name, stem, highlights)
+        cuts = [
+            _plan_cut(points, one, folder, name, style, captions) for name, one in zip(names, highlights, strict=True)
+        ]
         begun = [cut for cut in cuts if cut is not None]
         for cut in begun:
             stack.callback(cut.clean_up)
@@ -70,32 +98,48 @@ def cut_clips(source: str, highlights: Sequence[Highlight], folder: Path, stem: 
             for cut in refused:
                 cut.begin_as(_MATROSKA[cut.writer.path.suffix])
             _copy(packets(stack.enter_context(open_source(source))), refused)
-        return [_NO_MEDIA if cut is None else cut.finish() for cut in cuts]
+        return [_NO_MEDIA if cut is None else _with_captions(cut, style, captions) for cut in cuts]
 
 
-def clip_name(stem: str, rank: int, start: float, suffix: str) -> str:
-    """`STEM_01_00-12-30.mp4`: sorts by rank, shows the time, and is a safe name on any file system."""
-    kept = re.sub(r"[^\w.\-]+", "_", stem).strip("._-")[:_LONGEST_STEM]
-    kept = kept.encode(errors="ignore")[:_LONGEST_BYTES].decode(errors="ignore") or "clip"
-    seconds = int(start)
-    return f"{kept}_{rank:02}_{seconds // 3600:02}-{seconds // 60 % 60:02}-{seconds % 60:02}{suffix}"
-
-
-def _ranked(highlights: Sequence[Highlight]) -> list[tuple[int, Highlight]]:
-    return list(zip(rank_highlights(highlights), highlights, strict=True))
-
-
-def _plan_cut(points: CuttingPoints, rank: int, highlight: Highlight, folder: Path, stem: str) -> "_Cut | None":
+def _plan_cut(
+    points: CuttingPoints,
+    highlight: Highlight,
+    folder: Path,
+    name: str,
+    style: ClipStyle,
+    captions: Sequence[Caption],
+) -> "_Cut | None":
     """The clip of a highlight before its first packet; None if the recording has no media there."""
     piece = points.piece(highlight.start, highlight.end)
     if piece is None:
         return None
-    return _Cut(ClipWriter(folder / clip_name(stem, rank, highlight.start, _suffix_for(piece)), piece))
+    recoded = piece.origin is not None and (style.reencodes or (style.exact and piece.origin < piece.start - SAME_TIME))
+
+    def make(suffix: str) -> Writer:
+        file = ClipFile(folder / f"{name}{suffix}")
+        return _recoding(file, piece, style, captions) if recoded else ClipWriter(file, piece)
+
+    return _Cut(make, make(_suffix_for(piece, recoded=recoded)))
 
 
-def _suffix_for(piece: Piece) -> str:
+def _recoding(file: ClipFile, piece: Piece, style: ClipStyle, captions: Sequence[Caption]) -> RecodingWriter:
+    coding = piece.codings["video"]
+    header = None
+    if not style.reencodes and coding.codec == "h264":
+        header = parse_header(coding.header)
+        if header is not None and header.unused_id() is None:
+            header = None
+    aspect = None if style.aspect is None else parse_aspect(style.aspect)
+    burner = Burner(captions_within(captions, 0.0, math.inf)) if style.captions == "burn" else None
+    return RecodingWriter(file, piece, Framing(aspect, style.fit or "crop"), burner, header)
+
+
+def _suffix_for(piece: Piece, *, recoded: bool) -> str:
     """`.mp4` if the codecs allow it, else `.webm` or `.mkv`; `.m4a` or `.mka` without video."""
-    codecs = {coding.codec for coding in piece.codings.values()}
+    codecs = {
+        "h264" if recoded and kind == "video" else coding.codec  # what an encoded picture becomes
+        for kind, coding in piece.codings.items()
+    }
     video = "video" in piece.codings
     if codecs <= _MP4_CODECS:
         return ".mp4" if video else ".m4a"
@@ -108,13 +152,14 @@ def _suffix_for(piece: Piece) -> str:
 class _Cut:
     """One clip in the making; its outcome once it is whole or has failed."""
 
-    writer: ClipWriter
+    make: Callable[[str], Writer]  # for a suffix
+    writer: Writer
     outcome: Clip | FailedClip | None = None
     is_refused: bool = False  # the container does not take the media; another one may
 
     def begin_as(self, suffix: str) -> None:
         """Begin again in another container."""
-        self.writer = ClipWriter(self.writer.path.with_suffix(suffix), self.writer.piece)
+        self.writer = self.make(suffix)
         self.outcome, self.is_refused = None, False
 
     def offer(self, timed: TimedPacket) -> None:
@@ -128,7 +173,9 @@ class _Cut:
         """Put the clip in its place, unless it has failed."""
         with self.watched():
             if self.outcome is None and self.writer.finish():
-                self.outcome = Clip(self.writer.path, self.writer.first or 0.0, self.writer.last)
+                self.outcome = Clip(
+                    self.writer.path, self.writer.first or 0.0, self.writer.last, self.writer.cut, size=self.writer.size
+                )
         return self.outcome or _NO_MEDIA
 
     def clean_up(self) -> None:
@@ -151,6 +198,23 @@ class _Cut:
                 reason = f"{path}: cannot be written ({reason_of(getattr(error, 'strerror', None) or error)})"
             self.outcome = FailedClip(reason)
             self.writer.clean_up()
+
+
+def _with_captions(cut: _Cut, style: ClipStyle, captions: Sequence[Caption]) -> Clip | FailedClip:
+    """The outcome of a cut, with its captions' file if it is wanted and something is said."""
+    clip = cut.finish()
+    if not isinstance(clip, Clip):
+        return clip
+    path = clip.path.with_name(f"{clip.path.stem}.ass")
+    said = captions_within(captions, clip.start, clip.end) if style.captions == "ass" else []
+    try:
+        if said:
+            write_ass(path, said, clip.size)
+            return replace(clip, captions=path)
+        path.unlink(missing_ok=True)  # of an earlier clip: its times would not be this one's
+    except OSError as error:
+        return FailedClip(f"{path}: cannot be written ({reason_of(error.strerror or error)})")
+    return clip
 
 
 def _copy(stream: Iterable[TimedPacket | Event], cuts: Iterable[_Cut]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from kuaihl.engines.highlights.clip_writer import CutName
 from kuaihl.engines.highlights.clips import Clip, FailedClip
 from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.outputs.atomic import write_output
@@ -25,11 +26,13 @@ class ModelEntry(TypedDict):
 
 
 class ClipEntry(TypedDict):
-    """A clip: its file relative to the document, and its time span, which begins at a keyframe."""
+    """A clip: its file and that of its captions, relative to the document, its time span, and how it was cut."""
 
     file: str
     start: float
     end: float
+    cut: NotRequired[CutName]  # documents of 0.2 lack it
+    captions: NotRequired[str]
 
 
 class HighlightEntry(TypedDict):
@@ -103,7 +106,10 @@ def build_document(report: Report) -> HighlightsDocument:
                 file=clip.path.relative_to(report.folder).as_posix(),
                 start=round(clip.start, TIME_DECIMALS),
                 end=round(clip.end, TIME_DECIMALS),
+                cut=clip.cut,
             )
+            if clip.captions is not None:
+                entry["clip"]["captions"] = clip.captions.relative_to(report.folder).as_posix()
         entries.append(entry)
     document = HighlightsDocument(
         version=_FORMAT_VERSION,

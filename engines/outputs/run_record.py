@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kuaihl.engines.highlights.choice import Choice
+from kuaihl.engines.highlights.clip_style import ClipStyle, style_entries
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import TIME_DECIMALS, Setting
 from kuaihl.engines.outputs.run_folder import RECORD_FILE, has_scores, is_finished, was_interrupted
@@ -120,7 +121,9 @@ def lacking_product(recorded: RunRecord, wanted: RunRecord) -> str | None:
     for one in filter(None, str(wanted.products.get("formats") or "").split(",")):
         if one.strip() not in {name.strip() for name in made}:
             return f"{one.strip()} is missing"
-    usual = choice_entries(Choice())
+    usual: dict[str, Setting] = choice_entries(Choice())
+    if wanted.products.get("clips"):
+        usual |= style_entries(ClipStyle())
     before, now = ({name: one.products.get(name, usual[name]) for name in usual} for one in (recorded, wanted))
     return next(_changed_settings(before, now), None)
 

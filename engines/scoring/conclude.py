@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kuaihl.engines.archive.names import source_stem
 from kuaihl.engines.highlights.choose import choose_highlights
+from kuaihl.engines.highlights.clip_style import style_entries
 from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
 from kuaihl.engines.highlights.offline import chosen_from
 from kuaihl.engines.outputs.formats import parse_formats, remarks, write_formats
@@ -86,7 +87,7 @@ def conclude(
     highlights = tuple(choose_highlights(source.segments, products))
     clips: Sequence[Clip | FailedClip | None] = ()
     if products.clips and folder is not None and highlights:
-        clips = _cut_clips(highlights, media, folder, source.name, report)
+        clips = _cut_clips(highlights, products, media, folder, source, report)
     elif source.clips:
         clips = [source.clips.get(_span_of(one)) for one in highlights]
     document = describe(source, highlights, products, clips=clips, folder=folder)
@@ -157,6 +158,7 @@ def _settings_in_force(record: RunRecord, products: Products) -> dict[str, Setti
         "language": asked.get("language"),
         "frames": asked.get("frames"),
         **choice_entries(products),
+        **(style_entries(products) if products.clips else {}),
         "comments": None if record.comments is None else record.comments.name,
         "comments_offset": asked.get("comments_offset"),
         "streamer": asked.get("streamer"),
@@ -169,19 +171,25 @@ def product_entries(products: Products) -> dict[str, Setting]:
     """The products as run.json has them."""
     return choice_entries(products) | {
         "clips": products.clips,
+        **(style_entries(products) if products.clips else {}),
         "plot": products.plot,
         "formats": products.formats,
     }
 
 
 def _cut_clips(
-    highlights: Sequence[Highlight], media: str, folder: Path, stem: str, report: Callable[[str], None]
+    highlights: Sequence[Highlight],
+    products: Products,
+    media: str,
+    folder: Path,
+    source: ScoredSource,
+    report: Callable[[str], None],
 ) -> list[Clip | FailedClip]:
     """One clip per highlight, and a line to `report` for each that could not be cut."""
     clips: list[Clip | FailedClip]
     try:
         make_folder(folder / CLIPS_FOLDER)
-        clips = cut_clips(media, highlights, folder / CLIPS_FOLDER, stem)
+        clips = cut_clips(media, highlights, folder / CLIPS_FOLDER, source.name, style=products, speech=source.segments)
     except KuaihlError as error:
         clips = [FailedClip(str(error))] * len(highlights)
     for highlight, clip in zip(highlights, clips, strict=True):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kuaihl.engines.encoders.profiles import Encoders, check_text_width, load_encoders, other_text, profile_named
+from kuaihl.engines.highlights.clip_names import USUAL_NAME
+from kuaihl.engines.highlights.clip_style import CaptionsName, FitName
 from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.engines.runtimes.choice import choose_runtime
 from kuaihl.engines.runtimes.device import choose_device, set_threads
@@ -68,6 +70,11 @@ class Model:
         output: str | Path | None = None,
         resume: bool = False,
         clips: bool = False,
+        exact: bool = False,
+        clip_name: str = USUAL_NAME,
+        aspect: str | None = None,
+        fit: FitName | None = None,
+        captions: CaptionsName | None = None,
         plot: bool = False,
         formats: str | Iterable[str] = (),
     ) -> Run:
@@ -80,7 +87,7 @@ class Model:
         `length` is their least and most seconds, `padding` is added before and after; without `overlap` padded ones
         meet instead of sharing media. With `output`, the run writes the same folder as the command. It replaces what
         an earlier run left there once it has a first segment; with `resume` it goes on with it. `clips`, `plot` and
-        `formats` ("csv", "srt", "vtt") add files to it.
+        `formats` ("csv", "srt", "vtt") add files to it. `exact` to `captions` say how clips are made.
 
         Raises UsageError for options that exclude each other. Raises SourceUnavailable if a network source does not
         answer yet, and SourceError if the source or its comments cannot be read.
@@ -101,6 +108,11 @@ class Model:
             per_hour=per_hour,
             overlap=overlap,
             clips=clips,
+            exact=exact,
+            clip_name=clip_name,
+            aspect=aspect,
+            fit=fit,
+            captions=captions,
             plot=plot,
             formats=formats if isinstance(formats, str) else ",".join(formats),
         )
@@ -130,6 +142,11 @@ class Model:
         output: str | Path | None = None,
         resume: bool = False,
         clips: bool = False,
+        exact: bool = False,
+        clip_name: str = USUAL_NAME,
+        aspect: str | None = None,
+        fit: FitName | None = None,
+        captions: CaptionsName | None = None,
         plot: bool = False,
         formats: str | Iterable[str] = (),
     ) -> ScoreResult:
@@ -154,6 +171,11 @@ class Model:
             output=output,
             resume=resume,
             clips=clips,
+            exact=exact,
+            clip_name=clip_name,
+            aspect=aspect,
+            fit=fit,
+            captions=captions,
             plot=plot,
             formats=formats,
         ).finish()

@@ -156,5 +156,8 @@ def _clips_of(folder: Path) -> dict[Span, Clip]:
     for entry in read_highlights(folder).get("highlights", ()):
         clip = entry.get("clip")
         if clip is not None and (folder / clip["file"]).is_file():
-            clips[entry["start"], entry["end"]] = Clip(folder / clip["file"], clip["start"], clip["end"])
+            captions = folder / clip["captions"] if "captions" in clip else None
+            clips[entry["start"], entry["end"]] = Clip(
+                folder / clip["file"], clip["start"], clip["end"], clip.get("cut", "copy"), captions
+            )
     return clips

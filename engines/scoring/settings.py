@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kuaihl.engines.highlights.choice import Choice
+from kuaihl.engines.highlights.clip_style import ClipStyle
 from kuaihl.engines.outputs.formats import media_formats
 from kuaihl.models.errors import UsageError
 
@@ -14,12 +15,15 @@ FramesName = Literal["keyframe", "exact"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Products(Choice):
-    """What to make from scores: a choice of highlights, and the files beside highlights.json."""
+class Products(Choice, ClipStyle):
+    """What to make from scores: a choice of highlights, clips, and the files beside highlights.json."""
 
-    clips: bool = False
     plot: bool = False
     formats: str = ""  # names of more files, joined by commas
+
+    def __post_init__(self) -> None:
+        Choice.__post_init__(self)
+        ClipStyle.__post_init__(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 from support.clip_media import FPS, beep_onsets, frame_numbers, join_flv, make_recording
 from support.paths import SHARED
 
-from kuaihl.engines.highlights.clips import Clip, FailedClip, clip_name, cut_clips
+from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
 from kuaihl.engines.types import Highlight
 from kuaihl.models.errors import SourceError, UsageError
 
@@ -197,14 +197,6 @@ def test_a_missing_folder_is_told_in_one_line(recordings: dict[str, Path], tmp_p
 def assert_unwritten(clips: list[Clip | FailedClip]) -> None:
     (failed,) = clips
     assert isinstance(failed, FailedClip) and "cannot be written" in failed.reason and "\n" not in failed.reason
-
-
-def test_clip_names_are_safe_and_sort_by_rank() -> None:
-    assert clip_name("stream", 1, 750.9, ".mp4") == "stream_01_00-12-30.mp4"
-    assert clip_name("../../etc/pass wd", 12, 36000.0, ".mkv") == "etc_pass_wd_12_10-00-00.mkv"
-    assert clip_name("\x00\n/", 3, 0.0, ".mp4") == "clip_03_00-00-00.mp4"
-    assert clip_name("直播间", 2, 61.0, ".mp4") == "直播间_02_00-01-01.mp4"
-    assert len(clip_name("x" * 500, 1, 0.0, ".mp4")) < 150
 
 
 @pytest.mark.parametrize(
