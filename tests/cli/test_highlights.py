@@ -145,7 +145,9 @@ def test_padding_ends_at_missing_media(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [["--length", "20:5"], ["--length", "20"], ["--padding", "1,2,3"], ["--padding=-2"],
-                                     ["--per-hour", "0"], ["--format", "docx"]])  # fmt: skip
+                                     ["--per-hour", "0"], ["--format", "docx"], ["--exact"], ["--fit", "blur", "--clips"],
+                                     ["--aspect", "9:0", "--clips"], ["--captions", "ass"], ["--clip-name", "{rank}"],
+                                     ["--clip-name", "{title}", "--clips"], ["--fit", "stretch"]])  # fmt: skip
 def test_what_cannot_be_chosen_is_one_line_and_changes_nothing(
     run: Path, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,6 +268,35 @@ def test_another_file_is_cut_at_the_same_times_and_a_line_says_so(recording: Pat
     assert result.returncode == 0 and "not the source that was scored" in result.stderr
     stream = make_run(tmp_path / "live", scored_stream(levels), SourceIdentity("rtmp://host/live/room"))
     assert_one_line(kuaihl(stream, "--clips"), 2, "clips need a file", "--source")
+
+
+def test_clips_are_made_as_wanted_and_the_files_say_how(recording: Path, tmp_path: Path) -> None:
+    levels = [0.4] * 4 + [0.9] + [0.4] * 7
+    said = "{what} a goal"
+    scored = [replace(one, text=said) for one in scored_stream(levels, seconds=5.0, interests=levels)]
+    run = make_run(tmp_path / "run", scored, identify_source(str(recording)), why="")
+    assert (
+        type_in(run, "--clips", "--padding", "0.7", "--exact", "--captions", "ass", "--clip-name", "{rank}_{words}")
+        == 0
+    )
+    document = document_of(run)
+    (entry,) = document["highlights"]
+    assert entry["clip"]["start"] == entry["start"] and entry["clip"]["cut"] == "smart"
+    words = entry["text"].replace("{", "").replace("} ", "_").replace(" ", "_")[:10]
+    assert (
+        entry["clip"]["file"].startswith(f"clips/1_{words}")
+        and "｛what｝" in (run / entry["clip"]["captions"]).read_text()
+    )
+    style = {"exact": True, "clip_name": "{rank}_{words}", "aspect": None, "fit": None, "captions": "ass"}
+    assert style.items() <= document["settings"].items()
+    record = read_record(run)
+    assert record is not None and style.items() <= record.products.items()
+    assert lacking_product(record, record) is None
+    upright = replace(record, products={**record.products, "aspect": "9:16", "fit": "blur"})
+    assert lacking_product(record, upright) == "aspect was null"
+    assert lacking_product(record, replace(record, products={**record.products, "clips": False})) is None
+    assert type_in(run, "--padding", "0.7", "--format", "csv") == 0  # the same span: its clip is still right
+    assert document_of(run)["highlights"] == [entry]
 
 
 @pytest.mark.slow
