@@ -1,8 +1,8 @@
 """Highlights cut from a recording into their own files: by stream copy, or with pictures encoded where asked for.
 
 The packets come from `ingest.packets`, as for the scores, so both have one clock: time stamps that restart and files
-that must be opened again make no difference. One pass finds the places to cut, a second one copies. Neither seeks,
-which fails on FLV without an index and on damaged files.
+that must be opened again make no difference. One pass holds a highlight's packets until the places to cut are known. It
+does not seek, which fails on FLV without an index and on damaged files.
 """
 
 import math
@@ -17,8 +17,9 @@ from kuaihl.engines.highlights.captions import Caption, captions_of, captions_wi
 from kuaihl.engines.highlights.clip_file import ClipFile
 from kuaihl.engines.highlights.clip_names import name_clips
 from kuaihl.engines.highlights.clip_style import ClipStyle, parse_aspect
+from kuaihl.engines.highlights.clip_windows import read_windows
 from kuaihl.engines.highlights.clip_writer import ClipWriter, CutName, Writer
-from kuaihl.engines.highlights.cutting_points import CuttingPoints, Piece, survey
+from kuaihl.engines.highlights.cutting_points import CuttingPoints, Piece
 from kuaihl.engines.highlights.framing import Framing
 from kuaihl.engines.highlights.h264 import parse_header
 from kuaihl.engines.highlights.recoding_writer import RecodingWriter, check_encoder
@@ -82,23 +83,36 @@ def cut_clips(
         check_fonts(
             [one for one in captions if any(one.start < span.end and one.end > span.start for span in highlights)]
         )
+    names = name_clips(style.clip_name, stem, highlights)
+    cuts: list[_Cut | None] = [None] * len(highlights)
+    late: list[_Cut] = []  # their packets were too many to hold
     with ExitStack() as stack:
         surveyed = stack.enter_context(open_source(source))  # stays open: its streams are the models of the clips'
-        points = survey(packets(surveyed), until=max(one.end for one in highlights))
-        names = name_clips(style.clip_name, stem, highlights)
-        cuts = [
-            _plan_cut(points, one, folder, name, style, captions) for name, one in zip(names, highlights, strict=True)
-        ]
-        begun = [cut for cut in cuts if cut is not None]
-        for cut in begun:
+        for window in read_windows(packets(surveyed), highlights):
+            cut = _plan_cut(window.points, window.highlight, folder, names[window.index], style, captions)
+            cuts[window.index] = cut
+            if cut is None:
+                continue
             stack.callback(cut.clean_up)
-        _copy(packets(stack.enter_context(open_source(source))), begun)
-        refused = [cut for cut in begun if isinstance(cut.finish(), FailedClip) and cut.is_refused]
-        if refused:  # MP4 checks what it holds: damaged E-AC-3, for one, goes into Matroska alone
-            for cut in refused:
-                cut.begin_as(_MATROSKA[cut.writer.path.suffix])
-            _copy(packets(stack.enter_context(open_source(source))), refused)
+            if (held := window.packets) is None:
+                late.append(cut)
+            else:
+                _cut_all([cut], lambda held=held: held)  # type: ignore[misc]
+        if late:
+            _cut_all(late, lambda: packets(stack.enter_context(open_source(source))))
         return [_NO_MEDIA if cut is None else _with_captions(cut, style, captions) for cut in cuts]
+
+
+def _cut_all(cuts: "Sequence[_Cut]", read: Callable[[], Iterable[TimedPacket | Event]]) -> None:
+    """Cut clips out of the packets that `read` gives anew at each call."""
+    _copy(read(), cuts)
+    refused = [cut for cut in cuts if isinstance(cut.finish(), FailedClip) and cut.is_refused]
+    if refused:  # MP4 checks what it holds: damaged E-AC-3, for one, goes into Matroska alone
+        for cut in refused:
+            cut.begin_as(_MATROSKA[cut.writer.path.suffix])
+        _copy(read(), refused)
+        for cut in refused:
+            cut.finish()
 
 
 def _plan_cut(

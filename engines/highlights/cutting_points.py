@@ -3,9 +3,9 @@
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 INTERLEAVING = 10.0  # seconds by which one stream may lag behind the other in the file
 
 _HEADERS_TOGETHER = 1.0  # seconds; a restarted encoder renews the headers of sound and picture almost together
-_PAUSE = 30.0  # seconds without a packet after which a stream counts as paused; a still screen sends few
+PAUSE = 30.0  # seconds without a packet after which a stream counts as paused; a still screen sends few
 _REORDER = 0.5  # seconds by which the first packet after missing media may be shown later than its keyframe
 
 Kind = Literal["video", "audio"]
@@ -55,7 +55,7 @@ class Piece:
 
 @dataclass
 class CuttingPoints:
-    """What `survey` found, in order of time."""
+    """What a `Survey` found, in order of time."""
 
     keyframes: "array[float]" = field(default_factory=lambda: array("d"))  # 8 bytes each: even a day of them fits
     codings: dict[Kind, list[Coding]] = field(default_factory=dict)
@@ -122,37 +122,40 @@ def _present_spans(start: float, end: float, missing: Spans) -> list[tuple[float
     return [*present, (start, end)] if start < end - SAME_TIME else present
 
 
-def survey(stream: Iterable[TimedPacket | Event], until: float) -> CuttingPoints:
-    """Read the packets up to a time, without decoding."""
-    points = CuttingPoints()
-    ends: dict[Kind, float] = {}  # of the latest packet
-    streams: dict[Kind, Stream] = {}
-    gap: float | None = None
-    reached = math.inf  # all of it, unless reading stops early
-    for item in stream:
+@dataclass
+class Survey:
+    """Notes where a recording can be cut while its packets pass; it decodes nothing."""
+
+    points: CuttingPoints = field(default_factory=CuttingPoints)
+    ends: dict[Kind, float] = field(default_factory=dict)  # of the latest packet
+    streams: "dict[Kind, Stream]" = field(default_factory=dict)
+    gap: float | None = None  # media is missing from this time on
+
+    def note(self, item: TimedPacket | Event) -> None:
         if isinstance(item, Event):
             if item.kind == "gap":
-                gap = item.time
-            continue
+                self.gap = item.time
+            return
         kind, packet, time = item.kind, item.packet, item.time
-        if gap is not None:
-            points.gaps.append((gap, time))
-            gap = None
-        if time > ends.get(kind, 0.0) + _PAUSE:
-            points.pauses.setdefault(kind, []).append((ends.get(kind, 0.0), time))
-        ends[kind] = time + item.duration
+        if self.gap is not None:
+            self.points.gaps.append((self.gap, time))
+            self.gap = None
+        if time > self.ends.get(kind, 0.0) + PAUSE:
+            self.points.pauses.setdefault(kind, []).append((self.ends.get(kind, 0.0), time))
+        self.ends[kind] = time + item.duration
         if item.keyframe:
-            points.keyframes.append(time)
-        if packet.stream is not streams.get(kind) or packet.has_sidedata("new_extradata"):
-            streams[kind] = packet.stream
-            _note_coding(points.codings.setdefault(kind, []), packet, time)
-        if time > until + INTERLEAVING:
-            reached = time
-            break
-    for kind, end in ends.items():
-        if reached > end + _PAUSE:
-            points.pauses.setdefault(kind, []).append((end, math.inf))
-    return points
+            self.points.keyframes.append(time)
+        if packet.stream is not self.streams.get(kind) or packet.has_sidedata("new_extradata"):
+            self.streams[kind] = packet.stream
+            _note_coding(self.points.codings.setdefault(kind, []), packet, time)
+
+    def points_at(self, reached: float) -> CuttingPoints:
+        """What is known after a packet of this time, or, if it is infinite, at the end of the recording."""
+        pauses = {kind: list(found) for kind, found in self.points.pauses.items()}
+        for kind, end in self.ends.items():
+            if reached > end + PAUSE:
+                pauses.setdefault(kind, []).append((end, math.inf))
+        return replace(self.points, pauses=pauses)
 
 
 def _note_coding(codings: list[Coding], packet: "Packet[Any]", time: float) -> None:

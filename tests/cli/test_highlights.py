@@ -145,8 +145,9 @@ def test_padding_ends_at_missing_media(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [["--length", "20:5"], ["--length", "20"], ["--padding", "1,2,3"], ["--padding=-2"],
-                                     ["--per-hour", "0"], ["--format", "docx"], ["--exact"], ["--fit", "blur", "--clips"],
-                                     ["--aspect", "9:0", "--clips"], ["--captions", "ass"], ["--clip-name", "{rank}"],
+                                     ["--per-hour", "0"], ["--format", "docx"], ["--exact"],
+                                     ["--fit", "blur", "--clips"], ["--aspect", "9:0", "--clips"],
+                                     ["--captions", "ass"], ["--clip-name", "{rank}"],
                                      ["--clip-name", "{title}", "--clips"], ["--fit", "stretch"]])  # fmt: skip
 def test_what_cannot_be_chosen_is_one_line_and_changes_nothing(
     run: Path, options: list[str], capsys: pytest.CaptureFixture[str]

@@ -9,6 +9,7 @@ import pytest
 from support.clip_media import FPS, beep_onsets, frame_numbers, join_flv, make_recording
 from support.paths import SHARED
 
+from kuaihl.engines.highlights import clip_windows
 from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
 from kuaihl.engines.types import Highlight
 from kuaihl.models.errors import SourceError, UsageError
@@ -104,6 +105,22 @@ def test_a_source_without_video_gives_a_clip_of_sound(tmp_path: Path, codec: str
     assert [second for _, second in onsets] == [8, 9, 10, 11, 12]
     for time, second in onsets:
         assert clip.start + time == pytest.approx(second, abs=0.03)
+
+
+def test_clips_too_large_to_hold_are_cut_in_a_second_reading_and_are_the_same(
+    recordings: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = (3.3, 9.0), (7.3, 12.5), (15.0, 19.0)
+    usual = clip_windows.MOST_BYTES
+    for name in ("b_frames.flv", "broadcast.ts"):
+        made = []
+        for most in (usual, 20_000, 0):
+            monkeypatch.setattr(clip_windows, "MOST_BYTES", most)
+            folder = tmp_path / name / str(most)
+            folder.mkdir(parents=True)
+            clips = cut(recordings[name], *spans, into=folder)
+            made.append([(clip.path.read_bytes(), clip.start, clip.end) for clip in clips])
+        assert made[0] == made[1] == made[2]
 
 
 def test_clips_that_share_packets_are_each_whole(recordings: dict[str, Path], tmp_path: Path) -> None:
