@@ -69,7 +69,7 @@ def cut_clips(
 ) -> list[Clip | FailedClip]:
     """Cut each highlight to a file in `folder`, with captions from `speech`. A clip that fails affects no other.
 
-    `stem` is the template's source. Raises UsageError if the source is not a file or captions cannot be drawn,
+    `stem` is the template's source. Raises UsageError if the source is not a file or FFmpeg lacks the encoder, and
     SourceError if the file cannot be read.
     """
     if is_stream(source) or (Path(source).exists() and not Path(source).is_file()):
@@ -79,19 +79,15 @@ def cut_clips(
     if style.reencodes or style.exact:
         check_encoder("exact" if style.exact else "aspect" if style.aspect else "captions")
     captions = captions_of(speech) if style.captions else []
-    if style.captions == "burn":
-        check_fonts(
-            [one for one in captions if any(one.start < span.end and one.end > span.start for span in highlights)]
-        )
     names = name_clips(style.clip_name, stem, highlights)
-    cuts: list[_Cut | None] = [None] * len(highlights)
+    cuts: dict[int, _Cut | FailedClip] = {}
     late: list[_Cut] = []  # their packets were too many to hold
     with ExitStack() as stack:
         surveyed = stack.enter_context(open_source(source))  # stays open: its streams are the models of the clips'
         for window in read_windows(packets(surveyed), highlights):
             cut = _plan_cut(window.points, window.highlight, folder, names[window.index], style, captions)
             cuts[window.index] = cut
-            if cut is None:
+            if isinstance(cut, FailedClip):
                 continue
             stack.callback(cut.clean_up)
             if (held := window.packets) is None:
@@ -100,7 +96,7 @@ def cut_clips(
                 _cut_all([cut], lambda held=held: held)  # type: ignore[misc]
         if late:
             _cut_all(late, lambda: packets(stack.enter_context(open_source(source))))
-        return [_NO_MEDIA if cut is None else _with_captions(cut, style, captions) for cut in cuts]
+        return [_with_captions(cuts[index], style, captions) for index in range(len(highlights))]
 
 
 def _cut_all(cuts: "Sequence[_Cut]", read: Callable[[], Iterable[TimedPacket | Event]]) -> None:
@@ -122,12 +118,19 @@ def _plan_cut(
     name: str,
     style: ClipStyle,
     captions: Sequence[Caption],
-) -> "_Cut | None":
-    """The clip of a highlight before its first packet; None if the recording has no media there."""
+) -> "_Cut | FailedClip":
+    """The clip of a highlight before its first packet; it fails if there is no media, or no font for its captions."""
     piece = points.piece(highlight.start, highlight.end)
     if piece is None:
-        return None
-    recoded = piece.origin is not None and (style.reencodes or (style.exact and piece.origin < piece.start - SAME_TIME))
+        return _NO_MEDIA
+    shown = piece.origin is not None and "video" in piece.codings
+    if shown and style.captions == "burn":
+        try:
+            check_fonts(captions_within(captions, piece.start, piece.end))
+        except UsageError as error:
+            return FailedClip(error.line(error.subject, remedy=""))
+    late = piece.origin is not None and piece.origin < piece.start - SAME_TIME
+    recoded = shown and (style.reencodes or (style.exact and late))
 
     def make(suffix: str) -> Writer:
         file = ClipFile(folder / f"{name}{suffix}")
@@ -214,10 +217,10 @@ class _Cut:
             self.writer.clean_up()
 
 
-def _with_captions(cut: _Cut, style: ClipStyle, captions: Sequence[Caption]) -> Clip | FailedClip:
+def _with_captions(cut: _Cut | FailedClip, style: ClipStyle, captions: Sequence[Caption]) -> Clip | FailedClip:
     """The outcome of a cut, with its captions' file if it is wanted and something is said."""
-    clip = cut.finish()
-    if not isinstance(clip, Clip):
+    clip = cut if isinstance(cut, FailedClip) else cut.finish()
+    if isinstance(clip, FailedClip):
         return clip
     path = clip.path.with_name(f"{clip.path.stem}.ass")
     said = captions_within(captions, clip.start, clip.end) if style.captions == "ass" else []
