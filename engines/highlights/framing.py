@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 PIXELS = "yuv420p"  # what every player shows
 _BLUR_SCALE = 8  # the copy is blurred at an eighth of its size: no eye sees a difference, and it takes a tenth
+_TURNS: tuple[tuple[tuple[str, str | None], ...], ...] = (
+    (),
+    (("transpose", "cclock"),),
+    (("hflip", None), ("vflip", None)),
+    (("transpose", "clock"),),
+)
 _BLUR = 0.05  # of its shorter side: the deviation of the blur
 
 
@@ -32,11 +38,18 @@ class Shape:
     width: int
     height: int
     pixel_aspect: Fraction = Fraction(1)
+    turns: int = 0  # of 90 degrees counterclockwise, 0 to 3, that bring it upright: phones only note them
+
+    @property
+    def square(self) -> tuple[int, int]:
+        """Width and height in square pixels before it is turned, both even."""
+        return _even(self.width * self.pixel_aspect), _even(self.height)
 
     @property
     def shown(self) -> tuple[int, int]:
-        """Width and height on a screen of square pixels, both even."""
-        return _even(self.width * self.pixel_aspect), _even(self.height)
+        """Width and height on a screen, both even."""
+        width, height = self.square
+        return (height, width) if self.turns % 2 else (width, height)
 
 
 class Painter:
@@ -92,8 +105,10 @@ def _build(shape: Shape, first: "VideoFrame", framing: Framing) -> "Graph":
     if first.interlaced_frame:
         source = _then(graph, source, "bwdif", "mode=send_frame:deint=interlaced")
     source = _then(graph, source, "format", PIXELS)
-    if shape.shown != (shape.width, shape.height):
-        source = _then(graph, source, "scale", "{}:{}".format(*shape.shown))
+    if shape.square != (shape.width, shape.height):
+        source = _then(graph, source, "scale", "{}:{}".format(*shape.square))
+    for name, argument in _TURNS[shape.turns]:
+        source = _then(graph, source, name, argument)
     if framing.aspect is not None:
         size = frame_size(shape, framing)
         source = _crop(graph, source, size) if framing.fit == "crop" else _blur(graph, source, shape.shown, size)

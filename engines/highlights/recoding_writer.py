@@ -56,6 +56,7 @@ class RecodingWriter:
     last: float = 0.0
 
     decoder: Any = None
+    turns: int = 0  # of the pictures, as in `Shape`
     painter: Painter | None = None
     encoder: Any = None
     held: "tuple[float, VideoFrame] | None" = None  # the latest frame before the start
@@ -150,6 +151,7 @@ class RecodingWriter:
             self.decoder = av.CodecContext.create(stream.codec_context.codec.name, "r")
             self.decoder.extradata = coding.header
             self.decoder.thread_type = "AUTO"
+            self.turns = _turns_of(timed.packet)
         packet = timed.packet
         kept = packet.time_base, packet.pts, packet.dts
         packet.time_base = _MICROSECOND
@@ -204,7 +206,7 @@ class RecodingWriter:
     def _shape(self, frame: "VideoFrame") -> Shape:
         stream: Any = self.piece.codings["video"].stream
         aspect = stream.sample_aspect_ratio or self.decoder.sample_aspect_ratio or Fraction(1)
-        return Shape(frame.width, frame.height, Fraction(aspect))
+        return Shape(frame.width, frame.height, Fraction(aspect), self.turns)
 
     def _encode(self, frame: "VideoFrame", duration: float) -> None:
         assert frame.pts is not None
@@ -304,6 +306,19 @@ class RecodingWriter:
     def _extend(self, time: float) -> None:
         self.first = self.zero
         self.last = max(self.last, time)
+
+
+def _turns_of(packet: "Packet[Any]") -> int:
+    """The turns that bring a keyframe upright. Only the recording's own decoder knows what the container says."""
+    import av
+
+    decoder: Any = packet.stream.codec_context
+    try:
+        frames = [*decoder.decode(packet), *decoder.decode(None)]
+        decoder.flush_buffers()
+    except av.FFmpegError:
+        return 0
+    return round(frames[0].rotation / 90) % 4 if frames else 0
 
 
 def _set_up(encoder: Any, frame: "VideoFrame", rate: Fraction) -> None:

@@ -109,3 +109,23 @@ def test_time_stamps_that_restart_move_no_exact_clip(tmp_path: Path) -> None:
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     for time, second in beep_onsets(clip.path):
         assert clip.start + time == pytest.approx(second, abs=0.06)
+
+
+def test_what_a_phone_filmed_on_its_side_stays_upright(tmp_path: Path) -> None:
+    source = tmp_path / "phone.mp4"
+    plain_file = make_recording(tmp_path / "plain.mp4", audio=None, seconds=6.0)
+    with av.open(str(plain_file)) as plain, av.open(str(source), "w") as phone:
+        stream: Any = phone.add_stream_from_template(plain.streams.video[0])
+        stream.set_display_rotation(90)
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                phone.mux(packet)
+    smart = cut_exactly(source, 1.3, 5.0, tmp_path)
+    style = ClipStyle(clips=True, aspect="1:4", clip_name="{rank}")
+    (upright,) = cut_clips(str(source), [Highlight(1.3, 5.0, 0.5, (0,))], tmp_path, "room", style=style)
+    assert isinstance(upright, Clip) and (smart.cut, upright.cut) == ("smart", "encode")
+    with av.open(str(smart.path)) as copied, av.open(str(upright.path)) as encoded:
+        noted, turned = next(copied.decode(video=0)), next(encoded.decode(video=0))
+    assert (noted.width, noted.height, noted.rotation) == (256, 64, 90)
+    assert (turned.width, turned.height, turned.rotation) == (64, 256, 0)

@@ -46,6 +46,7 @@ def paint(framing: Framing, shape: Shape | None = None) -> NDArray[Any]:
         (Shape(1080, 1920), (16, 9), "crop", (1080, 608)),
         (Shape(1080, 1920), (9, 16), "crop", (1080, 1920)),
         (Shape(720, 576, Fraction(64, 45)), (16, 9), "crop", (1024, 576)),
+        (Shape(1920, 1080, turns=1), (9, 16), "crop", (1080, 1920)),
         (Shape(637, 359), (4, 5), "crop", (288, 360)),
         (Shape(637, 359), (21, 9), "blur", (636, 272)),
     ],
@@ -76,6 +77,12 @@ def test_a_blurred_canvas_has_the_whole_picture_in_its_middle() -> None:
 
 def test_pixels_that_are_not_square_become_so() -> None:
     assert paint(Framing(), Shape(WIDTH, HEIGHT, Fraction(4, 3))).shape == (180, 426)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_picture_is_turned_upright(turns: int) -> None:
+    turned = np.rot90(picture().to_ndarray()[:HEIGHT], turns)
+    assert np.array_equal(paint(Framing(), Shape(WIDTH, HEIGHT, turns=turns)), turned)
 
 
 def test_a_picture_that_changes_its_size_is_brought_to_the_first_ones() -> None:
