@@ -149,6 +149,7 @@ def score(
     fit: "FitName | None" = None,
     captions: "CaptionsName | None" = None,
     plot: bool = False,
+    report: bool = False,
     formats: "str | Iterable[str]" = (),
 ) -> "ScoreResult":
     """Load a model, score one source to its end, and return its segments and highlights.
@@ -192,6 +193,7 @@ def score(
         fit=fit,
         captions=captions,
         plot=plot,
+        report=report,
         formats=formats,
     )
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.models.features import SegmentFeatures
+from kuaihl.models.features import Float16, SegmentFeatures
 
 SAMPLE_RATE = 16_000  # Hz, mono; the input of Whisper and the voice-activity detector
 FRAMES_PER_SEGMENT = 3
@@ -125,6 +125,22 @@ class Transcript:
 
 
 @dataclass(frozen=True)
+class SmallPicture:
+    """A decoded frame in the size for a page: `time` in seconds on the stream's clock, and a WebP file."""
+
+    time: float
+    webp: bytes
+
+
+@dataclass(frozen=True)
+class PartialTexts:
+    """The text vector of a segment [d_t] with one of its two sources left out."""
+
+    without_speech: Float16
+    without_comments: Float16
+
+
+@dataclass(frozen=True)
 class EncodedSegment:
     """A segment after the encoders: features and words replace frames and audio."""
 
@@ -139,6 +155,8 @@ class EncodedSegment:
     gap: bool = False
     wall_time: float = 0.0
     last_picture: Thumbnail | None = None  # of this segment, or of one before it if this one has none
+    partial_texts: PartialTexts | None = None  # like the pictures, only if a report is wanted
+    pictures: tuple[SmallPicture, ...] = ()
 
 
 @dataclass(frozen=True)

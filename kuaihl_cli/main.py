@@ -39,6 +39,7 @@ COMMANDS = {
     "score": _Entry("score", _SCORING, "Score recordings or a live stream, and find their highlights."),
     "batch": _Entry("batch", _SCORING, "Score every recording of a folder or a manifest in worker processes."),
     "highlights": _Entry("highlights", _SCORING, "Choose highlights anew from the scores of earlier runs."),
+    "report": _Entry("report", _SCORING, "Write a page over all recordings of a batch."),
     "dataset": _Entry("dataset", _LEARNING, "Make data sets to train on, and report what is in them."),
     "train": _Entry("train", _LEARNING, "Train a network on a data set and write a bundle."),
     "eval": _Entry("eval", _LEARNING, "Measure how well bundles order the segments of a data set."),

@@ -225,6 +225,12 @@ PlotOption = Annotated[
     bool,
     typer.Option("--plot", rich_help_panel=HIGHLIGHTS, help="Draw the curves with highlights shaded: scores.png."),
 ]
+ReportOption = Annotated[
+    bool,
+    typer.Option(
+        "--report", rich_help_panel=HIGHLIGHTS, help="Write a page that shows and explains them: report.html."
+    ),
+]
 FormatOption = Annotated[
     str,
     typer.Option(

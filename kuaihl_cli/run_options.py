@@ -36,6 +36,7 @@ from kuaihl_cli.options import (
     PlotOption,
     PrecisionOption,
     QuietOption,
+    ReportOption,
     SegmentSecondsOption,
     TextWeightsOption,
     ThreadsOption,
@@ -63,6 +64,7 @@ class ProductOptions:
     fit: FitOption = None
     captions: CaptionsOption = None
     plot: PlotOption = False
+    report: ReportOption = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,7 @@ def products_of(options: ProductOptions) -> Products:
         fit=options.fit,
         captions=options.captions,
         plot=options.plot,
+        report=options.report,
         formats=options.formats,
     )
 

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from kuaihl.engines.encoders.evidence import encode_partial_texts, shrink_frames
 from kuaihl.engines.encoders.profiles import Encoders
 from kuaihl.engines.encoders.signals.measure import SignalMeter
 from kuaihl.engines.read_ahead import Stage
@@ -31,10 +32,12 @@ def encode(
     language: str | None = None,
     last_picture: Thumbnail | None = None,
     last_language: str | None = None,
+    evidence: bool = False,
 ) -> Iterator[EncodedSegment]:
     """Encode one stream's segments, in order, at most `batch` at a time: 1 if live, BATCH_OF_FILES for a file.
 
     `language` is the spoken language, None to detect it. A stream that goes on brings its last picture and language.
+    With `evidence`, segments have pictures and partial texts.
     Raises UsageError for a language that Whisper lacks.
     """
     if encoders.transcriber is not None:
@@ -42,7 +45,7 @@ def encode(
     meter = SignalMeter(last_picture)
     with ThreadPoolExecutor(1, "vision") as beside:
         for group in group_segments(segments, batch):
-            yield from _encode_batch(group, encoders, language, beside, meter)
+            yield from _encode_batch(group, encoders, language, beside, meter, evidence)
 
 
 def group_segments(segments: Iterable[Segment], most: int) -> Iterator[list[Segment]]:
@@ -56,7 +59,12 @@ def group_segments(segments: Iterable[Segment], most: int) -> Iterator[list[Segm
 
 
 def _encode_batch(
-    group: Sequence[Segment], encoders: Encoders, language: str | None, beside: Executor, meter: SignalMeter
+    group: Sequence[Segment],
+    encoders: Encoders,
+    language: str | None,
+    beside: Executor,
+    meter: SignalMeter,
+    evidence: bool,
 ) -> list[EncodedSegment]:
     """Encode a few segments together, and measure their signals.
 
@@ -64,14 +72,15 @@ def _encode_batch(
     """
     times = encoders.times
     seeing = beside.submit(_see, group, encoders)
+    shrinking = [beside.submit(shrink_frames, segment) for segment in group] if evidence else []
     with times.stage("speech"):
         transcripts = transcribe(group, encoders.transcriber, language)
     give_back_freed_memory()  # before the layers of the text encoder come into memory
+    speech = [transcript.text for transcript in transcripts]
+    comments = [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in group]
     with times.stage("text"):
-        text = encoders.text.encode(
-            [transcript.text for transcript in transcripts],
-            [[comment.text for comment in segment.comments if comment.kind in WRITTEN] for segment in group],
-        )
+        text = encoders.text.encode(speech, comments)
+    partial = encode_partial_texts(speech, comments, text, encoders.text) if evidence else [None] * len(group)
     signals, pictures = [], []
     for segment, transcript in zip(group, transcripts, strict=True):
         signals.append(meter.measure(segment, transcript if is_heard(segment, encoders.transcriber) else None))
@@ -93,6 +102,8 @@ def _encode_batch(
             gap=segment.gap,
             wall_time=segment.wall_time,
             last_picture=pictures[i],
+            partial_texts=partial[i],
+            pictures=shrinking[i].result() if evidence else (),
         )
         for i, segment in enumerate(group)
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from kuaihl.engines.highlights.hindsight import hindsight_rates
+from kuaihl.engines.highlights.hindsight import hindsight_rates, interests_of
 from kuaihl.engines.types import SAME_TIME, ScoredSegment
 
 Spans = Sequence[tuple[float, float]]  # start and end in seconds, in order of time
@@ -19,6 +19,12 @@ class Stretch:
     end: float
     score: float
     after_gap: bool  # media is missing right before it: no highlight may reach across
+
+
+def curve_of(scored: Sequence[ScoredSegment]) -> list[Stretch]:
+    """The curve that highlights are chosen from: with hindsight if all segments have `interest`, else the scores."""
+    interests = interests_of(scored)
+    return predicted_curve(scored) if interests is None else hindsight_curve(scored, interests)
 
 
 def hindsight_curve(scored: Sequence[ScoredSegment], interests: Sequence[float]) -> list[Stretch]:

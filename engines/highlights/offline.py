@@ -18,9 +18,8 @@ from statistics import median, quantiles
 
 from kuaihl.engines.highlights.curve import (
     Stretch,
-    hindsight_curve,
+    curve_of,
     missing_spans,
-    predicted_curve,
     segments_in,
     words_in,
 )
@@ -59,10 +58,9 @@ def find_highlights(
     ups and downs count. Lengths lie in [min_seconds, max_seconds]. A flat curve gives none.
     Raises UsageError if the limits contradict each other.
     """
-    interests = interests_of(scored)
-    curve = predicted_curve(scored) if interests is None else hindsight_curve(scored, interests)
+    curve = curve_of(scored)
     found = find_on_curve(curve, scored, top=top, min_score=min_score, min_seconds=min_seconds, max_seconds=max_seconds)
-    return _led_in(found, scored, max_seconds) if interests is None else found
+    return _led_in(found, scored, max_seconds) if interests_of(scored) is None else found
 
 
 def chosen_from(scored: Sequence[ScoredSegment]) -> tuple[str, ...]:

@@ -13,11 +13,12 @@ from kuaihl.models.errors import UsageError
 
 SCORES_FILE, HIGHLIGHTS_FILE, PLOT_FILE, CLIPS_FOLDER = "scores.jsonl", "highlights.json", "scores.png", "clips"
 EVENTS_FILE, STATE_FILE, RECORD_FILE = "events.jsonl", "state.safetensors", "run.json"
+EVIDENCE_FILE, REPORT_FILE = "evidence.jsonl", "report.html"
 RUNNING, STOPPED = "the run has not ended", "stopped before the source ended"  # why a folder is not complete
 
 _ASIDE = ".earlier"  # holds the files of a run that is being replaced
 # Scores go aside first and come back last: a folder without them that has an _ASIDE is in between.
-_REPLACED = (SCORES_FILE, HIGHLIGHTS_FILE, EVENTS_FILE, STATE_FILE, RECORD_FILE)
+_REPLACED = (SCORES_FILE, HIGHLIGHTS_FILE, EVENTS_FILE, EVIDENCE_FILE, STATE_FILE, RECORD_FILE)
 
 
 def make_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -72,6 +73,22 @@ def identify_source(source: str) -> SourceIdentity:
     return SourceIdentity(source, status.st_size, status.st_mtime_ns, digest.hexdigest())
 
 
+def find_media(folder: Path, source: str, record: RunRecord) -> Path | None:
+    """The recording for a page in `folder`: beside the page, beside its folder, or at `source`; None for a stream.
+
+    A file of another size than the one that was scored is not it, unless it is at a `source` that was named anew.
+    """
+    if "://" in source or source == "-":
+        return None
+    path = Path(source)
+    size = record.source.size if source == record.source.name else None
+    for place in (folder / path.name, folder.resolve().parent / path.name, path):
+        with suppress(OSError, ValueError):
+            if place.is_file() and size in (None, place.stat().st_size):
+                return place
+    return None
+
+
 def difference(recorded: RunRecord, wanted: RunRecord) -> str | None:
     """The first reason, in words, why the scores of one run are not those of the other; None if they are."""
     return next(_differences(recorded, wanted), None)
@@ -114,9 +131,9 @@ def _changed_settings(recorded: Mapping[str, Setting], wanted: Mapping[str, Sett
 
 def lacking_product(recorded: RunRecord, wanted: RunRecord) -> str | None:
     """The first file or choice, in words, that an earlier run did not make as wanted; None if all is there."""
-    for name in ("clips", "plot"):
+    for name in ("clips", "plot", "report"):
         if wanted.products.get(name) and not recorded.products.get(name):
-            return f"{name} are missing" if name == "clips" else "the plot is missing"
+            return f"{name} are missing" if name == "clips" else f"the {name} is missing"
     made = set(str(recorded.products.get("formats") or "").split(","))
     for one in filter(None, str(wanted.products.get("formats") or "").split(",")):
         if one.strip() not in {name.strip() for name in made}:
@@ -140,6 +157,20 @@ def choice_entries(choice: Choice) -> dict[str, Setting]:
         "per_hour": choice.per_hour,
         "overlap": choice.overlap,
     }
+
+
+def parse_choice(settings: Mapping[str, Any]) -> Choice:
+    """The inverse of `choice_entries`. Raises KeyError, TypeError, ValueError or UsageError for something else."""
+    least, most = (float(one.removesuffix("s")) for one in settings["length"].split(":"))
+    before, after = (float(one.removesuffix("s")) for one in settings["padding"].split(","))
+    return Choice(
+        top=settings["top"],
+        min_score=settings["min_score"],
+        length=(least, most),
+        padding=(before, after),
+        per_hour=settings["per_hour"],
+        overlap=settings["overlap"],
+    )
 
 
 def _typed(seconds: float) -> str:

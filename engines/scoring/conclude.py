@@ -22,7 +22,7 @@ from kuaihl.engines.outputs.highlights_json import (
     write_highlights,
 )
 from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, HIGHLIGHTS_FILE, PLOT_FILE, make_folder
-from kuaihl.engines.outputs.run_record import RunRecord, choice_entries
+from kuaihl.engines.outputs.run_record import RunRecord, choice_entries, find_media
 from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.outputs.timelines.timeline import Timeline, build_timeline
 from kuaihl.engines.scoring.settings import Products
@@ -81,8 +81,9 @@ def conclude(
 ) -> ScoreResult:
     """Choose the highlights, and write what is wanted into `folder`, if any; highlights.json is last.
 
-    `media` is the file to cut clips from. `report` receives a line per clip that could not be cut, and what files for
-    editors lack. Nothing is written for a source without segments. Raises UsageError if a file cannot be written.
+    `media` is the recording, for clips and for a report's player. `report` receives a line per clip that could not be
+    cut, and what files for editors lack. Nothing is written for a source without segments. Raises UsageError if a file
+    cannot be written.
     """
     highlights = tuple(choose_highlights(source.segments, products))
     clips: Sequence[Clip | FailedClip | None] = ()
@@ -96,6 +97,10 @@ def conclude(
             from kuaihl.engines.outputs.plot import plot_scores
 
             plot_scores(source.segments, highlights, folder / PLOT_FILE, title=source.name)
+        if products.report:
+            from kuaihl.engines.outputs.report.write import write_report
+
+            write_report(folder, document, source.segments, products, find_media(folder, media, source.record))
         formats = parse_formats(products.formats)
         timeline = _timeline_of(source, document)
         for line in remarks(document, formats, timeline):
@@ -173,6 +178,7 @@ def product_entries(products: Products) -> dict[str, Setting]:
         "clips": products.clips,
         **(style_entries(products) if products.clips else {}),
         "plot": products.plot,
+        "report": products.report,
         "formats": products.formats,
     }
 

@@ -15,9 +15,11 @@ from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.outputs.atomic import cannot_write, write_output
 from kuaihl.engines.outputs.events_jsonl import event_lines, notice_lines
+from kuaihl.engines.outputs.evidence_jsonl import EvidenceWriter, SegmentEvidence
 from kuaihl.engines.outputs.lock import FolderLock
 from kuaihl.engines.outputs.run_folder import (
     EVENTS_FILE,
+    EVIDENCE_FILE,
     HIGHLIGHTS_FILE,
     RECORD_FILE,
     SCORES_FILE,
@@ -62,6 +64,7 @@ class Journal:
         self._keep: int | None = None  # bytes of scores.jsonl
         self._saved = -_STATE_SECONDS
         self._replacing = self._wrote = self._closed = False
+        self._evidence: EvidenceWriter | None = None
         self._made = not folder.exists()
         make_folder(folder)
         self._lock = FolderLock(folder)
@@ -77,8 +80,8 @@ class Journal:
         restore_earlier(self.folder)
         if not has_scores(self.folder):
             self._keep = 0
-            (self.folder / STATE_FILE).unlink(missing_ok=True)
-            (self.folder / HIGHLIGHTS_FILE).unlink(missing_ok=True)
+            for name in (STATE_FILE, HIGHLIGHTS_FILE, EVIDENCE_FILE):
+                (self.folder / name).unlink(missing_ok=True)
         elif earlier == "resume" or (earlier == "update" and self._can_go_on(record)):
             self._check_same(record)
             self._read_back()
@@ -166,6 +169,12 @@ class Journal:
         except OSError as error:
             raise cannot_write(path, error) from error
 
+    def write_evidence(self, evidence: SegmentEvidence) -> None:
+        """Append the evidence of a segment, whose line follows. Raises UsageError if it cannot be written."""
+        if self._evidence is None:
+            self._evidence = EvidenceWriter(self.folder / EVIDENCE_FILE)
+        self._evidence.write(evidence)
+
     def forget_state(self) -> None:
         """The source was read to its end: nobody will go on from here."""
         (self.folder / STATE_FILE).unlink(missing_ok=True)
@@ -176,10 +185,12 @@ class Journal:
             return
         self._closed = True
         self._scores.close()
+        if self._evidence is not None:
+            self._evidence.close()
         if not self._wrote and not self.segments:
             restore_earlier(self.folder)
             if not has_scores(self.folder):
-                for name in (SCORES_FILE, RECORD_FILE):
+                for name in (SCORES_FILE, RECORD_FILE, EVIDENCE_FILE):
                     (self.folder / name).unlink(missing_ok=True)
         self._lock.release()
         if self._made:

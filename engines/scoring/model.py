@@ -76,6 +76,7 @@ class Model:
         fit: FitName | None = None,
         captions: CaptionsName | None = None,
         plot: bool = False,
+        report: bool = False,
         formats: str | Iterable[str] = (),
     ) -> Run:
         """Open a source and return its run: iterate over it for scored segments as they come.
@@ -86,8 +87,8 @@ class Model:
         `start` and `end` (seconds) score a part of a file. `top`, `min_score` and `per_hour` leave out highlights.
         `length` is their least and most seconds, `padding` is added before and after; without `overlap` padded ones
         meet instead of sharing media. With `output`, the run writes the same folder as the command. It replaces what
-        an earlier run left there once it has a first segment; with `resume` it goes on with it. `clips`, `plot` and
-        `formats` ("csv", "srt", "vtt") add files to it. `exact` to `captions` say how clips are made.
+        an earlier run left there once it has a first segment; with `resume` it goes on with it. `clips`, `plot`,
+        `report` and `formats` ("csv", "srt", "vtt") add files to it. `exact` to `captions` say how clips are made.
 
         Raises UsageError for options that exclude each other. Raises SourceUnavailable if a network source does not
         answer yet, and SourceError if the source or its comments cannot be read.
@@ -114,6 +115,7 @@ class Model:
             fit=fit,
             captions=captions,
             plot=plot,
+            report=report,
             formats=formats if isinstance(formats, str) else ",".join(formats),
         )
         folder = None if output is None else Path(output)
@@ -148,6 +150,7 @@ class Model:
         fit: FitName | None = None,
         captions: CaptionsName | None = None,
         plot: bool = False,
+        report: bool = False,
         formats: str | Iterable[str] = (),
     ) -> ScoreResult:
         """Score a source to its end and return its segments and highlights; options and errors as in `stream`."""
@@ -177,6 +180,7 @@ class Model:
             fit=fit,
             captions=captions,
             plot=plot,
+            report=report,
             formats=formats,
         ).finish()
 

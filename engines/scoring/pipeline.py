@@ -42,6 +42,7 @@ def score_source(
     clock: LiveClock | None = None,
     resume: Resume | None = None,
     first: int = 0,
+    evidence: bool = False,
 ) -> Generator[ScoredSegment]:
     """Score an open source segment by segment, until it ends or `stop` is set, and close it.
 
@@ -49,7 +50,8 @@ def score_source(
     random access instead of keyframes. `start` and `end` (seconds of its clock) score part of a file.
 
     `first` is the number of the first segment to score, as `scorer` has scored those before it. A source that `resume`
-    places goes on at this moment, on the caller's `clock`; any other is read again from its beginning.
+    places goes on at this moment, on the caller's `clock`; any other is read again from its beginning. `evidence`:
+    segments bring what the scorer makes a report's evidence from.
     Raises SourceError if reading ends before any media has arrived.
     """
     scored_any = first > 0
@@ -89,6 +91,7 @@ def score_source(
             language=language,
             last_picture=known.picture if known else None,
             last_language=known.language if known else None,
+            evidence=evidence,
         ):
             with encoders.times.stage("head"):
                 scored = scorer.score(encoded)

@@ -14,6 +14,7 @@ from kuaihl.engines.outputs.lock import FolderInUse, FolderLock
 from kuaihl.engines.outputs.run_folder import (
     PLOT_FILE,
     RECORD_FILE,
+    REPORT_FILE,
     RUNNING,
     SCORES_FILE,
     has_scores,
@@ -44,8 +45,8 @@ def remake_highlights(
     """Choose a run folder's highlights anew, write the products, and record them in run.json.
 
     An interrupted run gets the highlights of what it scored. `source` is where the recording is now, if it has moved;
-    `report` receives lines to show. Formats, a plot and fitting clips that are there are kept up to date. If a process
-    is writing into the folder, the highlights so far are returned, and nothing is written.
+    `report` receives lines to show. Formats, a plot, a report and fitting clips that are there are kept up to date. If
+    a process is writing into the folder, the highlights so far are returned, and nothing is written.
 
     Raises SourceError if the folder or the recording cannot be read, UsageError for products that cannot be made.
     """
@@ -55,7 +56,7 @@ def remake_highlights(
     try:
         lock = FolderLock(folder)
     except FolderInUse as error:
-        if products.clips or products.plot or products.formats:
+        if products.clips or products.plot or products.report or products.formats:
             raise
         report(f"{error.args[0]}: these are the highlights so far, and nothing is written")
         so_far = ScoredSource(_record_of(folder), _segments_of(folder), RUNNING)
@@ -73,7 +74,8 @@ def remake_highlights(
             on_run_clock=media.is_other,
         )
         products = _with_earlier(products, folder, knows_media=scored.record.media is not None)
-        result = conclude(scored, products, media=media.file, folder=folder, report=report)
+        file = media.file or source or record.source.name
+        result = conclude(scored, products, media=file, folder=folder, report=report)
         write_record(folder, replace(record, products=product_entries(products)))
     finally:
         lock.release()
@@ -147,7 +149,12 @@ def _with_earlier(products: Products, folder: Path, *, knows_media: bool) -> Pro
         if (folder / one.file).is_file() and is_available(name) and (knows_media or not one.needs_media)
     ]
     wanted = dict.fromkeys([*parse_formats(products.formats), *left])
-    return replace(products, formats=",".join(wanted), plot=products.plot or (folder / PLOT_FILE).is_file())
+    return replace(
+        products,
+        formats=",".join(wanted),
+        plot=products.plot or (folder / PLOT_FILE).is_file(),
+        report=products.report or (folder / REPORT_FILE).is_file(),
+    )
 
 
 def _clips_of(folder: Path) -> dict[Span, Clip]:

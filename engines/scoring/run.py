@@ -250,6 +250,7 @@ class Run:
                 streamer=self._streamer,
                 segment_seconds=self._segment_seconds,
                 state=state.scorer if state is not None else None,
+                on_evidence=journal.write_evidence if journal is not None and settings.report else None,
             )
             first = state.segment + 1 if state is not None else 0
             written = self._scored[-1].segment if self._scored else -1
@@ -267,6 +268,7 @@ class Run:
                 clock=self._clock,
                 resume=resume,
                 first=first if resume is None else written + 1,
+                evidence=settings.report,
             )
             stack.enter_context(closing(scoring))
             for raw in scoring:
@@ -302,7 +304,7 @@ class Run:
         the source was not read to its end; None if it was.
         """
         settings = self._settings
-        if settings.clips or settings.plot or settings.formats:
+        if settings.clips or settings.plot or settings.report or settings.formats:
             self._write_so_far()
         self._result = conclude(
             self._scored_source(why), settings, media=self.source, folder=self.output, report=self._report
@@ -316,8 +318,8 @@ class Run:
 def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:
     """Raise UsageError for settings known to fail before anything is read."""
     formats = parse_formats(settings.formats)
-    if output is None and (settings.clips or settings.plot or formats):
-        raise UsageError("clips, plots and formats are files in a run folder; name the output folder")
+    if output is None and (settings.clips or settings.plot or settings.report or formats):
+        raise UsageError("clips, plots, reports and formats are files in a run folder; name the output folder")
     if settings.end is not None and settings.end <= settings.start:
         raise UsageError(f"the end at {settings.end:g} s is not after the start at {settings.start:g} s")
     if is_stream(source):

@@ -3,7 +3,7 @@
 The score made after segment i predicts segment i+1: the span that begins where segment i ends.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +11,20 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from kuaihl.engines.outputs.evidence_jsonl import SegmentEvidence
 from kuaihl.engines.runtimes.graphs import step_graph
 from kuaihl.engines.runtimes.runtime import OpenRuntime, Runtime
 from kuaihl.engines.runtimes.torch_runtime import open_torch
+from kuaihl.engines.scoring.evidence import AblatedScorer, gather_evidence
 from kuaihl.engines.types import EncodedSegment, ScoredSegment, Thumbnail
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import UNREAD
 from kuaihl.models.network.stream_memory import StreamMemory, memory_from, start_memory
 from kuaihl.models.network.stream_state import read_tensors
-from kuaihl.models.signals import RunningMoments, columns_of
+from kuaihl.models.signals import Floats, RunningMoments, columns_of
+
+_ABLATED = "without."  # before the names of the tensors of a memory with parts left out
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class ScorerState:
     head_sha256: str  # of the bundle that made it; another bundle's state would mean nothing
     picture: Thumbnail | None = None  # the last one, with which the next segment's first is compared
     language: str | None = None  # the last one that was heard
+    ablated: StreamMemory | None = None  # the network's memory of the stream with parts left out, for a report
 
     def tensors(self) -> dict[str, Tensor]:
         """The state as named tensors, ready for safetensors."""
@@ -45,6 +50,8 @@ class ScorerState:
             extra["picture"] = torch.from_numpy(np.ascontiguousarray(self.picture))
         if self.language is not None:
             extra["language"] = torch.tensor(list(self.language.encode()), dtype=torch.uint8)
+        if self.ablated is not None:
+            extra |= {f"{_ABLATED}{name}": tensor for name, tensor in self.ablated.tensors().items()}
         return self.network.tensors() | extra
 
     @classmethod
@@ -57,6 +64,7 @@ class ScorerState:
             moments = RunningMoments.from_array(parts["signals_moments"].numpy())
         except ValueError as error:
             raise ModelError(f"room state: {error}; start the stream anew without it") from None
+        ablated = {name.removeprefix(_ABLATED): part for name, part in parts.items() if name.startswith(_ABLATED)}
         return cls(
             memory_from(parts),
             moments,
@@ -64,6 +72,7 @@ class ScorerState:
             head,
             parts["picture"].numpy() if "picture" in parts else None,
             bytes(parts["language"].tolist()).decode() if "language" in parts else None,
+            memory_from(ablated) if ablated else None,
         )
 
     def to_bytes(self) -> bytes:
@@ -101,6 +110,7 @@ class StreamingScorer:
         streamer: str | None = None,
         segment_seconds: float | None = None,  # if segments have another length than the bundle's
         state: ScorerState | None = None,
+        on_evidence: Callable[[SegmentEvidence], None] | None = None,  # gets that of every segment, for a report
     ) -> None:
         self.bundle, self.device = bundle, torch.device(device)
         self.segment_seconds = segment_seconds or bundle.segment_seconds
@@ -117,13 +127,24 @@ class StreamingScorer:
         self._picture = state.picture if state is not None else None
         self._language = state.language if state is not None else None
         self._moments = RunningMoments() if state is None else RunningMoments.from_array(state.moments.to_array())
+        self._on_evidence = on_evidence
+        self._ablated: AblatedScorer | None = None
+        if on_evidence is not None and (state is None or state.ablated is not None):
+            memory = None if state is None else state.ablated
+            self._ablated = AblatedScorer(bundle, self.step, self.device, streamer, memory)
 
     @property
     def state(self) -> ScorerState:
         """The state needed to continue from here, in this process or another."""
         moments = RunningMoments.from_array(self._moments.to_array())
         return ScorerState(
-            self._memory.to(self.device), moments, self._gaps, self.bundle.head_sha256, self._picture, self._language
+            self._memory.to(self.device),
+            moments,
+            self._gaps,
+            self.bundle.head_sha256,
+            self._picture,
+            self._language,
+            None if self._ablated is None else self._ablated.memory.to(self.device),
         )
 
     def scores(self, encoded: Iterable[EncodedSegment]) -> Iterator[ScoredSegment]:
@@ -133,10 +154,14 @@ class StreamingScorer:
 
     def score(self, segment: EncodedSegment) -> ScoredSegment:
         """Score one more segment. Raises ModelError if its features are not those that the head was trained on."""
-        features = self._features(segment)
+        features, columns = self._features(segment)
         score, *kept = self.step.run(*features, *self._memory.inputs())
         interest = kept.pop(0) if self.bundle.dims.interest else None
         self._memory.push(*kept)
+        answers = float(score[0]), None if interest is None else float(interest[0])  # the next run overwrites them
+        if self._on_evidence is not None:
+            without = {} if self._ablated is None else self._ablated.score(segment, columns)
+            self._on_evidence(gather_evidence(segment, without))
         self._gaps = (*self._gaps, segment.gap)[-self.bundle.dims.window :]
         self._picture = segment.last_picture if segment.last_picture is not None else self._picture
         self._language = segment.transcript.language or self._language
@@ -146,8 +171,8 @@ class StreamingScorer:
             end=segment.end,
             predicts_start=segment.end,
             predicts_end=segment.end + self.segment_seconds,
-            score=float(score[0]),
-            interest=None if interest is None else float(interest[0]),
+            score=answers[0],
+            interest=answers[1],
             text=segment.transcript.text,
             comments=len(segment.comments),
             gap=any(self._gaps),
@@ -157,7 +182,8 @@ class StreamingScorer:
             events=segment.events,
         )
 
-    def _features(self, segment: EncodedSegment) -> tuple[Tensor, ...]:
+    def _features(self, segment: EncodedSegment) -> tuple[tuple[Tensor, ...], Floats | None]:
+        """The inputs of the step, and the columns of signals among them, None if the network reads none."""
         dims, features = self.bundle.dims, segment.features
         expected = ((dims.patches, dims.visual_width), (dims.text_width,))
         if (features.visual.shape, features.text.shape) != expected:
@@ -172,6 +198,6 @@ class StreamingScorer:
         text = torch.from_numpy(features.text).to(self.device, torch.float32).unsqueeze(0)  # [1, d_t]
         columns = self._moments.push(features.signals)  # the room's past grows even if the network does not read it
         if not dims.signals:
-            return visual, text
+            return (visual, text), None
         columns[self._unread] = 0
-        return visual, text, torch.from_numpy(columns).to(self.device).unsqueeze(0)  # [1, k]
+        return (visual, text, torch.from_numpy(columns).to(self.device).unsqueeze(0)), columns  # [1, k]

@@ -19,6 +19,7 @@ class Products(Choice, ClipStyle):
     """What to make from scores: a choice of highlights, clips, and the files beside highlights.json."""
 
     plot: bool = False
+    report: bool = False
     formats: str = ""  # names of more files, joined by commas
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -93,8 +94,20 @@ def batch(options: BatchOptions) -> int:
             elif result.reason is None and result.job.output.name not in told:  # a killed batch had no time for it
                 summary.write(_summary_entry(_found_done(result.job)))
 
-        show_results(results, len(rooms), options.output, quiet=options.quiet, record=record)
+        try:
+            show_results(results, len(rooms), options.output, quiet=options.quiet, record=record)
+        finally:
+            if options.report:
+                _write_index(options.output)
     return 0
+
+
+def _write_index(output: Path) -> None:
+    """The page over the batch, also if it ended early; without a room there is none."""
+    from kuaihl.engines.outputs.report.index import write_index
+
+    with suppress(SourceError):
+        write_index(output)
 
 
 def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job], bool]:

@@ -1,0 +1,153 @@
+"""The page over a batch's output folder, from its run folders, batch.jsonl and left_out.jsonl; no model is loaded."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from kuaihl.engines.outputs.atomic import write_output
+from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE
+from kuaihl.engines.outputs.evidence_jsonl import read_evidence
+from kuaihl.engines.outputs.report.moments import pick_pictures, plain
+from kuaihl.engines.outputs.report.page import IndexPage, Moment, RoomRow
+from kuaihl.engines.outputs.report.render import render_index
+from kuaihl.engines.outputs.run_folder import (
+    EVIDENCE_FILE,
+    REPORT_FILE,
+    SCORES_FILE,
+    has_scores,
+    read_highlights,
+    why_incomplete,
+)
+from kuaihl.engines.outputs.scores_jsonl import read_scores
+from kuaihl.models.errors import Remedy, SourceError
+
+INDEX_FILE = "index.html"
+_MOST_MOMENTS = 12
+
+
+def write_index(folder: Path) -> Path:
+    """Write index.html into a batch's output folder; returns its file.
+
+    Raises SourceError if the folder cannot be read or has no run folder, UsageError if the file cannot be written.
+    """
+    path = folder / INDEX_FILE
+    write_output(path, render_index(build_index(folder)).encode("utf-8", "replace"))
+    return path
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The run folders directly in a folder, by name. Raises SourceError if it cannot be read or has none."""
+    try:
+        found = sorted(one for one in folder.iterdir() if one.is_dir() and not one.is_symlink() and has_scores(one))
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be read ({error.strerror})") from error
+    if has_scores(folder):
+        raise SourceError(
+            f"{folder}: is the run folder of one recording, and not a batch's output folder",
+            remedy=Remedy("make its page", {"report": True}, command="highlights", arguments=(str(folder),)),
+        )
+    if not found:
+        raise SourceError(f"{folder}: holds no run folder, so it is no output folder of a batch")
+    return found
+
+
+def build_index(folder: Path) -> IndexPage:
+    """The page over the run folders in a folder. Raises SourceError as `run_folders`."""
+    failed = dict(_failures(folder))
+    rows, moments = [], []
+    for run in run_folders(folder):
+        document = read_highlights(run)
+        rows.append(_row_of(run, document, failed.pop(run.name, None)))
+        moments += [(one, run) for one in document.get("highlights", ())]
+    rows += [
+        RoomRow(plain(source, 200), plain(source, 400), None, "failed", plain(reason, 300), None, 0, None)
+        for source, reason in failed.values()
+    ]
+    rows.sort(key=lambda row: (-math.inf if row.best is None else row.best, row.seconds or 0.0), reverse=True)
+    moments.sort(key=lambda one: (-one[0]["score"], one[1].name, one[0]["start"]))
+    best = tuple(_moment_of(place, *one) for place, one in enumerate(moments[:_MOST_MOMENTS], start=1))
+    return IndexPage(
+        title=plain(folder.resolve().name, 200),
+        rows=tuple(rows),
+        left_out=tuple((plain(source, 400), plain(reason, 300)) for source, reason in _left_out(folder)),
+        moments=best,
+        seconds=sum(row.seconds or 0.0 for row in rows),
+    )
+
+
+def _row_of(run: Path, document: dict[str, Any], failure: tuple[str, str] | None) -> RoomRow:
+    why = why_incomplete(run)
+    state, reason = ("complete", None) if why is None else ("incomplete", why)
+    if failure is not None:
+        state, reason = "failed", failure[1]
+    scores = [one["score"] for one in document.get("highlights", ())]
+    return RoomRow(
+        name=plain(run.name, 200),
+        source=plain(str(document.get("source", run.name)), 400),
+        link=_link_to(run),
+        state=state,
+        reason=None if reason is None else plain(reason, 300),
+        seconds=float(document["duration"]) if "duration" in document else _scored_seconds(run),
+        highlights=len(scores),
+        best=max(scores, default=None),
+    )
+
+
+def _moment_of(place: int, entry: dict[str, Any], run: Path) -> Moment:
+    start, end = float(entry["start"]), float(entry["end"])
+    link = _link_to(run)
+    segments = [one.scored for one in read_scores(run / SCORES_FILE)]
+    pictures = pick_pictures(read_evidence(run / EVIDENCE_FILE), segments, start, end, 1)
+    return Moment(
+        place=place,
+        room=plain(run.name, 200),
+        link=None if link is None else f"{link}#h{int(entry['rank'])}",
+        start=start,
+        end=end,
+        score=float(entry["score"]),
+        words=plain(str(entry["text"]), 200),
+        picture=next(iter(pictures), None),
+    )
+
+
+def _link_to(run: Path) -> str | None:
+    return quote(os.fsencode(f"{run.name}/{REPORT_FILE}")) if (run / REPORT_FILE).is_file() else None
+
+
+def _scored_seconds(run: Path) -> float | None:
+    """The seconds that a run which was killed has scored; None if its scores cannot be read."""
+    with suppress(SourceError):
+        return max((one.scored.end for one in read_scores(run / SCORES_FILE)), default=None)
+    return None
+
+
+def _failures(folder: Path) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The name of each run folder whose last line in batch.jsonl says that it failed, with its source and reason."""
+    last = {}
+    for entry in _lines_of(folder / BATCH_FILE):
+        with suppress(KeyError, TypeError):
+            last[Path(entry["output"]).name] = entry
+    for name, entry in last.items():
+        if entry.get("status") == "failed":
+            yield name, (str(entry.get("source", name)), str(entry.get("reason")))
+
+
+def _left_out(folder: Path) -> Iterator[tuple[str, str]]:
+    for entry in _lines_of(folder / LEFT_OUT_FILE):
+        with suppress(KeyError, TypeError):
+            yield str(entry["source"]), str(entry["reason"])
+
+
+def _lines_of(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON Lines; a line that a kill has torn is left out."""
+    with suppress(OSError), path.open("rb") as file:
+        for line in file:
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict):
+                    yield entry
