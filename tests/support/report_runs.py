@@ -27,6 +27,23 @@ from kuaihl.engines.types import ScoredSegment, Sentence, SmallPicture
 
 WORDS = ("what", "a", "play", "he", "is", "so", "good", "try", "again", "no", "way", "that", "was", "close", "team")
 CHAT = ("no way", "LETS GO", "666", "哈哈哈", "gg", "clip that", "is this live", "first try!!!", "so close")
+# Each would do something if it were not escaped.
+HOSTILE = (
+    "<script>window.ran = 1</script>",
+    "</script><script>window.ran = 2</script>",
+    '"><img src=x onerror="window.ran = 3">',
+    "<!-- <script>",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:window.ran = 4",
+    '=HYPERLINK("http://evil.example")',
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "\u202egnp.exe \u2066 עברית مرحبا",
+    "🐉👩‍🚀🏳️‍🌈 " + "👍" * 50,
+    "\x00\x07\x1b[31m\x85\u2028\ud800",
+    "&lt;b&gt; &amp; ' \" ` \\",
+    "https://evil.example/x.js //evil.example",
+    "]]> --> <style>*{display:none}</style>",
+)
 
 
 def long_stream(
@@ -114,3 +131,18 @@ def make_run_folder(
     products = Products(report=report, **vars(choice or Choice()))
     conclude(ScoredSource(record, segments, why), products, media=source, folder=folder, report=lambda _: None)
     return folder
+
+
+def make_hostile_run(batch: Path) -> Path:
+    """A run folder with a page, all of whose texts are hostile."""
+    stream = long_stream(2.0, seed=4)
+    segments = [replace(one, text=HOSTILE[index % len(HOSTILE)], sentences=()) for index, one in enumerate(stream)]
+    comments = tuple(LoudComment(0.0, text[:160], 2, 5.0) for text in HOSTILE)
+    evidence = [replace(evidence_of(one, side=16), comments=comments) for one in segments]
+    return make_run_folder(
+        batch / '"><img src=x onerror=alert(1)>.kuaihl',
+        segments,
+        evidence=evidence,
+        source='/srv/"><img src=x onerror=window.ran=5>\u202e=1+1.mp4',
+        why="<b onclick=x>stopped</b>",
+    )

@@ -12,29 +12,11 @@ from typing import Any
 import pytest
 from support.chromium import Opened, open_page
 from support.media import make
-from support.report_runs import evidence_of, long_stream, make_run_folder
+from support.report_runs import HOSTILE, long_stream, make_hostile_run, make_run_folder
 
 from kuaihl.engines.datasets.cut_files import MediaClock, read_spans
-from kuaihl.engines.outputs.evidence_jsonl import LoudComment
 from kuaihl.engines.outputs.report.index import write_index
 from kuaihl.engines.outputs.run_folder import read_highlights
-
-HOSTILE = (
-    "<script>window.ran = 1</script>",
-    "</script><script>window.ran = 2</script>",
-    '"><img src=x onerror="window.ran = 3">',
-    "<!-- <script>",
-    "{{ 7 * 7 }}{% raw %}",
-    "javascript:window.ran = 4",
-    '=HYPERLINK("http://evil.example")',
-    "@SUM(1+1)*cmd|' /C calc'!A0",
-    "\u202egnp.exe \u2066 עברית مرحبا",
-    "🐉👩‍🚀🏳️‍🌈 " + "👍" * 50,
-    "\x00\x07\x1b[31m\x85\u2028\ud800",
-    "&lt;b&gt; &amp; ' \" ` \\",
-    "https://evil.example/x.js //evil.example",
-    "]]> --> <style>*{display:none}</style>",
-)
 
 
 def file_of(folder: Path) -> Path:
@@ -124,21 +106,9 @@ def test_what_was_kept_is_saved_as_a_timeline(browser: Any, six_hours: Path, tmp
     assert opened.errors == []
 
 
-@pytest.fixture
-def hostile(tmp_path: Path) -> Path:
-    """Every text of the page is one that would do something if it were not escaped."""
-    chosen = [HOSTILE[index % len(HOSTILE)] for index in range(240)]
-    segments = [
-        replace(one, text=text, sentences=()) for one, text in zip(long_stream(2.0, seed=4), chosen, strict=True)
-    ]
-    evidence = [
-        replace(evidence_of(one, side=16), comments=tuple(LoudComment(one.start, text, 2, 5.0) for text in HOSTILE[:6]))
-        for one in segments
-    ]
-    source = '/srv/"><script>window.ran = 5</script>\u202e=1+1.mp4'
-    folder = tmp_path / "batch" / '"><img src=x onerror=alert(1)>.kuaihl'.replace("/", "_")
-    make_run_folder(folder, segments, evidence=evidence, source=source, why="<b onclick=x>stopped</b>")
-    return folder
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_hostile_run(tmp_path_factory.mktemp("hostile") / "batch")
 
 
 def test_hostile_texts_are_shown_and_nothing_of_them_runs(browser: Any, hostile: Path, tmp_path: Path) -> None:
