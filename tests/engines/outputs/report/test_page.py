@@ -171,3 +171,16 @@ def test_evidence_comes_back_from_its_file_and_the_last_line_of_a_segment_counts
     assert read_evidence(path).keys() == {6, 7, 8}
     assert json.loads(path.read_text().splitlines()[0])["comments"] == []
     assert read_evidence(tmp_path / "none.jsonl") == {}
+
+
+@pytest.mark.parametrize("interests", [None, [0.5]])
+def test_a_recording_of_one_segment_has_a_page(tmp_path: Path, interests: list[float] | None) -> None:
+    page = page_of(tmp_path, segments=scored_stream([0.5], interests=interests))
+    assert (page.cards, page.near_misses, page.chart.comments, page.chart.seconds) == ((), (), "", 30.0)
+    assert page.hindsight == (interests is not None)
+
+
+def test_the_curve_breaks_where_media_is_missing(tmp_path: Path) -> None:
+    chart = page_of(tmp_path, segments=scored_stream(SCORES, interests=SCORES, gaps=(12,))).chart
+    assert chart.line.count("M") == 2 and [(one.x, one.width) for one in chart.gaps] == [(360.0, 0.0)]
+    assert chart.area.count("Z") == 2 and chart.points[0] == (0.0, 30.0, 0.4)
