@@ -100,7 +100,9 @@ def conclude(
         if products.report:
             from kuaihl.engines.outputs.report.write import write_report
 
-            write_report(folder, document, source.segments, products, find_media(folder, media, source.record))
+            found = find_media(folder, media, source.record)
+            rate = None if source.record.media is None else source.record.media.rate
+            write_report(folder, document, source.segments, products, found, rate)
         formats = parse_formats(products.formats)
         timeline = _timeline_of(source, document)
         for line in remarks(document, formats, timeline):

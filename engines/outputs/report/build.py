@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -30,6 +31,9 @@ _PICTURE_BYTES = 1_900_000  # of all data URIs: the page stays below 3 MB
 _PLAYED = frozenset(
     {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".ogv", ".ogg", ".m4a", ".mp3", ".aac", ".wav", ".flac", ".opus", ".oga"}
 )  # suffixes of media that a browser may play
+_NTSC = Fraction(1000, 1001)
+_RATES = tuple(sorted([*map(Fraction, (24, 25, 30, 50, 60)), *(_NTSC * rate for rate in (24, 30, 60))]))
+_USUAL = Fraction(30)  # frames per second, if the recording's own are not among them
 _FACTS = {
     "asr": "speech", "language": "language", "frames": "frames", "comments": "comments", "top": "at most",
     "min_score": "lowest score", "per_hour": "per hour", "length": "length", "padding": "padding",
@@ -43,8 +47,12 @@ def build_page(
     evidence: Mapping[int, SegmentEvidence],
     choice: Choice,
     media: Path | None,
+    rate: Fraction | None = None,
 ) -> ReportPage:
-    """The page of a scored recording with at least one segment; `media` is where it was found, None if nowhere."""
+    """The page of a scored recording with at least one segment.
+
+    `media` is where it was found, None if nowhere. `rate` is its frames per second, None if unknown.
+    """
     curve, without = curve_with(segments), curves_without(segments, evidence)
     seen_in = count_segments_with(evidence)
     start, end = segments[0].start, max(one.end for one in segments)
@@ -107,6 +115,7 @@ def build_page(
             plain(_name_of(source) if media is None else media.name, 200),
             None if media is None else link_to(media, folder),
             media is not None and media.suffix.lower() in _PLAYED,
+            tuple((str(one), f"{float(one):.5g}", one == (rate if rate in _RATES else _USUAL)) for one in _RATES),
         ),
         faults=tuple(
             Fault(one["time"], one["kind"].replace("_", " "), plain(one["detail"], 200))

@@ -118,6 +118,7 @@ class Media:
     name: str
     link: str | None
     plays: bool
+    rates: tuple[tuple[str, str, bool], ...]  # frames per second to choose from: exact, in words, whether it is its own
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """report.html written into a run folder, from what the folder holds; no model is loaded."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
@@ -24,12 +25,13 @@ def write_report(
     segments: Sequence[ScoredSegment],
     choice: Choice,
     media: Path | None,
+    rate: Fraction | None = None,
 ) -> Path:
     """Write the page of a recording with at least one segment; returns its file.
 
-    `media` is where the recording was found, None if nowhere. Raises UsageError if the file cannot be written.
+    `media` and `rate` are as in `build_page`. Raises UsageError if the file cannot be written.
     """
-    page = build_page(folder, document, segments, read_evidence(folder / EVIDENCE_FILE), choice, media)
+    page = build_page(folder, document, segments, read_evidence(folder / EVIDENCE_FILE), choice, media, rate)
     path = folder / REPORT_FILE
     write_output(path, render_report(page).encode("utf-8", "replace"))
     return path
@@ -60,7 +62,8 @@ def write_lacking_report(folder: Path) -> str | None:
         return str(error)
     try:
         media = find_media(folder, record.source.name, record)
-        write_report(folder, cast(HighlightsDocument, document), segments, choice, media)
+        rate = None if record.media is None else record.media.rate
+        write_report(folder, cast(HighlightsDocument, document), segments, choice, media, rate)
     finally:
         lock.release()
     return None

@@ -17,9 +17,9 @@
     const ms = Math.round(seconds * 1000);
     return `${pad(Math.floor(ms / 3600000))}:${pad(Math.floor(ms / 60000) % 60)}:${pad(Math.floor(ms / 1000) % 60)}.${pad(ms % 1000, 3)}`;
   };
-  const frames = (count, rate) => {
-    const seconds = Math.floor(count / rate);
-    return `${pad(Math.floor(seconds / 3600))}:${pad(Math.floor(seconds / 60) % 60)}:${pad(seconds % 60)}:${pad(count % rate)}`;
+  const frames = (count, whole) => {
+    const seconds = Math.floor(count / whole);
+    return `${pad(Math.floor(seconds / 3600))}:${pad(Math.floor(seconds / 60) % 60)}:${pad(seconds % 60)}:${pad(count % whole)}`;
   };
 
   // --- what was kept and dropped; the browser remembers it
@@ -80,13 +80,14 @@
       cutSegments: list.map((one) => ({ start: one.start, end: one.end, name: one.name })),
     }, null, 2) + "\n",
     "edl": (list) => {
-      const rate = Number($("rate").value);
-      let place = 3600 * rate;  // a timeline begins at 01:00:00:00
+      const [over, under = 1] = $("rate").value.split("/");
+      const rate = over / under, whole = Math.round(rate);  // 29.97 is counted as 30 numbers per second
+      let place = 3600 * whole;  // a timeline begins at 01:00:00:00
       const events = list.map((one, index) => {
         const first = Math.round(one.start * rate), last = Math.max(first + 1, Math.round(one.end * rate));
         const begin = place;
         place += last - first;
-        return `${pad(index + 1, 3)}  AX       V     C        ${frames(first, rate)} ${frames(last, rate)} ${frames(begin, rate)} ${frames(place, rate)}\r\n`
+        return `${pad(index + 1, 3)}  AX       V     C        ${frames(first, whole)} ${frames(last, whole)} ${frames(begin, whole)} ${frames(place, whole)}\r\n`
           + `* FROM CLIP NAME: ${data.media}\r\n* COMMENT: ${one.name}\r\n`;
       });
       return `TITLE: ${data.title}\r\nFCM: NON-DROP FRAME\r\n\r\n${events.join("\r\n")}`;

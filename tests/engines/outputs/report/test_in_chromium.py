@@ -100,6 +100,9 @@ def test_what_was_kept_is_saved_as_a_timeline(browser: Any, six_hours: Path, tmp
         (pytest.approx(one["start"], abs=0.02), pytest.approx(one["end"], abs=0.02)) for one in kept
     ]
     if kind == "edl":
+        opened.page.select_option("#rate", "30000/1001")
+        ntsc = read_spans(download(opened, kind, tmp_path), MediaClock(30000 / 1001))
+        assert [one.start for one in ntsc] == [pytest.approx(one["start"], abs=0.02) for one in kept]
         assert {one.source for one in spans} == {"room.mp4"}
     elif kind != "csv":
         assert spans[0].name.startswith(f"#{kept[0]['rank']} · {kept[0]['score']:.3f} ")

@@ -3,6 +3,7 @@
 import base64
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,13 @@ def test_a_recording_of_another_size_is_not_linked_unless_it_was_named(tmp_path:
     copy = media.rename(media.with_name("copy.mp4"))
     assert find_media(tmp_path / "run", str(copy), record) == copy
     assert find_media(tmp_path / "run", "rtmp://host/live/x", record) is None
+
+
+def test_the_recordings_own_frame_rate_is_the_one_for_an_edl(tmp_path: Path) -> None:
+    page_of(tmp_path)
+    for rate, own in ((Fraction(30000, 1001), "29.97"), (Fraction(24), "24"), (Fraction(12), "30"), (None, "30")):
+        page = build_page(tmp_path, read_highlights(tmp_path / "run"), STREAM, {}, Choice(), None, rate)  # type: ignore[arg-type]
+        assert [words for _, words, is_own in page.media.rates if is_own] == [own]
 
 
 def test_a_text_is_one_line_without_what_turns_or_hides_the_text_around_it() -> None:
