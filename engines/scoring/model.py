@@ -54,6 +54,8 @@ class Model:
         *,
         comments: Comments = "auto",
         comments_offset: float = 0.0,
+        ignore_user: tuple[str, ...] = (),
+        ignore_words: tuple[str, ...] = (),
         streamer: str | None = None,
         language: str | None = None,
         segment_seconds: float | None = None,
@@ -83,7 +85,8 @@ class Model:
 
         `source` is a media file, an rtmp, http(s), HLS or srt URL, or "-" for standard input. `comments` is a file,
         or Comment objects; "auto" reads the file beside a recording, None reads none. `comments_offset` seconds are
-        added to their times. `streamer` is a name that the bundle may know, `language` the spoken one.
+        added to their times; `ignore_user` and `ignore_words` leave some out. `streamer` is a name that the bundle may
+        know, `language` the spoken one.
         `start` and `end` (seconds) score a part of a file. `top`, `min_score` and `per_hour` leave out highlights.
         `length` is their least and most seconds, `padding` is added before and after; without `overlap` padded ones
         meet instead of sharing media. With `output`, the run writes the same folder as the command. It replaces what
@@ -99,6 +102,8 @@ class Model:
             segment_seconds=segment_seconds,
             frames=frames,
             comments_offset=comments_offset,
+            ignore_user=ignore_user,
+            ignore_words=ignore_words,
             timeout=timeout,
             start=start,
             end=end,
@@ -128,6 +133,8 @@ class Model:
         *,
         comments: Comments = "auto",
         comments_offset: float = 0.0,
+        ignore_user: tuple[str, ...] = (),
+        ignore_words: tuple[str, ...] = (),
         streamer: str | None = None,
         language: str | None = None,
         segment_seconds: float | None = None,
@@ -158,6 +165,8 @@ class Model:
             source,
             comments=comments,
             comments_offset=comments_offset,
+            ignore_user=ignore_user,
+            ignore_words=ignore_words,
             streamer=streamer,
             language=language,
             segment_seconds=segment_seconds,
