@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live_clock import ClockMark
-from kuaihl.engines.outputs.atomic import cannot_write, write_output
-from kuaihl.engines.outputs.events_jsonl import event_lines, notice_lines
+from kuaihl.engines.outputs.atomic import cannot_write
+from kuaihl.engines.outputs.events_jsonl import event_lines, notice_lines, rewrite_events
 from kuaihl.engines.outputs.evidence_jsonl import EvidenceWriter, SegmentEvidence
 from kuaihl.engines.outputs.lock import FolderLock
 from kuaihl.engines.outputs.run_folder import (
@@ -122,13 +122,8 @@ class Journal:
 
     def rewrite_events(self, detector: OnlineDetector, announcer: Announcer | None = None) -> None:
         """Lead the detector through the earlier run's segments, write their events again, and tell them."""
-        lines = []
-        for scored in self.segments:
-            changes = detector.push(scored)
-            lines += [json.dumps(entry, ensure_ascii=False) for entry in event_lines(scored, changes)]
-            if announcer is not None:
-                announcer.segment(scored, changes)
-        write_output(self.folder / EVENTS_FILE, "".join(f"{line}\n" for line in lines))
+        tell = None if announcer is None else announcer.segment
+        rewrite_events(self.folder / EVENTS_FILE, self.segments, detector, tell=tell)
 
     def write(
         self,
