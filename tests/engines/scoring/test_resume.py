@@ -27,7 +27,7 @@ from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring import journal as journal_module
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.conclude import ScoreResult
-from kuaihl.engines.scoring.journal import Earlier
+from kuaihl.engines.scoring.journal import AlreadyScored, Earlier
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.remake import remake_highlights
 from kuaihl.engines.scoring.run import Run
@@ -229,6 +229,19 @@ def test_two_runs_never_write_into_one_folder(model: Model, tmp_path: Path) -> N
             command()
     run.close()
     assert score(model, tmp_path / "out").complete
+
+
+def test_what_another_run_has_scored_meanwhile_is_not_scored_again(model: Model, tmp_path: Path) -> None:
+    """Whoever gets the lock looks again: the folder was empty when both of them looked first."""
+    folder = tmp_path / "out"
+    assert killed_at(40, folder, lambda: score(model, folder, "update")) and was_interrupted(folder)
+    assert score(model, folder, "update").complete  # which goes on with an interrupted one
+    old = contents(folder)
+    with pytest.raises(AlreadyScored, match="another run has scored it"):
+        score(model, folder, "update")
+    assert contents(folder) == old and sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert score(model, folder, "update", replace(SETTINGS, language="en")).complete
+    assert json.loads(contents(folder)["run.json"])["options"]["language"] == "en"
 
 
 def test_a_dead_process_holds_no_lock(tmp_path: Path) -> None:
