@@ -21,7 +21,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
-from fault_campaign.fuzz_inputs import Read, make_valid, places
 from fault_campaign.result import Figure, Plan, Result
 from kuaihl.models.errors import KuaihlError
 
@@ -85,6 +84,7 @@ class Answer(NamedTuple):
     grown: int  # bytes by which the process's peak of memory rose
 
 
+Read = Callable[[Path], object]
 Places = Callable[[Path, Path], dict[str, tuple[Path, Read]]]
 
 
@@ -217,6 +217,8 @@ def _draw(kinds: list[str], plan: Plan) -> Iterator[Task]:
 
 def run(plan: Plan) -> Result:
     """Read `plan.faults` mutations. A failure names the kind and the seed of `mutated` that made its input."""
+    from fault_campaign.fuzz_inputs import make_valid, places  # here, for torch must not swell the other parts
+
     made = plan.folder / "made"
     made.mkdir(parents=True)
     valid = make_valid(made)

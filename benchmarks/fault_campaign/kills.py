@@ -73,7 +73,7 @@ def _works(inputs: Path) -> tuple[Work, ...]:
     batch = ("batch", str(inputs / "rooms"), "-o", "out", "--jobs", "2", *SCORING)
     build = ("dataset", "build", str(inputs / "labelled"), "-o", "out", "--labels", "chat", "--jobs", "2", *SCORING)
     train = ("train", str(data), "-o", "out", *NETWORK, "--batch", "8", "--epochs", "3", "--validate-every", "4", "-q")
-    highlights = ("highlights", "out", "--clips", "--format", "csv,srt,edl", "--padding", "1s", "-q")
+    highlights = ("highlights", "out", "--clips", "--format", "csv,srt,vtt", "--padding", "1s", "-q")
     scored = inputs / "scored"
     subprocess.run([*COMMAND, "score", str(one), "-o", str(scored), *SCORING], check=True, timeout=LONGEST_SECONDS)
     export = ("export", "edge", "--to", "onnx", "--graphs", "step,window", "--threads", "1", "-o", "out", "-q")
