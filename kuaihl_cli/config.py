@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from kuaihl.models.errors import UsageError
+from kuaihl.models.errors import UsageError, reason_of
 
 _NOT_IN_A_FILE = {"help", "config", "debug"}  # they are read before the file is
 
@@ -33,8 +33,8 @@ def _read_config(path: Path) -> dict[str, Any]:
     """The file's tables. Raises UsageError if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of thousands of digits, too deep
+        raise UsageError(f"{path} is not valid TOML: {reason_of(error)}") from error
     except OSError as error:
         raise UsageError(f"{path}: the configuration cannot be read ({error.strerror}); name another file") from error
 

@@ -18,6 +18,7 @@ from kuaihl.models.atomic import fill_folder, write_atomic
 from kuaihl.models.dims import UNKNOWN_STREAMER, NetworkDims
 from kuaihl.models.errors import ModelError, Remedy, reason_of
 from kuaihl.models.facts import EncoderFacts, LabelFacts
+from kuaihl.models.json_text import parse_json
 from kuaihl.models.signals import SIGNALS_VERSION, SignalsFacts, parse_signals
 
 if TYPE_CHECKING:
@@ -197,10 +198,10 @@ def load_bundle(source: str | Path) -> Bundle:
     path = _find_bundle(source)
     file = path / FACTS_FILE
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = parse_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{file}: cannot be read ({error.strerror})", remedy=_A_BUNDLE) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ModelError(f"{file}: is not JSON ({reason_of(error)}); get the bundle again") from error
     if not isinstance(facts, dict) or "format" not in facts:
         raise ModelError(f"{file}: says no format version, so it is not a bundle's", remedy=_A_BUNDLE)

@@ -29,6 +29,7 @@ LATE_SHARE = 0.75  # of the kills that come after the first file is written; the
 ORPHAN_SECONDS = 20.0  # within which the workers of a killed command must have ended
 LONGEST_SECONDS = 600.0
 LONG_AGO = 1_000_000_000.0
+COMMAND = (sys.executable, "-m", "kuaihl_cli")
 MARK = "KUAIHL_KILLED_WORK"  # in the environment, so that orphans are found
 SCORING = ("--asr", "none", "--segment-seconds", "2", "--threads", "1", "-q")
 NETWORK = ("--width", "16", "--heads", "2", "--layers", "2", "--window", "5")
@@ -43,6 +44,7 @@ class Work:
     name: str
     first: tuple[str, ...]
     again: tuple[str, ...]
+    prepared: Path | None = None  # what lies in `out` before
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,13 @@ def _works(inputs: Path) -> tuple[Work, ...]:
     batch = ("batch", str(inputs / "rooms"), "-o", "out", "--jobs", "2", *SCORING)
     build = ("dataset", "build", str(inputs / "labelled"), "-o", "out", "--labels", "chat", "--jobs", "2", *SCORING)
     train = ("train", str(data), "-o", "out", *NETWORK, "--batch", "8", "--epochs", "3", "--validate-every", "4", "-q")
+    highlights = ("highlights", "out", "--clips", "--format", "csv,srt,vtt", "--padding", "1s", "-q")
+    scored = inputs / "scored"
+    subprocess.run([*COMMAND, "score", str(one), "-o", str(scored), *SCORING], check=True, timeout=LONGEST_SECONDS)
     export = ("export", "edge", "--to", "onnx", "--graphs", "step,window", "--threads", "1", "-o", "out", "-q")
     return (
         Work("score", score, (*score, "--resume")),
+        Work("highlights", highlights, highlights, scored),
         Work("batch", batch, batch),
         Work("dataset build", build, build),
         Work("train", (*train, "--device", "cpu"), (*train, "--device", "cpu", "--resume")),
@@ -87,12 +93,14 @@ class Trial:
     def __init__(self, folder: Path, work: Work, cache: Path) -> None:
         self.folder, self.work, self.temporary = folder, work, folder.with_name(f"{folder.name}.tmp")
         folder.mkdir(parents=True)
+        if work.prepared is not None:
+            shutil.copytree(work.prepared, folder / "out")
         self.temporary.mkdir()
         one_thread = {"OMP_NUM_THREADS": "1", "TMPDIR": str(self.temporary), "KUAIHL_CACHE": str(cache)}
         self.environment = os.environ | one_thread | {MARK: folder.name}
 
     def start(self, arguments: Sequence[str]) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "kuaihl_cli", *arguments]
+        command = [*COMMAND, *arguments]
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -182,9 +190,9 @@ def _difference(found: Contents, expected: Contents) -> str:
 
 
 def _do_undisturbed(trial: Trial) -> Undisturbed:
-    began = time.monotonic()
+    began, before = time.monotonic(), trial.written()
     process = trial.start(trial.work.first)
-    wait_for(lambda: process.poll() is not None or trial.written(), LONGEST_SECONDS)
+    wait_for(lambda: process.poll() is not None or trial.written() != before, LONGEST_SECONDS)
     first = time.monotonic()
     said, _ = process.communicate(timeout=LONGEST_SECONDS)
     assert process.returncode == 0, said

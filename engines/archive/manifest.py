@@ -1,6 +1,5 @@
 """The input of a batch: a folder of recordings, or a manifest that lists sources, as rooms with output folders."""
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from kuaihl.engines.archive.names import (
 )
 from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside, find_recordings, why_growing
 from kuaihl.models.errors import Remedy, SourceError, UsageError, reason_of
+from kuaihl.models.json_text import parse_json
 
 _MAX_MANIFEST_BYTES = 64 << 20
 
@@ -132,8 +132,8 @@ def _manifest_lines(manifest: Path) -> list[str]:
 
 def _manifest_object(manifest: Path, number: int, line: str) -> dict[str, str]:
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        entry = parse_json(line)
+    except ValueError as error:
         raise SourceError(f"{manifest}, line {number}: not JSON ({reason_of(error)})") from error
     if not isinstance(entry.get("source"), str):
         raise SourceError(f'{manifest}, line {number}: no "source"')

@@ -104,7 +104,7 @@ def build_dataset(
     """Build every room, labelled by `source`, and yield its result.
 
     Recordings that share a room's id fail. Existing rooms are skipped unless
-    their media have changed, or built `again`; those of other runs stay. A
+    their media or labels have changed, or built `again`; those of other runs stay. A
     room may take `time_limit` seconds. The table of rooms is written when the last room is done, or when the caller
     leaves early. Raises DataError, ModelError.
     """
@@ -127,7 +127,7 @@ def build_dataset(
             rooms,
             processes=jobs,
             prepare=partial(_prepare, settings, source, todo),
-            finished=lambda room: before.get(room.room) is not None and _is_unchanged(room, writer, settings),
+            finished=lambda room: before.get(room.room) is not None and _is_unchanged(room, writer, settings, source),
             time_limit=time_limit,
         ):
             if result.status == "done":
@@ -141,22 +141,23 @@ def _names_of(rooms: Sequence[Job]) -> list[str]:
     return [room.room for room in rooms]
 
 
-def _is_unchanged(room: Job, writer: DataSetWriter, settings: BuildSettings) -> bool:
-    """Whether a built room was made from this very recording and these comments, in this way."""
+def _is_unchanged(room: Job, writer: DataSetWriter, settings: BuildSettings, labels: LabelSource) -> bool:
+    """Whether a built room was made from this very recording, these comments and these labels, in this way."""
     try:
-        return bool(writer.origin(room.room) == _origin_of(room, settings))
-    except SourceError:
+        return bool(writer.origin(room.room) == _origin_of(room, settings, labels))
+    except (SourceError, DataError):
         return False  # a worker will meet and report it
 
 
-def _origin_of(room: Job, settings: BuildSettings) -> dict[str, Any]:
-    """What a room's features depend on besides the facts of its data set. Raises SourceError if it cannot be read."""
+def _origin_of(room: Job, settings: BuildSettings, labels: LabelSource) -> dict[str, Any]:
+    """What a room depends on besides the facts of its data set. Raises SourceError, DataError if it cannot be read."""
     return {
         "source": _content_of(room.source),
         "comments": None if room.comments is None else _content_of(str(room.comments)),
         "comments_offset": settings.comments_offset,
         "frames": settings.frames,
         "language": settings.language,
+        "labels": labels.identity(room),
     }
 
 
@@ -200,8 +201,9 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
 
     def build_one(room: Job) -> Sequence[str]:
         facts = known[room.room]
+        # Before it is read: what is written to it meanwhile must count as a change.
+        origin = _origin_of(room, settings, source)
         found = source.find(room, settings.facts.segment_seconds)  # first: a room without labels is not worth encoding
-        origin = _origin_of(room, settings)  # before it is read: what is written to it meanwhile must count as a change
         room, warnings = _with_readable_comments(room, settings)
         encoded = list(encoded_segments(room, encoders, settings))
         if not encoded:

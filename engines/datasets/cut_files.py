@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 from urllib.parse import unquote
 
+from kuaihl.engines.datasets.otio_file import read_clips
 from kuaihl.engines.datasets.view_log import LONGEST_ROOM
 from kuaihl.models.errors import DataError, Remedy, UsageError, reason_of
 
@@ -202,27 +203,15 @@ def _json5_of(file: Path, text: str) -> Any:
 
 def _otio_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:
     """OpenTimelineIO: the source range of every clip, from the start of its media if the file gives it."""
-    try:
-        import opentimelineio as otio
-    except ImportError as error:
-        raise UsageError("OTIO needs opentimelineio: pip install 'kuaihl[editors]'") from error
-    try:
-        timeline = otio.adapters.read_from_string(text, "otio_json")
-        clips = list(timeline.find_clips()) if hasattr(timeline, "find_clips") else None
-    except (ValueError, KeyError, RecursionError, otio.exceptions.OTIOError) as error:
-        raise DataError(f"{file}: is not a timeline of OTIO ({reason_of(error)})") from error
-    if clips is None:
-        raise DataError(f"{file}: is not a timeline of OTIO")
     first = _source_start(clock)
-    for clip in clips:
-        media, range_ = clip.media_reference, clip.source_range
-        range_ = range_ or media.available_range
-        if range_ is None:
-            raise DataError(f"{file}: clip {clip.name!r} has no source range")
-        begins = media.available_range.start_time.to_seconds() if media and media.available_range else first
-        start = range_.start_time.to_seconds() - begins
-        source = getattr(media, "target_url", "") or ""
-        yield Span(start, start + range_.duration.to_seconds(), clip.name, source)
+    try:
+        for clip in read_clips(text):
+            if clip.start is None:
+                raise DataError(f"{file}: clip {clip.name!r} has no source range")
+            start = clip.start - (first if clip.media_start is None else clip.media_start)
+            yield Span(start, start + clip.duration, clip.name, clip.source)
+    except ValueError as error:
+        raise DataError(f"{file}: is not a timeline of OTIO ({reason_of(error)})") from error
 
 
 def _csv_spans(file: Path, text: str, clock: MediaClock) -> Iterator[Span]:

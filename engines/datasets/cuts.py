@@ -39,13 +39,18 @@ def _find_cuts_file(recording: Path, folder: Path | None = None) -> Path | None:
     return None
 
 
+def cuts_file(recording: str, given: Path | None, settings: CutSettings) -> Path | None:
+    """The file of cuts of a recording: the one `given` for it, named in the settings, or found; None without one."""
+    path = settings.path
+    return given or (path if path and path.is_file() else _find_cuts_file(Path(recording), path))
+
+
 def read_cuts(recording: str, given: Path | None, settings: CutSettings) -> list[Span]:
     """The spans of a recording, from the file `given` for it or the one that is found.
 
     Raises DataError if none exists or a line of it is not a span, SourceError if `recording` cannot be read.
     """
-    path = settings.path
-    file = given or (path if path and path.is_file() else _find_cuts_file(Path(recording), path))
+    path, file = settings.path, cuts_file(recording, given, settings)
     if path and file is None and not path.is_dir():
         raise DataError(f"{path}: no such file or folder of cuts")
     clock, chapters = media_clock(recording, settings.clock)

@@ -4,7 +4,6 @@
 a value in [0, 1]: its replays relative to the video's most replayed span.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.models.errors import DataError
+from kuaihl.models.json_text import parse_json
 
 _INFO_SUFFIX = ".info.json"
 _MAX_INFO_BYTES = 64 << 20
@@ -53,7 +53,7 @@ def read_heatmap(recording: Path) -> HeatMap:
     try:
         if file.stat().st_size > _MAX_INFO_BYTES:
             raise DataError(f"{file}: more than {_MAX_INFO_BYTES >> 20} MB, which is no info file of yt-dlp")
-        info = json.loads(file.read_text(encoding="utf-8"))
+        info = parse_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); download with yt-dlp --write-info-json") from error
     except ValueError as error:

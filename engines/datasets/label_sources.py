@@ -5,8 +5,9 @@ afterwards. A new source is one class here and its LabelFacts.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.comments.reader import read_comments
 from kuaihl.engines.datasets.chat_labels import DELAY, chat_rates
-from kuaihl.engines.datasets.cuts import CutSettings, compute_shares, read_cuts
+from kuaihl.engines.datasets.cuts import CutSettings, compute_shares, cuts_file, read_cuts
 from kuaihl.engines.datasets.heatmap import read_heatmap
 from kuaihl.engines.datasets.view_log import LONG_VIEW_SECONDS, ViewLog
-from kuaihl.models.errors import DataError
+from kuaihl.models.errors import DataError, SourceError
 from kuaihl.models.facts import LabelFacts
 
 _LONG_VIEWS = f"impressions of the next segment watched for more than {LONG_VIEW_SECONDS:.0f} s / all its impressions"
@@ -46,6 +47,10 @@ class LabelSource(Protocol):
         """A room's labels. Raises SourceError, DataError if it has none here, as does its `label`."""
         ...
 
+    def identity(self, room: Job) -> dict[str, Any]:
+        """What a room's labels depend on, in JSON, besides its recording and comments. Raises as `find` does."""
+        ...
+
 
 @dataclass(frozen=True)
 class ViewLabels:
@@ -68,6 +73,9 @@ class ViewLabels:
 
         return RoomLabels(label)
 
+    def identity(self, room: Job) -> dict[str, Any]:
+        return {"views": _digest(np.ascontiguousarray(self.views.find(room.room)).tobytes())}
+
 
 @dataclass(frozen=True)
 class HeatmapLabels:
@@ -83,6 +91,11 @@ class HeatmapLabels:
         return RoomLabels(
             lambda starts, ends: {"rate": heat.average_rates(starts, ends)}, heat.channel, heat.start_time
         )
+
+    def identity(self, room: Job) -> dict[str, Any]:
+        heat = read_heatmap(Path(room.source))
+        facts = f"{heat.channel} {heat.start_time}".encode()
+        return {"heatmap": _digest(heat.edges.tobytes() + heat.values.tobytes() + facts)}
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,9 @@ class ChatLabels:
         where = str(room.comments)
         return RoomLabels(lambda starts, ends: {"rate": chat_rates(written, starts, ends, where, delay=self.delay)})
 
+    def identity(self, room: Job) -> dict[str, Any]:
+        return {"reaction_delay": self.delay, "comments_offset": self.comments_offset}
+
 
 @dataclass(frozen=True)
 class CutLabels:
@@ -122,3 +138,15 @@ class CutLabels:
     def find(self, room: Job, segment_seconds: float) -> RoomLabels:
         spans = read_cuts(room.source, room.cuts, self.settings)
         return RoomLabels(lambda starts, ends: {"rate": compute_shares(spans, starts, ends, room.source)})
+
+    def identity(self, room: Job) -> dict[str, Any]:
+        file = cuts_file(room.source, room.cuts, self.settings)
+        try:
+            content = None if file is None else _digest(file.read_bytes())
+        except OSError as error:
+            raise SourceError(f"{file}: cannot be read ({error.strerror})") from error
+        return {"cuts": content, "named": self.settings.named, "clock": asdict(self.settings.clock)}
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()

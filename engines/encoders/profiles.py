@@ -26,6 +26,7 @@ from kuaihl.engines.weights.catalog import (
 from kuaihl.engines.weights.resolve import Resolved, resolve
 from kuaihl.models.errors import ModelError
 from kuaihl.models.facts import EncoderFacts
+from kuaihl.models.json_text import parse_json
 
 if TYPE_CHECKING:
     from kuaihl.engines.encoders.text import TextEncoder
@@ -192,7 +193,6 @@ def text_width(profile: Profile, resolved: Resolved) -> int:
     So a BERT of another width, such as the 1024 of BERT large, works in the paper profile. Raises ModelError for a
     config that is not a BERT's.
     """
-    import json
 
     from kuaihl.models.backbones.bert import dims_from_config
 
@@ -200,7 +200,7 @@ def text_width(profile: Profile, resolved: Resolved) -> int:
     if not file.is_file():
         return profile.d_t
     try:
-        return dims_from_config(json.loads(file.read_text(encoding="utf-8"))).width
+        return dims_from_config(parse_json(file.read_text(encoding="utf-8"))).width
     except ModelError as error:
         raise ModelError(f"{resolved.folder}: {error}") from error
     except (OSError, ValueError, AttributeError) as error:

@@ -20,6 +20,7 @@ from kuaihl.engines.runtimes.parallel import even_size, run_each, split_batches
 from kuaihl.engines.runtimes.runtime import OpenRuntime, Runtime
 from kuaihl.models.errors import ModelError
 from kuaihl.models.features import Float16
+from kuaihl.models.json_text import parse_json
 
 if TYPE_CHECKING:
     from kuaihl.engines.weights.resolve import Resolved
@@ -189,7 +190,6 @@ def _read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
 
     Raises ModelError if one of them is unusable.
     """
-    import json
 
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -197,7 +197,7 @@ def _read_hub_folder(folder: Path) -> "tuple[Bert, nn.Module, TextTokenizer]":
     from kuaihl.models.backbones.bert import dims_from_config, from_state_dict
 
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "model.safetensors")
         network = from_state_dict(dims_from_config(config), tensors)
     except ModelError as error:

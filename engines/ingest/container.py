@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from kuaihl.engines.ingest.mpeg_ts import BUFFER_BYTES, TsParts
+from kuaihl.engines.ingest.parts import Parts
 from kuaihl.engines.ingest.refusal import cause, refusal
 from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.stream import Stream
+
+BUFFER_BYTES = 1 << 18  # handed to FFmpeg at once: each hand-over costs time
 
 
 def open_container(name: str, file: Any, *, is_url: bool = False, **options: Any) -> "InputContainer":
@@ -31,10 +33,16 @@ class UrlBytes:
         self.packets = container.demux()
         self.ahead = b""
 
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end; they stay to be read. Raises FFmpeg's errors."""
+        while len(self.ahead) < size and (more := bytes(next(self.packets, b""))):
+            self.ahead += more
+        return self.ahead
+
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; empty at the end. Raises FFmpeg's errors."""
-        self.ahead = self.ahead or bytes(next(self.packets, b""))
-        given, self.ahead = self.ahead[:size], self.ahead[size:]
+        given = self.peek(1)[:size]
+        self.ahead = self.ahead[len(given) :]
         return given
 
     def close(self) -> None:
@@ -47,12 +55,12 @@ def known_duration(container: "InputContainer") -> float | None:
     return duration / 1_000_000 if duration and duration > 0 else None
 
 
-def open_part(name: str, parts: TsParts) -> "InputContainer":
-    """The demuxer of the next part of a transport stream that holds video or audio. Raises a readable SourceError."""
+def open_part(name: str, parts: Parts) -> "InputContainer":
+    """The demuxer of the next part that holds video or audio. Raises a readable SourceError."""
     while True:
         failure = SourceError(f"{name}: holds neither video nor audio that can be decoded")
         try:
-            container = open_container(name, parts, format="mpegts", buffer_size=BUFFER_BYTES)
+            container = open_container(name, parts, format=parts.format, buffer_size=BUFFER_BYTES)
         except SourceError as error:
             failure = error
         else:

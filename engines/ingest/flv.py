@@ -1,241 +1,273 @@
-"""Media that FFmpeg's demuxer misses in an FLV file: another codec midway, very late sound, media behind damage.
+"""FLV in parts: a new one begins where a stream appears late or goes on in another codec. Damage is passed over.
 
-The demuxer announces new streams too late for PyAV, and skips up to 16 MB over a damaged tag. If a stream has been
-silent for a while, or offsets jump, the file's tags are searched. If there is more media, the file is opened again
-from there, behind the headers that decoders need. Offsets are bytes from the file's beginning.
-
-Hostile files end, too. The places of opening only grow, many of them lie far apart, and no byte is searched twice.
+Only whole tags are handed to FFmpeg's demuxer, which may skip up to 16 MB over a damaged one. A part begins with the
+configurations that decoders need. Hostile files end, too: the number of parts is bounded, and no byte is searched
+twice.
 """
 
-import os
 import re
-from collections.abc import Iterator
+import struct
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Literal
 
-_FLV_HEADER_BYTES = 9
-_PREVIOUS_SIZE_BYTES = 4  # the previous tag's length, after the header and after every tag
+from kuaihl.engines.ingest.parts import WhatCame
+
+HEAD_BYTES = 9  # of a file's header, enough to recognise it
+_LENGTH_BYTES = 4  # a tag's length, again, after it
 _TAG_HEADER_BYTES = 11  # type, data size (3), time (3 + 1), stream id (3)
-_AUDIO_TAG, _VIDEO_TAG, _SCRIPT_TAG = 8, 9, 18
-_ENHANCED = 0x80  # high bit of a video tag's first byte: enhanced RTMP follows
-Kind = Literal["video", "audio"]
-_TAG_OF = {"video": _VIDEO_TAG, "audio": _AUDIO_TAG}
-_KINDS: tuple[Kind, ...] = ("video", "audio")
-_LOOK_PACKETS = 32  # between two searches: about a second
-_SCAN_BYTES = 1 << 20
+_ID_AT = 8  # where the stream id stands in it, which is always 0
+_AUDIO, _VIDEO, _SCRIPT = 8, 9, 18  # types of tags
+_TYPE_BITS = 0x1F
+_PROMISE = {_AUDIO: 0x04, _VIDEO: 0x01}  # what a file's header says of its streams
+_WORD, _PAIR = struct.Struct(">I"), struct.Struct(">H")
+_LONGEST_TAG = (1 << 24) + _TAG_HEADER_BYTES + _LENGTH_BYTES
 _TAG_PATTERN = re.compile(rb"(?s)[\x08\x09](?=(...)....\0\0\0)")
-_SMALLEST_BYTES = 512  # of a hole at the file's end that is worth a search
-_HOLE_BYTES = 1 << 16  # a larger hole between two packets means skipped media; metadata may be that large, too
-_HEADER_BYTES = 1 << 16  # of the largest configuration that is believed; real ones have a few hundred
-_OPENINGS = 64  # that a file may have anywhere; each reads ahead by up to 5 MB
-_SPACING_BYTES = 1 << 18  # between further ones, on average
-_CODEC_BYTES = 5  # the first byte, and enhanced RTMP's four letters
-_AAC = 10  # high half of the first byte of an audio tag's data: the one old audio codec with a header of its own
+_READ_BYTES = 1 << 18
+_CONFIGURATION_BYTES = 1 << 16  # of the largest that is believed; real ones have a few hundred
+_CODECS = 8  # whose configurations are kept
+_PARTS = 64  # that a file may have anywhere …
+_SPACING_BYTES = 1 << 18  # … and between further ones, on average
+
+# The first byte of a tag's data: the codec, or enhanced RTMP, whose codecs have four letters.
+_ENHANCED_VIDEO, _ENHANCED_AUDIO = 0x80, 0x90
+_CODEC_BYTES = 5
+_COMMAND_FRAME = 5  # a frame type of video
+_MULTITRACK = {_VIDEO: 6, _AUDIO: 5}  # of enhanced RTMP's packet types …
+_MODIFIED = 7  # … those whose codec stands elsewhere
+_AAC, _AVC, _HEVC = 10, 7, 12  # the old codecs that have a configuration
 
 
 @dataclass(frozen=True)
 class _Tag:
-    at: int
     kind: int
     size: int  # of its data
-    head: bytes  # the data's first bytes
+    codec: bytes | None  # the bytes that tell one codec from another; None if it is neither sound nor picture
+    is_configuration: bool = False  # of a decoder, rather than a picture or sound
 
     @property
-    def codec(self) -> bytes:
-        """The bytes that tell one codec from another."""
-        if self.kind == _VIDEO_TAG:
-            return self.head[1:5] if self.head[0] & _ENHANCED else bytes([self.head[0] & 0x0F])
-        return self.head[1:5] if self.head[0] >> 4 == 9 else bytes([self.head[0] >> 4])
-
-    @property
-    def is_header(self) -> bool:
-        """A decoder's configuration rather than a picture or sound."""
-        if self.kind == _VIDEO_TAG:
-            return (self.head[0] & 0x0F if self.head[0] & _ENHANCED else self.head[1]) == 0
-        return self.head[0] >> 4 == _AAC and self.head[1] == 0
-
-    @property
-    def end(self) -> int:
-        return self.at + _TAG_HEADER_BYTES + self.size + _PREVIOUS_SIZE_BYTES
+    def whole_size(self) -> int:
+        return _TAG_HEADER_BYTES + self.size + _LENGTH_BYTES
 
 
-def _read_tags(file: IO[bytes], start: int, end: int) -> Iterator[_Tag]:
-    """Video and audio tags that begin in [start, end); a tag must begin at `start`. Ends at damage."""
-    at = start
-    while at < end:
-        head = _read_at(file, at, _TAG_HEADER_BYTES + _CODEC_BYTES)
-        if len(head) < _TAG_HEADER_BYTES + 2 or not _is_tag(head):
+def is_flv(head: bytes) -> bool:
+    """Whether a file that begins with `head` is FLV."""
+    return len(head) >= HEAD_BYTES and head[:3] == b"FLV" and head[3] < 5 and HEAD_BYTES <= _data_offset(head) < 256
+
+
+class FlvParts:
+    """FLV as `Parts`: every kind of tag is one stream."""
+
+    name = format = "flv"
+
+    def __init__(self, file: WhatCame) -> None:
+        """`file` is at its beginning, which `is_flv`."""
+        self.file = file
+        self.ahead = bytearray()  # read, but not handed out
+        self.ready = 0  # of them, the bytes of this part that may be handed out
+        self.passed = 0  # bytes before them
+        self.is_at_end = False  # `file` is
+        self.codecs: dict[int, bytes] = {}  # of this part's streams
+        self.configurations: dict[tuple[int, bytes], bytes] = {}  # the latest ones, as whole tags
+        self.usual: set[tuple[int, int]] = set()  # kind and first bytes of tags that need no look
+        self.is_settled = False  # FFmpeg knows this part's streams
+        self.ends = False  # this part is over after the ready bytes, and another one follows
+        self.changed = False  # it is over
+        self.parts = 1
+        self.damaged = False
+        self.fill(HEAD_BYTES)
+        first = _data_offset(self.ahead) + _LENGTH_BYTES
+        self.head = _file_header(self.ahead[4])  # what a part begins with
+        self.next_head = b""
+        self.fill(first)
+        self.pass_over(min(first, len(self.ahead)))
+
+    def fill(self, size: int) -> bool:
+        """Read until `size` bytes are ahead; returns false if the file ends before."""
+        while len(self.ahead) < size and not self.is_at_end:
+            more = self.file.read(_READ_BYTES)
+            self.is_at_end = not more
+            self.ahead += more
+        return len(self.ahead) >= size
+
+    def pass_over(self, size: int) -> None:
+        self.passed += size
+        del self.ahead[:size]
+
+    def choose(self, _ids: frozenset[int], /, *, wants_more: bool) -> None:
+        self.is_settled = True
+
+    def go_on(self) -> bool:
+        while self.read(_READ_BYTES):
+            pass
+        if not self.changed:
+            return False
+        self.head, self.changed, self.is_settled = self.next_head, False, False
+        return True
+
+    def read(self, size: int) -> bytes:
+        """Whole tags as far as they fit; one at a time while FFmpeg looks for the streams. Empty at the part's end."""
+        if self.changed:
+            return b""
+        if self.head:
+            given, self.head = self.head[:size], self.head[size:]
+            return given
+        if not self.ready and not self.ends:
+            self.find_ready(size)
+        if self.ends and not self.ready:
+            self.ends, self.changed = False, True
+            return b""
+        given = bytes(self.ahead[: min(size, self.ready)])
+        self.ready -= len(given)
+        self.pass_over(len(given))
+        return given
+
+    def find_ready(self, size: int) -> None:
+        """Look at the tags ahead, for about `size` bytes; wait only for the first. At the end none is ready."""
+        while self.ready < size:
+            if self.is_settled:
+                self.pass_usual(size)
+            begun = self.ready > 0
+            if begun and len(self.ahead) < self.ready + _TAG_HEADER_BYTES + _CODEC_BYTES:
+                return
+            if not self.fill(self.ready + _TAG_HEADER_BYTES + 1):
+                self.pass_over(len(self.ahead))
+                return
+            tag = self.tag_ahead()
+            if begun and (tag is None or len(self.ahead) < self.ready + tag.whole_size):
+                return
+            if tag is None or not self.is_whole(tag):
+                if not begun:
+                    self.pass_damage(tag)
+                if begun or self.ready or not self.ahead:
+                    return
+            elif self.begins_part(tag):
+                self.begin_part(tag)
+                return
+            else:
+                self.note(tag)
+                self.ready += tag.whole_size
+                if not self.is_settled:
+                    return
+
+    def pass_usual(self, size: int) -> None:
+        """Make whole tags ready that are like earlier ones."""
+        ahead, at, total, usual = self.ahead, self.ready, len(self.ahead), self.usual
+        while at < size and at + _TAG_HEADER_BYTES + 2 <= total:
+            (word,) = _WORD.unpack_from(ahead, at)
+            length = (word & 0xFFFFFF) + _TAG_HEADER_BYTES
+            end = at + length + _LENGTH_BYTES
+            if end > total or (word >> 24, _PAIR.unpack_from(ahead, at + _TAG_HEADER_BYTES)[0]) not in usual:
+                break
+            if _WORD.unpack_from(ahead, end - _LENGTH_BYTES)[0] != length:
+                break
+            at = end
+        self.ready = at
+
+    def tag_ahead(self) -> _Tag | None:
+        """The tag that begins behind the ready bytes, if one does."""
+        self.fill(self.ready + _TAG_HEADER_BYTES + _CODEC_BYTES)
+        head = bytes(self.ahead[self.ready : self.ready + _TAG_HEADER_BYTES + _CODEC_BYTES])
+        kind, size, data = head[0] & _TYPE_BITS, int.from_bytes(head[1:4], "big"), head[_TAG_HEADER_BYTES:]
+        if kind == _SCRIPT or (kind in _PROMISE and size < 2):
+            return _Tag(kind, size, None)
+        if kind not in _PROMISE:
+            return None
+        first, second = data[:2].ljust(2, b"\0")
+        enhanced = first & _ENHANCED_VIDEO if kind == _VIDEO else first & 0xF0 == _ENHANCED_AUDIO
+        if enhanced:
+            packet = first & 0x0F
+            is_plain = packet not in (_MULTITRACK[kind], _MODIFIED)
+            return _Tag(kind, size, data[1:] if is_plain else None, packet == 0)
+        if kind == _AUDIO:
+            return _Tag(kind, size, bytes([first >> 4]), first >> 4 == _AAC and second == 0)
+        codec = first & 0x0F
+        is_command = first >> 4 == _COMMAND_FRAME
+        return _Tag(kind, size, None if is_command else bytes([codec]), codec in (_AVC, _HEVC) and second == 0)
+
+    def is_whole(self, tag: _Tag) -> bool:
+        """Whether the tag behind the ready bytes ends as it says: with its length, or with another tag."""
+        at, end = self.ready, self.ready + tag.whole_size
+        if not self.fill(end):
+            return False
+        if _WORD.unpack_from(self.ahead, end - _LENGTH_BYTES)[0] == _TAG_HEADER_BYTES + tag.size:
+            return True
+        if not self.fill(end + _TAG_HEADER_BYTES):
+            return len(self.ahead) == end
+        ids = self.ahead[at + _ID_AT : at + _TAG_HEADER_BYTES] + self.ahead[end + _ID_AT : end + _TAG_HEADER_BYTES]
+        return self.ahead[end] in (_AUDIO, _VIDEO, _SCRIPT) and not any(ids)
+
+    def pass_damage(self, tag: _Tag | None) -> None:
+        """Pass over the bytes before the next whole tag, or all that is left.
+
+        A `tag` that the end of the file cuts off becomes ready if nothing whole follows.
+        """
+        is_cut_off = tag is not None and self.is_at_end and len(self.ahead) < tag.whole_size
+        at = 1
+        while True:
+            match = _TAG_PATTERN.search(self.ahead, at)
+            length = _TAG_HEADER_BYTES + (0 if match is None else int.from_bytes(match.group(1), "big"))
+            at = max(at, len(self.ahead) - _TAG_HEADER_BYTES + 1) if match is None else match.start()
+            if match is None and is_cut_off:
+                self.ready = len(self.ahead)
+                return
+            if not is_cut_off:
+                self.damaged = True
+                self.pass_over(at)
+                at = 0
+            if match is None:
+                if not self.fill(len(self.ahead) + 1):
+                    self.pass_over(len(self.ahead))
+                    return
+                continue
+            end = at + length + _LENGTH_BYTES
+            if self.fill(end) and _WORD.unpack_from(self.ahead, end - _LENGTH_BYTES)[0] == length:
+                self.damaged = True
+                self.pass_over(at)
+                return
+            at += 1
+
+    def begins_part(self, tag: _Tag) -> bool:
+        """Whether FFmpeg would not know the tag's stream: it is new, or in another codec."""
+        if tag.codec is None:
+            return False
+        known = self.codecs.get(tag.kind)
+        if known == tag.codec or (known is None and not self.is_settled):
+            return False
+        return self.parts < _PARTS + (self.passed + self.ready) // _SPACING_BYTES
+
+    def begin_part(self, tag: _Tag) -> None:
+        """End this part behind the ready bytes; the next one begins with `tag`."""
+        assert tag.codec is not None
+        self.ends = True
+        self.parts += 1
+        self.codecs[tag.kind] = tag.codec
+        self.usual.clear()
+        configurations = [self.configurations.get(stream) for stream in self.codecs.items()]
+        promise = sum(_PROMISE[kind] for kind in self.codecs)
+        self.next_head = _file_header(promise) + b"".join(one for one in configurations if one is not None)
+
+    def note(self, tag: _Tag) -> None:
+        """Take note of the whole tag behind the ready bytes."""
+        if tag.codec is None:
             return
-        tag = _Tag(at, head[0], int.from_bytes(head[1:4], "big"), head[_TAG_HEADER_BYTES:])
-        if tag.kind in _TAG_OF.values() and tag.size > 1:
-            yield tag
-        at = tag.end
-
-
-def _read_at(file: IO[bytes], at: int, size: int) -> bytes:
-    """Up to `size` bytes from an offset on. The file's own position is neither used nor changed."""
-    return os.pread(file.fileno(), size, at)
-
-
-def _is_tag(raw: bytes) -> bool:
-    """Whether `raw` may begin a tag's header: a known type, and the stream id 0 of every tag."""
-    return raw[0] in (_AUDIO_TAG, _VIDEO_TAG, _SCRIPT_TAG) and raw[8:_TAG_HEADER_BYTES] == b"\0\0\0"
-
-
-class _FlvFile:
-    """A regular FLV file, beside the demuxer that reads it."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = path.open("rb")
-        self.first = int.from_bytes(_read_at(self.file, 0, _FLV_HEADER_BYTES)[5:9], "big") + _PREVIOUS_SIZE_BYTES
-        self.latest: dict[int, _Tag] = {}  # the streams' configurations before `scanned`
-        self.scanned = self.first
-
-    def codec_at(self, at: int) -> bytes | None:
-        """The codec of the tag at an offset."""
-        return next((tag.codec for tag in _read_tags(self.file, at, at + 1)), None)
-
-    def change(self, kind: Kind, codec: bytes | None, start: int, end: int, least: int) -> tuple[bool, int]:
-        """Whether a stream goes on in another codec, or begins if `codec` is None, and at which offset.
-
-        The offset is in [least, end); if there is none, it tells how far the tags from `start` on could be read.
-        """
-        at = start
-        for tag in _read_tags(self.file, start, end):
-            at = tag.at
-            if at >= least and tag.kind == _TAG_OF[kind] and tag.codec != codec:
-                return True, at
-        return False, at
-
-    def next_tag(self, start: int, end: int) -> int | None:
-        """The offset in [start, end) of the next whole video or audio tag behind damage."""
-        at = start
-        while at < end:
-            chunk = _read_at(self.file, at, min(_SCAN_BYTES, end - at))
-            for match in _TAG_PATTERN.finditer(chunk):
-                size = int.from_bytes(match.group(1), "big")
-                back = _read_at(self.file, at + match.start() + _TAG_HEADER_BYTES + size, _PREVIOUS_SIZE_BYTES)
-                if int.from_bytes(back, "big") == _TAG_HEADER_BYTES + size:
-                    return at + match.start()
-            at += max(len(chunk) - _TAG_HEADER_BYTES, _SCAN_BYTES - _TAG_HEADER_BYTES)
-        return None
-
-    def headers(self, before: int, without: Kind | None) -> bytes:
-        """The beginning of a file: an FLV header, and the streams' latest configurations before an offset.
-
-        The offset must be larger than in the call before.
-        """
-        self.scan(before)
-        head = b"FLV\x01\x05\0\0\0\x09\0\0\0\0"
-        for tag in self.latest.values():
-            if without is None or tag.kind != _TAG_OF[without]:
-                head += _read_at(self.file, tag.at, tag.end - tag.at)
-        return head
-
-    def scan(self, end: int) -> None:
-        """Note the configurations between the last scan's end and an offset, over damage."""
-        at: int | None = self.scanned
-        while at is not None and at < end:
-            for tag in _read_tags(self.file, at, end):
-                at = tag.end
-                if tag.is_header and tag.size <= _HEADER_BYTES:
-                    self.latest[tag.kind] = tag
-            at = at if at >= end else self.next_tag(at + 1, end)
-        self.scanned = end if at is None else at
+        known = self.codecs.setdefault(tag.kind, tag.codec)
+        if tag.is_configuration:
+            if tag.size <= _CONFIGURATION_BYTES:
+                self.configurations.pop((tag.kind, tag.codec), None)
+                self.configurations[tag.kind, tag.codec] = bytes(self.ahead[self.ready : self.ready + tag.whole_size])
+            if len(self.configurations) > _CODECS:
+                del self.configurations[next(iter(self.configurations))]
+        elif known == tag.codec and len(known) == 1:
+            (first,) = _PAIR.unpack_from(self.ahead, self.ready + _TAG_HEADER_BYTES)
+            self.usual.add((self.ahead[self.ready], first))
 
     def close(self) -> None:
         self.file.close()
 
 
-class Resumed:
-    """A file for FFmpeg: `head`, then `file` from the offset `at` on. It opens nothing, so nothing must be closed."""
-
-    name = "resumed"
-
-    def __init__(self, file: IO[bytes], head: bytes, at: int) -> None:
-        self.file = file
-        self.head = head
-        self.at = at
-
-    def read(self, size: int) -> bytes:
-        if self.head:
-            given, self.head = self.head[:size], self.head[size:]
-            return given
-        given = _read_at(self.file, self.at, size)
-        self.at += len(given)
-        return given
+def _data_offset(head: bytes | bytearray) -> int:
+    """Where an FLV file's data begin, according to its header."""
+    return int.from_bytes(head[5:9], "big")
 
 
-class FlvChanges:
-    """Follows the demuxer of one FLV file: takes its packets' kinds and offsets, finds where to open it again."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.flv = _FlvFile(path)
-        self.shift = 0  # from the demuxer's offsets to the file's
-        self.began = 0  # where the demuxer's part of the file begins
-        self.count = 0  # of packets
-        self.places: dict[str, int] = {}  # offset of each stream's latest packet
-        self.given: dict[str, int] = {}  # the same, when the file was last opened again
-        self.counts: dict[str, int] = {}  # that packet's number
-        self.reached = self.flv.first  # where the latest packet ends, at least
-        self.looked: dict[str, int] = {}  # how far each silent stream has been searched for
-        self.openings = 0
-        self.least = 0  # the lowest place of the next opening
-
-    def find_hidden(self, at: int | None, end: int) -> int | None:
-        """The offset of media that the demuxer skipped between its latest packet and its own offset `at`, or `end`."""
-        start, limit = max(self.reached, self.least), end if at is None else at + self.shift
-        if limit - start < (_SMALLEST_BYTES if at is None else _HOLE_BYTES):
-            return None
-        self.reached = limit  # whatever the result, it is not searched again
-        found = self.flv.next_tag(start, limit)
-        return None if found is None or limit - found < _SMALLEST_BYTES else found
-
-    def is_known(self, kind: str, at: int | None) -> bool:
-        """Whether a packet was given out before the file was opened again, or belongs to the headers."""
-        return at is not None and at + self.shift <= max(self.given.get(kind, -1), self.began - 1)
-
-    def note_packet(self, kind: str, at: int | None, size: int) -> bool:
-        """Record a packet; returns whether it is time to search for changes."""
-        self.count += 1
-        if at is not None:
-            self.places[kind] = at + self.shift
-            self.reached = at + self.shift + size
-        self.counts[kind] = self.count
-        return self.count % _LOOK_PACKETS == 0
-
-    def find(self, end: int | None = None) -> tuple[Kind, int] | None:
-        """The stream that has silently gone on in another codec, and the offset; searches no further than `end`."""
-        reached = max(self.places.values(), default=self.flv.first)
-        end = reached if end is None else end
-        found: list[tuple[int, Kind]] = []
-        for kind in _KINDS:
-            if self.count - self.counts.get(kind, 0) < min(self.count, _LOOK_PACKETS):
-                continue
-            start = max(self.places.get(kind, self.flv.first), self.looked.get(kind, 0))
-            codec = self.flv.codec_at(self.places[kind]) if kind in self.places else None
-            changes, at = self.flv.change(kind, codec, start, end, self.least)
-            self.looked[kind] = at if changes else max(at, reached)
-            if changes:
-                found.append((at, kind))
-        if not found:
-            return None
-        at, kind = min(found)  # the other one is found again from there on
-        self.looked[kind] = at + 1  # it must not be found again
-        return kind, at
-
-    def resume(self, kind: Kind | None, at: int) -> Resumed:
-        """The file from an offset on; a stream `kind` brings a new configuration of its own."""
-        head = self.flv.headers(at, without=kind)
-        self.shift, self.began = at - len(head), at
-        self.given = dict(self.places)
-        self.openings += 1
-        # A tag that gives no packet (the end of a sequence) must not be found again.
-        self.reached = at + 1
-        self.least = max(at + 1, (self.openings - _OPENINGS) * _SPACING_BYTES)
-        return Resumed(self.flv.file, head, at)
-
-    def close(self) -> None:
-        self.flv.close()
+def _file_header(promise: int) -> bytes:
+    return b"FLV\x01" + bytes([promise]) + HEAD_BYTES.to_bytes(4, "big") + bytes(_LENGTH_BYTES)

@@ -1,16 +1,16 @@
 """An MPEG transport stream in parts: a new one begins where the programs or their PIDs change.
 
-FFmpeg's demuxer announces new streams too late for PyAV, which drops their packets. So the bytes pass through here, and
-each part is opened as a stream of its own. Tables longer than one packet are not compared.
+Tables longer than one packet are not compared.
 """
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-BUFFER_BYTES = 1 << 18  # handed to FFmpeg at once: each hand-over costs time
+from kuaihl.engines.ingest.parts import WhatCame
+
+_READ_BYTES = 1 << 18
 _SYNC = 0x47
 _LAYOUTS = ((188, 0), (192, 4), (204, 0))  # bytes per packet, and where its sync byte stands
 _TELLING_PACKETS = 5  # with a sync byte each, to be believed
@@ -23,17 +23,13 @@ _CRC = 4  # … and after them
 _Key = tuple[int, bytes, int]  # a table's PID, the number of its program, and of its section
 
 
-class Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-    def close(self) -> object: ...
-
-
 class TsParts:
-    """A file for FFmpeg that ends where the streams change, and goes on after `go_on`."""
+    """A transport stream as `Parts`."""
 
     name = "transport stream"
+    format = "mpegts"
 
-    def __init__(self, file: Readable) -> None:
+    def __init__(self, file: WhatCame) -> None:
         self.file = file
         self.ahead = b""  # read, but not handed out
         self.size = self.sync = 0  # of a packet, and where its sync byte stands; unknown before the first read
@@ -46,14 +42,13 @@ class TsParts:
         self.chosen: frozenset[int] = frozenset()  # PIDs that are read; empty while FFmpeg looks for them
         self.wants_more = False  # sound or picture is missing: any new stream may be it
         self.changed = False  # this part is over, and another one follows
+        self.damaged = False
 
-    def choose(self, pids: frozenset[int], *, wants_more: bool) -> None:
-        """Tell which streams are read, and whether another one would be, too."""
+    def choose(self, pids: frozenset[int], /, *, wants_more: bool) -> None:
         self.chosen, self.wants_more = pids, wants_more
 
     def go_on(self) -> bool:
-        """Skip the rest of this part and begin the next one; returns whether there is one."""
-        while self.read(BUFFER_BYTES):
+        while self.read(_READ_BYTES):
             pass
         found, self.changed = self.changed, False
         self.choose(frozenset(), wants_more=False)
@@ -91,6 +86,7 @@ class TsParts:
                 return row * self.size
         if not lost.size:
             return len(data)
+        self.damaged = True
         first = int(lost[0]) * self.size
         return first + _next_packet(data[first:], self.size, self.sync)
 

@@ -13,10 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-from kuaihl.engines.ingest.container import UrlBytes, choose_best, known_duration, open_container, open_part
+from kuaihl.engines.ingest.container import (
+    BUFFER_BYTES,
+    UrlBytes,
+    choose_best,
+    known_duration,
+    open_container,
+    open_part,
+)
+from kuaihl.engines.ingest.flv import FlvParts, is_flv
 from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, open_ended
-from kuaihl.engines.ingest.mpeg_ts import BUFFER_BYTES, HEAD_BYTES, TsParts, is_ts
-from kuaihl.engines.ingest.refusal import open_advice, refusal
+from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
+from kuaihl.engines.ingest.parts import Parts, Readable, WhatCame
+from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
 from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Source
 from kuaihl.engines.ingest.timeouts import call_with_timeout
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
@@ -117,37 +126,44 @@ def _from_path(name: str, path: Path, timeout: float) -> Source:
 
 
 def _from_file(name: str, path: Path, timeout: float) -> Source:
-    from kuaihl.engines.ingest.flv import FlvChanges
-
     if is_playlist(path):
         return _choose_streams(name, _open_playlist(name, path), timeout)
     file = path.open("rb")
-    if is_ts(file.peek(HEAD_BYTES)):
-        source = _from_ts(name, TsParts(file), timeout)
-        source.length = _measure_ts(name, path)
-        return source
-    file.close()
-    source = _choose_streams(name, open_container(name, str(path.absolute())), timeout)
-    if source.container.format.name == "flv":
-        source.changes = FlvChanges(path)
-        source.used.append(source.changes)
+    parts = _parts_in(file.peek(HEAD_BYTES), file)
+    if parts is None:
+        file.close()
+        return _choose_streams(name, open_container(name, str(path.absolute())), timeout)
+    source = _from_parts(name, parts, timeout)
+    source.length = _length(source, lambda: open_container(name, str(path.absolute()), options=_QUICK))
     return source
 
 
-def _from_ts(name: str, parts: TsParts, timeout: float) -> Source:
+def _parts_in(head: bytes, file: Readable) -> Parts | None:
+    """The file, which begins with `head`, in parts; None if its streams are all known at its beginning."""
+    if is_ts(head):
+        return TsParts(WhatCame(file))
+    return FlvParts(WhatCame(file)) if is_flv(head) else None
+
+
+def _from_parts(name: str, parts: Parts, timeout: float, *, is_url: bool = False) -> Source:
     try:
         source = _choose_streams(name, open_part(name, parts), timeout)
-    except BaseException:
+    except BaseException as error:
         parts.close()
-        raise
+        failure = parts.file.error
+        if failure is None or not isinstance(error, SourceError):
+            raise
+        raise refusal(name, failure, is_url=is_url) from cause(failure)
     source.parts = parts
     source.used.append(parts)
     return source
 
 
-def _measure_ts(name: str, path: Path) -> float | None:
-    """The length of a transport stream from its first and last time stamps."""
-    with suppress(SourceError), open_container(name, str(path.absolute()), options=_QUICK) as container:
+def _length(source: Source, measure: "Callable[[], InputContainer]") -> float | None:
+    """The length of a recording in seconds: FLV may state it, otherwise the first and last time stamps tell."""
+    if source.container.format.name == "flv" and (known := known_duration(source.container)):
+        return known
+    with suppress(SourceError), measure() as container:
         return known_duration(container)
     return None
 
@@ -177,8 +193,9 @@ def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     is_pipe = not stat.S_ISREG(os.fstat(descriptor).st_mode)
     file: Any = PipeReader(descriptor, PIPE_SECONDS) if is_pipe else os.fdopen(descriptor, "rb")
     try:
-        if is_ts(file.peek(HEAD_BYTES)):
-            source = _from_ts(name, TsParts(file), timeout)
+        parts = _parts_in(file.peek(HEAD_BYTES), file)
+        if parts is not None:
+            source = _from_parts(name, parts, timeout)
         else:
             source = _choose_streams(name, open_container(name, file), timeout)
     except OSError as error:
@@ -204,21 +221,27 @@ def _from_url(name: str, scheme: str, timeout: float) -> Source:
     def open_url(**others: Any) -> "InputContainer":
         return open_container(name, url, is_url=True, container_options=options, timeout=limits, **others)
 
-    container = _within(name, longest + PATIENCE, open_url)
-    length = known_duration(container)
-    if length is not None and container.format.name == "mpegts":  # a recording: it may be fetched a second time
-        container.close()
-        raw = {"raw_packet_size": str(BUFFER_BYTES)}
-        source = _within(
-            name,
-            longest + PATIENCE,
-            lambda: _from_ts(name, TsParts(UrlBytes(open_url(format="data", options=raw))), timeout),
-        )
-        source.length = length
-    else:
-        source = _choose_streams(name, container, timeout)
+    def open_any() -> Source:
+        file = UrlBytes(open_url(format="data", options={"raw_packet_size": str(BUFFER_BYTES)}))
+        is_recording = file.container.size > 0
+        try:
+            parts = _parts_in(file.peek(HEAD_BYTES), file)
+        except Exception as error:
+            if not file.ahead:
+                file.close()
+                raise refusal(name, error, is_url=True) from cause(error)
+            parts = None  # a short answer, such as a playlist, whose end its server did not announce
+        if parts is None:
+            file.close()
+            return _choose_streams(name, open_url(), timeout)
+        source = _from_parts(name, parts, timeout, is_url=True)
+        if is_recording:
+            source.length = _length(source, lambda: open_url(options=_QUICK))
+        return source
+
+    source = _within(name, 2 * longest + PATIENCE, open_any)
     source.is_network = True
-    source.is_live = scheme in ALWAYS_LIVE or length is None
+    source.is_live = scheme in ALWAYS_LIVE or source.duration is None
     return source
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kuaihl.engines.ingest.clock import BACKWARDS, GAP, SKEW, Clock, Track
 from kuaihl.engines.ingest.source import Source
+from kuaihl.engines.ingest.standing import StandingStamps, TimeUnknown
 from kuaihl.engines.types import Event
 from kuaihl.engines.warnings import CUT_OFF, READING_FAILED
 from kuaihl.models.errors import SourceError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     AnyPacket = Packet[Any]
 
 _CUT_OFF = 2.0  # seconds that may be missing at the end before a file counts as cut off
+_STANDS_STILL = "its time stamps stand still, and neither sound nor a frame rate tells the time"
+_GIVE_IT_TIMES = "remux it at its frame rate, as `ffmpeg -r RATE -i IN -c copy OUT.mp4` does"
 _PIPE_ENDED = "a pipe does not say whether its writer was done"
 SILENT = "no more data came in time"
 _DAMAGE_SECONDS = 1.0  # of media per event about damage, however many packets are damaged
@@ -101,15 +104,28 @@ def packets(
 
     `start`: where the clock begins, for a source that continues another. `stop`: ends the stream at the next packet
     once another thread sets it. `on_own_thread`: the caller watches the thread that runs this; otherwise a network
-    source is read ahead on another. A read error ends the stream. Raises SourceError if a file holds no packet.
+    source is read ahead on another. A read error ends the stream. Raises SourceError if a file holds no packet, or no
+    time at all.
     """
     stream_tracks: dict[Stream, _StreamTrack] = {stream: _StreamTrack(stream) for stream in source.streams}
     clock = Clock([stream_track.track for stream_track in stream_tracks.values()], source.origin, start)
     damage = _Damage()
+    standing = StandingStamps()
     for packet in _receive_packets(source, stop, on_own_thread):
         if packet is None:
             yield from damage.report(clock.front(), "damaged data were skipped")
             continue
+        try:
+            stands_still = standing.correct(packet)
+        except TimeUnknown as error:
+            if clock.front() - start <= GAP and not source.is_live:
+                raise SourceError(f"{source.name}: {_STANDS_STILL}; {_GIVE_IT_TIMES}") from error
+            source.failure = _STANDS_STILL
+            break
+        if stands_still:
+            clock.rebases += 1
+            detail = f"the time stamps of the {packet.stream.type} stand still; its frames are counted instead"
+            yield Event("rebase", clock.front(), detail)
         stream_track = stream_tracks.get(packet.stream)
         if stream_track is None:
             yield from _new_stream(packet, stream_tracks, clock)

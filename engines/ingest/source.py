@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kuaihl.engines.ingest.container import choose_best, known_duration, open_container, open_part
-from kuaihl.engines.ingest.mpeg_ts import TsParts
+from kuaihl.engines.ingest.container import choose_best, known_duration, open_part
+from kuaihl.engines.ingest.parts import Parts
 from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.models.errors import SourceError
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-    from kuaihl.engines.ingest.flv import FlvChanges
-
 PACKETS_AHEAD = 512  # by which a connection may be ahead of its reader: some 5 s
-_DAMAGES = 16  # failed reads in a row after which reading stops
+_DAMAGES = 16  # failed reads in a row after which reading stops …
+_FLV_DAMAGES = 1 << 16  # … if each may be for ever; in FLV each passes a tag
 PATIENCE = 2.0  # seconds by which the outside watch is later than FFmpeg's time-out
 _PLAYLIST_SHARE = 3.0  # a live playlist is silent for as long as a piece of it lasts
 PIPE_SECONDS = 60.0  # the longest silence of a pipe: its writer may have to log in or to wait for a keyframe
@@ -52,9 +51,8 @@ class Source:
     is_pipe: bool = False  # its writer may fall silent
     failure: str | None = None
     shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is
-    changes: "FlvChanges | None" = None  # for an FLV file, whose streams may come late or change
-    parts: TsParts | None = None  # for an MPEG transport stream, whose programs and PIDs may change
-    length: float | None = None  # in seconds, for a transport stream that was measured apart from its reading
+    parts: Parts | None = None  # for FLV and MPEG transport streams, whose streams may come late or change
+    length: float | None = None  # in seconds, for parts that were measured apart from their reading
     used: list[Closable] = field(default_factory=list)  # closed together with the container
     damages: int = 0  # failed reads in a row
     closed: bool = False
@@ -144,70 +142,34 @@ class Source:
                 return
             except av.InvalidDataError:
                 self.damages += 1
-                if self.damages == _DAMAGES:
+                if self.damages == (_FLV_DAMAGES if self.container.format.name == "flv" else _DAMAGES):
                     raise
                 yield None
             except IndexError:  # PyAV raises it at the end of a file with streams it had not known
                 return
 
     def follow(self) -> "Iterator[Packet[Any] | None]":
-        """The packets of one container after another, if the streams change."""
-        import av
-
-        if self.changes is not None:
-            yield from self.follow_changes(self.changes)
-            return
+        """The packets of one container after another, if the streams change; None before those that follow damage."""
+        parts = self.parts
         while True:
-            with suppress(IndexError):  # as in `demuxed`
-                yield from self.container.demux(self.streams)
-            if self.parts is None or not self.parts.go_on():
-                return
-            try:
-                self.container = open_part(self.name, self.parts)  # packets keep the old one for as long as they need
-            except SourceError as error:
-                if error.__cause__ is not None and not isinstance(error.__cause__, av.InvalidDataError):
-                    raise error.__cause__ from None
-                yield None
-                return
-            self.choose()
-
-    def choose(self) -> None:
-        self.video, self.audio = choose_best(self.container, "video"), choose_best(self.container, "audio")  # type: ignore[assignment]
-
-    def follow_changes(self, changes: "FlvChanges") -> "Iterator[Packet[Any] | None]":
-        """An FLV file's packets, opened again where its demuxer would miss media; None before hidden media."""
-        end = changes.path.stat().st_size
-        while True:
-            hidden = found = None
             with suppress(IndexError):  # as in `demuxed`
                 for packet in self.container.demux(self.streams):
-                    if not packet.size:
-                        continue
-                    kind = "video" if packet.stream is self.video else "audio"
-                    hidden = changes.find_hidden(packet.pos, end) if packet.pos else None
-                    if hidden is not None:
-                        break
-                    if changes.is_known(kind, packet.pos):
-                        self.damages = 0
-                        continue
+                    if parts is not None and parts.damaged:
+                        parts.damaged = False
+                        yield None
                     yield packet
-                    if changes.note_packet(kind, packet.pos, packet.size) and (found := changes.find()):
-                        break
-                else:
-                    hidden = changes.find_hidden(None, end)
-            found = (found or changes.find(end)) if hidden is None else None
-            if hidden is not None:
-                self.reopen(changes.resume(None, hidden))
-                yield None
-            elif found:
-                self.reopen(changes.resume(*found))
-            else:
+            if parts is None:
                 return
-
-    def reopen(self, file: Any) -> None:
-        """Go on with another container of the same media; the old one lives for as long as its packets are in use."""
-        self.container = open_container(self.name, file)
-        self.choose()
+            try:
+                if not parts.go_on():
+                    break
+                self.container = open_part(self.name, parts)  # packets keep the old one for as long as they need
+            except SourceError:
+                yield None
+                break
+            self.video, self.audio = choose_best(self.container, "video"), choose_best(self.container, "audio")  # type: ignore[assignment]
+        if parts.file.error is not None:
+            raise parts.file.error
 
     def close(self) -> None:
         """Idempotent; never waits for a thread that is reading: that thread then releases the container itself."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kuaihl.engines.outputs.atomic import cannot_write, write_output
+from kuaihl.models.json_text import parse_json
 
 BATCH_FILE, LEFT_OUT_FILE = "batch.jsonl", "left_out.jsonl"
 
@@ -48,7 +49,7 @@ def done_rooms(path: Path) -> set[str]:
     with suppress(FileNotFoundError), path.open("rb") as file:
         for line in file:
             with suppress(ValueError, KeyError, TypeError):  # a line that a kill has torn
-                entry = json.loads(line)
+                entry = parse_json(line)
                 status[Path(entry["output"]).name] = entry["status"]
     return {name for name, said in status.items() if said == "done"}
 

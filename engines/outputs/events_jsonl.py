@@ -1,11 +1,38 @@
 """events.jsonl: faults of the stream, and openings and ends of highlights, as they happen (docs/output.md)."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, HighlightOpened
+from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, HighlightOpened, OnlineDetector
+from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import SCORE_DECIMALS, TIME_DECIMALS, event_entry
 from kuaihl.engines.types import ScoredSegment
+
+
+def rewrite_events(
+    path: Path,
+    segments: Sequence[ScoredSegment],
+    detector: OnlineDetector,
+    *,
+    is_over: bool = False,
+    tell: Callable[[ScoredSegment, Sequence[HighlightEvent]], None] | None = None,
+) -> None:
+    """Lead the detector through the segments of a killed run, write their events again, and `tell` them.
+
+    If the run `is_over`, its last highlight ends, too. Raises UsageError if they cannot be written.
+    """
+    lines: list[dict[str, Any]] = []
+    for scored in segments:
+        changes = detector.push(scored)
+        lines += event_lines(scored, changes)
+        if tell is not None:
+            tell(scored, changes)
+    if is_over and segments:
+        lines += event_lines(replace(segments[-1], events=()), tuple(detector.finish()))
+    write_output(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def event_lines(scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """A run folder: the file names of a scored source, the state that an earlier run left, and its safe replacement."""
 
-import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from kuaihl.engines.outputs.atomic import cannot_write
 from kuaihl.engines.outputs.lock import LOCK_FILE, FolderLock
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import UsageError
+from kuaihl.models.json_text import parse_json
 
 SCORES_FILE, HIGHLIGHTS_FILE, PLOT_FILE, CLIPS_FOLDER = "scores.jsonl", "highlights.json", "scores.png", "clips"
 EVENTS_FILE, STATE_FILE, RECORD_FILE = "events.jsonl", "state.safetensors", "run.json"
@@ -52,7 +52,7 @@ def why_incomplete(output: Path) -> str | None:
 def read_highlights(output: Path) -> dict[str, Any]:
     """The document of highlights.json; empty if there is none."""
     try:
-        document = json.loads((output / HIGHLIGHTS_FILE).read_text(encoding="utf-8"))
+        document = parse_json((output / HIGHLIGHTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

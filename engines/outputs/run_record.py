@@ -24,6 +24,7 @@ from kuaihl.engines.outputs.run_folder import RECORD_FILE, has_scores, is_finish
 from kuaihl.engines.types import MediaFacts
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceError
+from kuaihl.models.json_text import parse_json
 
 _FORMAT_VERSION = 1  # raised by one if a key is renamed or means something else
 _FASTEST = 1000  # frames per second
@@ -210,7 +211,7 @@ def write_record(folder: Path, record: RunRecord) -> None:
 def read_record(folder: Path) -> RunRecord | None:
     """The record of a run folder; None if there is none, or none that this version reads."""
     try:
-        said = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        said = parse_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
         if said.pop("version") != _FORMAT_VERSION:
             return None
         return _parse_record(said)

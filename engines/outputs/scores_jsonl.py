@@ -14,6 +14,7 @@ from kuaihl.engines.outputs.atomic import cannot_write
 from kuaihl.engines.outputs.highlights_json import SCORE_DECIMALS, TIME_DECIMALS, event_entry
 from kuaihl.engines.types import Event, ScoredSegment, Sentence
 from kuaihl.models.errors import ModelError, SourceError
+from kuaihl.models.json_text import parse_json
 
 
 class ScoresWriter:
@@ -123,7 +124,7 @@ def score_line(scored: ScoredSegment) -> str:
 
 def parse_score(line: str) -> ScoredSegment:
     """The inverse of `score_line`, within its rounding. Raises ValueError, TypeError or KeyError for another line."""
-    said = json.loads(line)
+    said = parse_json(line)
     return ScoredSegment(
         sentences=tuple(Sentence(**one) for one in said.pop("sentences", ())),
         keyframe_times=tuple(said.pop("keyframes", ())),

@@ -18,6 +18,7 @@ from kuaihl.engines.weights.cache import cache_folder
 from kuaihl.models.atomic import remove_torn, write_atomic
 from kuaihl.models.bundle import Bundle, is_built_in
 from kuaihl.models.errors import ModelError, Remedy
+from kuaihl.models.json_text import parse_json
 
 _FACTS_FORMAT = 3  # increment it when the inputs or outputs of a graph change
 _ONNX_FOLDER, ENGINES_FOLDER = "onnx", "engines"
@@ -106,7 +107,7 @@ def read_facts(file: Path, rebuild: Remedy = _COMPILE_AGAIN) -> CompiledFacts:
     """The facts beside a compiled file. Raises ModelError with the remedy `rebuild` if they cannot be read."""
     beside = facts_file(file)
     try:
-        found: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+        found: dict[str, Any] = parse_json(beside.read_text(encoding="utf-8"))
         if (written := found.pop("format")) != _FACTS_FORMAT:
             raise ModelError(
                 f"{file}: exported in format {written}, this version of kuaihl reads {_FACTS_FORMAT}", remedy=rebuild

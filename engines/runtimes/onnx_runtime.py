@@ -67,6 +67,7 @@ class OnnxRuntime:
                 options,
                 providers=choose_providers(device),
                 disabled_optimizers=list(_SLOW_ON_CPU) if device == "cpu" else None,
+                enable_fallback=0,  # it prints on standard output, and tries a CPU that nobody asked for
             )
         except UsageError:
             raise

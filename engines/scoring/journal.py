@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live_clock import ClockMark
-from kuaihl.engines.outputs.atomic import cannot_write, write_output
-from kuaihl.engines.outputs.events_jsonl import event_lines, notice_lines
+from kuaihl.engines.outputs.atomic import cannot_write
+from kuaihl.engines.outputs.events_jsonl import event_lines, notice_lines, rewrite_events
 from kuaihl.engines.outputs.evidence_jsonl import EvidenceWriter, SegmentEvidence
 from kuaihl.engines.outputs.lock import FolderLock
 from kuaihl.engines.outputs.run_folder import (
@@ -31,7 +31,7 @@ from kuaihl.engines.outputs.run_folder import (
     set_aside,
     was_interrupted,
 )
-from kuaihl.engines.outputs.run_record import RunRecord, difference, read_record, write_record
+from kuaihl.engines.outputs.run_record import RunRecord, difference, read_record, reason_to_score, write_record
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, parse_score, read_scores
 from kuaihl.engines.scoring.room_state import RoomState, read_state, write_state
 from kuaihl.engines.scoring.scorer import ScorerState
@@ -40,11 +40,16 @@ from kuaihl.engines.types import SAME_TIME, ScoredSegment
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import Remedy, UsageError
 
-# What to do with the scores of an earlier run; "update" goes on with those of an interrupted run that fit.
+# What to do with the scores of an earlier run; "update" goes on with those of an interrupted run that fit, and raises
+# AlreadyScored for good ones.
 Earlier = Literal["refuse", "replace", "resume", "update"]
 
 _STATE_SECONDS = 5.0  # between two states of a source that can be read again: that much work is lost at most
 _ANEW = Remedy("score it anew, or name another folder", {"force": True, "output": None})
+
+
+class AlreadyScored(UsageError):
+    """The folder holds the scores that are wanted, made since somebody looked last."""
 
 
 class Journal:
@@ -56,7 +61,7 @@ class Journal:
         """Take the folder; `can_reread`: the source gives the same media again, so a last short segment is scored anew.
 
         Raises UsageError if another process holds it, if it holds scores and `earlier` is "refuse", or if "resume"
-        finds those of another source, model or option.
+        finds those of another source, model or option; AlreadyScored if "update" finds nothing to do.
         """
         self.folder, self._whole, self._can_reread = folder, segment_seconds - SAME_TIME, can_reread
         self.segments: list[ScoredSegment] = []  # of the earlier run
@@ -82,6 +87,8 @@ class Journal:
             self._keep = 0
             for name in (STATE_FILE, HIGHLIGHTS_FILE, EVIDENCE_FILE):
                 (self.folder / name).unlink(missing_ok=True)
+        elif earlier == "update" and reason_to_score(self.folder, record) is None:
+            raise AlreadyScored(f"{self.folder}: another run has scored it meanwhile")
         elif earlier == "resume" or (earlier == "update" and self._can_go_on(record)):
             self._check_same(record)
             self._read_back()
@@ -122,13 +129,8 @@ class Journal:
 
     def rewrite_events(self, detector: OnlineDetector, announcer: Announcer | None = None) -> None:
         """Lead the detector through the earlier run's segments, write their events again, and tell them."""
-        lines = []
-        for scored in self.segments:
-            changes = detector.push(scored)
-            lines += [json.dumps(entry, ensure_ascii=False) for entry in event_lines(scored, changes)]
-            if announcer is not None:
-                announcer.segment(scored, changes)
-        write_output(self.folder / EVENTS_FILE, "".join(f"{line}\n" for line in lines))
+        tell = None if announcer is None else announcer.segment
+        rewrite_events(self.folder / EVENTS_FILE, self.segments, detector, tell=tell)
 
     def write(
         self,

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kuaihl.engines.highlights.clips import Clip
+from kuaihl.engines.highlights.online import OnlineDetector
 from kuaihl.engines.ingest.media_facts import probe_file
 from kuaihl.engines.ingest.opening import is_stream
+from kuaihl.engines.outputs.events_jsonl import rewrite_events
 from kuaihl.engines.outputs.formats import FORMATS, is_available, parse_formats
 from kuaihl.engines.outputs.lock import FolderInUse, FolderLock
 from kuaihl.engines.outputs.run_folder import (
+    EVENTS_FILE,
     PLOT_FILE,
     RECORD_FILE,
     REPORT_FILE,
@@ -20,6 +23,7 @@ from kuaihl.engines.outputs.run_folder import (
     has_scores,
     read_highlights,
     restore_earlier,
+    was_interrupted,
     why_incomplete,
 )
 from kuaihl.engines.outputs.run_record import (
@@ -74,6 +78,8 @@ def remake_highlights(
             on_run_clock=media.is_other,
         )
         products = _with_earlier(products, folder, knows_media=scored.record.media is not None)
+        if was_interrupted(folder):
+            rewrite_events(folder / EVENTS_FILE, scored.segments, OnlineDetector(), is_over=True)
         file = media.file or source or record.source.name
         result = conclude(scored, products, media=file, folder=folder, report=report)
         write_record(folder, replace(record, products=product_entries(products)))

@@ -11,6 +11,7 @@ from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.scoring.scorer import ScorerState
 from kuaihl.models.errors import ModelError
+from kuaihl.models.json_text import parse_json
 from kuaihl.models.network.stream_state import read_tensors
 
 _ROOM = "room"  # the tensor of all that is no tensor: JSON in UTF-8
@@ -37,7 +38,7 @@ def read_state(path: Path) -> RoomState | None:
     """The state in a file; None if there is none, or none that this version reads."""
     try:
         parts = read_tensors(path.read_bytes())
-        said = json.loads(bytes(parts.pop(_ROOM).tolist()))
+        said = parse_json(bytes(parts.pop(_ROOM).tolist()))
         mark = said["clock"]
         scorer = ScorerState.from_tensors(parts)
         return RoomState(scorer, int(said["segment"]), str(said["line"]), None if mark is None else ClockMark(*mark))

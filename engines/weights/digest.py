@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kuaihl.models.atomic import remove_torn, write_atomic
 from kuaihl.models.errors import ModelError
+from kuaihl.models.json_text import parse_json
 
 _READ_BYTES = 1 << 20
 
@@ -51,7 +52,7 @@ def _compute(files: Sequence[Path]) -> str:
 def _read_memory(memory: Path) -> dict[str, str]:
     """The remembered digests; empty if the file is missing or not ours."""
     try:
-        remembered = json.loads(memory.read_text(encoding="utf-8"))
+        remembered = parse_json(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(remembered, dict):

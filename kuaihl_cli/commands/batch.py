@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +31,9 @@ from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import show_left_out, show_results
+
+if TYPE_CHECKING:
+    from kuaihl.engines.scoring.journal import Earlier
 
 _TIME_LIMIT = 86_400.0
 
@@ -81,7 +84,7 @@ def batch(options: BatchOptions) -> int:
     results = score_archive(
         rooms,
         processes=options.jobs,
-        prepare=partial(_prepare, settings),
+        prepare=partial(_prepare, settings, "replace" if options.force else "update"),
         finished=(lambda _: False) if options.force else _finished_before(settings, quiet=options.quiet),
         time_limit=options.time_limit,
     )
@@ -147,8 +150,12 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
     return is_done
 
 
-def _prepare(settings: ScoreSettings) -> ScoreJob:
-    """In a worker: load the models, and return the function that scores a room with them."""
+def _prepare(settings: ScoreSettings, earlier: "Earlier") -> ScoreJob:
+    """In a worker: load the models, and return the function that scores a room with them.
+
+    What another batch has scored since this one began is left alone, if `earlier` is "update".
+    """
+    from kuaihl.engines.scoring.journal import AlreadyScored
     from kuaihl.engines.scoring.model import load_model
     from kuaihl.engines.scoring.run import Run
 
@@ -164,9 +171,9 @@ def _prepare(settings: ScoreSettings) -> ScoreJob:
                 output=room.output,
                 comments=comments,
                 streamer=room.streamer,
-                earlier="update",
+                earlier=earlier,
             )
-        except FolderInUse as error:
+        except (FolderInUse, AlreadyScored) as error:
             raise InHand(error.line(error.subject, remedy="")) from error
         result = run.finish()
         result.check_clips()

@@ -17,6 +17,7 @@ from kuaihl_cli.options import (
     ThreadsOption,
 )
 from kuaihl_cli.terminal.errors import worded
+from kuaihl_cli.terminal.json_output import print_document
 from kuaihl_cli.terminal.messages import say
 from kuaihl_cli.terminal.timecode import time_between
 
@@ -87,7 +88,7 @@ def bench(settings: BenchSettings) -> None:
             "timings": [asdict(each) for each in timed],
             "parity": [asdict(each) for each in compared],
         }
-        typer.echo(json.dumps(document, indent=2))
+        print_document(json.dumps(document, indent=2))
         return
     print_rows(timed, compared, f"{bundle.name} on {place}, {count} CPU threads of {read_processor().description}")
 

@@ -12,6 +12,7 @@ from kuaihl.models.errors import DataError
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.commands.dataset_build import BuildOptions, build_rooms
 from kuaihl_cli.options import DatasetArgument, JsonOption, ThreadsOption
+from kuaihl_cli.terminal.json_output import print_document
 from kuaihl_cli.terminal.messages import say
 
 app = application()
@@ -144,7 +145,7 @@ def info(settings: InfoSettings) -> None:
     data = open_klive(settings.path)
     summary = summarise(data)
     if settings.as_json:
-        print(json.dumps(dataset_info.as_json(data, summary), ensure_ascii=False, indent=2))
+        print_document(json.dumps(dataset_info.as_json(data, summary), ensure_ascii=False, indent=2))
     else:
         print("\n".join(dataset_info.as_lines(data, summary)))
     if settings.plot:

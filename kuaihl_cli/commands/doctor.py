@@ -13,6 +13,7 @@ import typer
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import JsonOption
 from kuaihl_cli.terminal.errors import error_words
+from kuaihl_cli.terminal.json_output import print_document
 
 _PACKAGES = ("kuaihl", "av", "decord", "torch", "transformers", "faster-whisper", "ctranslate2", "openai-whisper")
 _PACKAGES_OF_ENGINES = ("onnxruntime", "tensorrt", "tensorrt-rtx")
@@ -33,7 +34,7 @@ def doctor(settings: DoctorSettings) -> None:
     """Report what was found on this machine, and what is missing: FFmpeg's libraries, devices, weights, engines."""
     findings = examine()
     if settings.as_json:
-        typer.echo(json.dumps(findings, indent=2, ensure_ascii=False))
+        print_document(json.dumps(findings, indent=2, ensure_ascii=False))
         return
     for heading, entries in findings.items():
         typer.secho(heading, bold=True)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from kuaihl_cli.terminal.json_output import print_document
+
 if TYPE_CHECKING:
     from kuaihl.models.evaluation.bootstrap import Estimate
     from kuaihl.models.evaluation.compare import SystemResult
@@ -116,7 +118,7 @@ def print_json(heading: Heading, rows: "Sequence[SystemResult]") -> None:
         }
         for row in rows
     ]
-    print(json.dumps(asdict(heading) | {"systems": systems}, ensure_ascii=False, indent=2, allow_nan=False))
+    print_document(json.dumps(asdict(heading) | {"systems": systems}, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def _list_numbers(figure: "Estimate") -> dict[str, float | None]:

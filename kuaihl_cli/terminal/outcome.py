@@ -1,12 +1,11 @@
 """What a run found: the document or the table on standard output, and where the files are."""
 
-import sys
-
 from kuaihl.engines.outputs.highlights_json import to_json
 from kuaihl.engines.outputs.run_folder import STOPPED
 from kuaihl.engines.scoring.conclude import ScoreResult
 from kuaihl.models.credentials import shown_source
 from kuaihl_cli.terminal.highlight_table import print_highlights
+from kuaihl_cli.terminal.json_output import print_document
 from kuaihl_cli.terminal.messages import say
 
 
@@ -15,9 +14,7 @@ def print_outcome(outcome: ScoreResult, *, as_json: bool, quiet: bool) -> None:
     if outcome.why not in (None, STOPPED):
         say(f"{shown_source(outcome.document['source'])}: not complete: {outcome.why}")
     if as_json:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(to_json(outcome.document).encode())  # JSON is UTF-8, whatever the terminal is
-        sys.stdout.buffer.flush()
+        print_document(to_json(outcome.document))
     elif not quiet:
         print_highlights(outcome.highlights)
         if outcome.output is not None:

@@ -4,7 +4,6 @@
 segment once. Windows of n = 20 segments are cut from memory-mapped rooms on request (paper, section IV-A).
 """
 
-import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +25,7 @@ from kuaihl.models.dims import WINDOW
 from kuaihl.models.errors import DataError, UsageError, reason_of
 from kuaihl.models.facts import DataSetFacts, EncoderFacts, LabelFacts, RoomRecord
 from kuaihl.models.features import UNREAD, Float16, TextSource
+from kuaihl.models.json_text import parse_json
 from kuaihl.models.signals import SIGNALS_WIDTH, SignalsFacts, columns_of, parse_signals
 
 DATASET_FORMAT = 2  # raised by one if a key is renamed
@@ -321,7 +321,7 @@ def read_facts(folder: Path) -> DataSetFacts:
     """`dataset.json`, checked. Raises DataError."""
     file = folder / FACTS_FILE
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = parse_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); give the folder of a data set") from error
     except ValueError as error:

@@ -20,6 +20,7 @@ from kuaihl.models.data.checks import record_problems, room_problems
 from kuaihl.models.data.klive import DATASET_FORMAT, FACTS_FILE, ROOMS_FILE, ROOMS_FOLDER, read_facts, room_path
 from kuaihl.models.errors import DataError, UsageError
 from kuaihl.models.facts import DataSetFacts, RoomRecord
+from kuaihl.models.json_text import parse_json
 
 _METADATA_KEY, _ORIGIN_KEY = "kuaihl", "origin"
 _ROOMS_PER_GROUP = 1024  # of the table: the rows that a reader must hold at a time
@@ -71,7 +72,7 @@ class DataSetWriter:
 
         try:
             with safe_open(room_path(self.path, room), framework="numpy") as opened:
-                said = json.loads((opened.metadata() or {})[_METADATA_KEY])
+                said = parse_json((opened.metadata() or {})[_METADATA_KEY])
         except (OSError, SafetensorError, ValueError, KeyError):
             return None
         return said if isinstance(said, dict) else None

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.models.errors import DataError
+from kuaihl.models.json_text import parse_json
 
 _LENGTH_BYTES = 8  # little-endian, before the header
 _MAX_HEADER_BYTES = 1 << 20  # a room has ten tensors at most
@@ -108,14 +109,17 @@ def _without_metadata(header: str) -> str:
     """A header without its metadata, which differs from room to room, if that comes first."""
     if not header.startswith(_METADATA):
         return header
-    _, end = _DECODER.raw_decode(header, len(_METADATA))
+    try:
+        _, end = _DECODER.raw_decode(header, len(_METADATA))
+    except RecursionError as error:
+        raise ValueError("its metadata are nested too deep") from error
     return "{" + header[end:].lstrip().removeprefix(",")
 
 
 @lru_cache(maxsize=4096)  # rooms of one length share a layout, and a data set has few lengths
 def _parse_layout(header: str, first: int, size: int) -> Layout:
     """The layout that a header describes, for a file of that size. Raises ValueError, KeyError or TypeError."""
-    entries = json.loads(header)
+    entries = parse_json(header)
     entries.pop("__metadata__", None)
     places = {}
     for name, entry in entries.items():

@@ -5,7 +5,6 @@ The file has one group per video: GoogLeNet pool5 `features` of every fifteenth 
 list of `train_keys` and `test_keys`.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.models.errors import DataError, UsageError, reason_of
+from kuaihl.models.json_text import parse_json
 
 if TYPE_CHECKING:
     import h5py
@@ -69,7 +69,7 @@ def read_splits(path: Path, keys: Sequence[str]) -> tuple[SummarySplit, ...]:
     Raises DataError if it is not such a list, names videos beyond `keys`, or tests on its training videos.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         splits = tuple(SummarySplit(_keys_of(one["train_keys"]), _keys_of(one["test_keys"])) for one in found)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error

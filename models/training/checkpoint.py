@@ -16,6 +16,7 @@ from torch.optim import Adam
 
 from kuaihl.models.atomic import write_atomic
 from kuaihl.models.errors import ModelError, Remedy, UsageError
+from kuaihl.models.json_text import parse_json
 from kuaihl.models.training.plan import TrainingPlan
 from kuaihl.models.training.report import EpochReport
 
@@ -66,7 +67,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
             raise ModelError(
                 f"{file}: checkpoint format {header.get('format')}, this kuaihl reads {_CHECKPOINT_FORMAT}"
             )
-        return Checkpoint(file, tensors, json.loads(header["facts"]))
+        return Checkpoint(file, tensors, parse_json(header["facts"]))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelError(f"{file}: no usable checkpoint ({error})", remedy=_START_OVER) from error
 

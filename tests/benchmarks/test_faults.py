@@ -1,8 +1,12 @@
 """The campaign of forced faults: every part keeps one contract, and a fault that is not survived is a failure."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -57,6 +61,46 @@ def test_every_module_with_a_run_is_a_part_and_gets_its_faults_its_seed_and_a_fo
     assert (plans[0].faults, plans[0].seed) == (7, 3) and not plans[0].folder.exists()
     shown = capsys.readouterr().out
     assert "What it forces." in shown and "one: lost" in shown and "FAILED" in shown
+
+
+def _hang(_: Path) -> None:
+    while True:
+        pass
+
+
+BAD_READERS: dict[str, Callable[[Path], object]] = {
+    "good": Path.read_bytes,
+    "hangs": _hang,
+    "greedy": lambda _: bytearray(600 << 20),
+    "crashes": lambda _: os.kill(os.getpid(), signal.SIGSEGV),
+    "raises": lambda _: {}["key"],
+}
+
+
+def bad_places(folder: Path, _: Path) -> dict[str, tuple[Path, Callable[[Path], object]]]:
+    """Readers that behave at the first, valid file of each kind."""
+
+    def after_the_first(name: str, path: Path) -> object:
+        if name in seen:
+            return BAD_READERS[name](path)
+        seen.add(name)
+        return None
+
+    seen: set[str] = set()
+    return {name: (folder / name, partial(after_the_first, name)) for name in BAD_READERS}
+
+
+@pytest.mark.slow
+def test_a_file_that_hangs_crashes_or_needs_gigabytes_is_one_failure(contract: Any, tmp_path: Path) -> None:
+    from fault_campaign.fuzz import Readers, Task  # type: ignore[import-not-found]
+
+    tasks = [Task(kind, seed) for seed in range(3) for kind in ("hangs", "greedy", "crashes", "raises", "good")][4:]
+    readers = Readers(bad_places, tmp_path, tmp_path, dict.fromkeys(BAD_READERS, b"valid"))
+    found = {task: answer.failure for task, answer in readers.answers(iter(tasks))}
+    assert found.keys() == set(tasks)
+    said = {"hangs": "more than 10 s", "greedy": "MemoryError", "crashes": "SIGSEGV", "raises": "KeyError"}
+    for task, failure in found.items():
+        assert said.get(task.kind, "") in failure if task.kind != "good" else not failure
 
 
 @pytest.mark.slow

@@ -153,6 +153,18 @@ def test_a_room_that_another_batch_is_scoring_is_left_to_it(tmp_path: Path, reco
 
 
 @pytest.mark.slow
+def test_two_batches_at_once_score_every_room_once(tmp_path: Path, recording: Path) -> None:
+    names = [f"{name}.flv" for name in "abcdef"]
+    put(recording, *(str(tmp_path / "in" / name) for name in names))
+    command = [sys.executable, "-m", "kuaihl_cli", "batch", tmp_path / "in", "-o", tmp_path / "out", *OPTIONS]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate(timeout=280)[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    told = [Path(one["source"]).name for one in lines(tmp_path / "out" / "batch.jsonl") if one["status"] == "done"]
+    assert sorted(told) == names, said
+
+
+@pytest.mark.slow
 def test_what_has_changed_is_scored_again_and_nothing_else(tmp_path: Path, recording: Path) -> None:
     put(recording, *(str(tmp_path / "in" / f"{name}.flv") for name in ("grown", "same", "with_comments")))
     whole = (tmp_path / "in" / "grown.flv").read_bytes()

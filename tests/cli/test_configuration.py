@@ -10,7 +10,9 @@ import typer
 from support.command import assert_one_line, kuaihl
 from typer.testing import CliRunner
 
+from kuaihl.models.errors import UsageError
 from kuaihl_cli.command import application, read_settings
+from kuaihl_cli.config import _read_config
 from kuaihl_cli.main import COMMANDS, load_command
 
 
@@ -23,6 +25,14 @@ def scored(tmp_path: Path, *words: str, config: str = "", **variables: str) -> "
 
 def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
     assert_one_line(scored(tmp_path, config="[score\n"), 2, "config.toml", "not valid TOML")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000, "a = \xff", "[" * 5000, "a = 1979-99-99"])
+def test_a_hostile_configuration_file_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"config\.toml is not valid TOML") as caught:
+        _read_config(tmp_path / "config.toml")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["format", "formats"])

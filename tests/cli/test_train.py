@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from support.small_dataset import break_room, small_dataset
 from support.train_options import train_settings
 
@@ -223,6 +225,22 @@ def test_what_holds_no_counts_cannot_feed_id_counts(dataset: Path, tmp_path: Pat
     assert result.returncode == 3
     (said,) = [line for line in result.stderr.splitlines() if "error" in line]
     assert "has no counts per segment; see docs/datasets.md" in said
+
+
+def test_rooms_without_a_word_are_learned_from(tmp_path: Path) -> None:
+    """As of recordings without comments that were encoded with `--asr none`: their text is zeros, or one vector."""
+    for number, value in enumerate((0.0, 0.5)):
+        mute = small_dataset(tmp_path / f"mute{number}")
+        for file in (mute / "rooms").iterdir():
+            arrays = load_file(file)
+            silent = {name: np.full_like(array, value) for name, array in arrays.items() if name.startswith("text")}
+            save_file(arrays | silent, file)
+        result = run(mute, "-o", tmp_path / f"bundle{number}", "--epochs", 1)
+        assert result.returncode == 0, result.stderr
+        assert "nan" not in result.stderr.lower()
+        bundle = load_bundle(tmp_path / f"bundle{number}")
+        assert all(bool(weights.isfinite().all()) for weights in bundle.network().state_dict().values())
+        assert 0.0 <= bundle.metrics["validation"]["loss"] < 10.0
 
 
 @pytest.mark.slow

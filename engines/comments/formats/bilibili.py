@@ -5,7 +5,6 @@ complete comment, and a stretch that is not XML costs only itself.
 """
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator
 from typing import TextIO
@@ -13,6 +12,7 @@ from xml.parsers import expat
 
 from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_amount, parse_seconds
 from kuaihl.engines.types import Comment
+from kuaihl.models.json_text import parse_json
 
 CHUNK = 1 << 18  # characters
 _MAX_TOKEN = 1 << 20  # characters of one tag; expat holds an unclosed one in memory
@@ -106,8 +106,8 @@ def _parse_danmaku(fields: dict[str, str], text: str) -> Iterator[Comment | None
         return
     if mode == _ADVANCED:
         try:
-            text = str(json.loads(text)[4])
-        except (ValueError, TypeError, LookupError, RecursionError):
+            text = str(parse_json(text)[4])
+        except (ValueError, TypeError, LookupError):
             yield None
             return
     yield make_comment(time, text, fields.get("user") or next((uid for uid in sender if uid != "0"), None))

@@ -4,20 +4,20 @@
 keys are ignored. A line of a file that is followed live may leave out `time`.
 """
 
-import json
 from collections.abc import Iterator
 from typing import TextIO, cast, get_args
 
 from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_amount, parse_seconds
 from kuaihl.engines.comments.json_stream import dig, json_values
 from kuaihl.engines.types import Comment, CommentKind
+from kuaihl.models.json_text import parse_json
 
 
 def _recognises(head: str) -> bool:
     first = next((line for line in head.splitlines() if line.strip()), "")
     try:
-        value = json.loads(first)
-    except (ValueError, RecursionError):
+        value = parse_json(first)
+    except ValueError:
         return False
     return isinstance(value, dict) and isinstance(value.get("text"), str)
 

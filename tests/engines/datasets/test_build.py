@@ -274,6 +274,18 @@ def test_heat_maps_beside_the_recordings_serve_as_labels(tmp_path: Path) -> None
     assert labels[0] == pytest.approx((24 * 0.1 + 6 * 0.2) / 30)  # 30 to 60 s
     assert data.room(record).views is None
 
+    def build_again() -> str:
+        again = build_dataset(rooms_of(source, output), settings(output, facts=facts), source=HeatmapLabels(), known={})
+        return next(again).status
+
+    assert build_again() == "skipped"
+    (source / "demo.info.json").write_text(
+        (source / "demo.info.json").read_text().replace('"value": 0.1', '"value": 1')
+    )
+    assert build_again() == "done"
+    data = open_klive(output)
+    assert data.labels(data.rooms[0])[0][0] == pytest.approx((24 * 1.0 + 6 * 0.2) / 30)
+
 
 def test_the_rooms_own_comments_serve_as_labels(
     tmp_path: Path, built: tuple[KLive, dict[str, JobResult], Path]

@@ -104,7 +104,6 @@ def test_lines_of_chapters_last_until_the_next(tmp_path: Path) -> None:
 
 
 def test_otio_clips_are_on_the_medias_clock(tmp_path: Path) -> None:
-    pytest.importorskip("opentimelineio")
     assert spans(tmp_path, "a.otio", otio()) == [(30.0, 40.0, "good")]
     available = f', "available_range": {time_range(500, 5000)}'  # the media begins at frame 500
     assert spans(tmp_path, "a.otio", otio(available=available)) == [(10.0, 20.0, "good")]
@@ -160,8 +159,7 @@ def test_time_codes_count_frames(text: str, rate: float, seconds: float) -> None
     ],
 )
 def test_what_is_no_span_is_told_with_its_line(tmp_path: Path, name: str, text: str, said: str) -> None:
-    if name.endswith((".llc", ".otio")):
-        pytest.importorskip("opentimelineio")
+    if name.endswith(".llc"):
         pytest.importorskip("json5")
     with pytest.raises(DataError) as error:
         spans(tmp_path, name, text)

@@ -11,6 +11,7 @@ import pytest
 from support.http_media import media_server
 from support.media import make, number_in, second_heard
 
+from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
 from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
 from kuaihl.engines.segmenter.segmenter import segments
@@ -140,3 +141,17 @@ def test_damage_before_a_change_does_not_hide_it(made: Path, head: int) -> None:
     assert found[-1].end == pytest.approx(20.0, abs=0.1)
     assert [number_in(frame) for frame in found[-1].frames] == pytest.approx([158, 174, 191], abs=8)
     assert second_heard(found[-1], 17.5) == 17
+
+
+def ever_new(made: Path) -> bytes:
+    """Other PIDs, then another program, then another codec."""
+    return part(made, 0) + part(made, 1, muxer=PIDS) + part(made, 2, muxer=PROGRAM) + part(made, 3, video="libx265")
+
+
+def test_a_live_stream_over_http_is_followed(made: Path) -> None:
+    with media_server() as server:
+        source = open_source(server.live("/live.ts", ever_new(made)))
+        assert source.is_live
+        found = list(segments(live_packets(source, policy=ReconnectPolicy(tries=0)), segment_seconds=5.0))
+    assert_whole(found, 40.0)
+    assert kinds(found) == ["header_change", "eof"]

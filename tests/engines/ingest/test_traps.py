@@ -341,3 +341,48 @@ def test_an_flv_of_a_header_alone_is_one_clear_line(made: Path) -> None:
 def test_an_flv_of_script_data_alone_is_one_clear_line(made: Path, plain: Path) -> None:
     script = [tag for tag in tags(plain) if tag.kind == 18]
     assert refusal(write_flv(made / "script.flv", script))
+
+
+# Time stamps that stand still
+
+
+def test_stamps_that_stand_still_are_counted_by_the_sound(plain: Path, made: Path) -> None:
+    zeros = write_flv(made / "zeros.flv", retimed(media_tags(plain), lambda ms: 0))
+    found = cut(zeros)
+    assert [one.start for one in found] == [0.0, 6.0]
+    assert found[-1].end == pytest.approx(10.0, abs=0.1)
+    assert_truthful(found)
+    assert kinds(found).count("rebase") == 2
+
+
+def test_pictures_alone_are_counted_by_the_declared_frame_rate(made: Path) -> None:
+    silent = make(made / "silent_ten.flv", seconds=10.0, audio=None, bframes=2)
+    found = cut(write_flv(made / "silent_zeros.flv", retimed(tags(silent), lambda ms: 0)))
+    assert found[-1].end == pytest.approx(10.0, abs=0.1)
+    assert [len(one.frames) for one in found] == [3, 3]
+    for frame in (frame for one in found for frame in one.frames):
+        assert number_in(frame) / FPS == pytest.approx(frame.time, abs=1.0)  # the first second may share its stamp
+
+
+def test_without_sound_and_frame_rate_nothing_is_guessed(made: Path) -> None:
+    silent = make(made / "silent_twelve.flv", seconds=12.0, audio=None)
+    line = refusal(write_flv(made / "timeless.flv", retimed(media_tags(silent), lambda ms: 0)))
+    assert "stand still" in line and "ffmpeg -r" in line
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stamps_that_stand_still_for_a_while_lose_no_time(plain: Path, made: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    start = chance.randrange(500, 4000)
+    end = start + chance.randrange(1500, 5000)
+    still = retimed(media_tags(plain), lambda ms: start if start <= ms < end else ms)
+    found = cut(write_flv(made / f"still_{seed}.flv", still))
+    assert found[-1].end == pytest.approx(10.0, abs=0.1)
+    assert_truthful(found)
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+def test_packets_that_share_a_stamp_keep_it(plain: Path, made: Path, parts: int) -> None:
+    shared = retimed(media_tags(plain), lambda ms: ms // (100 * parts) * 100 * parts)
+    found = cut(write_flv(made / f"shared_{parts}.flv", shared))
+    assert kinds(found) == ["eof"]

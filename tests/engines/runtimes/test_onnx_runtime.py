@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,24 @@ def test_what_is_no_onnx_is_refused_by_onnx_runtime(bundle: Bundle) -> None:
     file = write_step(bundle, b"no ONNX at all")
     said = refused(bundle)
     assert said.startswith(f"{file}: ONNX Runtime cannot run it on cpu (")
+
+
+def test_a_damaged_graph_is_refused_in_one_line_and_prints_nothing(
+    exported: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime would report some failures on standard output."""
+    chance, refused = random.Random(0), 0
+    for _ in range(150):
+        damaged = bytearray(exported)
+        for _ in range(4):
+            damaged[chance.randrange(len(damaged) // 4)] = chance.randrange(256)  # names and nodes come first
+        try:
+            OnnxRuntime(bytes(damaged), "a.onnx", threads=1)
+        except ModelError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 20
+    assert capfd.readouterr().out == ""
 
 
 def test_inputs_that_do_not_fit_are_an_error_of_one_line(exported: bytes) -> None:

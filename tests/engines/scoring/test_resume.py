@@ -23,11 +23,13 @@ from support.small_bundle import make_bundle, segments
 from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.outputs.lock import FolderLock, check_unlocked
 from kuaihl.engines.outputs.run_folder import has_scores, is_finished, tidy_finished, was_interrupted
+from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring import journal as journal_module
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.conclude import ScoreResult
-from kuaihl.engines.scoring.journal import Earlier
+from kuaihl.engines.scoring.journal import AlreadyScored, Earlier
 from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.scoring.remake import remake_highlights
 from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.scoring.scorer import StreamingScorer, open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
@@ -133,6 +135,26 @@ def test_a_line_that_was_torn_is_written_again(
     assert contents(tmp_path / "out") == undisturbed
 
 
+def test_the_events_of_a_killed_run_end_when_its_highlights_are_made(
+    model: Model, undisturbed: dict[str, str], tmp_path: Path
+) -> None:
+    """As if the run had been stopped there; and it can still go on."""
+    for touch in range(0, 100, 7):
+        folder = tmp_path / f"out{touch}"
+        killed_at(touch, folder, lambda folder=folder: score(model, folder))  # type: ignore[misc]
+        if not has_scores(folder) or not was_interrupted(folder):
+            continue
+        remake_highlights(folder, SETTINGS)
+        segments = [one.scored for one in read_scores(folder / "scores.jsonl")]
+        events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+        kinds = [one["kind"] for one in events if one["kind"].startswith("highlight_")]
+        assert kinds.count("highlight_opened") == len(kinds) / 2, kinds
+        assert [one["segment"] for one in events] == sorted(one["segment"] for one in events)
+        assert {one["segment"] for one in events if one["kind"] == "corrupt"} <= {one.segment for one in segments}
+        score(model, folder)
+        assert contents(folder)["events.jsonl"] == undisturbed["events.jsonl"]
+
+
 def test_a_replaced_run_stays_until_the_new_one_has_a_line(model: Model, tmp_path: Path) -> None:
     (other := tmp_path / "other").mkdir()
     score(model, other, settings=replace(SETTINGS, language="en"))
@@ -207,6 +229,19 @@ def test_two_runs_never_write_into_one_folder(model: Model, tmp_path: Path) -> N
             command()
     run.close()
     assert score(model, tmp_path / "out").complete
+
+
+def test_what_another_run_has_scored_meanwhile_is_not_scored_again(model: Model, tmp_path: Path) -> None:
+    """Whoever gets the lock looks again: the folder was empty when both of them looked first."""
+    folder = tmp_path / "out"
+    assert killed_at(40, folder, lambda: score(model, folder, "update")) and was_interrupted(folder)
+    assert score(model, folder, "update").complete  # which goes on with an interrupted one
+    old = contents(folder)
+    with pytest.raises(AlreadyScored, match="another run has scored it"):
+        score(model, folder, "update")
+    assert contents(folder) == old and sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert score(model, folder, "update", replace(SETTINGS, language="en")).complete
+    assert json.loads(contents(folder)["run.json"])["options"]["language"] == "en"
 
 
 def test_a_dead_process_holds_no_lock(tmp_path: Path) -> None:

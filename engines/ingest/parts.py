@@ -1,0 +1,51 @@
+"""A stream of bytes in parts: a new one begins where the streams in it change, and is opened as a file of its own.
+
+FFmpeg's demuxers announce new streams too late for PyAV, which drops their packets. So the bytes pass through here.
+"""
+
+from typing import Protocol
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+    def close(self) -> object: ...
+
+
+class WhatCame:
+    """A file that ends where reading it fails, so that all before that can still be used."""
+
+    def __init__(self, file: Readable) -> None:
+        self.file = file
+        self.error: Exception | None = None  # why it ended
+
+    def read(self, size: int) -> bytes:
+        if self.error is not None:
+            return b""
+        try:
+            return self.file.read(size)
+        except Exception as error:  # raised by whoever has read all that came before
+            self.error = error
+            return b""
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Parts(Protocol):
+    """A file for FFmpeg that ends where the streams change, and goes on after `go_on`."""
+
+    file: WhatCame
+    name: str
+    format: str  # FFmpeg's name for it
+    damaged: bool  # bytes have been skipped since it was last set to False
+
+    def read(self, size: int) -> bytes:
+        """Bytes of this part, at most `size`; empty at its end."""
+
+    def choose(self, ids: frozenset[int], /, *, wants_more: bool) -> None:
+        """Tell that FFmpeg knows this part's streams: which ones are read, and whether another one would be, too."""
+
+    def go_on(self) -> bool:
+        """Skip the rest of this part and begin the next one; returns whether there is one."""
+
+    def close(self) -> None: ...
