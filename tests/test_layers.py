@@ -28,6 +28,9 @@ ENGINES = {
     "scoring": {
         "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter", "sinks",
     },
+    "serving": {
+        "", "archive", "encoders", "highlights", "ingest", "outputs", "runtimes", "scoring", "segmenter", "speech",
+    },
     "datasets": {"", "archive", "comments", "encoders", "ingest", "outputs", "segmenter", "weights"},
     "export": {
         "", "cold_start", "comments", "encoders", "ingest", "runtimes", "scoring", "segmenter", "speech", "weights",

@@ -46,7 +46,7 @@ def recorded_sample(source: str, transcriber: "Transcriber | None", segment_seco
     from kuaihl.models.errors import SourceError
 
     if transcriber is not None:
-        transcriber.new_stream()
+        transcriber = transcriber.for_stream()
     meter = SignalMeter()
     found: list[SampleSegment] = []
     with open_source(source) as opened:

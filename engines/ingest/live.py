@@ -17,7 +17,7 @@ from kuaihl.engines.ingest.burst import Burst
 from kuaihl.engines.ingest.live_clock import JUMPS, Arrived, ClockMark, Held, LiveClock
 from kuaihl.engines.ingest.opening import ALWAYS_LIVE, OPEN_SECONDS, open_source, scheme_of
 from kuaihl.engines.ingest.packets import SILENT, TimedPacket, packets
-from kuaihl.engines.ingest.source import PACKETS_AHEAD, Source
+from kuaihl.engines.ingest.source import PACKETS_AHEAD, Guard, Source
 from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
 from kuaihl.engines.types import Event
 from kuaihl.models.errors import SourceError, SourceUnavailable
@@ -138,14 +138,14 @@ def live_packets(
                 return
             if budget is None or clock.end > began + _NEWS_SECONDS:
                 budget = RetryBudget(policy)
-            back = reconnect(name, timeout, budget, stop, in_pieces=in_pieces)
+            back = reconnect(name, timeout, budget, stop, in_pieces=in_pieces, guard=source.url_guard)
             if back is None:
                 source.shortfall = f"{reason}; not back within {budget.waited():.1f} s"
                 yield Event("eof", clock.end, source.shortfall)
                 return
             if may_be_file and clock.begins_again(back.held):
                 connection = back.connection
-                source.shortfall = source.failure and reason
+                source.shortfall, source.is_live = source.failure and reason, False
                 yield Event("eof", clock.end, f"{reason}; the address starts over: it is a recording")
                 return
             connection, pending = back.connection, deque(back.held.items)
@@ -223,15 +223,17 @@ def _hold(connection: Stage[Arrived], stop: threading.Event, items: list[Arrived
     return Held(items, burst.low, burst.is_over(time.monotonic()))
 
 
-def _connect(source: Source | str, timeout: float) -> Stage[Arrived]:
+def _connect(source: Source | str, timeout: float, guard: Guard | None = None) -> Stage[Arrived]:
     """Read a source on a thread of its own, for a read may block; no other thread touches the source."""
     left = threading.Event()  # set if the connection is closed early
-    return run_stage(_read_connection(source, timeout, left), PACKETS_AHEAD, stop=left)
+    return run_stage(_read_connection(source, timeout, left, guard), PACKETS_AHEAD, stop=left)
 
 
-def _read_connection(source: Source | str, timeout: float, left: threading.Event) -> Iterator[Arrived]:
+def _read_connection(
+    source: Source | str, timeout: float, left: threading.Event, guard: Guard | None
+) -> Iterator[Arrived]:
     """One connection from its opening to its end, every item stamped with its arrival time."""
-    with source if isinstance(source, Source) else open_source(source, timeout=timeout) as opened:
+    with source if isinstance(source, Source) else open_source(source, timeout=timeout, guard=guard) as opened:
         asked = time.monotonic()
         for item in packets(opened, stop=left, on_own_thread=True):
             at = time.monotonic()
@@ -240,7 +242,13 @@ def _read_connection(source: Source | str, timeout: float, left: threading.Event
 
 
 def reconnect(
-    name: str, timeout: float, budget: RetryBudget, stop: threading.Event, *, in_pieces: bool
+    name: str,
+    timeout: float,
+    budget: RetryBudget,
+    stop: threading.Event,
+    *,
+    in_pieces: bool,
+    guard: Guard | None = None,
 ) -> Reconnected | None:
     """Try until packets come; None once the tries or the patience run out. Raises Stopped."""
     for number, delay in budget.delays:
@@ -248,7 +256,7 @@ def reconnect(
             raise Stopped
         if not budget.remaining():
             return None
-        connection = _connect(name, min(timeout, budget.remaining()))
+        connection = _connect(name, min(timeout, budget.remaining()), guard)
         try:
             held = _first_items(connection, stop, budget.remaining(), in_pieces=in_pieces)
             return Reconnected(connection, held, number)

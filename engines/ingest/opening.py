@@ -26,7 +26,7 @@ from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, open_e
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.parts import Parts, Readable, WhatCame
 from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
-from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Source
+from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Guard, Source
 from kuaihl.engines.ingest.timeouts import call_with_timeout
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 
@@ -74,8 +74,10 @@ def is_stream(name: str) -> bool:
         return False
 
 
-def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
+def open_source(name: str, *, timeout: float = OPEN_SECONDS, guard: Guard | None = None) -> Source:
     """Open a path, `-` or a URL; `timeout` is the longest wait in seconds for a network source's answer.
+
+    `guard` may refuse a URL before it is opened, here and whenever the source is connected to again.
 
     Raises a one-line SourceError if the source cannot be read or holds neither video nor audio. Raises
     SourceUnavailable if a URL does not answer or is not on air yet.
@@ -90,7 +92,7 @@ def open_source(name: str, *, timeout: float = OPEN_SECONDS) -> Source:
     if scheme not in _PROTOCOLS:
         known = ", ".join(f"{one}://" for one in _PROTOCOLS)
         raise SourceError(f"{name}: {scheme}:// is not supported; give a file, - for standard input, or {known}")
-    return _from_url(name, scheme, timeout)
+    return _from_url(name, scheme, timeout, guard)
 
 
 def scheme_of(name: str) -> str | None:
@@ -209,11 +211,12 @@ def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     return source
 
 
-def _from_url(name: str, scheme: str, timeout: float) -> Source:
+def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> Source:
     microseconds = str(int(timeout * 1_000_000))
     options = _HLS | {"merge_pmt_versions": "1", "protocol_whitelist": _PROTOCOLS[scheme], "rw_timeout": microseconds}
     if scheme in ("http", "https", "srt"):
         options["timeout"] = microseconds  # for rtmp this option means: listen
+    options |= guard(name) if guard is not None else {}
     url = scheme + name[len(scheme) :]
     longest = timeout * _WATCH_SHARE  # PyAV's own limit for opening, and for reading in case it is a live playlist
     limits = (longest, longest if scheme in ("http", "https") else timeout)
@@ -240,7 +243,7 @@ def _from_url(name: str, scheme: str, timeout: float) -> Source:
         return source
 
     source = _within(name, 2 * longest + PATIENCE, open_any)
-    source.is_network = True
+    source.is_network, source.url_guard = True, guard
     source.is_live = scheme in ALWAYS_LIVE or source.duration is None
     return source
 

@@ -4,7 +4,7 @@ Every wait has an end (DESIGN, section 3). `opening` makes one from the user's n
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +33,10 @@ _GUESSED_DURATION = frozenset(
 )  # from the bit rate or the last bytes, not from a header
 
 
+# Asked before every connection to a URL: gives more options for FFmpeg, or raises SourceError to refuse it.
+Guard = Callable[[str], Mapping[str, str]]
+
+
 class Closable(Protocol):
     def close(self) -> object: ...
 
@@ -48,6 +52,7 @@ class Source:
     is_network: bool  # read on a watched thread, for its reads may hang
     is_live: bool  # a URL without an end: a disconnect may be followed by more
     timeout: float  # seconds without data after which a network source counts as lost
+    url_guard: Guard | None = None
     is_pipe: bool = False  # its writer may fall silent
     failure: str | None = None
     shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is

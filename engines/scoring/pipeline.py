@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from kuaihl.engines.encoders.encode import BATCH_OF_FILES, encode
+from kuaihl.engines.encoders.encode import BATCH_OF_FILES, Encode
+from kuaihl.engines.encoders.encode import encode as encode_alone
 from kuaihl.engines.ingest.live import Resume, live_packets
 from kuaihl.engines.ingest.live_clock import LiveClock
 from kuaihl.engines.ingest.packets import TimedPacket, packets
@@ -42,7 +43,7 @@ def score_source(
     clock: LiveClock | None = None,
     resume: Resume | None = None,
     first: int = 0,
-    evidence: bool = False,
+    encode: Encode = encode_alone,
 ) -> Generator[ScoredSegment]:
     """Score an open source segment by segment, until it ends or `stop` is set, and close it.
 
@@ -50,8 +51,8 @@ def score_source(
     random access instead of keyframes. `start` and `end` (seconds of its clock) score part of a file.
 
     `first` is the number of the first segment to score, as `scorer` has scored those before it. A source that `resume`
-    places goes on at this moment, on the caller's `clock`; any other is read again from its beginning. `evidence`:
-    segments bring what the scorer makes a report's evidence from.
+    places goes on at this moment, on the caller's `clock`; any other is read again from its beginning.
+    `encode` is the encoders' stage, which many streams may share.
     Raises SourceError if reading ends before any media has arrived.
     """
     scored_any = first > 0
@@ -91,7 +92,6 @@ def score_source(
             language=language,
             last_picture=known.picture if known else None,
             last_language=known.language if known else None,
-            evidence=evidence,
         ):
             with encoders.times.stage("head"):
                 scored = scorer.score(encoded)

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +18,15 @@ from typing import TYPE_CHECKING, Self
 
 from kuaihl.engines.archive.names import source_stem
 from kuaihl.engines.comments.followed import FollowedComments
+from kuaihl.engines.encoders.encode import Encode
+from kuaihl.engines.encoders.encode import encode as encode_alone
 from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live import Resume, clock_of
 from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.ingest.media_facts import facts_of
 from kuaihl.engines.ingest.opening import is_stream, open_source
+from kuaihl.engines.ingest.source import Guard
 from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.engines.outputs.highlights_json import write_highlights
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, RUNNING, STOPPED
@@ -67,9 +71,12 @@ class Run:
         sinks: SinkSettings | None = None,
         stop: threading.Event | None = None,
         report: Callable[[str], None] = LOG.info,
+        encode: Encode | None = None,
+        guard: Guard | None = None,
     ) -> None:
         """Open the source; setting `stop` ends it after the media already read, and `report` receives lines to show.
 
+        `encode` is the encoders' stage, if many runs share one; `guard` is asked before every connection to a URL.
         `earlier` is what to do with scores in `output`; those that are replaced stay until the first new one is there.
         `sinks` are the programs that are told what happens; nothing that happens to them ends the run.
         Raises UsageError for invalid settings or a folder that cannot be used, SourceError if the source or its
@@ -89,7 +96,8 @@ class Run:
         self._sinks: Sinks | None = None
         self._announcer: Announcer | None = None
         self._segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
-        self._opened = open_source(source, timeout=settings.timeout)
+        self._encode = encode
+        self._opened = open_source(source, timeout=settings.timeout, guard=guard)
         self._clock = clock_of(self._opened)
         try:
             self._comments = comments_of(source, comments, is_live=self._opened.is_live)
@@ -205,6 +213,7 @@ class Run:
                 if self._stop.is_set():  # already asked to end: a second Ctrl-C ends at once
                     raise
                 self._stop.set()
+            self.is_live = self._opened.is_live  # it may have proved to be a recording
             self.changes = tuple(self._detector.finish())
             if self._journal is not None and self.changes:
                 self._journal.write_events(replace(self._scored[-1], events=()), self.changes)
@@ -268,7 +277,7 @@ class Run:
                 clock=self._clock,
                 resume=resume,
                 first=first if resume is None else written + 1,
-                evidence=settings.report,
+                encode=self._encode or partial(encode_alone, evidence=settings.report),
             )
             stack.enter_context(closing(scoring))
             for raw in scoring:

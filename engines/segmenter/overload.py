@@ -22,6 +22,10 @@ def skip_speech_when_behind(segments: Stage[Segment], *, behind: int = BEHIND) -
         if waiting < behind or not segment.audio.size:
             yield segment
             continue
-        detail = f"speech not transcribed: {waiting} segments waited"
-        event = Event("overload", segment.start, detail)
-        yield replace(segment, transcribe=False, events=(*segment.events, event))
+        yield without_speech(segment, f"{waiting} segments waited")
+
+
+def without_speech(segment: Segment, why: str) -> Segment:
+    """The segment, whose speech is not transcribed, with the event that reports it."""
+    event = Event("overload", segment.start, f"speech not transcribed: {why}")
+    return replace(segment, transcribe=False, events=(*segment.events, event))

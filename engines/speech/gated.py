@@ -26,17 +26,18 @@ _UNSURE = -1.0
 class GatedTranscriber:
     """A `Transcriber` made from a `WindowDecoder`."""
 
-    def __init__(self, decoder: WindowDecoder, threads: int = 1) -> None:
+    def __init__(self, decoder: WindowDecoder, threads: int = 1, *, language: str | None = None) -> None:
+        """`language` is the one that was heard last in the stream."""
         self.decoder = decoder
         self.threads = threads
-        self.spoken = SpokenLanguage(decoder)
+        self.spoken = SpokenLanguage(decoder, language)
 
     @property
     def name(self) -> str:
         return self.decoder.name
 
-    def new_stream(self, language: str | None = None) -> None:
-        self.spoken = SpokenLanguage(self.decoder, language)
+    def for_stream(self, language: str | None = None) -> "GatedTranscriber":
+        return GatedTranscriber(self.decoder, self.threads, language=language)
 
     def transcribe(
         self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None

@@ -22,7 +22,7 @@ def token_limit(seconds: float) -> int:
 
 
 class Transcriber(Protocol):
-    """Speech to text. One object serves one stream at a time: it remembers the language that it detected."""
+    """Speech to text for one stream: it remembers the language that it detected. `for_stream` makes one for another."""
 
     @property
     def name(self) -> str:
@@ -37,8 +37,11 @@ class Transcriber(Protocol):
         `language` is a code such as "en" or "zh"; None detects it. Raises UsageError for a language Whisper lacks.
         """
 
-    def new_stream(self, language: str | None = None) -> None:
-        """Forget the stream so far: the next window may belong to another one, in which `language` was heard last."""
+    def for_stream(self, language: str | None = None) -> "Transcriber":
+        """A transcriber with the same weights for another stream, in which `language` was heard last.
+
+        The transcribers of several streams may be used at once, each by one thread.
+        """
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,7 @@ def transcriber(name: str) -> Transcriber:
 @pytest.fixture(params=["ctranslate2", pytest.param("openai-whisper", marks=pytest.mark.slow)])
 def backend(request: pytest.FixtureRequest) -> Transcriber:
     """Each back-end, as if at the start of a stream; a new one in DECODERS gets its line here."""
-    loaded = transcriber(request.param)
-    loaded.new_stream()
-    return loaded
+    return transcriber(request.param).for_stream()
 
 
 def words(text: str) -> str:

@@ -1,0 +1,223 @@
+"""One room on a thread of its own: it waits for its stream, scores it, and waits for the next broadcast.
+
+A broadcast is an ordinary run with a run folder. A minute's outage is the run's own affair; after a longer one the
+stream counts as over, and what comes later is another broadcast, in another folder.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from kuaihl.engines.encoders.encode import Encode
+from kuaihl.engines.ingest.source import Guard
+from kuaihl.engines.outputs.lock import FolderInUse
+from kuaihl.engines.outputs.run_folder import has_scores
+from kuaihl.engines.scoring.conclude import ScoreResult
+from kuaihl.engines.scoring.run import Run
+from kuaihl.engines.serving.room_events import (
+    RoomEvent,
+    end_of,
+    events_of,
+    last_events,
+    recorded_events,
+    recorded_scores,
+)
+from kuaihl.engines.serving.scheduler import Closed
+from kuaihl.engines.types import ScoredSegment
+from kuaihl.models.errors import KuaihlError, SourceUnavailable, UsageError, reason_of
+
+if TYPE_CHECKING:
+    from kuaihl.engines.scoring.model import Model
+
+LOG = logging.getLogger("kuaihl")
+
+State = Literal["waiting", "live", "failed", "ended"]
+STATES: tuple[State, ...] = ("waiting", "live", "failed", "ended")
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0  # seconds between two tries to open a source
+_RECENT = 240  # scored segments kept at hand: 2 h
+
+
+@dataclass(frozen=True)
+class RoomSpec:
+    """What is asked of a room."""
+
+    id: str
+    url: str
+    streamer: str | None = None
+    language: str | None = None
+    comments: str | None = None  # a file on this machine that grows
+    origin: Literal["api", "hook", "file"] = "api"
+
+    @property
+    def stays(self) -> bool:
+        """Whether it waits for the next broadcast; a media server's hook tells of each one."""
+        return self.origin != "hook"
+
+
+@dataclass(frozen=True)
+class House:
+    """What all rooms share."""
+
+    model: "Model"
+    encode: Encode
+    publish: Callable[[RoomEvent], None]
+    guard: Callable[["RoomSpec"], Guard]
+    folder: Path  # of all run folders
+    note: Callable[[], None]  # called when a room begins a broadcast or is done with one
+    report: Callable[[str], None]  # receives lines to show
+
+
+class Room:
+    """A room and its thread. All methods may be called from any thread."""
+
+    def __init__(self, spec: RoomSpec, house: House, broadcast: str | None = None) -> None:
+        """`broadcast` is the run folder of an earlier process, which goes on."""
+        self.spec = spec
+        self.broadcast = broadcast  # the present one, or the last
+        self.goes_on = broadcast is not None  # it is not over
+        self.state: State = "waiting"
+        self.detail = ""  # why it waits or failed
+        self.since = time.time()  # of the state
+        self.last: ScoredSegment | None = None
+        self._house = house
+        self._stop = threading.Event()
+        self._recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
+        self._thread = threading.Thread(target=self._work, name=f"kuaihl-room-{spec.id}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let it end after the media that was read."""
+        self._stop.set()
+
+    def join(self, timeout: float) -> bool:
+        """Whether its thread has ended within `timeout` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder of the broadcast."""
+        return None if self.broadcast is None else self._house.folder / self.spec.id / self.broadcast
+
+    def scores(self, after: int, most: int) -> list[dict[str, Any]]:
+        """At most `most` lines of scores.jsonl behind segment `after`, of the present broadcast or the last one."""
+        recent, folder = list(self._recent), self.folder
+        if not recent or recent[0]["segment"] > after + 1:
+            return [] if folder is None else recorded_scores(folder, after, most)
+        return [line for line in recent if line["segment"] > after][:most]
+
+    def _work(self) -> None:
+        delay = _FIRST_DELAY
+        while not self._stop.is_set():
+            try:
+                goes_on = self._score_broadcast()
+                delay = _FIRST_DELAY
+                if self._stop.is_set() or not (goes_on and self.spec.stays):
+                    break
+                self._enter("waiting", "the broadcast is over")
+            except Closed:
+                return  # it stays in the ledger: the next process goes on
+            except SourceUnavailable as error:
+                self._enter("waiting", str(error))
+            except KuaihlError as error:
+                self._enter("failed", str(error))
+            except Exception as error:
+                LOG.warning(f"room {self.spec.id}: unexpected {type(error).__name__}", exc_info=True)
+                self._enter("failed", f"unexpected {type(error).__name__}: {reason_of(error)}")
+            self._stop.wait(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+        self._enter("ended")
+        self._house.note()
+
+    def _enter(self, state: State, detail: str = "") -> None:
+        if (state, detail) != (self.state, self.detail):
+            self._house.report(f"room {self.spec.id}: {state}{f': {detail}' if detail else ''}")
+        self.state, self.detail, self.since = state, detail, time.time()
+
+    def _score_broadcast(self) -> bool:
+        """Score one broadcast; whether the room may have another. Raises KuaihlError, and whatever goes wrong."""
+        house, room = self._house, self.spec.id
+        with self._open() as run:
+            self._enter("live")
+            house.note()
+            name, last, number = self.broadcast or "", None, 0
+            if run.segments and self.folder is not None:
+                self.last = last = run.segments[-1]
+                number = sum(event.place.segment == last.segment for event in recorded_events(self.folder, room)) - 1
+            self._recent.clear()
+            for scored in run:
+                events = list(events_of(room, name, scored, run.changes))
+                self._recent.append(events[0].data)
+                self.last, last, number = scored, scored, len(events) - 1
+                for event in events:
+                    house.publish(event)
+            result = run.finish()
+            if last is not None:
+                for event in last_events(room, name, last, number, run.changes):
+                    house.publish(event)
+                house.publish(end_of(room, name, last.segment, _end_of_run(result, self.folder)))
+        if not self._stop.is_set():
+            self.goes_on = False
+            house.note()
+        return run.is_live
+
+    def _open(self) -> Run:
+        """The run of the next broadcast, or of the one that an earlier process left."""
+        if self.goes_on and self.folder is not None and has_scores(self.folder):
+            try:
+                return self._run(self.folder)
+            except FolderInUse:
+                raise
+            except UsageError as error:  # of other options, or another model
+                self._house.report(f"room {self.spec.id}: begins anew: {error}")
+        folder = _new_folder(self._house.folder / self.spec.id)
+        run = self._run(folder)
+        self.broadcast, self.goes_on = folder.name, True
+        return run
+
+    def _run(self, folder: Path) -> Run:
+        spec, house = self.spec, self._house
+        settings = replace(house.model.settings, language=spec.language or house.model.settings.language)
+        return Run(
+            house.model,
+            spec.url,
+            settings,
+            output=folder,
+            comments=spec.comments,
+            streamer=spec.streamer,
+            earlier="resume" if has_scores(folder) else "refuse",
+            stop=self._stop,
+            report=lambda line: house.report(f"room {spec.id}: {line}"),
+            encode=house.encode,
+            guard=house.guard(spec),
+        )
+
+
+def _new_folder(parent: Path) -> Path:
+    """A run folder that is not there yet, named by the present moment."""
+    name, number = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), 1
+    folder = parent / name
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder
+
+
+def _end_of_run(result: ScoreResult, folder: Path | None) -> dict[str, Any]:
+    return {
+        "segments": len(result.segments),
+        "highlights": len(result.highlights),
+        "complete": result.complete,
+        "why": result.why,
+        "folder": str(folder),
+    }

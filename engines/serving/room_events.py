@@ -1,0 +1,126 @@
+"""What happens in a room, as it is told to everybody who listens, and told again from its run folder."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from kuaihl.engines.highlights.online import HighlightEvent
+from kuaihl.engines.outputs.events_jsonl import event_lines
+from kuaihl.engines.outputs.run_folder import EVENTS_FILE, SCORES_FILE
+from kuaihl.engines.outputs.scores_jsonl import score_line
+from kuaihl.engines.types import ScoredSegment
+
+Kind = Literal[
+    "segment.scored",
+    "highlight.opened",
+    "highlight.closed",
+    "highlight.dropped",
+    "stream.event",
+    "run.finished",
+]
+_KINDS: dict[str, Kind] = {
+    "highlight_opened": "highlight.opened",
+    "highlight_closed": "highlight.closed",
+    "highlight_dropped": "highlight.dropped",
+}
+_END = 1 << 30  # the number of a run's end, behind all events of its last segment
+
+
+class Place(NamedTuple):
+    """An event's place in a broadcast: places grow with time."""
+
+    segment: int
+    number: int  # 0 is the segment's score
+
+
+@dataclass(frozen=True)
+class RoomEvent:
+    """One thing that happened in a room."""
+
+    room: str
+    broadcast: str  # the name of its run folder
+    place: Place
+    kind: Kind
+    data: dict[str, Any] = field(compare=False)  # as scores.jsonl or events.jsonl has it
+
+    @property
+    def id(self) -> str:
+        """Unique within the room: `20260101T201530Z/12/0`."""
+        return f"{self.broadcast}/{self.place.segment}/{self.place.number}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event with its data, fit for JSON."""
+        return {"id": self.id, "room": self.room, "broadcast": self.broadcast, "kind": self.kind, "data": self.data}
+
+
+def parse_id(text: str) -> tuple[str, Place] | None:
+    """The broadcast and the place of an event's id; None for any other text."""
+    broadcast, *place = text.split("/")
+    if len(place) != 2 or not all(part.isdecimal() and part.isascii() and len(part) < 12 for part in place):
+        return None
+    return broadcast, Place(int(place[0]), int(place[1]))
+
+
+def events_of(
+    room: str, broadcast: str, scored: ScoredSegment, changes: Sequence[HighlightEvent]
+) -> Iterator[RoomEvent]:
+    """The events of a segment: its score, its faults, and what it changed in the highlights."""
+    yield RoomEvent(room, broadcast, Place(scored.segment, 0), "segment.scored", json.loads(score_line(scored)))
+    for number, line in enumerate(event_lines(scored, changes), start=1):
+        yield _from_line(room, broadcast, Place(scored.segment, number), line)
+
+
+def last_events(
+    room: str, broadcast: str, scored: ScoredSegment, before: int, changes: Sequence[HighlightEvent]
+) -> Iterator[RoomEvent]:
+    """The ends of highlights that come with the end of the media, behind the `before` events of its last segment."""
+    bare = (line for line in event_lines(scored, changes) if line["kind"] in _KINDS)
+    for number, line in enumerate(bare, start=before + 1):
+        yield _from_line(room, broadcast, Place(scored.segment, number), line)
+
+
+def end_of(room: str, broadcast: str, segment: int, data: dict[str, Any]) -> RoomEvent:
+    """The end of a run whose last segment is `segment`."""
+    return RoomEvent(room, broadcast, Place(segment, _END), "run.finished", data)
+
+
+def recorded_events(folder: Path, room: str, after: Place | None = None) -> Iterator[RoomEvent]:
+    """The events of a run folder behind a place; a line that is being written is left out."""
+    faults: dict[int, list[dict[str, Any]]] = {}
+    for line in _read_lines(folder / EVENTS_FILE):
+        faults.setdefault(line["segment"], []).append(line)
+    for score in _read_lines(folder / SCORES_FILE):
+        segment = score["segment"]
+        events = [RoomEvent(room, folder.name, Place(segment, 0), "segment.scored", score)]
+        events += [
+            _from_line(room, folder.name, Place(segment, number), line)
+            for number, line in enumerate(faults.get(segment, ()), start=1)
+        ]
+        yield from (event for event in events if after is None or event.place > after)
+
+
+def recorded_scores(folder: Path, after: int, most: int) -> list[dict[str, Any]]:
+    """The first `most` lines of scores.jsonl behind a segment."""
+    found: list[dict[str, Any]] = []
+    for line in _read_lines(folder / SCORES_FILE):
+        if line["segment"] > after:
+            found.append(line)
+            if len(found) == most:
+                break
+    return found
+
+
+def _from_line(room: str, broadcast: str, place: Place, line: dict[str, Any]) -> RoomEvent:
+    return RoomEvent(room, broadcast, place, _KINDS.get(line["kind"], "stream.event"), line)
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
+    except FileNotFoundError:
+        return

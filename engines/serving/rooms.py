@@ -1,0 +1,160 @@
+"""All rooms of a server: they come and go, and the ledger brings them back after a restart."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kuaihl.engines.archive.names import stable_name
+from kuaihl.engines.serving.ledger import Entry, Ledger
+from kuaihl.engines.serving.room import House, Room, RoomSpec
+from kuaihl.models.errors import UsageError
+
+_KEPT_ENDED = 1_000  # ended rooms that are still listed
+MOST_ROOMS = 10_000
+
+
+class RoomExists(UsageError):
+    """A room of this id is there, with another source."""
+
+
+class TooManyRooms(UsageError):
+    """The server has as many rooms as it may have."""
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A room whose publisher has left, and the timer that will end it."""
+
+    room: Room
+    timer: threading.Timer
+
+
+class Rooms:
+    """The rooms by their ids. All methods may be called from any thread."""
+
+    def __init__(self, make_house: Callable[[Callable[[], None]], House], folder: Path, *, most: int = 500) -> None:
+        """`make_house` is given what to call when a room has news for the ledger.
+
+        Raises UsageError if the folder cannot be used, or another server uses it.
+        """
+        self._ledger = Ledger(folder)
+        self._house = make_house(self._write)
+        self._most = most
+        self._lock = threading.RLock()
+        self._rooms: dict[str, Room] = {}
+        self._leaving: dict[str, Leaving] = {}
+        self._closed = False
+
+    def restore(self) -> int:
+        """Bring the rooms of the last process back; their number. Raises UsageError as `Ledger.read`."""
+        entries = self._ledger.read()
+        for spec, broadcast in entries:
+            with self._lock:
+                room = self._rooms[spec.id] = Room(spec, self._house, broadcast)
+            room.start()
+        return len(entries)
+
+    def add(self, spec: RoomSpec) -> tuple[Room, bool]:
+        """A room, and whether it is new: one that has the same source is left as it is.
+
+        Raises RoomExists if another source has its id, TooManyRooms if there is no place.
+        """
+        with self._lock:
+            self._cancel_leaving(spec.id)
+            there = self._rooms.get(spec.id)
+            if there is not None and there.state != "ended":
+                if there.spec.url != spec.url:
+                    raise RoomExists(f"room {spec.id} is there, with another source; end it first")
+                return there, False
+            if self._closed or sum(room.state != "ended" for room in self._rooms.values()) >= self._most:
+                raise TooManyRooms(f"there are {self._most} rooms, as many as this server may have")
+            self._rooms.pop(spec.id, None)  # so that the newest is the last
+            room = self._rooms[spec.id] = Room(spec, self._house)
+            self._forget_ended()
+        self._write()
+        room.start()
+        return room, True
+
+    def remove(self, room_id: str) -> Room | None:
+        """End a room, which is then no longer listed; None if there is none."""
+        with self._lock:
+            self._cancel_leaving(room_id)
+            room = self._rooms.pop(room_id, None)
+        if room is not None:
+            room.stop()
+            self._write()
+        return room
+
+    def leave(self, room_id: str, grace: float) -> None:
+        """Its publisher has left: end a room that a hook began, unless it is added again within `grace` seconds."""
+        with self._lock:
+            room = self._rooms.get(room_id)
+            if room is None or room.spec.origin != "hook" or self._closed:
+                return
+            self._cancel_leaving(room_id)
+            timer = threading.Timer(grace, self._end_left, (room_id,))
+            timer.daemon = True
+            self._leaving[room_id] = Leaving(room, timer)
+            timer.start()
+
+    def get(self, room_id: str) -> Room | None:
+        """The room of an id."""
+        with self._lock:
+            return self._rooms.get(room_id)
+
+    def all(self) -> list[Room]:
+        """Every room that is listed."""
+        with self._lock:
+            return list(self._rooms.values())
+
+    def stop(self) -> None:
+        """Let every room end after the media that was read; the ledger keeps them for the next process."""
+        with self._lock:
+            self._closed = True
+            for leaving in self._leaving.values():
+                leaving.timer.cancel()
+            rooms = list(self._rooms.values())
+        for room in rooms:
+            room.stop()
+
+    def join(self, seconds: float) -> bool:
+        """Whether all rooms have ended within `seconds`."""
+        deadline = time.monotonic() + seconds
+        return all(room.join(max(deadline - time.monotonic(), 0.0)) for room in self.all())
+
+    def close(self) -> None:
+        """Free the folder."""
+        self._ledger.close()
+
+    def _end_left(self, room_id: str) -> None:
+        with self._lock:
+            leaving = self._leaving.pop(room_id, None)
+            if leaving is None or self._rooms.get(room_id) is not leaving.room:
+                return
+        leaving.room.stop()
+
+    def _cancel_leaving(self, room_id: str) -> None:
+        if (leaving := self._leaving.pop(room_id, None)) is not None:
+            leaving.timer.cancel()
+
+    def _forget_ended(self) -> None:
+        ended = [room_id for room_id, room in self._rooms.items() if room.state == "ended"]
+        for room_id in ended[: max(len(ended) - _KEPT_ENDED, 0)]:
+            del self._rooms[room_id]
+
+    def _write(self) -> None:
+        """Bring the ledger up to date, unless the server is ending: then everything is to come back."""
+        if not self._closed:
+            self._ledger.write(lambda: list(self._entries()))
+
+    def _entries(self) -> Iterator[Entry]:
+        for room in self.all():
+            if room.state != "ended":
+                yield Entry(room.spec, room.broadcast if room.goes_on else None)
+
+
+def id_of(text: str) -> str:
+    """The id of a room, made from an untrusted text: also the name of its folder."""
+    return stable_name(text)

@@ -1,0 +1,106 @@
+"""rooms.yaml: the rooms that an operator wants. A file goes in, rooms come and go as it changes."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kuaihl.engines.serving.access import host_of
+from kuaihl.engines.serving.room import RoomSpec
+from kuaihl.engines.serving.rooms import Rooms, id_of
+from kuaihl.models.errors import KuaihlError, SourceError, UsageError, reason_of
+
+_POLL_SECONDS = 1.0
+_FIELDS = ("id", "url", "streamer", "language", "comments")
+
+
+def read_rooms_file(path: Path) -> list[RoomSpec]:
+    """The rooms of a file: `rooms:`, a list with `id` and `url`, and if wanted streamer, language and comments.
+
+    Raises UsageError for anything else.
+    """
+    import yaml
+
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({reason_of(error)})") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: not YAML ({reason_of(error)})") from error
+    entries = said.get("rooms") if isinstance(said, dict) and set(said) == {"rooms"} else None
+    if not isinstance(entries, list):
+        raise UsageError(f"{path}: holds no list of rooms; begin it with `rooms:`, then one `- id: …` per room")
+    found: dict[str, RoomSpec] = {}
+    for number, entry in enumerate(entries, start=1):
+        spec = _parse_entry(f"{path}, room {number}", entry)
+        if spec.id in found:
+            raise UsageError(f"{path}, room {number}: {spec.id} is there twice")
+        found[spec.id] = spec
+    return list(found.values())
+
+
+def _parse_entry(place: str, entry: Any) -> RoomSpec:
+    if not isinstance(entry, dict) or not {"id", "url"} <= set(entry) <= set(_FIELDS):
+        raise UsageError(f"{place}: give id and url, and if wanted streamer, language and comments")
+    texts = {name: str(value) for name, value in entry.items() if value is not None}
+    try:
+        host_of(texts.get("url", ""))
+    except SourceError as error:
+        raise UsageError(f"{place}: {error}") from error
+    return RoomSpec(
+        id_of(texts["id"]),
+        texts["url"],
+        texts.get("streamer"),
+        texts.get("language"),
+        texts.get("comments"),
+        origin="file",
+    )
+
+
+class RoomsFile:
+    """Follows a file: what it names is added, and what it no longer names ends."""
+
+    def __init__(self, path: Path, rooms: Rooms, report: Callable[[str], None]) -> None:
+        self._path, self._rooms, self._report = path, rooms, report
+        self._seen: object = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="kuaihl-rooms-file", daemon=True)
+
+    def start(self) -> None:
+        """Read it now, and follow it. Raises UsageError if it cannot be read."""
+        self._seen = self._mark()
+        self._apply(read_rooms_file(self._path))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow it no longer."""
+        self._stop.set()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(_POLL_SECONDS):
+            mark = self._mark()
+            if mark == self._seen:
+                continue
+            self._seen = mark
+            try:
+                self._apply(read_rooms_file(self._path))
+            except KuaihlError as error:
+                self._report(f"the rooms stay as they are: {error}")
+
+    def _mark(self) -> object:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def _apply(self, wanted: list[RoomSpec]) -> None:
+        by_id = {spec.id: spec for spec in wanted}
+        for room in self._rooms.all():
+            if room.spec.origin == "file" and by_id.get(room.spec.id) != room.spec:
+                self._rooms.remove(room.spec.id)
+        for spec in wanted:
+            try:
+                self._rooms.add(spec)
+            except KuaihlError as error:
+                self._report(f"{self._path}: {error}")

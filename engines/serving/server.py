@@ -1,0 +1,234 @@
+"""The server: one model, all rooms, and the API over them, from their start until they are told to end."""
+
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuaihl.engines.runtimes.device import set_threads
+from kuaihl.engines.serving.access import Allowed, check_source, host_of, parse_allowed
+from kuaihl.engines.serving.scheduler import MAX_WAIT, Scheduler
+from kuaihl.engines.serving.shared_step import SharedStep
+from kuaihl.models.errors import KuaihlError, UsageError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from kuaihl.engines.ingest.source import Guard
+    from kuaihl.engines.scoring.model import Model
+    from kuaihl.engines.serving.hub import Hub, Sink
+    from kuaihl.engines.serving.metrics import Metrics
+    from kuaihl.engines.serving.room import House, RoomSpec
+    from kuaihl.engines.serving.rooms import Rooms
+
+_PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client", "yaml": "pyyaml"}
+_DRAIN_SECONDS = 8.0  # for the rooms; a supervisor often allows 10 in all
+_CLOSE_SECONDS = 1  # for answers under way
+_ON_CARD = 4  # segments whose speech is prepared at once for one card
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings:
+    """How to serve."""
+
+    output: Path  # the folder of all run folders
+    host: str = "127.0.0.1"
+    port: int = 8750
+    token: str | None = None  # of the API; needed if others can reach the host
+    rooms_file: Path | None = None
+    allow_host: tuple[str, ...] = ()  # names, addresses and networks that rooms may read beside public ones
+    most_rooms: int = 500
+    max_wait: float = MAX_WAIT  # seconds that a segment waits for its speech to be transcribed
+    pull: str | None = None  # the URL of a stream that a hook announces, with fields
+    grace: float = 20.0  # seconds that a room outlives its publisher
+
+
+def check_packages() -> None:
+    """Raise UsageError if a package of serving is missing."""
+    missing = [name for module, name in _PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        raise UsageError(f"serving needs {', '.join(missing)}: pip install 'kuaihl[serve]'")
+
+
+def check_settings(settings: ServeSettings) -> None:
+    """Raise UsageError for settings known to fail before a model is loaded."""
+    from kuaihl.engines.serving.gate import is_loopback
+    from kuaihl.engines.serving.hooks import check_template
+    from kuaihl.engines.serving.rooms_file import read_rooms_file
+
+    if settings.token is None and not is_loopback(settings.host):
+        raise UsageError(
+            "others can reach it, so callers need a token; name a file that holds one (token_file)",
+            setting="host",
+            value=settings.host,
+        )
+    parse_allowed(settings.allow_host)
+    if settings.pull is not None:
+        check_template(settings.pull)
+    if settings.rooms_file is not None:
+        read_rooms_file(settings.rooms_file)
+
+
+def serve(
+    model: "Model",
+    settings: ServeSettings,
+    stop: threading.Event,
+    report: Callable[[str], None],
+    sinks: "Sequence[Sink]" = (),
+) -> bool:
+    """Serve until `stop` is set; whether all rooms then ended in time. `sinks` are told every event of every room.
+
+    Raises UsageError if the folder, the port or a setting cannot be used.
+    """
+    from kuaihl.engines.serving.hub import Hub
+    from kuaihl.engines.serving.metrics import Metrics
+    from kuaihl.engines.serving.rooms import Rooms
+    from kuaihl.engines.serving.rooms_file import RoomsFile
+
+    allowed = parse_allowed(settings.allow_host)
+    listening = _listen(settings.host, settings.port)
+    metrics = Metrics()
+    hub = Hub(secrets.token_hex(4), (metrics.count, *sinks))
+    scheduler = _start_scheduler(model, settings, metrics)
+    try:
+        rooms = Rooms(
+            lambda note: _make_house(model, settings, allowed, scheduler, hub, metrics, note, report),
+            settings.output,
+            most=settings.most_rooms,
+        )
+    except KuaihlError:
+        listening.close()
+        scheduler.close()
+        raise
+    metrics.watch(rooms.all, scheduler)
+    file = RoomsFile(settings.rooms_file, rooms, report) if settings.rooms_file is not None else None
+    server: uvicorn.Server | None = None
+    try:
+        if (number := rooms.restore()) > 0:
+            report(f"{number} rooms go on")
+        if file is not None:
+            file.start()
+        server, thread = _start_http(settings, allowed, rooms, hub, metrics, scheduler, listening, stop, report)
+        report(f"serving on http://{_address(listening)}, rooms in {settings.output}")
+        stop.wait()
+        report("ending: the rooms score what they have read")
+        return _drain(rooms, scheduler, hub, server, thread)
+    finally:
+        if file is not None:
+            file.stop()
+        rooms.stop()
+        scheduler.close()
+        rooms.close()
+        listening.close()
+
+
+def _drain(
+    rooms: "Rooms", scheduler: Scheduler, hub: "Hub", server: "uvicorn.Server", thread: threading.Thread
+) -> bool:
+    """End everything; whether all rooms ended in time. What they have not scored by then is lost, as after a kill."""
+    scheduler.hurry()
+    rooms.stop()
+    ended = rooms.join(_DRAIN_SECONDS)
+    hub.close()
+    server.should_exit = True
+    thread.join(_CLOSE_SECONDS + 1.0)
+    if not ended:
+        scheduler.close()
+        ended = rooms.join(0.5)
+    return ended
+
+
+def _start_scheduler(model: "Model", settings: ServeSettings, metrics: "Metrics") -> Scheduler:
+    listeners = set_threads(model.settings.threads) if model.device == "cpu" else _ON_CARD
+    return Scheduler(model.encoders, max_wait=settings.max_wait, listeners=listeners, observe=metrics.observe_stage)
+
+
+def _make_house(
+    model: "Model",
+    settings: ServeSettings,
+    allowed: Allowed,
+    scheduler: Scheduler,
+    hub: "Hub",
+    metrics: "Metrics",
+    note: Callable[[], None],
+    report: Callable[[str], None],
+) -> "House":
+    from kuaihl.engines.serving.room import House
+
+    return House(
+        model=replace(model, step=SharedStep(model.step, metrics.observe_stage)),
+        encode=scheduler.encode,
+        publish=hub.publish,
+        guard=lambda spec: _guard_for(spec, allowed),
+        folder=settings.output,
+        note=note,
+        report=report,
+    )
+
+
+def _guard_for(spec: "RoomSpec", allowed: Allowed) -> "Guard":
+    """The check before every connection of a room; what the operator named himself is trusted."""
+    if spec.origin != "api":
+        allowed = replace(allowed, hosts=allowed.hosts | {host_of(spec.url)})
+    return lambda url: check_source(url, allowed)
+
+
+def _start_http(
+    settings: ServeSettings,
+    allowed: Allowed,
+    rooms: "Rooms",
+    hub: "Hub",
+    metrics: "Metrics",
+    scheduler: Scheduler,
+    listening: socket.socket,
+    stop: threading.Event,
+    report: Callable[[str], None],
+) -> "tuple[uvicorn.Server, threading.Thread]":
+    import uvicorn
+
+    from kuaihl.engines.serving.app import Service, make_app
+    from kuaihl.engines.serving.gate import Gate
+    from kuaihl.engines.serving.hooks import hook_routes
+
+    def why_not_ready() -> str | None:
+        if stop.is_set():
+            return "the server is ending"
+        return "rooms are scored late or without their speech" if scheduler.is_behind else None
+
+    service = Service(rooms, hub, metrics, allowed, why_not_ready)
+    hooks = [] if settings.pull is None else hook_routes(rooms, settings.pull, settings.grace, report)
+    hosts = {settings.host.lower(), "localhost", "127.0.0.1", "::1"}
+    config = uvicorn.Config(
+        Gate(make_app(service, hooks), settings.token, hosts),
+        log_config=None,
+        access_log=False,  # it would show the token of hooks
+        server_header=False,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=_CLOSE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    # Outside the main thread it leaves signals to the command.
+    thread = threading.Thread(target=server.run, args=([listening],), name="kuaihl-http", daemon=True)
+    thread.start()
+    return server, thread
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises UsageError if the address cannot be used."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=256)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot listen on {host}:{port} ({reason}); choose another address") from error
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

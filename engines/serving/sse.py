@@ -1,0 +1,96 @@
+"""Server-sent events: what happens in the rooms, as a stream that a client takes up again where it left.
+
+The events of one room are replayed from its run folder; those of all rooms from the last ones in memory.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from kuaihl.engines.serving.hub import MOST_LISTENERS, Hub, Listener
+from kuaihl.engines.serving.problems import problem
+from kuaihl.engines.serving.room import Room
+from kuaihl.engines.serving.room_events import RoomEvent, parse_id, recorded_events
+
+_HEARTBEAT = 15.0  # seconds of silence after which a comment keeps proxies from closing the connection
+_BEGIN = "retry: 2000\n\n"
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def stream_room(hub: Hub, room: Room, last_id: str | None) -> Response:
+    """The events of a room, those behind `last_id` first. Called in the event loop."""
+    listener = hub.listen(room.spec.id)
+    return _too_many() if listener is None else _stream(_of_room(hub, listener, room, last_id))
+
+
+def stream_all(hub: Hub, last_id: str | None) -> Response:
+    """The events of all rooms, those behind `last_id` first. Called in the event loop."""
+    listener = hub.listen(None)
+    return _too_many() if listener is None else _stream(_of_all(hub, listener, last_id))
+
+
+def _stream(parts: AsyncIterator[str]) -> Response:
+    return StreamingResponse(parts, media_type="text/event-stream", headers=_HEADERS)
+
+
+def _too_many() -> Response:
+    detail = f"{MOST_LISTENERS} clients listen already"
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "30"})
+
+
+async def _of_room(hub: Hub, listener: Listener, room: Room, last_id: str | None) -> AsyncIterator[str]:
+    try:
+        yield _BEGIN
+        told = None if last_id is None else parse_id(last_id)
+        folder = room.folder
+        if told is not None and folder is not None:
+            after = told[1] if told[0] == folder.name else None
+            for event in await run_in_threadpool(lambda: list(recorded_events(folder, room.spec.id, after))):
+                told = event.broadcast, event.place
+                yield _words(event.id, event)
+        while True:
+            try:
+                numbered = await listener.next(_HEARTBEAT)
+            except TimeoutError:
+                yield ":\n\n"
+                continue
+            if numbered is None:
+                return
+            event = numbered.event
+            if told is not None and event.broadcast == told[0] and event.place <= told[1]:
+                continue  # it was replayed
+            told = event.broadcast, event.place
+            yield _words(event.id, event)
+    finally:
+        hub.leave(listener)
+
+
+async def _of_all(hub: Hub, listener: Listener, last_id: str | None) -> AsyncIterator[str]:
+    try:
+        yield _BEGIN
+        missed, told = hub.since(last_id), 0
+        if missed is None:
+            yield "event: missed\ndata: {}\n\n"  # read /rooms/{id}/scores for what came between
+        for numbered in missed or ():
+            told = numbered.number
+            yield _words(hub.id_of(numbered), numbered.event)
+        while True:
+            try:
+                next_one = await listener.next(_HEARTBEAT)
+            except TimeoutError:
+                yield ":\n\n"
+                continue
+            if next_one is None:
+                return
+            if next_one.number > told:
+                told = next_one.number
+                yield _words(hub.id_of(next_one), next_one.event)
+    finally:
+        hub.leave(listener)
+
+
+def _words(event_id: str, event: RoomEvent) -> str:
+    return f"id: {event_id}\nevent: {event.kind}\ndata: {json.dumps(event.to_dict(), ensure_ascii=False)}\n\n"

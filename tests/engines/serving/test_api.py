@@ -1,0 +1,171 @@
+"""The API as a program calls it: rooms come and go, and their scores are read or followed."""
+
+import json
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.http_media import MediaServer
+from support.serving import serving, wait_until
+
+from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.serving.openapi import document
+from kuaihl.engines.serving.room_events import RoomEvent, recorded_events
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in folder.read_text(encoding="utf-8").splitlines()]
+
+
+def test_rooms_come_are_scored_and_go(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as client:
+        added = client.add("ann", media.live("/ann.flv?key=secret", flv, stall=True), streamer="ann")
+        assert added.status == 201 and added.headers["location"] == "/rooms/ann"
+        assert added.json["url"].endswith("/ann.flv")  # without its key
+        client.add("bob", media.live("/bob.flv", flv, stall=True))
+        wait_until(lambda: min(len(client.scores("ann")), len(client.scores("bob"))) >= 4)
+        (room,) = (one for one in client.get("/rooms").json["rooms"] if one["id"] == "ann")
+        assert (room["state"], room["origin"], room["streamer"]) == ("live", "api", "ann")
+        folder = tmp_path / "ann" / room["broadcast"]
+        assert client.scores("ann") == lines_of(folder / "scores.jsonl")
+        assert [one["segment"] for one in client.scores("ann", after=1)] == [2, 3, 4][: len(client.scores("ann", 1))]
+        assert len(client.get("/rooms/ann/scores?limit=2").json["scores"]) == 2
+
+        assert client.call("DELETE", "/rooms/ann").status == 204
+        assert [one["id"] for one in client.get("/rooms").json["rooms"]] == ["bob"]
+        assert client.call("DELETE", "/rooms/ann").status == 404
+        wait_until(lambda: (folder / "highlights.json").exists())
+        assert client.get("/rooms/bob").json["state"] == "live"  # it is no business of the others
+    assert lines_of(tmp_path / "bob" / next((tmp_path / "bob").iterdir()).name / "scores.jsonl")
+
+
+def test_a_recommender_reads_the_last_score_of_every_live_room(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path
+) -> None:
+    with serving(model, tmp_path) as client:
+        client.add("ann", media.live("/ann.flv", flv, stall=True), streamer="Ann")
+        client.add("gone", media.url("/nothing.flv"))
+        wait_until(lambda: len(client.scores("ann")) >= 4)
+        (one,) = client.get("/scores").json["scores"]
+        last = client.scores("ann")[-1]
+        assert {name: one[name] for name in ("segment", "score", "interest", "predicts_start", "predicts_end")} == {
+            name: last[name] for name in ("segment", "score", "interest", "predicts_start", "predicts_end")
+        }
+        assert (one["room"], one["streamer"]) == ("ann", "Ann")
+        assert one["age"] == pytest.approx(time.time() - last["wall_time"], abs=1.0)
+        assert wait_until(lambda: client.get("/rooms/gone").json["detail"]).startswith("http://127.0.0.1")
+
+
+def test_a_room_is_added_once_and_an_id_is_taken_once(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path
+) -> None:
+    url = media.live("/ann.flv", flv, stall=True)
+    with serving(model, tmp_path, most_rooms=2) as client:
+        assert [client.add("ann", url).status for _ in range(2)] == [201, 200]
+        assert client.add("ann", media.url("/other.flv")).status == 409
+        assert client.add("../../etc/ann", url).json["id"].startswith("etc_ann-")
+        full = client.add("third", url)
+        assert (full.status, full.headers["retry-after"]) == (503, "30")
+    assert {path.name for path in tmp_path.iterdir()} <= {"ann", ".serve"} | {
+        path.name for path in tmp_path.glob("etc_ann-*")
+    }
+
+
+def test_an_error_is_a_problem_that_says_what_to_do(model: Model, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as client:
+        for answer, status, words in (
+            (client.call("POST", "/rooms", b"{", Content_Type="application/json"), 400, "not JSON"),
+            (client.call("POST", "/rooms", b"[" * 60_000, Content_Type="application/json"), 400, "not JSON"),
+            (client.call("POST", "/rooms", b"url=x", Content_Type="text/plain"), 415, "application/json"),
+            (client.call("POST", "/rooms", {"url": "x" * 70_000}), 413, "bytes"),
+            (client.call("POST", "/rooms", {"id": "ann"}), 422, "url"),
+            (client.call("POST", "/rooms", {"url": 7}), 422, "text"),
+            (client.call("POST", "/rooms", {"url": "http://a/", "comments": "/etc/passwd"}), 422, "comments"),
+            (client.call("POST", "/rooms", {"url": "http://no.invalid/x"}), 422, "no address"),
+            (client.call("POST", "/rooms", {"url": "/etc/passwd"}), 403, "rtmp://"),
+            (client.get("/rooms/nobody"), 404, "no such room"),
+            (client.get("/nowhere"), 404, "Not Found"),
+            (client.call("PUT", "/rooms", {}), 405, "Not Allowed"),
+        ):
+            assert answer.status == status, answer
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json["status"] == status and words in answer.json["detail"]
+
+
+def test_a_follower_that_comes_back_misses_nothing(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path
+) -> None:
+    told: list[RoomEvent] = []
+    with serving(model, tmp_path, told.append) as client:
+        client.add("ann", media.live("/ann.flv", flv, stall=True))
+        wait_until(lambda: len(client.scores("ann")) >= 4)
+        scored = [event for event in told if event.kind == "segment.scored"]
+        with client.follow("/rooms/ann/events", scored[0].id) as events:
+            replayed = list(islice(events, 3))
+        assert [one.id for one in replayed] == [event.id for event in told[1:4]]
+        assert [one.data["data"] for one in replayed] == [event.data for event in told[1:4]]
+
+        with client.follow("/events") as events:
+            client.add("bob", media.live("/bob.flv", flv, stall=True))
+            first, second = islice(events, 2)
+            assert (first.kind, first.data["room"]) == ("segment.scored", "bob")
+        with client.follow("/events", first.id) as events:
+            assert next(events) == second
+        with client.follow("/events", "of-another-process") as events:
+            assert next(events).kind == "missed"
+        folder = tmp_path / "ann" / client.get("/rooms/ann").json["broadcast"]
+    finished = [event for event in told if event.kind == "run.finished" and event.room == "ann"]
+    assert len(finished) == 1 and finished[0].data["why"] == "stopped before the source ended"
+    ids = [event.id for event in told if event.room == "ann" and event.kind != "run.finished"]
+    assert ids == [event.id for event in recorded_events(folder, "ann")]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_sink_that_fails_harms_nobody(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
+    def failing(event: RoomEvent) -> None:
+        raise OSError("no receiver")
+
+    told: list[RoomEvent] = []
+    with serving(model, tmp_path, failing, told.append) as client:
+        client.add("ann", media.live("/ann.flv", flv, stall=True))
+        wait_until(lambda: len(client.scores("ann")) >= 3)
+    assert sum(event.kind == "segment.scored" for event in told) >= 3
+
+
+def test_a_recording_ends_its_room(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as client:
+        client.add("ann", media.live("/ann.flv", flv))  # the connection closes, and the address starts over
+        room = wait_until(lambda: (one := client.get("/rooms/ann").json)["state"] == "ended" and one)
+        assert (tmp_path / "ann" / room["broadcast"] / "highlights.json").exists()
+        assert len(client.scores("ann")) == 6  # still there to read
+        assert client.get("/scores").json["scores"] == []
+        assert client.add("ann", media.url("/ann.flv")).status == 201  # the id is free
+
+
+def test_metrics_and_probes_tell_how_it_goes(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as client:
+        client.add("ann", media.live("/ann.flv", flv, stall=True))
+        scored = wait_until(lambda: len(client.scores("ann")) >= 4 and len(client.scores("ann")))
+        lines = client.get("/metrics").text.splitlines()
+        assert 'kuaihl_rooms{state="live"} 1.0' in lines
+        count = next(line for line in lines if line.startswith("kuaihl_segments_total "))
+        assert float(count.split()[1]) >= scored
+        for name in ('kuaihl_score{room="ann"}', "kuaihl_lag_seconds_bucket", 'kuaihl_queue_depth{stage="speech"}'):
+            assert any(line.startswith(name) for line in lines), name
+        for stage in ("vision", "text", "head"):
+            assert any(line.startswith(f'kuaihl_stage_seconds_count{{stage="{stage}"}}') for line in lines)
+        assert client.get("/readyz").text == "ok"
+
+
+def test_the_document_names_every_route_and_the_page_needs_nothing_from_elsewhere(model: Model, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as client:
+        assert client.get("/openapi.json").json == json.loads(json.dumps(document()))
+        for path, calls in document()["paths"].items():
+            for method in calls:
+                body = {} if method == "post" else None
+                if "events" not in path:
+                    assert client.call(method.upper(), path.replace("{id}", "x"), body).status in (200, 404, 422)
+        page = client.get("/").text
+        assert "http://" not in page and "https://" not in page and "src=" not in page

@@ -1,0 +1,125 @@
+"""A server of rooms in this process, on a free port, and a client that speaks to it."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.serving.hub import Sink
+from kuaihl.engines.serving.server import ServeSettings, serve
+
+T = TypeVar("T")
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]  # names in lower case
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class ServerSent(NamedTuple):
+    id: str
+    kind: str
+    data: dict[str, Any]
+
+
+class Client:
+    """Calls one server."""
+
+    def __init__(self, port: int, token: str | None = None) -> None:
+        self.port = port
+        self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """`body` is sent as JSON, bytes and text as they are."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        given = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        if body is not None and not isinstance(body, str | bytes):
+            body, given = json.dumps(body), {"Content-Type": "application/json", **given}
+        try:
+            connection.request(method, path, body, given)
+            answer = connection.getresponse()
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, names, answer.read().decode())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.call("GET", path, **headers)
+
+    def add(self, room: str, url: str, **more: Any) -> Answer:
+        return self.call("POST", "/rooms", {"id": room, "url": url, **more})
+
+    def scores(self, room: str, after: int = -1) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"/rooms/{room}/scores?after={after}").json["scores"]
+        return found
+
+    @contextmanager
+    def follow(self, path: str, last_id: str | None = None) -> Iterator[Iterator[ServerSent]]:
+        """The server-sent events of a path, as they come."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", path, headers=self.headers | ({"Last-Event-ID": last_id} if last_id else {}))
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.getheader("content-type", "").startswith("text/event-stream")
+        try:
+            yield _parse_events(answer)
+        finally:
+            connection.close()
+
+
+def _parse_events(answer: http.client.HTTPResponse) -> Iterator[ServerSent]:
+    fields: dict[str, str] = {}
+    while line := answer.readline():
+        name, _, value = line.decode().rstrip("\n").partition(": ")
+        if name:
+            fields[name] = value
+        elif "data" in fields:
+            yield ServerSent(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
+            fields = {}
+
+
+def wait_until(found: Callable[[], T], seconds: float = 20.0) -> T:
+    """What `found` gives, once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+    return value
+
+
+@contextmanager
+def serving(model: Model, folder: Path, *sinks: Sink, **settings: Any) -> Iterator[Client]:
+    """A server whose rooms lie in `folder`; it may read sources on this machine unless told otherwise."""
+    settings = {"port": 0, "allow_host": ("127.0.0.0/8",)} | settings
+    lines: list[str] = []
+    stop, failures = threading.Event(), list[BaseException]()
+
+    def run() -> None:
+        try:
+            assert serve(model, ServeSettings(output=folder, **settings), stop, lines.append, sinks)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        told = wait_until(lambda: failures or [line for line in lines if line.startswith("serving on ")])[0]
+        if isinstance(told, BaseException):
+            raise told
+        client = Client(int(told.split(",")[0].rpartition(":")[2]), settings.get("token"))
+        wait_until(lambda: client.get("/healthz").status == 200)
+        yield client
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+    assert not failures, failures
