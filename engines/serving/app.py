@@ -21,8 +21,9 @@ from kuaihl.engines.serving.hub import Hub
 from kuaihl.engines.serving.metrics import Metrics
 from kuaihl.engines.serving.openapi import PAGE, document
 from kuaihl.engines.serving.problems import Problem, problem, read_object
-from kuaihl.engines.serving.room import Room, RoomSpec
-from kuaihl.engines.serving.rooms import RoomExists, Rooms, TooManyRooms, id_of
+from kuaihl.engines.serving.room import Room
+from kuaihl.engines.serving.room_spec import RoomSpec, id_of
+from kuaihl.engines.serving.rooms import RoomExists, Rooms, TooManyRooms
 from kuaihl.engines.serving.sse import stream_all, stream_room
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceUnavailable, reason_of

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from starlette.concurrency import run_in_threadpool
@@ -18,9 +19,11 @@ from starlette.routing import Route
 from kuaihl.engines.archive.names import path_name
 from kuaihl.engines.serving.access import host_of
 from kuaihl.engines.serving.problems import read_body
-from kuaihl.engines.serving.room import RoomSpec
-from kuaihl.engines.serving.rooms import Rooms
+from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.models.errors import KuaihlError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from kuaihl.engines.serving.rooms import Rooms
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~@:+=,-]{1,200}", re.ASCII)
 _FIELDS = ("app", "stream", "path", "vhost")
@@ -103,7 +106,7 @@ def _read_form(body: bytes) -> Mapping[str, str]:
 READERS: dict[str, Reader] = {"srs": read_srs, "nginx-rtmp": read_nginx_rtmp, "mediamtx": read_mediamtx}
 
 
-def hook_routes(rooms: Rooms, template: str, grace: float, report: Callable[[str], None]) -> list[Route]:
+def hook_routes(rooms: "Rooms", template: str, grace: float, report: Callable[[str], None]) -> list[Route]:
     """A route per media server; `grace` is how long a room outlives its publisher, in seconds."""
 
     def take(name: str, read: Reader, body: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from kuaihl.engines.outputs.atomic import cannot_write, write_output
 from kuaihl.engines.outputs.lock import FolderLock
-from kuaihl.engines.serving.room import RoomSpec
+from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import UsageError
 

@@ -28,6 +28,7 @@ from kuaihl.engines.serving.room_events import (
     recorded_events,
     recorded_scores,
 )
+from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.engines.serving.scheduler import Closed
 from kuaihl.engines.types import ScoredSegment
 from kuaihl.models.errors import KuaihlError, SourceUnavailable, UsageError, reason_of
@@ -45,30 +46,13 @@ _RECENT = 240  # scored segments kept at hand: 2 h
 
 
 @dataclass(frozen=True)
-class RoomSpec:
-    """What is asked of a room."""
-
-    id: str
-    url: str
-    streamer: str | None = None
-    language: str | None = None
-    comments: str | None = None  # a file on this machine that grows
-    origin: Literal["api", "hook", "file"] = "api"
-
-    @property
-    def stays(self) -> bool:
-        """Whether it waits for the next broadcast; a media server's hook tells of each one."""
-        return self.origin != "hook"
-
-
-@dataclass(frozen=True)
 class House:
     """What all rooms share."""
 
     model: "Model"
     encode: Encode
     publish: Callable[[RoomEvent], None]
-    guard: Callable[["RoomSpec"], Guard]
+    guard: Callable[[RoomSpec], Guard]
     folder: Path  # of all run folders
     note: Callable[[], None]  # called when a room begins a broadcast or is done with one
     report: Callable[[str], None]  # receives lines to show

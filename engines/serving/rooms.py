@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuaihl.engines.archive.names import stable_name
 from kuaihl.engines.serving.ledger import Entry, Ledger
-from kuaihl.engines.serving.room import House, Room, RoomSpec
+from kuaihl.engines.serving.room import House, Room
+from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.models.errors import UsageError
 
 _KEPT_ENDED = 1_000  # ended rooms that are still listed
-MOST_ROOMS = 10_000
 
 
 class RoomExists(UsageError):
@@ -153,8 +152,3 @@ class Rooms:
         for room in self.all():
             if room.state != "ended":
                 yield Entry(room.spec, room.broadcast if room.goes_on else None)
-
-
-def id_of(text: str) -> str:
-    """The id of a room, made from an untrusted text: also the name of its folder."""
-    return stable_name(text)

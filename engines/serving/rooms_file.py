@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kuaihl.engines.serving.access import host_of
-from kuaihl.engines.serving.room import RoomSpec
-from kuaihl.engines.serving.rooms import Rooms, id_of
+from kuaihl.engines.serving.room_spec import RoomSpec, id_of
 from kuaihl.models.errors import KuaihlError, SourceError, UsageError, reason_of
+
+if TYPE_CHECKING:
+    from kuaihl.engines.serving.rooms import Rooms
 
 _POLL_SECONDS = 1.0
 _FIELDS = ("id", "url", "streamer", "language", "comments")
@@ -60,7 +62,7 @@ def _parse_entry(place: str, entry: Any) -> RoomSpec:
 class RoomsFile:
     """Follows a file: what it names is added, and what it no longer names ends."""
 
-    def __init__(self, path: Path, rooms: Rooms, report: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, rooms: "Rooms", report: Callable[[str], None]) -> None:
         self._path, self._rooms, self._report = path, rooms, report
         self._seen: object = None
         self._stop = threading.Event()

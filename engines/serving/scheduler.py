@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kuaihl.engines.encoders.profiles import Encoders
     from kuaihl.engines.speech.transcriber import Transcriber
 
-MAX_WAIT = 10.0  # seconds: a third of a segment
 _BATCH = 16  # segments: 48 pictures, as many as one call takes on a card
 _RECENT = 60.0  # seconds for which a segment without its speech counts as a sign of overload
 
@@ -72,7 +71,7 @@ class Scheduler:
         self,
         encoders: "Encoders",
         *,
-        max_wait: float = MAX_WAIT,
+        max_wait: float,
         listeners: int = 1,
         observe: Observe = lambda stage, seconds: None,
     ) -> None:

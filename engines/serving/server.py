@@ -4,14 +4,13 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.runtimes.device import set_threads
 from kuaihl.engines.serving.access import Allowed, check_source, host_of, parse_allowed
-from kuaihl.engines.serving.scheduler import MAX_WAIT, Scheduler
+from kuaihl.engines.serving.scheduler import Scheduler
+from kuaihl.engines.serving.settings import ServeSettings
 from kuaihl.engines.serving.shared_step import SharedStep
 from kuaihl.models.errors import KuaihlError, UsageError
 
@@ -22,55 +21,13 @@ if TYPE_CHECKING:
     from kuaihl.engines.scoring.model import Model
     from kuaihl.engines.serving.hub import Hub, Sink
     from kuaihl.engines.serving.metrics import Metrics
-    from kuaihl.engines.serving.room import House, RoomSpec
+    from kuaihl.engines.serving.room import House
+    from kuaihl.engines.serving.room_spec import RoomSpec
     from kuaihl.engines.serving.rooms import Rooms
 
-_PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client", "yaml": "pyyaml"}
 _DRAIN_SECONDS = 8.0  # for the rooms; a supervisor often allows 10 in all
 _CLOSE_SECONDS = 1  # for answers under way
 _ON_CARD = 4  # segments whose speech is prepared at once for one card
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServeSettings:
-    """How to serve."""
-
-    output: Path  # the folder of all run folders
-    host: str = "127.0.0.1"
-    port: int = 8750
-    token: str | None = None  # of the API; needed if others can reach the host
-    rooms_file: Path | None = None
-    allow_host: tuple[str, ...] = ()  # names, addresses and networks that rooms may read beside public ones
-    most_rooms: int = 500
-    max_wait: float = MAX_WAIT  # seconds that a segment waits for its speech to be transcribed
-    pull: str | None = None  # the URL of a stream that a hook announces, with fields
-    grace: float = 20.0  # seconds that a room outlives its publisher
-
-
-def check_packages() -> None:
-    """Raise UsageError if a package of serving is missing."""
-    missing = [name for module, name in _PACKAGES.items() if find_spec(module) is None]
-    if missing:
-        raise UsageError(f"serving needs {', '.join(missing)}: pip install 'kuaihl[serve]'")
-
-
-def check_settings(settings: ServeSettings) -> None:
-    """Raise UsageError for settings known to fail before a model is loaded."""
-    from kuaihl.engines.serving.gate import is_loopback
-    from kuaihl.engines.serving.hooks import check_template
-    from kuaihl.engines.serving.rooms_file import read_rooms_file
-
-    if settings.token is None and not is_loopback(settings.host):
-        raise UsageError(
-            "others can reach it, so callers need a token; name a file that holds one (token_file)",
-            setting="host",
-            value=settings.host,
-        )
-    parse_allowed(settings.allow_host)
-    if settings.pull is not None:
-        check_template(settings.pull)
-    if settings.rooms_file is not None:
-        read_rooms_file(settings.rooms_file)
 
 
 def serve(

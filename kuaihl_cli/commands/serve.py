@@ -125,8 +125,7 @@ def serve(options: ServeOptions) -> int:
     Each broadcast has a run folder in DIR/ROOM. Ctrl-C or SIGTERM ends the server within 10 seconds; the next one goes
     on with its rooms, and so it does after a crash.
     """
-    from kuaihl.engines.serving.server import ServeSettings, check_packages, check_settings
-    from kuaihl.engines.serving.server import serve as serve_rooms
+    from kuaihl.engines.serving.settings import ServeSettings, check_packages, check_settings
 
     check_packages()
     settings = ServeSettings(
@@ -144,6 +143,7 @@ def serve(options: ServeOptions) -> int:
     check_settings(settings)
     report = log_only if options.quiet else say
     from kuaihl.engines.scoring.model import load_model
+    from kuaihl.engines.serving.server import serve as serve_rooms
 
     with stopped_by_signals() as stop:
         model = load_model(_score_settings(options), worded(report))

@@ -31,6 +31,7 @@ rtmp {{
         listen 127.0.0.1:{port};
         application live {{ live on; wait_key on; }}
         application strict {{ live on; wait_key on; idle_streams off; }}
+        {more}
     }}
 }}
 """
@@ -74,11 +75,15 @@ class RtmpServer:
     def url(self, name: str, application: str = "live") -> str:
         return f"rtmp://127.0.0.1:{self.port}/{application}/{name}"
 
+    def more(self) -> str:
+        """More applications of the server's configuration."""
+        return ""
+
     def start(self) -> None:
         """Start on the previous port, or on a free one, and wait until it accepts connections."""
         self.port = self.port or free_port()
         config = self.directory / "nginx.conf"
-        config.write_text(CONFIG.format(module=self.module, directory=self.directory, port=self.port))
+        config.write_text(CONFIG.format(module=self.module, directory=self.directory, port=self.port, more=self.more()))
         command = [self.nginx, "-e", str(self.directory / "error.log"), "-p", str(self.directory), "-c", str(config)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS

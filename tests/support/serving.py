@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving.hub import Sink
-from kuaihl.engines.serving.server import ServeSettings, serve
+from kuaihl.engines.serving.server import serve
+from kuaihl.engines.serving.settings import ServeSettings
 
 T = TypeVar("T")
 
@@ -60,7 +61,8 @@ class Client:
         return self.call("POST", "/rooms", {"id": room, "url": url, **more})
 
     def scores(self, room: str, after: int = -1) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.get(f"/rooms/{room}/scores?after={after}").json["scores"]
+        """The lines of scores so far; none of a room that is not there yet."""
+        found: list[dict[str, Any]] = self.get(f"/rooms/{room}/scores?after={after}").json.get("scores", [])
         return found
 
     @contextmanager

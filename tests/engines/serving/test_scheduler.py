@@ -11,6 +11,7 @@ from support.small_model import SmallText, SmallTranscriber, SmallVision, small_
 from kuaihl.engines.encoders.encode import encode
 from kuaihl.engines.encoders.profiles import Encoders
 from kuaihl.engines.serving.scheduler import Closed, Scheduler
+from kuaihl.engines.serving.settings import MAX_WAIT
 from kuaihl.engines.types import Comment, EncodedSegment, Frame, Segment
 from kuaihl.models.features import Float16
 
@@ -54,7 +55,7 @@ def finish(*rooms: Room) -> None:
 
 def test_a_room_gets_the_features_that_it_would_get_alone() -> None:
     encoders = small_encoders(transcriber=SmallTranscriber())
-    scheduler = Scheduler(encoders)
+    scheduler = Scheduler(encoders, max_wait=MAX_WAIT)
     rooms = [Room(scheduler, encoders, segments(4, room=room)) for room in range(5)]
     finish(*rooms)
     scheduler.close()
@@ -70,7 +71,7 @@ def test_a_room_gets_the_features_that_it_would_get_alone() -> None:
 def test_what_waits_is_encoded_together_and_nothing_waits_for_more() -> None:
     vision = SmallVision(seconds=0.05)
     encoders = small_encoders(vision=vision)
-    scheduler = Scheduler(encoders)
+    scheduler = Scheduler(encoders, max_wait=MAX_WAIT)
     began = time.monotonic()
     finish(*(Room(scheduler, encoders, segments(3, room=room)) for room in range(8)))
     scheduler.close()
@@ -81,7 +82,7 @@ def test_what_waits_is_encoded_together_and_nothing_waits_for_more() -> None:
 def test_a_room_that_always_has_more_holds_up_no_other() -> None:
     vision = SmallVision(seconds=0.02)
     encoders = small_encoders(vision=vision)
-    scheduler = Scheduler(encoders)
+    scheduler = Scheduler(encoders, max_wait=MAX_WAIT)
     greedy = Room(scheduler, encoders, segments(60))
     time.sleep(0.1)
     modest = Room(scheduler, encoders, segments(3, room=1))
@@ -140,7 +141,7 @@ class FailingText(SmallText):
 
 def test_a_segment_that_cannot_be_encoded_fails_its_own_room_alone() -> None:
     encoders = small_encoders(text=FailingText())
-    scheduler = Scheduler(encoders)
+    scheduler = Scheduler(encoders, max_wait=MAX_WAIT)
     rooms = [Room(scheduler, encoders, segments(5, room=room)) for room in range(4)]
     finish(*rooms)
     scheduler.close()
@@ -163,7 +164,7 @@ def test_a_hurried_scheduler_lets_nothing_wait_for_its_speech() -> None:
 @pytest.mark.parametrize("loud", [True, False])
 def test_a_closed_scheduler_ends_the_rooms_that_wait(loud: bool) -> None:
     encoders = small_encoders(vision=SmallVision(seconds=0.3), transcriber=SmallTranscriber(seconds=0.3))
-    scheduler = Scheduler(encoders)
+    scheduler = Scheduler(encoders, max_wait=MAX_WAIT)
     rooms = [Room(scheduler, encoders, segments(9, room=room, loud=loud)) for room in range(3)]
     time.sleep(0.1)
     scheduler.close()

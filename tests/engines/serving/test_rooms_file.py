@@ -1,0 +1,71 @@
+"""rooms.yaml: what it names is there, and what it no longer names is gone."""
+
+from pathlib import Path
+
+import pytest
+from support.http_media import MediaServer
+from support.serving import serving, wait_until
+
+from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.serving.room_spec import RoomSpec
+from kuaihl.engines.serving.rooms_file import read_rooms_file
+from kuaihl.models.errors import UsageError
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_names_rooms(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "rooms.yaml",
+        """
+rooms:
+  - id: ann
+    url: rtmp://media/live/ann
+    streamer: Ann
+    language: zh
+    comments: /var/chat/ann.jsonl
+  - {id: 7, url: "https://example.org/7.flv"}
+""",
+    )
+    ann, seven = read_rooms_file(path)
+    assert ann == RoomSpec("ann", "rtmp://media/live/ann", "Ann", "zh", "/var/chat/ann.jsonl", origin="file")
+    assert (seven.id, seven.url) == ("7", "https://example.org/7.flv")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rooms: [", "not YAML"),
+        ("- ann", "no list of rooms"),
+        ("rooms: {ann: x}", "no list of rooms"),
+        ("rooms: []\nroms: []", "no list of rooms"),
+        ("rooms: [{id: ann}]", "room 1: give id and url"),
+        ("rooms: [{id: ann, url: 'rtmp://a/b', asr: none}]", "room 1: give id and url"),
+        ("rooms: [{id: ann, url: /etc/passwd}]", "room 1: /etc/passwd: not a source"),
+        ("rooms: [{id: a, url: 'rtmp://a/b'}, {id: a, url: 'rtmp://a/c'}]", "room 2: a is there twice"),
+        ("rooms: [!!python/object/apply:os.getcwd []]", "not YAML"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_line(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"rooms\.yaml") as found:
+        read_rooms_file(write(tmp_path / "rooms.yaml", text))
+    assert words in str(found.value) and "\n" not in str(found.value)
+
+
+def test_rooms_follow_the_file(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
+    urls = {name: media.live(f"/{name}.flv", flv, stall=True) for name in ("ann", "bob", "api")}
+    entry = "  - {{id: {0}, url: '{1}'}}\n"
+    path = write(tmp_path / "rooms.yaml", "rooms:\n" + entry.format("ann", urls["ann"]))
+    # Without allow_host: what the operator wrote into the file is trusted.
+    with serving(model, tmp_path / "rooms", rooms_file=path, allow_host=("127.0.0.1",)) as client:
+        client.add("api", urls["api"])
+        wait_until(lambda: client.scores("ann"))
+        write(path, "rooms:\n" + entry.format("bob", urls["bob"]))
+        wait_until(lambda: client.get("/rooms/bob").status == 200 and client.scores("bob"))
+        assert client.get("/rooms/ann").status == 404
+        assert client.get("/rooms/api").status == 200  # another's
+        write(path, "rooms: [")
+        assert client.get("/rooms/bob").status == 200
