@@ -245,6 +245,9 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
     source = _within(name, 2 * longest + PATIENCE, open_any)
     source.is_network, source.url_guard = True, guard
     source.is_live = scheme in ALWAYS_LIVE or source.duration is None
+    if source.is_live:
+        for stream in source.streams:  # three pictures per segment are no hurry, and many rooms may share a process
+            stream.codec_context.thread_count = 1
     return source
 
 

@@ -31,3 +31,10 @@ def set_threads(threads: int | None) -> int:
     count = threads or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
     torch.set_num_threads(count)
     return count
+
+
+def keep_threads() -> int:
+    """Let the calling thread keep torch's present number of CPU threads, whatever is set for others later."""
+    import torch
+
+    return torch.get_num_threads()  # a thread takes the number over when it first asks

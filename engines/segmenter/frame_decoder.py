@@ -142,7 +142,9 @@ class FrameDecoder:
             self.events.append(Event("header_change", time, f"the video is now {size[0]}x{size[1]}"))
         self.size = size
         width, height = bound_size(*size)
-        rgb = self.reformatter.reformat(frame, width, height, format="rgb24", interpolation=Interpolation.BILINEAR)
+        rgb = self.reformatter.reformat(
+            frame, width, height, format="rgb24", interpolation=Interpolation.BILINEAR, threads=1
+        )
         return Frame(time, turn_upright(np.asarray(rgb.to_ndarray(), np.uint8), frame.rotation))
 
 

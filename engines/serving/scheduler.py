@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from kuaihl.engines.encoders.encode import encode_pictures, encode_text, is_heard, join_features, transcribe
 from kuaihl.engines.encoders.signals.measure import SignalMeter
+from kuaihl.engines.runtimes.device import keep_threads
 from kuaihl.engines.runtimes.heap import give_back_freed_memory
 from kuaihl.engines.segmenter.overload import without_speech
 from kuaihl.engines.types import EncodedSegment, Segment, Thumbnail, Transcript
@@ -88,9 +89,10 @@ class Scheduler:
         works = [("see", self._see), ("read", self._read)]
         if encoders.transcriber is not None:
             works += [("hear", self._hear)] * listeners
-        self._threads = [threading.Thread(target=work, name=f"kuaihl-{name}", daemon=True) for name, work in works]
-        for thread in self._threads:
-            thread.start()
+        began = threading.Barrier(len(works) + 1)
+        for name, work in works:
+            threading.Thread(target=_work, args=(work, began), name=f"kuaihl-{name}", daemon=True).start()
+        began.wait()
 
     def encode(
         self,
@@ -249,3 +251,9 @@ class Scheduler:
             self._hearing.add(ticket)
             ticket.listener.heard_at = time.monotonic()
             return ticket
+
+
+def _work(work: Callable[[], None], began: threading.Barrier) -> None:
+    keep_threads()
+    began.wait()
+    work()

@@ -50,16 +50,25 @@ def serve(
     listening = _listen(settings.host, settings.port)
     metrics = Metrics()
     hub = Hub(secrets.token_hex(4), (metrics.count, *sinks))
-    scheduler = _start_scheduler(model, settings, metrics)
+    threads = set_threads(model.settings.threads)
+    scheduler = Scheduler(
+        model.encoders,
+        max_wait=settings.max_wait,
+        listeners=threads if model.device == "cpu" else _ON_CARD,
+        observe=metrics.observe_stage,
+    )
+    shared = replace(model, step=SharedStep(model.step, metrics.observe_stage))
+    set_threads(1)  # of each room: torch would give every one of their threads a pool of its own
     try:
         rooms = Rooms(
-            lambda note: _make_house(model, settings, allowed, scheduler, hub, metrics, note, report),
+            lambda note: _make_house(shared, settings, allowed, scheduler, hub, note, report),
             settings.output,
             most=settings.most_rooms,
         )
     except KuaihlError:
         listening.close()
         scheduler.close()
+        set_threads(threads)
         raise
     metrics.watch(rooms.all, scheduler)
     file = RoomsFile(settings.rooms_file, rooms, report) if settings.rooms_file is not None else None
@@ -81,6 +90,7 @@ def serve(
         scheduler.close()
         rooms.close()
         listening.close()
+        set_threads(threads)
 
 
 def _drain(
@@ -99,25 +109,19 @@ def _drain(
     return ended
 
 
-def _start_scheduler(model: "Model", settings: ServeSettings, metrics: "Metrics") -> Scheduler:
-    listeners = set_threads(model.settings.threads) if model.device == "cpu" else _ON_CARD
-    return Scheduler(model.encoders, max_wait=settings.max_wait, listeners=listeners, observe=metrics.observe_stage)
-
-
 def _make_house(
     model: "Model",
     settings: ServeSettings,
     allowed: Allowed,
     scheduler: Scheduler,
     hub: "Hub",
-    metrics: "Metrics",
     note: Callable[[], None],
     report: Callable[[str], None],
 ) -> "House":
     from kuaihl.engines.serving.room import House
 
     return House(
-        model=replace(model, step=SharedStep(model.step, metrics.observe_stage)),
+        model=model,
         encode=scheduler.encode,
         publish=hub.publish,
         guard=lambda spec: _guard_for(spec, allowed),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from kuaihl.engines.runtimes.device import keep_threads
 from kuaihl.engines.runtimes.runtime import Precision, Runtime, RuntimeKind
 
 if TYPE_CHECKING:
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 
 class SharedStep:
-    """A runtime that any number of threads may call; torch then has one pool of threads for it, not one per room."""
+    """A runtime that any number of threads may call."""
 
     num_streams = 1
 
     def __init__(self, runtime: Runtime, observe: Callable[[str, float], None]) -> None:
         self._runtime, self._observe = runtime, observe
         self._worker = ThreadPoolExecutor(1, "kuaihl-head")
+        self._worker.submit(keep_threads).result()
 
     @property
     def kind(self) -> RuntimeKind:

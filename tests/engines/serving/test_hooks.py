@@ -15,6 +15,7 @@ from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving.hooks import Stream, check_template, read_mediamtx, read_nginx_rtmp, read_srs, spec_of
 from kuaihl.models.errors import UsageError
 
+TOKEN = "0123456789abcdef0123456789abcdef"
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 
 
@@ -100,7 +101,7 @@ class HookedServer(RtmpServer):
 
     def __init__(self, directory: Path, client: Client) -> None:
         super().__init__(directory)
-        self.hooks = f"http://127.0.0.1:{client.port}/hooks/nginx-rtmp"
+        self.hooks = f"http://127.0.0.1:{client.port}/hooks/nginx-rtmp?token={TOKEN}"
 
     def more(self) -> str:
         return f"application hooked {{ live on; on_publish {self.hooks}; on_publish_done {self.hooks}; }}"
@@ -111,7 +112,7 @@ def test_rooms_of_nginx_rtmp_begin_and_end_with_their_publishers(model: Model, t
 
     port = free_port()
     pull = f"rtmp://127.0.0.1:{port}/{{app}}/{{stream}}"
-    with serving(model, tmp_path / "rooms", pull=pull, allow_host=(), grace=0.5) as client:
+    with serving(model, tmp_path / "rooms", pull=pull, allow_host=(), grace=0.5, token=TOKEN) as client:
         server = HookedServer(tmp_path, client)
         server.port = port
         try:
