@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuaihl.engines.ingest.packets import TimedPacket
+from kuaihl.engines.segmenter.resampler import Resampler
 from kuaihl.engines.types import SAME_TIME, SAMPLE_RATE, Audio, Event
 
 if TYPE_CHECKING:
     from av.audio.fifo import AudioFifo
     from av.audio.frame import AudioFrame
-    from av.audio.resampler import AudioResampler
     from av.audio.stream import AudioStream
     from av.packet import Packet
 
@@ -40,7 +40,7 @@ class AudioDecoder:
         self.tick = 0.0  # seconds per unit of its time stamps
         self.shift = 0.0  # from the source's clock to ours
         self.fifo: AudioFifo | None = None
-        self.resampler: AudioResampler | None = None
+        self.resampler: Resampler | None = None
 
     def push(self, timed: TimedPacket) -> None:
         """Decode a packet; damaged ones leave silence and a `corrupt` event."""
@@ -100,11 +100,10 @@ class AudioDecoder:
     def begin(self, frame: "AudioFrame", time: float) -> None:
         """Start a piece of sound that does not follow the one before it."""
         from av.audio.fifo import AudioFifo
-        from av.audio.resampler import AudioResampler
 
         self.flush()
         self.fifo = AudioFifo()
-        self.resampler = AudioResampler("s16", "mono", SAMPLE_RATE)
+        self.resampler = Resampler()
         self.end = self.queued_from = time
         self.position = round(time * SAMPLE_RATE)
 

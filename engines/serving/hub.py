@@ -83,12 +83,15 @@ class Hub:
             except Exception as error:
                 LOG.warning(f"room {event.room}: a sink failed: {reason_of(error)}")
 
-    def listen(self, room: str | None) -> Listener | None:
-        """A new listener, to be called in an event loop; None if there are too many."""
+    @property
+    def is_full(self) -> bool:
+        """Whether as many listen as may."""
+        return len(self._listeners) >= MOST_LISTENERS
+
+    def listen(self, room: str | None) -> Listener:
+        """A new listener, to be called in an event loop."""
         listener = Listener(room)
         with self._lock:
-            if len(self._listeners) >= MOST_LISTENERS:
-                return None
             self._listeners.add(listener)
         return listener
 

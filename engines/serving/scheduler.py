@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from kuaihl.engines.encoders.profiles import Encoders
     from kuaihl.engines.speech.transcriber import Transcriber
 
-_BATCH = 16  # segments: 48 pictures, as many as one call takes on a card
+_BATCH_ON_CPU = 4  # segments: more at once gain nothing there, and all of a batch wait for its last one
+_BATCH_ON_CARD = 64
 _RECENT = 60.0  # seconds for which a segment without its speech counts as a sign of overload
 
 Observe = Callable[[str, float], None]  # a stage's name, and the seconds it took
@@ -79,6 +80,7 @@ class Scheduler:
         """`listeners` is the number of segments that are transcribed at once."""
         self._encoders, self._observe = encoders, observe
         self._max_wait = max_wait
+        self._batch = _BATCH_ON_CPU if encoders.device == "cpu" else _BATCH_ON_CARD
         self._changed = threading.Condition()
         self._unseen: deque[_Ticket] = deque()  # they wait for their pictures to be encoded, …
         self._unheard: list[_Ticket] = []  # … for their speech, …
@@ -166,7 +168,7 @@ class Scheduler:
                 self._changed.wait(self._expire())
             if self._closed:
                 return []
-            return [queue.popleft() for _ in range(min(len(queue), _BATCH))]
+            return [queue.popleft() for _ in range(min(len(queue), self._batch))]
 
     def _expire(self) -> float | None:
         """Pass on what has waited too long for its speech; the seconds until the next one will have."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from kuaihl.engines.serving.hub import MOST_LISTENERS, Hub, Listener
+from kuaihl.engines.serving.hub import MOST_LISTENERS, Hub
 from kuaihl.engines.serving.problems import problem
 from kuaihl.engines.serving.room import Room
 from kuaihl.engines.serving.room_events import RoomEvent, parse_id, recorded_events
@@ -21,15 +21,13 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def stream_room(hub: Hub, room: Room, last_id: str | None) -> Response:
-    """The events of a room, those behind `last_id` first. Called in the event loop."""
-    listener = hub.listen(room.spec.id)
-    return _too_many() if listener is None else _stream(_of_room(hub, listener, room, last_id))
+    """The events of a room, those behind `last_id` first."""
+    return _too_many() if hub.is_full else _stream(_of_room(hub, room, last_id))
 
 
 def stream_all(hub: Hub, last_id: str | None) -> Response:
-    """The events of all rooms, those behind `last_id` first. Called in the event loop."""
-    listener = hub.listen(None)
-    return _too_many() if listener is None else _stream(_of_all(hub, listener, last_id))
+    """The events of all rooms, those behind `last_id` first."""
+    return _too_many() if hub.is_full else _stream(_of_all(hub, last_id))
 
 
 def _stream(parts: AsyncIterator[str]) -> Response:
@@ -41,7 +39,8 @@ def _too_many() -> Response:
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "30"})
 
 
-async def _of_room(hub: Hub, listener: Listener, room: Room, last_id: str | None) -> AsyncIterator[str]:
+async def _of_room(hub: Hub, room: Room, last_id: str | None) -> AsyncIterator[str]:
+    listener = hub.listen(room.spec.id)  # before the recorded ones are read, so that none is missed
     try:
         yield _BEGIN
         told = None if last_id is None else parse_id(last_id)
@@ -68,7 +67,8 @@ async def _of_room(hub: Hub, listener: Listener, room: Room, last_id: str | None
         hub.leave(listener)
 
 
-async def _of_all(hub: Hub, listener: Listener, last_id: str | None) -> AsyncIterator[str]:
+async def _of_all(hub: Hub, last_id: str | None) -> AsyncIterator[str]:
+    listener = hub.listen(None)
     try:
         yield _BEGIN
         missed, told = hub.since(last_id), 0

@@ -1,6 +1,7 @@
 """The API as a program calls it: rooms come and go, and their scores are read or followed."""
 
 import json
+import threading
 import time
 from itertools import islice
 from pathlib import Path
@@ -169,3 +170,20 @@ def test_the_document_names_every_route_and_the_page_needs_nothing_from_elsewher
                     assert client.call(method.upper(), path.replace("{id}", "x"), body).status in (200, 404, 422)
         page = client.get("/").text
         assert "http://" not in page and "https://" not in page and "src=" not in page
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads as Linux shows them")
+def test_a_room_takes_four_threads_and_no_library_adds_its_own(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path
+) -> None:
+    def threads_of_libraries() -> int:
+        return len(list(Path("/proc/self/task").iterdir())) - threading.active_count()
+
+    with serving(model, tmp_path) as client:
+        before = threads_of_libraries()
+        for number in range(8):
+            client.add(f"r{number}", media.live(f"/{number}.flv", flv, stall=True))
+        wait_until(lambda: all(len(client.scores(f"r{number}")) >= 4 for number in range(8)))
+        assert threads_of_libraries() - before <= 2
+        names = [thread.name for thread in threading.enumerate()]
+        assert sum(name.startswith(("kuaihl-room", "kuaihl-stage", "frames")) for name in names) <= 8 * 4
