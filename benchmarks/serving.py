@@ -4,7 +4,7 @@
 
 A recording is brought into the form of a live stream (720p30, 2 Mbit/s, a keyframe every 2 s) and played to each room
 in real time by a process of its own. The rooms begin evenly spread over a segment. A number of rooms is held if every
-segment of every room was scored, in time and with its speech. The lag is counted from the moment at which the last
+segment of every room was scored, in time and with its speech and pictures. The lag is counted from the moment at which the last
 media of a segment was sent to the arrival of its score at a client: it includes the second that the segmenter waits.
 
 First come the bounds: what each part alone could do.
@@ -29,7 +29,7 @@ from serving_rooms.bounds import bounds
 PACED = Path(__file__).parent / "serving_rooms" / "paced.py"
 DEMO = Path(__file__).parent.parent / "examples" / "demo.flv"
 COLUMNS = (
-    *("rooms", "held", "lag p50, s", "p99, s", "after the segment p50, s", "p99, s", "without speech", "missing"),
+    *("rooms", "held", "lag p50, s", "p99, s", "after the segment p50, s", "p99, s", "dropped", "missing"),
     *("cores busy", "memory, MB", "per room, MB", "threads"),
 )
 TICK = os.sysconf("SC_CLK_TCK")

@@ -27,5 +27,9 @@ def skip_speech_when_behind(segments: Stage[Segment], *, behind: int = BEHIND) -
 
 def without_speech(segment: Segment, why: str) -> Segment:
     """The segment, whose speech is not transcribed, with the event that reports it."""
-    event = Event("overload", segment.start, f"speech not transcribed: {why}")
-    return replace(segment, transcribe=False, events=(*segment.events, event))
+    return replace(report_overload(segment, f"speech not transcribed: {why}"), transcribe=False)
+
+
+def report_overload(segment: Segment, detail: str) -> Segment:
+    """The segment with an event that reports what was dropped."""
+    return replace(segment, events=(*segment.events, Event("overload", segment.start, detail)))

@@ -71,6 +71,7 @@ class Room:
         self.since = time.time()  # of the state
         self.last: ScoredSegment | None = None
         self._house = house
+        self.is_opening = False  # it waits for a server's answer, which nothing can end
         self._stop = threading.Event()
         self._recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         self._thread = threading.Thread(target=self._work, name=f"kuaihl-room-{spec.id}", daemon=True)
@@ -83,10 +84,10 @@ class Room:
         """Let it end after the media that was read."""
         self._stop.set()
 
-    def join(self, timeout: float) -> bool:
-        """Whether its thread has ended within `timeout` seconds."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
 
     @property
     def folder(self) -> Path | None:
@@ -157,6 +158,13 @@ class Room:
 
     def _open(self) -> Run:
         """The run of the next broadcast, or of the one that an earlier process left."""
+        self.is_opening = True
+        try:
+            return self._open_run()
+        finally:
+            self.is_opening = False
+
+    def _open_run(self) -> Run:
         if self.goes_on and self.folder is not None and has_scores(self.folder):
             try:
                 return self._run(self.folder)

@@ -11,6 +11,7 @@ from kuaihl.engines.serving.room import House, Room
 from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.models.errors import UsageError
 
+_POLL_SECONDS = 0.05
 _KEPT_ENDED = 1_000  # ended rooms that are still listed
 
 
@@ -119,9 +120,13 @@ class Rooms:
             room.stop()
 
     def join(self, seconds: float) -> bool:
-        """Whether all rooms have ended within `seconds`."""
+        """Whether all rooms have ended within `seconds`; those that only wait for a server's answer are left alone."""
         deadline = time.monotonic() + seconds
-        return all(room.join(max(deadline - time.monotonic(), 0.0)) for room in self.all())
+        while alive := [room for room in self.all() if room.is_alive]:
+            if time.monotonic() > deadline or all(room.is_opening for room in alive):
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
 
     def close(self) -> None:
         """Free the folder."""

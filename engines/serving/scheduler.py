@@ -2,21 +2,22 @@
 
 A room has one segment here at a time, so none can crowd out the others. A batch is whatever waits when the encoder is
 free: nobody waits for a batch to fill. Speech is the costly part. The room that was heard least recently goes first,
-and a segment whose speech is not begun within `max_wait` seconds goes on without it.
+and a segment whose speech is not begun within `max_wait` seconds goes on without it. If even pictures are too
+much, those that have waited for twice as long are left out, too.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.encoders.encode import encode_pictures, encode_text, is_heard, join_features, transcribe
 from kuaihl.engines.encoders.signals.measure import SignalMeter
 from kuaihl.engines.runtimes.device import keep_threads
 from kuaihl.engines.runtimes.heap import give_back_freed_memory
-from kuaihl.engines.segmenter.overload import without_speech
+from kuaihl.engines.segmenter.overload import report_overload, without_speech
 from kuaihl.engines.types import EncodedSegment, Segment, Thumbnail, Transcript
 from kuaihl.models.features import Float16, SegmentFeatures
 
@@ -51,6 +52,7 @@ class _Ticket:
     segment: Segment
     listener: _Listener
     since: float = field(default_factory=time.monotonic)
+    is_unseen: bool = False  # its pictures are left out
     visual: Float16 | None = None  # [P, d_v]
     transcript: Transcript | None = None
     text: Float16 | None = None  # [d_t]
@@ -79,7 +81,7 @@ class Scheduler:
     ) -> None:
         """`listeners` is the number of segments that are transcribed at once."""
         self._encoders, self._observe = encoders, observe
-        self._max_wait = max_wait
+        self._max_wait, self._longest_wait = max_wait, 2 * max_wait
         self._batch = _BATCH_ON_CPU if encoders.device == "cpu" else _BATCH_ON_CARD
         self._changed = threading.Condition()
         self._unseen: deque[_Ticket] = deque()  # they wait for their pictures to be encoded, …
@@ -127,11 +129,11 @@ class Scheduler:
 
     @property
     def is_behind(self) -> bool:
-        """Whether speech was dropped within the last minute, or a segment waits for far too long."""
+        """Whether speech or pictures were dropped within the last minute, or a segment waits for far too long."""
         now = time.monotonic()
         with self._changed:
             waiting = [*self._unseen, *self._unread]
-            late = any(now - ticket.since > 2 * self._max_wait for ticket in waiting)
+            late = any(now - ticket.since > self._longest_wait for ticket in waiting)
         return late or now - self._dropped_at < _RECENT
 
     def hurry(self) -> None:
@@ -188,12 +190,25 @@ class Scheduler:
     def _see(self) -> None:
         """The thread of the pictures."""
         while group := self._take(self._unseen):
-            for ticket, visual in self._encode_group(
-                "vision", group, lambda some: encode_pictures([one.segment for one in some], self._encoders)
-            ):
+            self._leave_out_pictures(group)
+            for ticket, visual in self._encode_group("vision", group, self._encode_pictures):
                 ticket.visual = visual
                 ticket.check_done()
             give_back_freed_memory()
+
+    def _leave_out_pictures(self, group: Sequence[_Ticket]) -> None:
+        """Mark those that have waited for too long; the oldest come first, so these cost nothing."""
+        with self._changed:
+            now = time.monotonic()
+            for ticket in group:
+                if now - ticket.since >= self._longest_wait and ticket.segment.frames:
+                    waited = f"it waited {now - ticket.since:.1f} s among all rooms"
+                    ticket.segment = report_overload(ticket.segment, f"pictures not encoded: {waited}")
+                    ticket.is_unseen, self._dropped_at = True, now
+
+    def _encode_pictures(self, group: Sequence[_Ticket]) -> Float16:
+        seen = [replace(one.segment, frames=()) if one.is_unseen else one.segment for one in group]
+        return encode_pictures(seen, self._encoders)
 
     def _read(self) -> None:
         """The thread of the words."""

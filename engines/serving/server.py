@@ -37,7 +37,7 @@ def serve(
     report: Callable[[str], None],
     sinks: "Sequence[Sink]" = (),
 ) -> bool:
-    """Serve until `stop` is set; whether all rooms then ended in time. `sinks` are told every event of every room.
+    """Serve until `stop` is set; whether no thread of a room is left then. `sinks` are told every event of every room.
 
     Raises UsageError if the folder, the port or a setting cannot be used.
     """
@@ -96,7 +96,7 @@ def serve(
 def _drain(
     rooms: "Rooms", scheduler: Scheduler, hub: "Hub", server: "uvicorn.Server", thread: threading.Thread
 ) -> bool:
-    """End everything; whether all rooms ended in time. What they have not scored by then is lost, as after a kill."""
+    """End everything; whether no thread of a room is left. What is not scored by then is lost, as after a kill."""
     scheduler.hurry()
     rooms.stop()
     ended = rooms.join(_DRAIN_SECONDS)

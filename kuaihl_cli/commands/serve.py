@@ -79,7 +79,7 @@ class ServeOptions:
     max_wait: Annotated[
         float,
         typer.Option(
-            "--max-wait", parser=time_between(0.0, 300.0), metavar="TIME",
+            "--max-wait", parser=time_between(1.0, 300.0), metavar="TIME",
             help="How long a segment waits for its speech before it goes on without.",
         ),
     ] = 10.0  # fmt: skip
@@ -150,7 +150,7 @@ def serve(options: ServeOptions) -> int:
         if stop.is_set():
             return EXIT_INTERRUPTED
         if not serve_rooms(model, settings, stop, report):
-            raise KeyboardInterrupt  # a thread is still inside a library: leave at once
+            raise KeyboardInterrupt  # a thread is still inside FFmpeg: leave at once
     return EXIT_INTERRUPTED
 
 

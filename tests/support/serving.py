@@ -107,7 +107,7 @@ def serving(model: Model, folder: Path, *sinks: Sink, **settings: Any) -> Iterat
 
     def run() -> None:
         try:
-            assert serve(model, ServeSettings(output=folder, **settings), stop, lines.append, sinks)
+            serve(model, ServeSettings(output=folder, **settings), stop, lines.append, sinks)
         except BaseException as error:
             failures.append(error)
 

@@ -21,7 +21,7 @@ from kuaihl.models.features import Float16
 
 @dataclass
 class SmallVision:
-    """Each frame's mean colour; `seconds` is what a call takes, and `calls` the segments of each."""
+    """Each frame's mean colour; `seconds` is what a call takes that has pictures, and `calls` the segments of each."""
 
     seconds: float = 0.0
     calls: list[int] = field(default_factory=list)
@@ -29,7 +29,7 @@ class SmallVision:
 
     def encode(self, frames: Sequence[Sequence[RgbImage]]) -> Float16:
         self.calls.append(len(frames))
-        time.sleep(self.seconds)
+        time.sleep(self.seconds if any(frames) else 0.0)
         visual = np.zeros((len(frames), BEYOND_PAPER.patches, BEYOND_PAPER.visual_width), np.float16)
         for i, images in enumerate(frames):
             for k, image in enumerate(images):

@@ -2,12 +2,13 @@
 
 import json
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.http_media import MediaServer
+from support.http_media import MediaServer, silent_server
 from support.rtmp_server import make_broadcast, rtmp_server
 from support.serving import serving, wait_until
 
@@ -35,6 +36,7 @@ def test_rooms_come_back_and_go_on_where_they_were(model: Model, tmp_path: Path)
             wait_until(lambda: min(len(client.scores("ann")), len(client.scores("bob"))) >= 2)
             before = {name: client.get(f"/rooms/{name}").json["broadcast"] for name in ("ann", "bob")}
         kept = {name: (folder / name / before[name] / "scores.jsonl").read_bytes() for name in before}
+        time.sleep(1.5)
         with serving(model, folder) as client:
             wait_until(lambda: all(client.scores(name, after=text.count(b"\n") + 1) for name, text in kept.items()))
             assert {name: client.get(f"/rooms/{name}").json["broadcast"] for name in before} == before
@@ -47,6 +49,21 @@ def test_rooms_come_back_and_go_on_where_they_were(model: Model, tmp_path: Path)
             went_on = scores[text.count(b"\n")]
             assert any("nobody was scoring it" in event["detail"] for event in went_on["events"])
             assert went_on["start"] == pytest.approx(2.0 * went_on["segment"])  # the clock went on, too
+
+
+def test_a_room_whose_server_never_answers_holds_nobody_up(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path
+) -> None:
+    with silent_server() as port:
+        with serving(model, tmp_path) as client:
+            client.add("silent", f"rtmp://127.0.0.1:{port}/live/x")
+            client.add("ann", media.live("/ann.flv", flv, stall=True))
+            wait_until(lambda: client.scores("ann"))
+            began = time.monotonic()
+        assert time.monotonic() - began < 6.0
+    broadcast = next(path for path in (tmp_path / "ann").iterdir())
+    assert (broadcast / "highlights.json").exists()
+    assert not (tmp_path / "silent").exists()
 
 
 def test_a_room_that_was_ended_stays_away(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:

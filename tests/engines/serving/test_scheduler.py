@@ -120,6 +120,23 @@ def test_each_room_keeps_some_of_its_speech_however_many_there_are() -> None:
     assert min(heard) >= 2 and max(heard) <= 3 * min(heard), heard
 
 
+def test_pictures_that_wait_for_twice_as_long_are_dropped_and_told() -> None:
+    encoders = small_encoders(vision=SmallVision(seconds=0.3))
+    scheduler = Scheduler(encoders, max_wait=0.2)
+    rooms = [Room(scheduler, encoders, segments(4, room=room)) for room in range(24)]
+    finish(*rooms)
+    assert scheduler.is_behind
+    scheduler.close()
+    left_out = 0
+    for room in rooms:
+        for took, one in zip(room.took, room.encoded, strict=True):
+            dropped = any(event.kind == "overload" and "pictures" in event.detail for event in one.events)
+            assert dropped == (not one.features.visual.any())
+            assert took < 2 * 0.2 + 2 * 0.3 + 0.3  # the bound, batches under way, and slack for a busy machine
+            left_out += dropped
+    assert 0 < left_out < 24 * 4
+
+
 def test_a_machine_that_keeps_up_drops_nothing() -> None:
     encoders = small_encoders(transcriber=SmallTranscriber(seconds=0.01))
     scheduler = Scheduler(encoders, max_wait=5.0, listeners=2)
