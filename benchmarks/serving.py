@@ -4,8 +4,9 @@
 
 A recording is brought into the form of a live stream (720p30, 2 Mbit/s, a keyframe every 2 s) and played to each room
 in real time by a process of its own. The rooms begin evenly spread over a segment. A number of rooms is held if every
-segment of every room was scored, in time and with its speech and pictures. The lag is counted from the moment at which the last
-media of a segment was sent to the arrival of its score at a client: it includes the second that the segmenter waits.
+segment of every room was scored, in time and with its speech and pictures. The lag is counted from the moment at which
+the last media of a segment was sent to the arrival of its score at a client: it includes the second that the segmenter
+waits.
 
 First come the bounds: what each part alone could do.
 """

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.serving.room_spec import RoomSpec
     from kuaihl.engines.serving.rooms import Rooms
 
+_SWITCH_SECONDS = 5e-4  # for which a room's thread keeps Python's lock from the encoders; 5 ms is the usual
 _DRAIN_SECONDS = 8.0  # for the rooms; a supervisor often allows 10 in all
 _CLOSE_SECONDS = 1  # for answers under way
 _ON_CARD = 4  # segments whose speech is prepared at once for one card
@@ -59,6 +61,8 @@ def serve(
     )
     shared = replace(model, step=SharedStep(model.step, metrics.observe_stage))
     set_threads(1)  # of each room: torch would give every one of their threads a pool of its own
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         rooms = Rooms(
             lambda note: _make_house(shared, settings, allowed, scheduler, hub, note, report),
@@ -69,6 +73,7 @@ def serve(
         listening.close()
         scheduler.close()
         set_threads(threads)
+        sys.setswitchinterval(usual)
         raise
     metrics.watch(rooms.all, scheduler)
     file = RoomsFile(settings.rooms_file, rooms, report) if settings.rooms_file is not None else None
@@ -91,6 +96,7 @@ def serve(
         rooms.close()
         listening.close()
         set_threads(threads)
+        sys.setswitchinterval(usual)
 
 
 def _drain(
