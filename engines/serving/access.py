@@ -24,7 +24,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # A stranger's server must not lead elsewhere: no redirects, and no playlists, whose pieces may lie on any host.
-_STRANGER = {"format_whitelist": "flv,live_flv,mpegts,matroska,webm,mov,mp4,ogg,mp3,aac,wav,flac"}
+_STRANGER = {"format_whitelist": "data,flv,live_flv,mpegts,matroska,webm,mov,mp4,ogg,mp3,aac,wav,flac"}
 _NO_REDIRECTS = {"max_redirects": "0"}
 
 

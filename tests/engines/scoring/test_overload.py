@@ -29,9 +29,8 @@ def slow(segments: Iterator[Segment], *_: object, **__: object) -> Iterator[Segm
 @pytest.mark.parametrize(("transcriber", "told"), [(None, False), ("whisper", True)], ids=["none", "speech"])
 @pytest.mark.parametrize("is_live", [True, False], ids=["live", "file"])
 def test_overload_is_told_only_of_a_live_stream_with_speech(
-    transcriber: str | None, told: bool, is_live: bool, made: Path, monkeypatch: pytest.MonkeyPatch
+    transcriber: str | None, told: bool, is_live: bool, made: Path
 ) -> None:
-    monkeypatch.setattr(pipeline, "encode", slow)
     # Without metadata, which would state a length.
     recording = write_flv(made / "fast.flv", media_tags(make(made / "with_length.flv", seconds=20.0)))
     encoders = SimpleNamespace(transcriber=transcriber, times=SimpleNamespace(stage=lambda _: nullcontext()))
@@ -39,7 +38,12 @@ def test_overload_is_told_only_of_a_live_stream_with_speech(
     with media_server() as server:
         name = server.live("/live.flv", recording.read_bytes()) if is_live else str(recording)
         scored = pipeline.score_source(
-            open_source(name), cast(Any, encoders), cast(Any, scorer), segment_seconds=2.0, stop=threading.Event()
+            open_source(name),
+            cast(Any, encoders),
+            cast(Any, scorer),
+            segment_seconds=2.0,
+            stop=threading.Event(),
+            encode=cast(Any, slow),
         )
         found = cast(list[Segment], list(scored))
     events = [event for segment in found for event in segment.events if event.kind == "overload"]
