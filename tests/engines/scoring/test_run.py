@@ -157,7 +157,7 @@ def test_a_clip_that_cannot_be_cut_is_told_and_loses_nothing_else(
 def test_highlights_are_on_disk_before_the_first_clip_is_cut(
     model: Model, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_: object) -> list[Clip | FailedClip]:
+    def killed(*_: object, **options: object) -> list[Clip | FailedClip]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(conclude_module, "cut_clips", killed)
