@@ -29,7 +29,8 @@ ENGINES = {
         "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter", "sinks",
     },
     "serving": {
-        "", "archive", "encoders", "highlights", "ingest", "outputs", "runtimes", "scoring", "segmenter", "speech",
+        "", "archive", "encoders", "highlights", "ingest", "outputs", "runtimes", "scoring", "segmenter", "sinks",
+        "speech",
     },
     "datasets": {"", "archive", "comments", "encoders", "ingest", "outputs", "segmenter", "weights"},
     "export": {

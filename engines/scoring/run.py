@@ -69,6 +69,7 @@ class Run:
         streamer: str | None = None,
         earlier: Earlier = "replace",
         sinks: SinkSettings | None = None,
+        room: str | None = None,
         stop: threading.Event | None = None,
         report: Callable[[str], None] = LOG.info,
         encode: Encode | None = None,
@@ -78,7 +79,8 @@ class Run:
 
         `encode` is the encoders' stage, if many runs share one; `guard` is asked before every connection to a URL.
         `earlier` is what to do with scores in `output`; those that are replaced stay until the first new one is there.
-        `sinks` are the programs that are told what happens; nothing that happens to them ends the run.
+        `sinks` are the programs that are told what happens in `room`, by default the source's name; nothing that
+        happens to them ends the run.
         Raises UsageError for invalid settings or a folder that cannot be used, SourceError if the source or its
         comments cannot be read.
         """
@@ -109,7 +111,7 @@ class Run:
                 self._journal = self._open_journal(output, earlier)
             if sinks is not None and sinks.has_any:
                 self._sinks = Sinks(sinks, output)
-                self._announcer = Announcer(self.name, source, self._sinks)
+                self._announcer = Announcer(room or self.name, source, self._sinks)
             if self._journal is not None and self._journal.segments:
                 self._journal.rewrite_events(self._detector, self._announcer)
         except BaseException:

@@ -30,6 +30,7 @@ from kuaihl.engines.serving.room_events import (
 )
 from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.engines.serving.scheduler import Closed
+from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.engines.types import ScoredSegment
 from kuaihl.models.errors import KuaihlError, SourceUnavailable, UsageError, reason_of
 
@@ -53,8 +54,10 @@ class House:
     encode: Encode
     publish: Callable[[RoomEvent], None]
     guard: Callable[[RoomSpec], Guard]
+    sinks: SinkSettings  # the programs that are told what happens in every room
     folder: Path  # of all run folders
     note: Callable[[], None]  # called when a room begins a broadcast or is done with one
+    ended: Callable[[Path], None]  # called with the run folder of a broadcast that is over
     report: Callable[[str], None]  # receives lines to show
 
 
@@ -154,6 +157,8 @@ class Room:
         if not self._stop.is_set():
             self.goes_on = False
             house.note()
+        if self.folder is not None:
+            house.ended(self.folder)
         return run.is_live
 
     def _open(self) -> Run:
@@ -192,6 +197,8 @@ class Room:
             report=lambda line: house.report(f"room {spec.id}: {line}"),
             encode=house.encode,
             guard=house.guard(spec),
+            sinks=house.sinks,
+            room=spec.id,
         )
 
 

@@ -4,27 +4,16 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from kuaihl.engines.highlights.online import HighlightEvent
 from kuaihl.engines.outputs.events_jsonl import event_lines
 from kuaihl.engines.outputs.run_folder import EVENTS_FILE, SCORES_FILE
 from kuaihl.engines.outputs.scores_jsonl import score_line
+from kuaihl.engines.sinks.announce import kind_of
+from kuaihl.engines.sinks.cloud_event import Kind
 from kuaihl.engines.types import ScoredSegment
 
-Kind = Literal[
-    "segment.scored",
-    "highlight.opened",
-    "highlight.closed",
-    "highlight.dropped",
-    "stream.event",
-    "run.finished",
-]
-_KINDS: dict[str, Kind] = {
-    "highlight_opened": "highlight.opened",
-    "highlight_closed": "highlight.closed",
-    "highlight_dropped": "highlight.dropped",
-}
 _END = 1 << 30  # the number of a run's end, behind all events of its last segment
 
 
@@ -76,7 +65,7 @@ def last_events(
     room: str, broadcast: str, scored: ScoredSegment, before: int, changes: Sequence[HighlightEvent]
 ) -> Iterator[RoomEvent]:
     """The ends of highlights that come with the end of the media, behind the `before` events of its last segment."""
-    bare = (line for line in event_lines(scored, changes) if line["kind"] in _KINDS)
+    bare = (line for line in event_lines(scored, changes) if kind_of(line["kind"]) != "stream.event")
     for number, line in enumerate(bare, start=before + 1):
         yield _from_line(room, broadcast, Place(scored.segment, number), line)
 
@@ -113,7 +102,7 @@ def recorded_scores(folder: Path, after: int, most: int) -> list[dict[str, Any]]
 
 
 def _from_line(room: str, broadcast: str, place: Place, line: dict[str, Any]) -> RoomEvent:
-    return RoomEvent(room, broadcast, place, _KINDS.get(line["kind"], "stream.event"), line)
+    return RoomEvent(room, broadcast, place, kind_of(line["kind"]), line)
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:

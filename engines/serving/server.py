@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from kuaihl.engines.runtimes.device import set_threads
 from kuaihl.engines.serving.access import Allowed, check_source, host_of, parse_allowed
+from kuaihl.engines.serving.leftovers import Leftovers
 from kuaihl.engines.serving.scheduler import Scheduler
 from kuaihl.engines.serving.settings import ServeSettings
 from kuaihl.engines.serving.shared_step import SharedStep
+from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.models.errors import KuaihlError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _SWITCH_SECONDS = 5e-4  # for which a room's thread keeps Python's lock from the encoders; 5 ms is the usual
 _DRAIN_SECONDS = 8.0  # for the rooms; a supervisor often allows 10 in all
 _CLOSE_SECONDS = 1  # for answers under way
+_PATIENCE = 3.0  # seconds that the end of a broadcast waits for receivers; what is left is delivered later
 _ON_CARD = 4  # segments whose speech is prepared at once for one card
 
 
@@ -59,13 +62,15 @@ def serve(
         listeners=threads if model.device == "cpu" else _ON_CARD,
         observe=metrics.observe_stage,
     )
+    told = replace(settings.sinks, patience=min(settings.sinks.patience, _PATIENCE))
+    leftovers = Leftovers(told, report)
     shared = replace(model, step=SharedStep(model.step, metrics.observe_stage))
     set_threads(1)  # of each room: torch would give every one of their threads a pool of its own
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         rooms = Rooms(
-            lambda note: _make_house(shared, settings, allowed, scheduler, hub, note, report),
+            lambda note: _make_house(shared, settings, allowed, scheduler, hub, told, leftovers, note, report),
             settings.output,
             most=settings.most_rooms,
         )
@@ -81,6 +86,7 @@ def serve(
     try:
         if (number := rooms.restore()) > 0:
             report(f"{number} rooms go on")
+        leftovers.start(settings.output, {room.folder for room in rooms.all() if room.folder is not None})
         if file is not None:
             file.start()
         server, thread = _start_http(settings, allowed, rooms, hub, metrics, scheduler, listening, stop, report)
@@ -91,6 +97,7 @@ def serve(
     finally:
         if file is not None:
             file.stop()
+        leftovers.stop()
         rooms.stop()
         scheduler.close()
         rooms.close()
@@ -121,6 +128,8 @@ def _make_house(
     allowed: Allowed,
     scheduler: Scheduler,
     hub: "Hub",
+    told: SinkSettings,
+    leftovers: Leftovers,
     note: Callable[[], None],
     report: Callable[[str], None],
 ) -> "House":
@@ -131,8 +140,10 @@ def _make_house(
         encode=scheduler.encode,
         publish=hub.publish,
         guard=lambda spec: _guard_for(spec, allowed),
+        sinks=told,
         folder=settings.output,
         note=note,
+        ended=leftovers.add,
         report=report,
     )
 

@@ -1,9 +1,10 @@
 """How to serve, and what can be found wrong with it before a model is loaded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.models.errors import Remedy, UsageError
 
 MAX_WAIT = 10.0  # seconds: a third of a segment
@@ -25,6 +26,7 @@ class ServeSettings:
     max_wait: float = MAX_WAIT  # seconds that a segment waits for its speech to be transcribed
     pull: str | None = None  # the URL of a stream that a hook announces, with fields
     grace: float = 20.0  # seconds that a room outlives its publisher
+    sinks: SinkSettings = field(default_factory=SinkSettings)  # the programs that are told what happens in every room
 
 
 def check_packages() -> None:

@@ -25,6 +25,11 @@ _HIGHLIGHT_KINDS: dict[str, Kind] = {
 }
 
 
+def kind_of(line_kind: str) -> Kind:
+    """The kind of an event by that of its line in events.jsonl."""
+    return _HIGHLIGHT_KINDS.get(line_kind, "stream.event")
+
+
 class Announcer:
     """Tells `tell` what happens in a room, in order."""
 
@@ -67,13 +72,11 @@ class Announcer:
 
     def _changed(self, scored: ScoredSegment, lines: Any) -> None:
         for place, line in enumerate(lines):
-            kind = _HIGHLIGHT_KINDS.get(line["kind"])
+            kind = kind_of(line["kind"])
             data = {name: value for name, value in line.items() if name not in ("wall_time", "kind")}
-            if kind is None:
+            if kind == "stream.event":
                 data = {"kind": line["kind"]} | data
-                self._send(
-                    "stream.event", ("event", scored.segment, line["kind"], place, _ms(line["time"])), scored, data
-                )
+                self._send(kind, ("event", scored.segment, line["kind"], place, _ms(line["time"])), scored, data)
             else:
                 times = [_ms(line[name]) for name in ("start", "end") if name in line]
                 self._send(kind, (kind.replace(".", "-"), *times), scored, data)

@@ -152,6 +152,20 @@ class Sinks:
         self.close()
 
 
+def has_left(settings: SinkSettings, folder: Path) -> bool:
+    """Whether events of earlier runs into a folder still wait. Raises OSError if they cannot be read."""
+    if not (settings.has_any and (folder / SPOOLS).is_dir()):
+        return False
+    for way in _ways_of(settings, folder):
+        way.sender.close()
+        spool = Spool(folder / SPOOLS, way.spool_name)
+        waiting = len(spool)
+        spool.close()
+        if waiting:
+            return True
+    return False
+
+
 def deliver_left(settings: SinkSettings, folder: Path, report: Callable[[str], None]) -> None:
     """Deliver what earlier runs into a folder could not. Raises UsageError as opening sinks does."""
     if settings.has_any and (folder / SPOOLS).is_dir():

@@ -24,6 +24,7 @@ from kuaihl_cli.options import (
     TimeoutOption,
     WhisperModelOption,
 )
+from kuaihl_cli.sink_options import SinkOptions, sink_settings
 from kuaihl_cli.terminal.errors import worded
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
 from kuaihl_cli.terminal.messages import log_only, say
@@ -35,7 +36,7 @@ app = application()
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions:
+class ServeOptions(SinkOptions):
     """The options of `kuaihl serve`."""
 
     output: Annotated[
@@ -139,6 +140,7 @@ def serve(options: ServeOptions) -> int:
         max_wait=options.max_wait,
         pull=options.pull,
         grace=options.grace,
+        sinks=sink_settings(options),
     )
     check_settings(settings)
     report = log_only if options.quiet else say

@@ -1,0 +1,61 @@
+"""Events that could not be delivered before their broadcast ended: they are tried again while the server runs."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from kuaihl.engines.sinks.settings import SPOOLS, SinkSettings, deliver_left, has_left
+from kuaihl.models.errors import KuaihlError, reason_of
+
+LOG = logging.getLogger("kuaihl")
+
+_EVERY = 60.0  # seconds
+
+
+class Leftovers:
+    """A thread that delivers them; run folders of broadcasts that go on are not its business."""
+
+    def __init__(self, settings: SinkSettings, report: Callable[[str], None]) -> None:
+        self._settings, self._report = settings, report
+        self._lock = threading.Lock()
+        self._folders: set[Path] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="kuaihl-leftovers", daemon=True)
+
+    def start(self, output: Path, going_on: set[Path]) -> None:
+        """Begin with what earlier processes left in `output`."""
+        if self._settings.has_any:
+            for spools in output.glob(f"*/*/{SPOOLS}"):
+                if spools.parent not in going_on:
+                    self.add(spools.parent)
+            self._thread.start()
+
+    def add(self, folder: Path) -> None:
+        """The broadcast of a run folder is over."""
+        with self._lock:
+            self._folders.add(folder)
+
+    def stop(self) -> None:
+        """Leave the rest to the next process."""
+        self._stop.set()
+
+    def _work(self) -> None:
+        while not self._stop.wait(_EVERY):
+            with self._lock:
+                folders = sorted(self._folders)
+            for folder in folders:
+                if self._stop.is_set():
+                    return
+                if self._is_delivered(folder):
+                    with self._lock:
+                        self._folders.discard(folder)
+
+    def _is_delivered(self, folder: Path) -> bool:
+        try:
+            if has_left(self._settings, folder):
+                deliver_left(self._settings, folder, self._report)
+            return not has_left(self._settings, folder)
+        except (KuaihlError, OSError) as error:
+            LOG.warning(f"{folder}: events are left: {reason_of(error)}")
+            return False
