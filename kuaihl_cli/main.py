@@ -38,6 +38,7 @@ _LONGEST_REASON = 300  # characters of the message of an unexpected error or the
 COMMANDS = {
     "score": _Entry("score", _SCORING, "Score recordings or a live stream, and find their highlights."),
     "batch": _Entry("batch", _SCORING, "Score every recording of a folder or a manifest in worker processes."),
+    "watch": _Entry("watch", _SCORING, "Score recordings as recorders finish them."),
     "serve": _Entry("serve", _SCORING, "Score many live rooms in one process, with an HTTP API."),
     "highlights": _Entry("highlights", _SCORING, "Choose highlights anew from the scores of earlier runs."),
     "report": _Entry("report", _SCORING, "Write a page over all recordings of a batch."),

@@ -22,11 +22,15 @@ class Job:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file of an archive that is no job, and why; `is_expected` if nobody would take it for a recording."""
+    """A file of an archive that is no job, and why; `is_expected` if nobody would take it for a recording.
+
+    One that `is_growing` may still be written, or its comments may.
+    """
 
     source: str
     reason: str
     is_expected: bool = False
+    is_growing: bool = False
 
 
 @dataclass(frozen=True)

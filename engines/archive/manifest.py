@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kuaihl.engines.archive.jobs import Archive, Job, LeftOut
@@ -15,7 +15,14 @@ from kuaihl.engines.archive.names import (
     source_stem,
     stable_name,
 )
-from kuaihl.engines.archive.recordings import MIN_AGE, comments_beside, find_recordings, why_growing
+from kuaihl.engines.archive.recordings import (
+    MIN_AGE,
+    are_comments_of,
+    comments_beside,
+    find_recordings,
+    is_named_like_comments,
+    why_growing,
+)
 from kuaihl.models.errors import Remedy, SourceError, UsageError, reason_of
 from kuaihl.models.json_text import parse_json
 
@@ -40,20 +47,25 @@ def read_archive(archive: Path, output: Path, *, min_age: float = MIN_AGE) -> Ar
 
     A manifest has one source per line: a path (relative to the manifest) or URL, or a JSON object with `source` and
     optionally `comments`, `streamer`, `id`, `cuts`. `-` reads the manifest from standard input, with paths relative to
-    the working directory. A file that changed less than `min_age` seconds ago is left out. Raises SourceError if
-    nothing is listed or it cannot be read, UsageError if the outputs would lie among the recordings.
+    the working directory. A path of comments that follows that of their recording belongs to it, as recorders list
+    them. A recording that changed less than `min_age` seconds ago is left out, and so is one whose comments did. Raises
+    SourceError if nothing is listed or it cannot be read, UsageError if the outputs would lie among the recordings.
     """
     if archive != Path(STDIN) and not archive.exists():
         raise SourceError(f"{archive}: no such folder or manifest")
-    return _read_folder(archive, output, min_age) if archive.is_dir() else _read_manifest(archive, output, min_age)
+    if not archive.is_dir():
+        return _read_manifest(archive, output, min_age)
+    found = read_folder(archive, output, min_age=min_age)
+    if not found.rooms and all(one.is_expected for one in found.left_out):
+        raise SourceError(f"{archive}: no recordings in this folder ({' '.join(sorted(MEDIA_SUFFIXES))})")
+    return found
 
 
-def _read_folder(folder: Path, output: Path, min_age: float) -> Archive:
+def read_folder(folder: Path, output: Path, *, min_age: float = MIN_AGE) -> Archive:
+    """The rooms of a folder, of which there may be none. Raises UsageError if `output` is the folder itself."""
     if output.resolve() == folder.resolve():
         raise UsageError(f"{output}: is the folder of the recordings; name another one for the outputs")
     found = find_recordings(folder, output, min_age)
-    if not found.files and all(one.is_expected for one in found.left_out):
-        raise SourceError(f"{folder}: no recordings in this folder ({' '.join(sorted(MEDIA_SUFFIXES))})")
     rooms = [
         Job(
             str(path),
@@ -73,15 +85,18 @@ def _read_manifest(manifest: Path, output: Path, min_age: float) -> Archive:
     rooms: list[Job] = []
     left_out: list[LeftOut] = []
     first: dict[str, _Entry] = {}
-    for entry in entries:
+    for entry in _with_listed_comments(entries):
+        if _names_comments(entry):
+            left_out.append(LeftOut(entry.source, "comments, and not those of the line before", is_expected=True))
+            continue
         earlier = first.setdefault(entry.name, entry)
         if earlier.source != entry.source:
             raise SourceError(f"{manifest}, line {entry.line}: {entry.name} is the name of line {earlier.line} too")
-        reason = f"on line {earlier.line} already" if earlier is not entry else None
-        if reason is None and "://" not in entry.source:
-            reason = why_growing(Path(entry.source), min_age)
-        if reason is not None:
-            left_out.append(LeftOut(entry.source, reason))
+        if earlier is not entry:
+            left_out.append(LeftOut(entry.source, f"on line {earlier.line} already"))
+            continue
+        if "://" not in entry.source and (reason := why_growing(Path(entry.source), entry.comments, min_age)):
+            left_out.append(LeftOut(entry.source, reason, is_growing=True))
             continue
         rooms.append(
             Job(entry.source, output / entry.name, entry.comments, entry.streamer, entry.cuts, room=entry.room)
@@ -110,6 +125,21 @@ def _manifest_entries(manifest: Path) -> Iterator[_Entry]:
             room=stable_name(given) if given else _room_of(entry["source"]),
             cuts=Path(_locate(entry["cuts"], manifest.parent)) if entry.get("cuts") else None,
         )
+
+
+def _with_listed_comments(entries: list[_Entry]) -> list[_Entry]:
+    """The entries without those that name the comments of the recording before them, which gets them."""
+    found: list[_Entry] = []
+    for entry in entries:
+        if found and _names_comments(entry) and are_comments_of(Path(entry.source), Path(found[-1].source)):
+            found[-1] = replace(found[-1], comments=Path(entry.source))
+        else:
+            found.append(entry)
+    return found
+
+
+def _names_comments(entry: _Entry) -> bool:
+    return "://" not in entry.source and is_named_like_comments(Path(entry.source))
 
 
 def _manifest_lines(manifest: Path) -> list[str]:

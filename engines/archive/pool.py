@@ -6,6 +6,7 @@ process that started it.
 """
 
 import errno
+import math
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,8 @@ from kuaihl.models.errors import BatchError, KuaihlError, Remedy, reason_of
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # what fails one job for lack of space fails every other
 _SECONDS_TO_END = 5.0  # after which a worker that was asked to end is killed
+_ASK_AGAIN = 0.5  # seconds
+_NO_MORE = object()
 _ORPHANED = 1  # the exit code of a worker whose parent has died
 
 _Answer = tuple[Literal["done", "skipped", "failed", "full"], KuaihlError | str | None, tuple[str, ...]]
@@ -38,7 +41,7 @@ class _Worker:
 
 
 def score_archive(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job | None],
     *,
     processes: int,
     prepare: Callable[[], ScoreJob],
@@ -47,35 +50,49 @@ def score_archive(
 ) -> Generator[JobResult]:
     """Score every job in `processes` workers and yield results as they come.
 
+    A job is taken from `jobs` when a worker is free for it. None there means that no job is ready now but more may
+    come, so the next is asked for half a second later.
+
     `prepare` is called once in each worker (it must be picklable) and returns the function that scores a job there.
     Jobs for which `finished` is true are skipped. A job that takes longer than `time_limit` seconds, loading included,
     fails. Once a job has found no space to write to, no other is begun. Raises the error of a worker that cannot load
     its models.
     """
-    pending: list[Job] = []
-    for job in jobs:
-        if finished(job):
-            yield JobResult(job, "skipped")
-        else:
-            pending.append(job)
-    pending.reverse()
-    workers: list[_Worker] = []
+    coming, workers = iter(jobs), list[_Worker]()
+    is_over = False
     try:
-        for _ in range(min(processes, len(pending))):
-            workers.append(_start_worker(prepare))
-            _hand_over(workers[-1], pending.pop())
-        while any(worker.job for worker in workers):
-            for worker in _wait_for_workers(workers, time_limit):
+        while True:
+            is_waiting = False
+            while not is_over and not is_waiting and _count_busy(workers) < processes:
+                job = next(coming, _NO_MORE)
+                if not isinstance(job, Job):
+                    is_over, is_waiting = job is _NO_MORE, job is None
+                elif finished(job):
+                    yield JobResult(job, "skipped")
+                else:
+                    _hand_over(_free_worker(workers, prepare), job)
+            if not is_waiting and not _count_busy(workers):
+                return
+            for worker in _wait_for_workers(workers, time_limit, _ASK_AGAIN if is_waiting else None):
                 result = _collect(worker, time_limit)
                 yield result
-                if result.no_space:
-                    pending.clear()
-                if not worker.process.is_alive() and pending:
-                    workers[workers.index(worker)] = worker = _start_worker(prepare)
-                if pending:
-                    _hand_over(worker, pending.pop())
+                is_over = is_over or result.no_space
     finally:
         _stop_workers(workers)
+
+
+def _count_busy(workers: list[_Worker]) -> int:
+    return sum(worker.job is not None for worker in workers)
+
+
+def _free_worker(workers: list[_Worker], prepare: Callable[[], ScoreJob]) -> _Worker:
+    """A live worker without a job: one of those that wait, or else a new one. Those that have died are let go."""
+    workers[:] = [worker for worker in workers if worker.job or worker.process.is_alive()]
+    free = next((worker for worker in workers if not worker.job), None)
+    if free is None:
+        free = _start_worker(prepare)
+        workers.append(free)
+    return free
 
 
 def _start_worker(prepare: Callable[[], ScoreJob]) -> _Worker:
@@ -101,15 +118,18 @@ def _with_broken_pipe_ignored(connection: Connection, message: object) -> None:
         return
 
 
-def _wait_for_workers(workers: list[_Worker], time_limit: float | None) -> list[_Worker]:
-    """The workers that have sent a message, died, or used up their time since the last call; at least one."""
+def _wait_for_workers(workers: list[_Worker], time_limit: float | None, at_most: float | None) -> list[_Worker]:
+    """The workers that have sent a message, died, or used up their time since the last call.
+
+    At least one, unless none has after `at_most` seconds.
+    """
     busy = [worker for worker in workers if worker.job]
-    if time_limit is None:
-        heard = wait([worker.connection for worker in busy])
-        return [worker for worker in busy if worker.connection in heard]
-    first = min(worker.since for worker in busy) + time_limit
-    heard = wait([worker.connection for worker in busy], max(0.0, first - time.monotonic()))
-    late = time.monotonic() - time_limit
+    times = [] if at_most is None else [at_most]
+    if time_limit is not None and busy:
+        first = min(worker.since for worker in busy) + time_limit
+        times.append(max(0.0, first - time.monotonic()))
+    heard = wait([worker.connection for worker in busy], min(times, default=None))
+    late = time.monotonic() - time_limit if time_limit is not None else -math.inf
     return [worker for worker in busy if worker.connection in heard or worker.since <= late]
 
 

@@ -41,25 +41,42 @@ def comments_beside(recording: Path) -> Path | None:
     return None
 
 
+def are_comments_of(path: Path, recording: Path) -> bool:
+    """Whether a file has the name of a recording's comments, and its place."""
+    name = path.name.removeprefix(recording.stem)
+    return path.parent == recording.parent and name != path.name and name.lower() in _COMMENT_SUFFIXES
+
+
+def is_named_like_comments(path: Path) -> bool:
+    """Whether a file has a suffix of comments, whosever they are."""
+    return path.name.lower().endswith(_COMMENT_SUFFIXES)
+
+
 def find_recordings(folder: Path, output: Path, min_age: float) -> Recordings:
     """The recordings of a folder and its subfolders, except those below `output`.
 
-    Linked folders are not followed. A file that changed less than `min_age` seconds ago may still be written.
+    Linked folders are not followed. A recording may still be written if it, or the file of its comments, changed less
+    than `min_age` seconds ago.
     """
     found = Recordings({}, [])
+    read = set()
     for path in sorted(_walk(folder, output, found.left_out)):
-        if (reason := why_left_out(path, min_age)) is None:
-            found.files[path] = comments_beside(path)
-        else:
+        if (reason := why_left_out(path)) is not None:
             is_expected = not _is_named_like_media(path) and not path.is_dir()
             found.left_out.append(LeftOut(str(path), reason, is_expected))
-    read = set(found.files.values())
+            continue
+        comments = comments_beside(path)
+        read.add(comments)
+        if (reason := why_growing(path, comments, min_age)) is None:
+            found.files[path] = comments
+        else:
+            found.left_out.append(LeftOut(str(path), reason, is_growing=True))
     found.left_out[:] = [one for one in found.left_out if Path(one.source) not in read]
     return found
 
 
-def why_left_out(path: Path, min_age: float) -> str | None:
-    """Why a file in a folder is no recording to score now; None if it is one."""
+def why_left_out(path: Path) -> str | None:
+    """Why a file in a folder is no recording, finished or not; None if it is one."""
     if path.is_symlink() and path.is_dir():
         return "a linked folder, which is not followed"
     if not _is_named_like_media(path):
@@ -74,21 +91,34 @@ def why_left_out(path: Path, min_age: float) -> str | None:
         return "a folder; the files in it count"
     if not stat.S_ISREG(found.st_mode):
         return f"{_KINDS.get(stat.S_IFMT(found.st_mode), 'a special file')}, not a recording"
-    return why_growing(path, min_age)
+    return None
 
 
-def why_growing(path: Path, min_age: float) -> str | None:
-    """Why a file may still be written; None if it has not changed for `min_age` seconds, or is no regular file."""
+def why_growing(recording: Path, comments: Path | None, min_age: float) -> str | None:
+    """Why a recording or its comments may still be written; None if neither has changed for `min_age` seconds.
+
+    What is no regular file does not grow.
+    """
+    ages = {"changed {:.0f} s ago, so it may": recording, "its comments changed {:.0f} s ago, so they may": comments}
+    for words, path in ages.items():
+        age = None if path is None else _age(path)
+        if age is not None and age < min_age:
+            return f"{words.format(age)} still be written; the next run takes it"
+    return None
+
+
+def _age(path: Path) -> float | None:
+    """Seconds since a file changed, at least 0; None if it is no regular file, or is gone."""
     try:
         found = path.stat()
     except OSError:
         return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
     now = time.time()
     # A time that lies in the future was given to the file: then its change on this disk counts.
     changed = found.st_mtime if found.st_mtime <= now else min(found.st_ctime, now)
-    if not stat.S_ISREG(found.st_mode) or now - changed >= min_age:
-        return None
-    return f"changed {max(0.0, now - changed):.0f} s ago, so it may still be written; the next run takes it"
+    return now - changed
 
 
 def _walk(folder: Path, output: Path, left_out: list[LeftOut]) -> Iterator[Path]:

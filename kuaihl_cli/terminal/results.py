@@ -24,34 +24,37 @@ def show_left_out(left_out: Sequence[LeftOut], listed_in: Path | None = None, *,
 
 def show_results(
     results: Generator[JobResult],
-    total: int,
+    total: int | None,
     output: Path,
     *,
     quiet: bool,
     record: Callable[[JobResult], None] = lambda _: None,
+    conclude: Callable[[JobResult], JobResult] = lambda result: result,
 ) -> None:
-    """Show and `record` each of `total` results, and their number, even if Ctrl-C ends them.
+    """Show and `record` each of `total` results as `conclude` returns it, and their number, even if Ctrl-C ends them.
 
-    Raises BatchError if some failed, or if `output` had no space for the rest.
+    Without a `total` nobody knows how many will come. Raises BatchError if some failed, or if `output` had no space for
+    the rest.
     """
     report = log_only if quiet else say
     counts: Counter[str] = Counter()
     warned, no_space = 0, False
     try:
         with closing(results):
-            for result in results:
+            for result in map(conclude, results):
                 counts[result.status] += 1
                 warned += bool(result.warnings)
                 no_space = no_space or result.no_space
                 tell = say if result.status == "failed" else report
-                tell(f"[{counts.total()}/{total}] {result_words(result)}")
+                of_all = "" if total is None else f"/{total}"
+                tell(f"[{counts.total()}{of_all}] {result_words(result)}")
                 record(result)
     finally:
-        report(total_words(counts, warned=warned, left=total - counts.total()))
+        report(total_words(counts, warned=warned, left=0 if total is None else total - counts.total()))
     if no_space:
         raise BatchError(f"{output}: cannot take more files; make space, then run the same command again")
     if counts["failed"]:
-        raise BatchError(f"{counts['failed']} of {total} rooms failed; the lines above say why")
+        raise BatchError(f"{counts['failed']} of {counts.total()} rooms failed; the lines above say why")
 
 
 def result_words(result: JobResult) -> str:
