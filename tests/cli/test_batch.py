@@ -175,6 +175,7 @@ def test_what_has_changed_is_scored_again_and_nothing_else(tmp_path: Path, recor
     (tmp_path / "in" / "grown.flv").write_bytes(whole)
     os.utime(tmp_path / "in" / "grown.flv", (LONG_AGO, LONG_AGO))
     (tmp_path / "in" / "with_comments.jsonl").write_text('{"time": 1.0, "text": "what a play"}\n')
+    os.utime(tmp_path / "in" / "with_comments.jsonl", (LONG_AGO, LONG_AGO))
     second = batch(tmp_path / "in", tmp_path / "out")
     assert second.returncode == 0, second.stderr
     assert "2 done, 1 skipped, 0 failed" in second.stderr

@@ -111,6 +111,23 @@ def test_a_name_that_is_not_utf_8_comes_through_a_manifest(tmp_path: Path, monke
     assert parted.source == "a\u2028b.flv"
 
 
+def test_comments_that_a_recorder_lists_after_their_recording_belong_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As biliup gives them to a command: the recording, then its comments, on standard input."""
+    listed = [tmp_path / name for name in ("a.flv", "a.xml", "b.flv", "b.XML", "alone.xml", "c.flv")]
+    (tmp_path / "a.live_chat.json").touch()  # what lies beside counts if nothing is listed
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(map(str, listed)).encode())))
+    archive = read_archive(Path("-"), tmp_path / "out", min_age=0.0)
+    assert [(Path(room.source).name, room.comments and room.comments.name) for room in archive.rooms] == [
+        ("a.flv", "a.xml"),
+        ("b.flv", "b.XML"),
+        ("c.flv", None),
+    ]
+    (one,) = archive.left_out
+    assert (Path(one.source).name, one.is_expected) == ("alone.xml", True)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -166,6 +167,24 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     wait_for(lambda: not is_alive(pid))
+
+
+def test_jobs_may_come_while_others_are_done_and_are_taken_when_a_worker_is_free(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def jobs_that_come() -> Iterator[Job | None]:
+        yield Job("a", tmp_path / "a")
+        assert done == ["a"]
+        yield None
+        yield Job("b", tmp_path / "b")
+        assert done == ["a", "b"]
+
+    marker = tmp_path / "marker"
+    prepare = partial(prepare_once, marker)
+    for result in score_archive(jobs_that_come(), processes=1, prepare=prepare, finished=lambda _: False):
+        done += [result.job.source]
+    assert done == ["a", "b"]
+    assert marker.read_text() == "loaded\n"
 
 
 def test_a_job_that_another_process_is_doing_is_skipped_and_says_so(tmp_path: Path) -> None:

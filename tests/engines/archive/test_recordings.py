@@ -60,6 +60,16 @@ def test_a_growing_file_waits_for_the_next_run(tmp_path: Path) -> None:
     assert names(tmp_path, 0.0) == ["dated.flv", "growing.flv", "settled.flv"]
 
 
+def test_a_recording_waits_for_the_last_part_of_its_comments(tmp_path: Path) -> None:
+    put(tmp_path, "a.flv")
+    put(tmp_path, "a.xml", time.time() - 5)
+    assert names(tmp_path) == []
+    assert reasons(tmp_path) == {
+        "a.flv": "its comments changed 5 s ago, so they may still be written; the next run takes it"
+    }
+    assert names(tmp_path, 3.0) == ["a.flv"]
+
+
 @pytest.mark.parametrize("suffix", [".aac", ".mka", ".m2ts", ".3gp", ".f4v", ".FLV", ".m4b"])
 def test_suffixes_of_recordings(tmp_path: Path, suffix: str) -> None:
     put(tmp_path, f"a{suffix}")
