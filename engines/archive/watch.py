@@ -14,7 +14,7 @@ from kuaihl.models.errors import Remedy, SourceError, UsageError, reason_of
 
 _LOOK_ANYWAY = 60.0  # seconds: a network file system or a full queue of the system may swallow a change
 _FASTEST, _SLOWEST = 0.5, 5.0  # seconds between two looks while a file grows or folders are polled
-_SHARE = 0.05  # of the time that looking may take
+_SHARE = 0.1  # of the time that looking may take
 
 # Size and time of change of a recording, then name, size and time of its comments.
 _State = tuple[object, ...]

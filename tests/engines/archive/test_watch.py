@@ -203,6 +203,20 @@ def test_what_cannot_be_watched_is_said_at_once(watch: Callable[..., WatchedFold
         watch(folder, folder / "deep")
 
 
+def test_a_system_that_cannot_watch_is_told_and_polled_instead(
+    watch: Callable[..., WatchedFolders], folder: Path, told: list[LeftOut], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_folders: Path, **_options: object) -> None:
+        raise OSError("OS file watch limit reached.")  # as watchfiles says it once a user's inotify watches are used up
+
+    monkeypatch.setattr("watchfiles.watch", refuse)
+    jobs = watch(folder, poll=False).jobs()
+    assert jobs_within(jobs, 0.2) == []
+    put(folder / "a.flv")
+    assert wait_for_job(jobs).source == str(folder / "a.flv")
+    assert [one.reason for one in told] == ["polled, because the system cannot watch: OS file watch limit reached."]
+
+
 def test_without_watchfiles_folders_can_be_polled(
     watch: Callable[..., WatchedFolders], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
