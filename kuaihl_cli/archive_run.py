@@ -95,7 +95,7 @@ def score_rooms(
 
 
 def _write_index(output: Path) -> None:
-    """The page over the batch, also if it ended early; without a room there is none."""
+    """The page over all rooms, also if the command ended early; without a room there is none."""
     from kuaihl.engines.outputs.report.index import write_index
 
     with suppress(SourceError):
