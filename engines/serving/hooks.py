@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
@@ -17,12 +18,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from kuaihl.engines.archive.names import path_name
+from kuaihl.engines.archive.recorder_hooks import RECORDERS
 from kuaihl.engines.serving.access import host_of
-from kuaihl.engines.serving.problems import read_body
+from kuaihl.engines.serving.problems import Problem, read_body
 from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.models.errors import KuaihlError, SourceError, UsageError
 
 if TYPE_CHECKING:
+    from kuaihl.engines.serving.recordings import Recordings
     from kuaihl.engines.serving.rooms import Rooms
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~@:+=,-]{1,200}", re.ASCII)
@@ -134,3 +137,24 @@ def hook_routes(rooms: "Rooms", template: str, grace: float, report: Callable[[s
         return Route(f"/hooks/{name}", answer, methods=["POST"])
 
     return [route(name, read) for name, read in READERS.items()]
+
+
+def recorder_routes(recordings: "Recordings") -> list[Route]:
+    """A route per recorder whose webhook announces finished files. What cannot be kept is answered with an error."""
+
+    def route(recorder: str) -> Route:
+        async def answer(request: Request) -> Response:
+            try:
+                payload = json.loads(await read_body(request))
+                await run_in_threadpool(recordings.announce, recorder, payload)
+            except SourceError as error:
+                raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from error
+            except UsageError as error:  # the disk is full: the recorder may try again
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+            except (ValueError, RecursionError):
+                raise Problem(HTTPStatus.BAD_REQUEST, "the body is not JSON") from None
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+
+        return Route(f"/hooks/{recorder}", answer, methods=["POST"])
+
+    return [route(recorder) for recorder in RECORDERS]

@@ -3,7 +3,8 @@
 A room has one segment here at a time, so none can crowd out the others. A batch is whatever waits when the encoder is
 free: nobody waits for a batch to fill. Speech is the costly part. The room that was heard least recently goes first,
 and a segment whose speech is not begun within `max_wait` seconds goes on without it. If even pictures are too
-much, those that have waited for twice as long are left out, too.
+much, those that have waited for twice as long are left out, too. A recording has time: it is heard when no live room
+wants to be, and loses nothing.
 """
 
 import threading
@@ -51,6 +52,7 @@ class _Ticket:
 
     segment: Segment
     listener: _Listener
+    is_patient: bool = False  # of a recording
     since: float = field(default_factory=time.monotonic)
     is_unseen: bool = False  # its pictures are left out
     visual: Float16 | None = None  # [P, d_v]
@@ -107,12 +109,16 @@ class Scheduler:
         language: str | None = None,
         last_picture: Thumbnail | None = None,
         last_language: str | None = None,
+        patient: bool = False,
     ) -> Iterator[EncodedSegment]:
-        """As the function `encode`, for one room among many; `encoders` are the scheduler's own. Raises Closed."""
+        """As the function `encode`, for one room among many; `encoders` are the scheduler's own. Raises Closed.
+
+        Those that are `patient` wait as long as it takes, behind the others.
+        """
         own = None if encoders.transcriber is None else encoders.transcriber.for_stream(last_language)
         listener, meter = _Listener(own, language), SignalMeter(last_picture)
         for segment in segments:
-            ticket = self._submit(_Ticket(segment, listener))
+            ticket = self._submit(_Ticket(segment, listener, patient))
             ticket.done.wait()
             if ticket.error is not None:
                 raise ticket.error
@@ -132,7 +138,7 @@ class Scheduler:
         """Whether speech or pictures were dropped within the last minute, or a segment waits for far too long."""
         now = time.monotonic()
         with self._changed:
-            waiting = [*self._unseen, *self._unread]
+            waiting = [ticket for ticket in (*self._unseen, *self._unread) if not ticket.is_patient]
             late = any(now - ticket.since > self._longest_wait for ticket in waiting)
         return late or now - self._dropped_at < _RECENT
 
@@ -175,10 +181,12 @@ class Scheduler:
     def _expire(self) -> float | None:
         """Pass on what has waited too long for its speech; the seconds until the next one will have."""
         now = time.monotonic()
-        for ticket in [one for one in self._unheard if now - one.since >= self._max_wait]:
+        hasty = [one for one in self._unheard if not one.is_patient]
+        for ticket in [one for one in hasty if now - one.since >= self._max_wait]:
+            hasty.remove(ticket)
             self._unheard.remove(ticket)
             self._drop_speech(ticket, now)
-        return min((one.since + self._max_wait - now for one in self._unheard), default=None)
+        return min((one.since + self._max_wait - now for one in hasty), default=None)
 
     def _drop_speech(self, ticket: _Ticket, now: float) -> None:
         ticket.segment = without_speech(ticket.segment, f"it waited {now - ticket.since:.1f} s among all rooms")
@@ -201,7 +209,7 @@ class Scheduler:
         with self._changed:
             now = time.monotonic()
             for ticket in group:
-                if now - ticket.since >= self._longest_wait and ticket.segment.frames:
+                if now - ticket.since >= self._longest_wait and ticket.segment.frames and not ticket.is_patient:
                     waited = f"it waited {now - ticket.since:.1f} s among all rooms"
                     ticket.segment = report_overload(ticket.segment, f"pictures not encoded: {waited}")
                     ticket.is_unseen, self._dropped_at = True, now
@@ -263,7 +271,7 @@ class Scheduler:
                 if self._unheard:
                     break
                 self._changed.wait()
-            ticket = min(self._unheard, key=lambda one: (one.listener.heard_at, one.since))
+            ticket = min(self._unheard, key=lambda one: (one.is_patient, one.listener.heard_at, one.since))
             self._unheard.remove(ticket)
             self._hearing.add(ticket)
             ticket.listener.heard_at = time.monotonic()

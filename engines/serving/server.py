@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.scoring.model import Model
     from kuaihl.engines.serving.hub import Hub, Sink
     from kuaihl.engines.serving.metrics import Metrics
+    from kuaihl.engines.serving.recordings import Recordings
     from kuaihl.engines.serving.room import House
     from kuaihl.engines.serving.room_spec import RoomSpec
     from kuaihl.engines.serving.rooms import Rooms
@@ -81,23 +82,32 @@ def serve(
         sys.setswitchinterval(usual)
         raise
     metrics.watch(rooms.all, scheduler)
+    recordings = _open_recordings(settings, shared, scheduler, told, leftovers, report)
     file = RoomsFile(settings.rooms_file, rooms, report) if settings.rooms_file is not None else None
     server: uvicorn.Server | None = None
     try:
         if (number := rooms.restore()) > 0:
             report(f"{number} rooms go on")
-        leftovers.start(settings.output, {room.folder for room in rooms.all() if room.folder is not None})
+        going_on = {room.folder for room in rooms.all() if room.folder is not None}
+        if recordings is not None:
+            going_on |= recordings.folders()
+            recordings.start()
+        leftovers.start(settings.output, going_on)
         if file is not None:
             file.start()
-        server, thread = _start_http(settings, allowed, rooms, hub, metrics, scheduler, listening, stop, report)
+        server, thread = _start_http(
+            settings, allowed, rooms, recordings, hub, metrics, scheduler, listening, stop, report
+        )
         report(f"serving on http://{_address(listening)}, rooms in {settings.output}")
         stop.wait()
         report("ending: the rooms score what they have read")
-        return _drain(rooms, scheduler, hub, server, thread)
+        return _drain(rooms, recordings, scheduler, hub, server, thread)
     finally:
         if file is not None:
             file.stop()
         leftovers.stop()
+        if recordings is not None:
+            recordings.stop()
         rooms.stop()
         scheduler.close()
         rooms.close()
@@ -106,12 +116,36 @@ def serve(
         sys.setswitchinterval(usual)
 
 
+def _open_recordings(
+    settings: ServeSettings,
+    model: "Model",
+    scheduler: Scheduler,
+    told: SinkSettings,
+    leftovers: Leftovers,
+    report: Callable[[str], None],
+) -> "Recordings | None":
+    """The recordings of a recorder, if the server has one."""
+    from kuaihl.engines.serving.recordings import Desk, Recordings
+
+    if settings.recordings is None:
+        return None
+    desk = Desk(model=model, scheduler=scheduler, sinks=told, ended=leftovers.add, report=report)
+    return Recordings(settings.recordings, settings.output, desk)
+
+
 def _drain(
-    rooms: "Rooms", scheduler: Scheduler, hub: "Hub", server: "uvicorn.Server", thread: threading.Thread
+    rooms: "Rooms",
+    recordings: "Recordings | None",
+    scheduler: Scheduler,
+    hub: "Hub",
+    server: "uvicorn.Server",
+    thread: threading.Thread,
 ) -> bool:
     """End everything; whether no thread of a room is left. What is not scored by then is lost, as after a kill."""
     scheduler.hurry()
     rooms.stop()
+    if recordings is not None:
+        recordings.stop()
     ended = rooms.join(_DRAIN_SECONDS)
     hub.close()
     server.should_exit = True
@@ -119,6 +153,9 @@ def _drain(
     if not ended:
         scheduler.close()
         ended = rooms.join(0.5)
+    if recordings is not None and not recordings.join(0.5):
+        scheduler.close()  # it goes on after its last segment the next time
+        ended = recordings.join(1.0) and ended
     return ended
 
 
@@ -159,6 +196,7 @@ def _start_http(
     settings: ServeSettings,
     allowed: Allowed,
     rooms: "Rooms",
+    recordings: "Recordings | None",
     hub: "Hub",
     metrics: "Metrics",
     scheduler: Scheduler,
@@ -170,7 +208,7 @@ def _start_http(
 
     from kuaihl.engines.serving.app import Service, make_app
     from kuaihl.engines.serving.gate import Gate
-    from kuaihl.engines.serving.hooks import hook_routes
+    from kuaihl.engines.serving.hooks import hook_routes, recorder_routes
 
     def why_not_ready() -> str | None:
         if stop.is_set():
@@ -179,6 +217,8 @@ def _start_http(
 
     service = Service(rooms, hub, metrics, allowed, why_not_ready)
     hooks = [] if settings.pull is None else hook_routes(rooms, settings.pull, settings.grace, report)
+    if recordings is not None:
+        hooks += recorder_routes(recordings)
     hosts = {settings.host.lower(), "localhost", "127.0.0.1", "::1"}
     config = uvicorn.Config(
         Gate(make_app(service, hooks), settings.token, hosts),

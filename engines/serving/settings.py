@@ -26,6 +26,7 @@ class ServeSettings:
     max_wait: float = MAX_WAIT  # seconds that a segment waits for its speech to be transcribed
     pull: str | None = None  # the URL of a stream that a hook announces, with fields
     grace: float = 20.0  # seconds that a room outlives its publisher
+    recordings: Path | None = None  # the folder that a recorder writes into, whose webhook announces its files
     sinks: SinkSettings = field(default_factory=SinkSettings)  # the programs that are told what happens in every room
 
 
@@ -53,5 +54,7 @@ def check_settings(settings: ServeSettings) -> None:
     parse_allowed(settings.allow_host)
     if settings.pull is not None:
         check_template(settings.pull)
+    if settings.recordings is not None and not settings.recordings.is_dir():
+        raise UsageError("is no folder", setting="recordings", value=str(settings.recordings))
     if settings.rooms_file is not None:
         read_rooms_file(settings.rooms_file)

@@ -30,7 +30,7 @@ from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
 from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.timecode import time_between
 
-_API, _HOOKS = "API", "Hooks of media servers"
+_API, _HOOKS = "API", "Hooks of media servers and recorders"
 
 app = application()
 
@@ -98,6 +98,13 @@ class ServeOptions(SinkOptions):
             help="How long a room outlives its publisher, who may come back.",
         ),
     ] = 20.0  # fmt: skip
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            "--recordings", metavar="DIR", rich_help_panel=_HOOKS,
+            help="The folder of a recorder whose webhook announces finished files, which are scored.",
+        ),
+    ] = None  # fmt: skip
     model: ModelOption = "edge"
     device: DeviceOption = "auto"
     engine: EngineOption = "auto"
@@ -140,6 +147,7 @@ def serve(options: ServeOptions) -> int:
         max_wait=options.max_wait,
         pull=options.pull,
         grace=options.grace,
+        recordings=options.recordings,
         sinks=sink_settings(options),
     )
     check_settings(settings)

@@ -28,9 +28,11 @@ def segments(number: int, *, room: int = 0, loud: bool = True) -> Iterable[Segme
 class Room(threading.Thread):
     """A room that hands in its segments one after another."""
 
-    def __init__(self, scheduler: Scheduler, encoders: Encoders, given: Iterable[Segment]) -> None:
+    def __init__(
+        self, scheduler: Scheduler, encoders: Encoders, given: Iterable[Segment], *, patient: bool = False
+    ) -> None:
         super().__init__(daemon=True)
-        self.scheduler, self.encoders, self.given = scheduler, encoders, given
+        self.scheduler, self.encoders, self.given, self.patient = scheduler, encoders, given, patient
         self.encoded: list[EncodedSegment] = []
         self.took: list[float] = []
         self.error: BaseException | None = None
@@ -39,7 +41,7 @@ class Room(threading.Thread):
     def run(self) -> None:
         try:
             began = time.monotonic()
-            for one in self.scheduler.encode(self.given, self.encoders):
+            for one in self.scheduler.encode(self.given, self.encoders, patient=self.patient):
                 self.took.append(time.monotonic() - began)
                 self.encoded.append(one)
                 began = time.monotonic()
@@ -108,6 +110,20 @@ def test_speech_that_is_not_begun_in_time_is_dropped_and_told() -> None:
             assert took < 0.2 + 0.4 + 0.2  # the bound, a transcription under way, and slack for a busy machine
             assert all("speech not transcribed: it waited" in event.detail for event in dropped)
             assert np.isnan(one.features.signals).any() or not dropped  # unknown, not silent
+
+
+def test_a_recording_waits_behind_live_rooms_and_loses_nothing() -> None:
+    encoders = small_encoders(transcriber=SmallTranscriber(seconds=0.1))
+    scheduler = Scheduler(encoders, max_wait=0.15)
+    recording = Room(scheduler, encoders, segments(4), patient=True)
+    live = [Room(scheduler, encoders, segments(6, room=room)) for room in (1, 2)]
+    finish(recording, *live)
+    scheduler.close()
+    assert all(one.transcript.text for one in recording.encoded) and not any(
+        event for one in recording.encoded for event in one.events
+    )
+    heard = sum(bool(one.transcript.text) for room in live for one in room.encoded)
+    assert heard >= 6  # a live room is heard before the recording
 
 
 def test_each_room_keeps_some_of_its_speech_however_many_there_are() -> None:
