@@ -74,8 +74,9 @@ def build_page(
             usual_per_minute=usual,
             why=explain(one, curve, without),
             clip=quote(one["clip"]["file"]) if "clip" in one else None,
+            clip_start=one["clip"]["start"] if "clip" in one else one["start"],
             clip_failure=plain(one["clip_failure"], 300) if "clip_failure" in one else None,
-            name=plain(" ".join(cue_lines(one)), 120),
+            name=plain(" · ".join(cue_lines(one)), 120),
         )
 
     cards = _within_budget([card(one) for one in ordered[:_MOST_CARDS]])

@@ -94,6 +94,7 @@ class Card:
     usual_per_minute: float  # comments in the whole recording
     why: Why | None
     clip: str | None  # relative link
+    clip_start: float  # where its media begins; the highlight's start without a clip
     clip_failure: str | None
     name: str  # one line for editors' files
 

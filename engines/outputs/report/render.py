@@ -51,6 +51,7 @@ def _pick_data(card: Card) -> dict[str, Any]:
         "name": card.name,
         "words": card.words,
         "clip": card.clip,
+        "clip_start": card.clip_start,
     }
 
 

@@ -28,12 +28,15 @@
   let picks = {};
   try { picks = JSON.parse(localStorage.getItem(memory)) || {}; } catch { /* a page from a file may have no storage */ }
   const rankOf = (card) => Number(card.dataset.rank);
+  // By its times, not by its rank: after another choice of highlights the rank is another one's.
+  const spanKey = (rank) => `${facts.get(rank).start}-${facts.get(rank).end}`;
+  const pickOf = (rank) => picks[spanKey(rank)];
   const spanOf = (rank) => document.querySelector(`.span[data-rank="${rank}"]`);
 
   const showPicks = () => {
     let kept = 0, dropped = 0;
     for (const card of cards) {
-      const pick = picks[rankOf(card)];
+      const pick = pickOf(rankOf(card));
       kept += pick === "kept";
       dropped += pick === "dropped";
       for (const node of [card, spanOf(rankOf(card))]) {
@@ -48,15 +51,15 @@
     $("save").disabled = !chosen().length;
   };
   const pick = (card, what) => {
-    const rank = rankOf(card);
-    if (picks[rank] === what) delete picks[rank]; else picks[rank] = what;
+    const key = spanKey(rankOf(card));
+    if (picks[key] === what) delete picks[key]; else picks[key] = what;
     try { localStorage.setItem(memory, JSON.stringify(picks)); } catch { /* as above */ }
     showPicks();
   };
   // Those kept; if none is, all that were not dropped. In order of time.
   const chosen = () => {
-    const kept = data.highlights.filter((one) => picks[one.rank] === "kept");
-    const all = kept.length ? kept : data.highlights.filter((one) => picks[one.rank] !== "dropped");
+    const kept = data.highlights.filter((one) => pickOf(one.rank) === "kept");
+    const all = kept.length ? kept : data.highlights.filter((one) => pickOf(one.rank) !== "dropped");
     return [...all].sort((one, two) => one.start - two.start);
   };
 
@@ -113,7 +116,7 @@
   const play = (start, end, one) => {
     if (!canPlay(one)) return;
     const source = whole || one.clip;
-    offset = whole ? 0 : start;  // a clip's own time begins at 0
+    offset = whole ? 0 : one.clip_start;  // a clip's own time begins at 0, often at a keyframe before its highlight
     if (source !== loaded) { video.src = source; loaded = source; }
     until = end;
     const seek = () => { video.currentTime = Math.max(0, start - offset); };

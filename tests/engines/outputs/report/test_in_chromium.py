@@ -11,12 +11,18 @@ from typing import Any
 
 import pytest
 from support.chromium import Opened, open_page
-from support.media import make
+from support.curves import scored_stream
+from support.media import FPS, make
 from support.report_runs import HOSTILE, long_stream, make_hostile_run, make_run_folder
 
 from kuaihl.engines.datasets.cut_files import MediaClock, read_spans
+from kuaihl.engines.highlights.choice import Choice
 from kuaihl.engines.outputs.report.index import write_index
+from kuaihl.engines.outputs.report.write import write_report
 from kuaihl.engines.outputs.run_folder import read_highlights
+from kuaihl.engines.outputs.scores_jsonl import read_scores
+from kuaihl.engines.scoring.remake import remake_highlights
+from kuaihl.engines.scoring.settings import Products
 
 
 def file_of(folder: Path) -> Path:
@@ -87,6 +93,20 @@ def test_keys_move_keep_drop_and_zoom(browser: Any, six_hours: Path, tmp_path: P
     assert opened.errors == []
 
 
+def test_what_was_kept_stays_kept_whatever_its_rank_is(browser: Any, tmp_path: Path) -> None:
+    scores = [0.4] * 6 + [0.9] + [0.4] * 8 + [0.7] + [0.4] * 6
+    folder = make_run_folder(tmp_path / "room", scored_stream(scores, interests=scores))
+    page = open_page(browser, file_of(folder)).page
+    page.click("#h1 .keep")
+    document = read_highlights(folder)
+    for one in document["highlights"]:
+        one["rank"] = 3 - one["rank"]
+    segments = [one.scored for one in read_scores(folder / "scores.jsonl")]
+    write_report(folder, document, segments, Choice(), None)  # type: ignore[arg-type]
+    page.reload()
+    assert page.locator(".card.kept").get_attribute("id") == "h2"
+
+
 @pytest.mark.parametrize("kind", ["csv", "llc.csv", "llc", "edl"])
 def test_what_was_kept_is_saved_as_a_timeline(browser: Any, six_hours: Path, tmp_path: Path, kind: str) -> None:
     opened = open_page(browser, file_of(six_hours))
@@ -105,7 +125,7 @@ def test_what_was_kept_is_saved_as_a_timeline(browser: Any, six_hours: Path, tmp
         assert [one.start for one in ntsc] == [pytest.approx(one["start"], abs=0.02) for one in kept]
         assert {one.source for one in spans} == {"room.mp4"}
     elif kind != "csv":
-        assert spans[0].name.startswith(f"#{kept[0]['rank']} · {kept[0]['score']:.3f} ")
+        assert spans[0].name.startswith(f"#{kept[0]['rank']} · {kept[0]['score']:.3f} · ")
     assert opened.errors == []
 
 
@@ -200,6 +220,31 @@ def test_a_server_may_show_it_too(browser: Any, served: str) -> None:
     opened = open_page(browser, served)
     opened.page.wait_for_function("document.getElementById('video').readyState > 0")
     assert [error for error in opened.errors if "favicon" not in error and "404" not in error] == []
+
+
+def test_a_clip_that_begins_before_its_highlight_plays_from_the_highlight_on(browser: Any, tmp_path: Path) -> None:
+    media = make(tmp_path / "room.flv", seconds=45.0, audio=None, gop=13 * FPS)  # a keyframe at 26 s, none at 30 s
+    scores = [0.4] + [0.8] + [0.4] * 6
+    segments = [replace(one, score=rate, interest=rate) for one, rate in zip(long_stream(8 / 120), scores, strict=True)]
+    folder = make_run_folder(tmp_path / "run", segments, source=str(media))
+    remake_highlights(folder, Products(clips=True, report=True))
+    opened = open_page(browser, file_of(folder))
+    page = opened.page
+    assert "so only the clips play here" in page.inner_text("main")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press(" ")
+    page.wait_for_function("document.getElementById('video').currentTime > 0")
+    assert 4.0 <= page.evaluate("document.getElementById('video').currentTime") < 9.0
+    page.wait_for_function("Number(document.getElementById('now').getAttribute('x1')) > 30")
+    assert opened.errors == []
+
+
+def test_without_highlights_there_is_nothing_to_choose_from(browser: Any, tmp_path: Path) -> None:
+    folder = make_run_folder(tmp_path / "calm", scored_stream([0.4] * 6, interests=[0.4] * 6))
+    opened = open_page(browser, file_of(folder))
+    assert "No part of this recording stands out" in opened.page.inner_text("main")
+    assert not opened.page.locator(".tools").is_visible()
+    assert opened.errors == []
 
 
 def test_a_recording_that_is_gone_is_said_in_the_player(browser: Any, playing: Path, tmp_path: Path) -> None:
