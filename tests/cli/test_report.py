@@ -102,6 +102,21 @@ def test_the_index_leads_to_every_page_and_makes_those_that_are_missing(
     assert "<script" not in page
 
 
+@pytest.mark.parametrize("damaged", ["scores.jsonl", "highlights.json", "report.html"])
+def test_a_run_folder_that_is_damaged_costs_the_others_nothing(
+    run: Path, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = make_run_folder(run.parent / "bad.mp4", STREAM, report=False)
+    if damaged == "report.html":
+        (bad / damaged).mkdir()  # so it cannot be written
+    else:
+        (bad / damaged).write_text('{"highlights": [{"rank": 1}], "duration": null}\n')
+    assert type_in("report", run.parent) == 0
+    assert f"{bad}: no page: " in capsys.readouterr().err
+    page = (run.parent / "index.html").read_text(encoding="utf-8")
+    assert "bad.mp4" in page and 'href="room.mp4/report.html#h1"' in page
+
+
 def test_a_run_that_is_being_written_keeps_its_folder_to_itself(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock = FolderLock(run)
     assert type_in("report", run.parent) == 0

@@ -3,17 +3,17 @@
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE
 from kuaihl.engines.outputs.evidence_jsonl import read_evidence
 from kuaihl.engines.outputs.report.moments import pick_pictures, plain
-from kuaihl.engines.outputs.report.page import IndexPage, Moment, RoomRow
+from kuaihl.engines.outputs.report.page import IndexPage, Moment, Picture, RoomRow
 from kuaihl.engines.outputs.report.render import render_index
 from kuaihl.engines.outputs.run_folder import (
     EVIDENCE_FILE,
@@ -63,13 +63,13 @@ def build_index(folder: Path) -> IndexPage:
     for run in run_folders(folder):
         document = read_highlights(run)
         rows.append(_row_of(run, document, failed.pop(run.name, None)))
-        moments += [(one, run) for one in document.get("highlights", ())]
+        moments += [(one, run) for one in _peaks_of(document)]
     rows += [
         RoomRow(plain(source, 200), plain(source, 400), None, "failed", plain(reason, 300), None, 0, None)
         for source, reason in failed.values()
     ]
     rows.sort(key=lambda row: (-math.inf if row.best is None else row.best, row.seconds or 0.0), reverse=True)
-    moments.sort(key=lambda one: (-one[0]["score"], one[1].name, one[0]["start"]))
+    moments.sort(key=lambda one: (-one[0].score, one[1].name, one[0].start))
     best = tuple(_moment_of(place, *one) for place, one in enumerate(moments[:_MOST_MOMENTS], start=1))
     return IndexPage(
         title=plain(folder.resolve().name, 200),
@@ -85,32 +85,54 @@ def _row_of(run: Path, document: dict[str, Any], failure: tuple[str, str] | None
     state, reason = ("complete", None) if why is None else ("incomplete", why)
     if failure is not None:
         state, reason = "failed", failure[1]
-    scores = [one["score"] for one in document.get("highlights", ())]
+    scores = [one.score for one in _peaks_of(document)]
     return RoomRow(
         name=plain(run.name, 200),
         source=plain(str(document.get("source", run.name)), 400),
         link=_link_to(run),
         state=state,
         reason=None if reason is None else plain(reason, 300),
-        seconds=float(document["duration"]) if "duration" in document else _scored_seconds(run),
+        seconds=_scored_seconds(run, document),
         highlights=len(scores),
         best=max(scores, default=None),
     )
 
 
-def _moment_of(place: int, entry: dict[str, Any], run: Path) -> Moment:
-    start, end = float(entry["start"]), float(entry["end"])
+class _Peak(NamedTuple):
+    """A highlight of highlights.json."""
+
+    rank: int
+    start: float
+    end: float
+    score: float
+    text: str
+
+
+def _peaks_of(document: Mapping[str, Any]) -> list[_Peak]:
+    """The highlights of a run; none if its highlights.json is not one of this version."""
+    try:
+        return [
+            _Peak(int(one["rank"]), float(one["start"]), float(one["end"]), float(one["score"]), str(one["text"]))
+            for one in document.get("highlights", ())
+        ]
+    except (KeyError, TypeError, ValueError):
+        return []
+
+
+def _moment_of(place: int, peak: _Peak, run: Path) -> Moment:
     link = _link_to(run)
-    segments = [one.scored for one in read_scores(run / SCORES_FILE)]
-    pictures = pick_pictures(read_evidence(run / EVIDENCE_FILE), segments, start, end, 1)
+    pictures: tuple[Picture, ...] = ()
+    with suppress(SourceError):  # scores that are damaged
+        segments = [one.scored for one in read_scores(run / SCORES_FILE)]
+        pictures = pick_pictures(read_evidence(run / EVIDENCE_FILE), segments, peak.start, peak.end, 1)
     return Moment(
         place=place,
         room=plain(run.name, 200),
-        link=None if link is None else f"{link}#h{int(entry['rank'])}",
-        start=start,
-        end=end,
-        score=float(entry["score"]),
-        words=plain(str(entry["text"]), 200),
+        link=None if link is None else f"{link}#h{peak.rank}",
+        start=peak.start,
+        end=peak.end,
+        score=peak.score,
+        words=plain(peak.text, 200),
         picture=next(iter(pictures), None),
     )
 
@@ -119,8 +141,10 @@ def _link_to(run: Path) -> str | None:
     return quote(os.fsencode(f"{run.name}/{REPORT_FILE}")) if (run / REPORT_FILE).is_file() else None
 
 
-def _scored_seconds(run: Path) -> float | None:
-    """The seconds that a run which was killed has scored; None if its scores cannot be read."""
+def _scored_seconds(run: Path, document: Mapping[str, Any]) -> float | None:
+    """The seconds that a run has scored, also one that was killed; None if its files cannot be read."""
+    with suppress(KeyError, TypeError, ValueError):
+        return float(document["duration"])
     with suppress(SourceError):
         return max((one.scored.end for one in read_scores(run / SCORES_FILE)), default=None)
     return None

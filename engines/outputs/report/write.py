@@ -9,7 +9,7 @@ from kuaihl.engines.highlights.choice import Choice
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.evidence_jsonl import read_evidence
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument
-from kuaihl.engines.outputs.lock import FolderInUse, FolderLock
+from kuaihl.engines.outputs.lock import FolderLock
 from kuaihl.engines.outputs.report.build import build_page
 from kuaihl.engines.outputs.report.render import render_report
 from kuaihl.engines.outputs.run_folder import EVIDENCE_FILE, REPORT_FILE, SCORES_FILE, read_highlights
@@ -38,10 +38,7 @@ def write_report(
 
 
 def write_lacking_report(folder: Path) -> str | None:
-    """Write the page of a run folder that has none, with the highlights as they were chosen; returns why it cannot.
-
-    Raises UsageError if the file cannot be written.
-    """
+    """Write the page of a run folder that has none, with the highlights as they were chosen; returns why it cannot."""
     if (folder / REPORT_FILE).is_file():
         return None
     document, record = read_highlights(folder), read_record(folder)
@@ -58,12 +55,14 @@ def write_lacking_report(folder: Path) -> str | None:
         return "nothing is scored"
     try:
         lock = FolderLock(folder)
-    except FolderInUse as error:
+    except UsageError as error:  # another process is writing there, or nobody may
         return str(error)
     try:
         media = find_media(folder, record.source.name, record)
         rate = None if record.media is None else record.media.rate
         write_report(folder, cast(HighlightsDocument, document), segments, choice, media, rate)
+    except UsageError as error:
+        return str(error)
     finally:
         lock.release()
     return None
