@@ -118,9 +118,8 @@ def llc_segments(text: str, file_name: str) -> list[tuple[float, float, str]]:
 
 
 def losslesscut_csv(text: str) -> list[tuple[float, float, str]]:
-    """Three columns below its header; a time is read by its regular expression."""
-    header, *rows = csv.reader(io.StringIO(text, newline=""))
-    assert header == ["Start", "End", "Name"]
+    """Three columns without a header; a time is read by its regular expression."""
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     for row in rows:
         assert len(row) == 3 and all(re.fullmatch(r"\d+\.\d{1,3}", cell) for cell in row[:2])
     return [(float(start), float(end), name) for start, end, name in rows]

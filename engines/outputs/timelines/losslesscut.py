@@ -25,9 +25,8 @@ def render(_: HighlightsDocument, timeline: Timeline) -> str:
 
 
 def render_csv(_: HighlightsDocument, timeline: Timeline) -> str:
-    """`Start,End,Name`, times in seconds."""
+    """Start, end and name per line, times in seconds; without a header, which older versions take for a segment."""
     text = io.StringIO(newline="")
     rows = csv.writer(text)
-    rows.writerow(("Start", "End", "Name"))
     rows.writerows((f"{cut.start:.3f}", f"{cut.end:.3f}", as_text(cut.title)) for cut in timeline.cuts)
     return text.getvalue()
