@@ -99,30 +99,31 @@ def sink_settings(options: SinkOptions) -> SinkSettings:
 def _read_secret(options: SinkOptions) -> bytes | None:
     from kuaihl.engines.sinks.webhook import parse_secret
 
-    if options.webhook_secret_file is not None:
+    if (file := options.webhook_secret_file) is not None:
+        text = _read_text(file, "webhook_secret_file")
         try:
-            return parse_secret(_read_text(options.webhook_secret_file))
+            return parse_secret(text)
         except UsageError as error:
-            raise error.within(str(options.webhook_secret_file)) from error
+            raise UsageError(str(error), setting="webhook_secret_file", value=str(file)) from error
     return parse_secret(environ[_SECRET]) if options.webhook and environ.get(_SECRET) else None
 
 
 def _read_kafka_settings(file: Path) -> tuple[tuple[str, str], ...]:
     """The lines `name=value` of a file; empty lines and those that begin with # are comments."""
     found = []
-    for number, line in enumerate(_read_text(file).splitlines(), start=1):
+    for number, line in enumerate(_read_text(file, "kafka_config").splitlines(), start=1):
         name, equals, value = line.partition("=")
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         if not equals:
-            raise UsageError(f"{file}, line {number}: not NAME=VALUE")
+            raise UsageError(f"line {number}: not NAME=VALUE", setting="kafka_config", value=str(file))
         found.append((name.strip(), value.strip()))
     return tuple(found)
 
 
-def _read_text(file: Path) -> str:
+def _read_text(file: Path, setting: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"{file}: cannot be read ({reason})") from error
+        raise UsageError(f"cannot be read ({reason})", setting=setting, value=str(file)) from error

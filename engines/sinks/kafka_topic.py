@@ -71,8 +71,9 @@ def _connect(settings: dict[str, Any]) -> "Producer":
     try:
         from confluent_kafka import KafkaException, Producer
     except ImportError as error:
-        raise UsageError("Kafka needs a package that is not here: pip install 'kuaihl[kafka]'") from error
+        raise UsageError("needs a package that is not here: pip install 'kuaihl[kafka]'", setting="kafka") from error
     try:
         return Producer(settings, logger=LOG)
     except KafkaException as error:
-        raise UsageError(f"Kafka's client refuses its settings: {reason_of(error.args[0].str())}") from error
+        words = f"Kafka's client refuses its settings ({reason_of(error.args[0].str())})"
+        raise UsageError(words, setting="kafka") from error

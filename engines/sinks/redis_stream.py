@@ -49,7 +49,7 @@ def _connect(url: str, timeout: float) -> "Redis":
         from redis.backoff import NoBackoff
         from redis.retry import Retry
     except ImportError as error:
-        raise UsageError("Redis needs a package that is not here: pip install 'kuaihl[redis]'") from error
+        raise UsageError("needs a package that is not here: pip install 'kuaihl[redis]'", setting="redis") from error
     try:
         return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
     except ValueError as error:

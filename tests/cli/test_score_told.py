@@ -21,8 +21,12 @@ QUICK = ("--asr", "none", "--segment-seconds", "10", "--no-comments")
         (["--kafka", "host/topic"], ["--kafka host/topic", "HOST:PORT"]),
         (["--on-highlight", "no-such-program"], ["--on-highlight no-such-program", "no program"]),
         (["--events", "-", "--json"], ["--json and --events -", "standard output"]),
-        (["--webhook", "http://host", "--webhook-secret-file", "none.txt"], ["none.txt", "cannot be read"]),
-        (["--kafka", "host:9092/x", "--kafka-config", "none.txt"], ["none.txt", "cannot be read"]),
+        (["--webhook", "http://host", "--webhook-secret-file", "none.txt"], ["--webhook-secret-file none.txt: cannot"]),
+        (["--kafka", "host:9092/x", "--kafka-config", "none.txt"], ["--kafka-config none.txt: cannot be read"]),
+        (
+            ["--kafka", "host:9092/x", "--kafka-config", __file__],
+            ["--kafka-config /", "line 1: not NAME=VALUE"],
+        ),
     ],
 )
 def test_what_cannot_be_used_is_one_line_before_anything_is_loaded(
