@@ -75,15 +75,18 @@ def identify_source(source: str) -> SourceIdentity:
 
 
 def find_media(folder: Path, source: str, record: RunRecord) -> Path | None:
-    """The recording for a page in `folder`: beside the page, beside its folder, or at `source`; None for a stream.
+    """The recording of a run folder: in it, beside it, at `source`, or where it was scored; None for a stream.
 
     A file of another size than the one that was scored is not it, unless it is at a `source` that was named anew.
     """
     if "://" in source or source == "-":
         return None
     path = Path(source)
-    size = record.source.size if source == record.source.name else None
-    for place in (folder / path.name, folder.resolve().parent / path.name, path):
+    places, size = [folder / path.name, folder.resolve().parent / path.name, path], None
+    if source == record.source.name:
+        size = record.source.size
+        places += [Path(record.media.path)] if record.media is not None else []  # absolute
+    for place in places:
         with suppress(OSError, ValueError):
             if place.is_file() and size in (None, place.stat().st_size):
                 return place

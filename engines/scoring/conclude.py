@@ -193,13 +193,15 @@ def _cut_clips(
     source: ScoredSource,
     report: Callable[[str], None],
 ) -> list[Clip | FailedClip]:
-    """One clip per highlight, and a line to `report` for each that could not be cut."""
+    """One clip per highlight; `report` receives a line for each that could not be cut, and if no captions are known."""
     clips: list[Clip | FailedClip]
     try:
         make_folder(folder / CLIPS_FOLDER)
         clips = cut_clips(media, highlights, folder / CLIPS_FOLDER, source.name, style=products, speech=source.segments)
     except KuaihlError as error:
         clips = [FailedClip(str(error))] * len(highlights)
+    if products.captions and not any(one.text for one in source.segments):
+        report("clips have no captions: no speech was transcribed")
     for highlight, clip in zip(highlights, clips, strict=True):
         if isinstance(clip, FailedClip):
             span = f"{format_timecode(highlight.start)}–{format_timecode(highlight.end)}"

@@ -28,6 +28,7 @@ from kuaihl.engines.outputs.run_folder import (
 )
 from kuaihl.engines.outputs.run_record import (
     RunRecord,
+    find_media,
     identify_source,
     identity_change,
     read_record,
@@ -68,7 +69,7 @@ def remake_highlights(
     try:
         restore_earlier(folder)
         record = _record_of(folder)
-        media = _find_media(record, products, source, report)
+        media = _find_media(folder, record, products, source, report)
         record = record if media.facts is None or media.is_other else replace(record, media=media.facts)
         scored = ScoredSource(
             replace(record, media=media.facts or record.media),
@@ -124,7 +125,9 @@ class _Media(NamedTuple):
     is_other: bool = False  # than the one that was scored
 
 
-def _find_media(record: RunRecord, products: Products, source: str | None, report: Callable[[str], None]) -> _Media:
+def _find_media(
+    folder: Path, record: RunRecord, products: Products, source: str | None, report: Callable[[str], None]
+) -> _Media:
     """The recording, if clips or formats need it. Raises UsageError for a stream, SourceError if the file is gone."""
     formats = [name for name in parse_formats(products.formats) if FORMATS[name].follows_media]
     counting = [name for name in formats if FORMATS[name].needs_media]
@@ -132,6 +135,8 @@ def _find_media(record: RunRecord, products: Products, source: str | None, repor
     if not needing and not (formats and source):
         return _Media()
     media, elsewhere = source or record.source.name, Remedy("name the recording", {"source": None})
+    if source is None and not Path(media).is_file():
+        media = str(find_media(folder, media, record) or media)
     if is_stream(media):
         what = f"{', '.join(needing or formats)} {'need' if len(needing) > 1 or products.clips else 'needs'}"
         raise UsageError(f"{what} a file, and {media} is a stream", remedy=elsewhere)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -246,6 +247,12 @@ def test_clips_are_cut_from_the_recording_wherever_it_is_now(recording: Path, tm
     before = (run / "highlights.json").read_bytes()
     assert_one_line(kuaihl(run, "--clips"), 3, "gone.mp4", "--source")
     assert (run / "highlights.json").read_bytes() == before
+    beside = tmp_path / "gone.mp4"
+    beside.write_bytes(recording.read_bytes())
+    write_record(run, replace(read_record(run), source=replace(gone, name="elsewhere/gone.mp4")))  # type: ignore[type-var]
+    assert type_in(run, "--clips") == 0, "it lies beside the run folder"
+    beside.unlink()
+    shutil.rmtree(run / "clips")
     result = kuaihl(run, "--clips", "--source", recording, "--plot")
     assert result.returncode == 0 and "not the source" not in result.stderr, result.stderr
     (entry,) = document_of(run)["highlights"]
@@ -255,6 +262,16 @@ def test_clips_are_cut_from_the_recording_wherever_it_is_now(recording: Path, tm
     assert document_of(run)["highlights"] == [entry]
     assert type_in(run, "--padding", "3") == 0
     assert "clip" not in document_of(run)["highlights"][0]
+
+
+def test_captions_of_a_run_without_speech_are_said_to_be_none(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    levels = [0.4] * 4 + [0.9] + [0.4] * 7
+    scored = [replace(one, text="") for one in scored_stream(levels, seconds=5.0, interests=levels)]
+    run = make_run(tmp_path / "run", scored, identify_source(str(recording)), why="")
+    assert type_in(run, "--clips", "--captions", "ass") == 0
+    assert "clips have no captions: no speech was transcribed" in capsys.readouterr().err
 
 
 def test_another_file_is_cut_at_the_same_times_and_a_line_says_so(recording: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from kuaihl.engines.outputs.report.moments import plain
 from kuaihl.engines.outputs.report.page import ReportPage
 from kuaihl.engines.outputs.run_folder import read_highlights
 from kuaihl.engines.outputs.run_record import find_media, read_record
-from kuaihl.engines.types import ScoredSegment, SmallPicture
+from kuaihl.engines.types import MediaFacts, ScoredSegment, SmallPicture
 
 SCORES = [0.4] * 6 + [0.9] + [0.4] * 8 + [0.7] + [0.4] * 9 + [0.6] + [0.4] * 6
 STREAM = scored_stream(SCORES, interests=SCORES)
@@ -136,6 +136,18 @@ def test_a_recording_beside_the_page_or_its_folder_is_linked(tmp_path: Path, pla
     record = read_record(tmp_path / "run")
     assert record is not None
     assert find_media(tmp_path / "run", "/gone/room.mp4", record) == tmp_path / place
+
+
+def test_a_recording_is_found_from_another_working_directory(tmp_path: Path) -> None:
+    page_of(tmp_path, source="rooms/day.mp4")
+    media = tmp_path / "disk" / "rooms" / "day.mp4"
+    media.parent.mkdir(parents=True)
+    media.write_bytes(b"x" * 100)
+    record = read_record(tmp_path / "run")
+    assert record is not None
+    record = replace(record, media=MediaFacts(str(media), Fraction(25)))
+    assert find_media(tmp_path / "run", "rooms/day.mp4", record) == media
+    assert find_media(tmp_path / "run", "rooms/other.mp4", record) is None, "another one was named"
 
 
 def test_a_recording_of_another_size_is_not_linked_unless_it_was_named(tmp_path: Path) -> None:
