@@ -181,7 +181,12 @@ def test_clips_are_named_relative_to_the_document_with_the_span_they_really_hold
     clips = [None, Clip(tmp_path / "clips" / "room_01_00-01-00.mp4", 58.0004, 90.04)]
     made = document(highlights=found, clips=clips, folder=tmp_path)
     assert "clip" not in made["highlights"][0]
-    assert made["highlights"][1]["clip"] == {"file": "clips/room_01_00-01-00.mp4", "start": 58.0, "end": 90.04}
+    assert made["highlights"][1]["clip"] == {
+        "file": "clips/room_01_00-01-00.mp4",
+        "start": 58.0,
+        "end": 90.04,
+        "cut": "copy",
+    }
     jsonschema.Draft202012Validator(schema("highlights.schema.json")).validate(made)
 
 
