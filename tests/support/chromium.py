@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import wait_until
 
 NAMES = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
 CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), None)
@@ -47,3 +48,8 @@ def open_page(browser: Any, target: Path | str, fragment: str = "", **options: A
     page.goto(address + fragment)
     found.requests.remove(address + fragment)
     return found
+
+
+def wait_for(page: Any, condition: str) -> None:
+    """Wait until a condition in JavaScript holds; Playwright's own waiting breaks the page's policy."""
+    wait_until(lambda: page.evaluate(condition), condition)
