@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+from kuaihl.engines.one_line import one_line
 from kuaihl.engines.types import SAME_TIME, ScoredSegment, Sentence
 
 _LONGEST = 72  # columns of a caption: two lines; a Chinese character takes two columns
@@ -17,8 +18,6 @@ _FONT = "Arial"  # players put another in its place for letters that it lacks
 _FONT_SHARE = 0.05  # of the picture's longer side: the height of a letter, unless …
 _FONT_WIDTH = 0.06  # … this share of its width is less
 _USUAL_SIZE = 1280, 720  # of a picture whose size is unknown
-_DROPPED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # control and format characters, and those that are none
-_JOINERS = "\u200c\u200d"  # format characters that letters and emoji are made with
 # Braces begin a command and a backslash an escape; no escaping of them is understood by all players.
 _INERT = str.maketrans({"{": "｛", "}": "｝", "\\": "＼"})
 
@@ -54,15 +53,6 @@ def captions_within(captions: Iterable[Caption], start: float, end: float) -> li
         if until - begin >= _SHORTEST - SAME_TIME:
             inside.append(Caption(begin, until, one.text))
     return inside
-
-
-def clean_text(text: str) -> str:
-    """One line without control characters, invisible ones that reorder others, and spaces at its ends."""
-    kept = (
-        one if one in _JOINERS or unicodedata.category(one) not in _DROPPED else " " if one in "\n\r\t\v\f\x85" else ""
-        for one in text.replace("\u2028", " ").replace("\u2029", " ")
-    )
-    return " ".join("".join(kept).split())
 
 
 def write_ass(path: Path, captions: Sequence[Caption], size: tuple[int, int] | None) -> None:
@@ -107,7 +97,7 @@ def columns(text: str) -> int:
 
 def _spread(said: Sentence) -> Iterator[Caption]:
     """A sentence as captions of at most two lines, each for a share of its time."""
-    parts = _parts(clean_text(said.text))
+    parts = _parts(one_line(said.text))
     whole, at = sum(map(columns, parts)), said.start
     for part in parts:
         until = at + (said.end - said.start) * columns(part) / whole

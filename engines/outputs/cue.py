@@ -1,5 +1,6 @@
 """The text of a highlight in subtitle formats: its rank and score, and its first words."""
 
+from kuaihl.engines.one_line import one_line
 from kuaihl.engines.outputs.highlights_json import HighlightEntry
 
 _LINE = 80  # characters; a cue is read at a glance
@@ -8,12 +9,5 @@ _LINE = 80  # characters; a cue is read at a glance
 def cue_lines(highlight: HighlightEntry) -> list[str]:
     """One or two lines, each without line breaks or control characters."""
     title = f"#{highlight['rank']} · {highlight['score']:.3f}"
-    words = printable_words(highlight["text"], _LINE)
+    words = one_line(highlight["text"], _LINE)
     return [title, words] if words else [title]
-
-
-def printable_words(text: str, longest: int) -> str:
-    """A text on one line of at most `longest` characters, without control characters."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    words = " ".join(printable.split())
-    return words if len(words) <= longest else words[: longest - 1].rstrip() + "…"

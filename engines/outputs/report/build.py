@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from kuaihl.engines.highlights.choice import Choice
 from kuaihl.engines.highlights.near_misses import near_misses
+from kuaihl.engines.one_line import one_line
 from kuaihl.engines.outputs.cue import cue_lines
 from kuaihl.engines.outputs.evidence_jsonl import SegmentEvidence
 from kuaihl.engines.outputs.highlights_json import HighlightEntry, HighlightsDocument
@@ -18,7 +19,6 @@ from kuaihl.engines.outputs.report.moments import (
     count_segments_with,
     pick_comments,
     pick_pictures,
-    plain,
 )
 from kuaihl.engines.outputs.report.page import Card, Fault, Media, NearMissRow, ReportPage
 from kuaihl.engines.outputs.report.why import curve_with, curves_without, explain
@@ -67,7 +67,7 @@ def build_page(
             end=one["end"],
             score=one["score"],
             above=curve.above(one["score"] - 5e-7),  # it was rounded
-            words=plain(one["text"], _MOST_WORDS),
+            words=one_line(one["text"], _MOST_WORDS),
             pictures=pick_pictures(evidence, segments, *span),
             comments=pick_comments(evidence, segments, *span, seen_in),
             per_minute=comments_per_minute(segments, *span),
@@ -75,8 +75,8 @@ def build_page(
             why=explain(one, curve, without),
             clip=quote(one["clip"]["file"]) if "clip" in one else None,
             clip_start=one["clip"]["start"] if "clip" in one else one["start"],
-            clip_failure=plain(one["clip_failure"], 300) if "clip_failure" in one else None,
-            name=plain(" · ".join(cue_lines(one)), 120),
+            clip_failure=one_line(one["clip_failure"], 300) if "clip_failure" in one else None,
+            name=one_line(" · ".join(cue_lines(one)), 120),
         )
 
     cards = _within_budget([card(one) for one in ordered[:_MOST_CARDS]])
@@ -87,24 +87,24 @@ def build_page(
             score=miss.peak.score,
             above=curve.above(miss.peak.score),
             reason=miss.reason,
-            words=plain(miss.peak.text, 160),
+            words=one_line(miss.peak.text, 160),
             picture=next(iter(pick_pictures(evidence, segments, miss.peak.start, miss.peak.end, 1)), None),
         )
         for miss in near_misses(segments, [_as_span(one) for one in document["highlights"]], choice)
     ]
     source = document["source"]
     return ReportPage(
-        title=plain(_name_of(source), 200),
+        title=one_line(_name_of(source), 200),
         key=f"{document['model']['sha256']}-{source}-{document['duration']}",
-        source=plain(source, 400),
+        source=one_line(source, 400),
         start=start,
         end=end,
         complete=document["complete"],
-        why_incomplete=plain(document["why"], 300) if "why" in document else None,
+        why_incomplete=one_line(document["why"], 300) if "why" in document else None,
         model=document["model"]["name"],
         hindsight="interest" in document["chosen_from"],
         facts=tuple(
-            (label, plain(str(value), 120))
+            (label, one_line(str(value), 120))
             for name, label in _FACTS.items()
             if (value := document["settings"].get(name)) is not None
         ),
@@ -113,13 +113,13 @@ def build_page(
         left_out=max(0, len(ordered) - _MOST_CARDS),
         near_misses=tuple(peaks),
         media=Media(
-            plain(_name_of(source) if media is None else media.name, 200),
+            one_line(_name_of(source) if media is None else media.name, 200),
             None if media is None else link_to(media, folder),
             media is not None and media.suffix.lower() in _PLAYED,
             tuple((str(one), f"{float(one):.5g}", one == (rate if rate in _RATES else _USUAL)) for one in _RATES),
         ),
         faults=tuple(
-            Fault(one["time"], one["kind"].replace("_", " "), plain(one["detail"], 200))
+            Fault(one["time"], one["kind"].replace("_", " "), one_line(one["detail"], 200))
             for one in document["events"][:_MOST_FAULTS]
             if one["kind"] != "eof"
         ),

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from kuaihl.engines.one_line import one_line
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE
 from kuaihl.engines.outputs.evidence_jsonl import read_evidence
-from kuaihl.engines.outputs.report.moments import pick_pictures, plain
+from kuaihl.engines.outputs.report.moments import pick_pictures
 from kuaihl.engines.outputs.report.page import IndexPage, Moment, Picture, RoomRow
 from kuaihl.engines.outputs.report.render import render_index
 from kuaihl.engines.outputs.run_folder import (
@@ -65,16 +66,16 @@ def build_index(folder: Path) -> IndexPage:
         rows.append(_row_of(run, document, failed.pop(run.name, None)))
         moments += [(one, run) for one in _peaks_of(document)]
     rows += [
-        RoomRow(plain(source, 200), plain(source, 400), None, "failed", plain(reason, 300), None, 0, None)
+        RoomRow(one_line(source, 200), one_line(source, 400), None, "failed", one_line(reason, 300), None, 0, None)
         for source, reason in failed.values()
     ]
     rows.sort(key=lambda row: (-math.inf if row.best is None else row.best, row.seconds or 0.0), reverse=True)
     moments.sort(key=lambda one: (-one[0].score, one[1].name, one[0].start))
     best = tuple(_moment_of(place, *one) for place, one in enumerate(moments[:_MOST_MOMENTS], start=1))
     return IndexPage(
-        title=plain(folder.resolve().name, 200),
+        title=one_line(folder.resolve().name, 200),
         rows=tuple(rows),
-        left_out=tuple((plain(source, 400), plain(reason, 300)) for source, reason in _left_out(folder)),
+        left_out=tuple((one_line(source, 400), one_line(reason, 300)) for source, reason in _left_out(folder)),
         moments=best,
         seconds=sum(row.seconds or 0.0 for row in rows),
     )
@@ -87,11 +88,11 @@ def _row_of(run: Path, document: dict[str, Any], failure: tuple[str, str] | None
         state, reason = "failed", failure[1]
     scores = [one.score for one in _peaks_of(document)]
     return RoomRow(
-        name=plain(run.name, 200),
-        source=plain(str(document.get("source", run.name)), 400),
+        name=one_line(run.name, 200),
+        source=one_line(str(document.get("source", run.name)), 400),
         link=_link_to(run),
         state=state,
-        reason=None if reason is None else plain(reason, 300),
+        reason=None if reason is None else one_line(reason, 300),
         seconds=_scored_seconds(run, document),
         highlights=len(scores),
         best=max(scores, default=None),
@@ -127,12 +128,12 @@ def _moment_of(place: int, peak: _Peak, run: Path) -> Moment:
         pictures = pick_pictures(read_evidence(run / EVIDENCE_FILE), segments, peak.start, peak.end, 1)
     return Moment(
         place=place,
-        room=plain(run.name, 200),
+        room=one_line(run.name, 200),
         link=None if link is None else f"{link}#h{peak.rank}",
         start=peak.start,
         end=peak.end,
         score=peak.score,
-        words=plain(peak.text, 200),
+        words=one_line(peak.text, 200),
         picture=next(iter(pictures), None),
     )
 

@@ -2,34 +2,18 @@
 
 import base64
 import math
-import unicodedata
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from kuaihl.engines.highlights.curve import segments_in
+from kuaihl.engines.one_line import one_line
 from kuaihl.engines.outputs.evidence_jsonl import SegmentEvidence
 from kuaihl.engines.outputs.report.page import Picture, Said
 from kuaihl.engines.types import ScoredSegment, SmallPicture
 
 _MOST_COMMENTS = 6
 _MOST_SHARE = 1.0 / 3.0  # of a chat's segments with the same text: more is this chat's habit, not this moment
-_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")  # they turn what follows
-
-
-def plain(text: str, most: int | None = None) -> str:
-    """A text on one line without control characters, surrogates and marks that turn the text around it.
-
-    Longer than `most` characters, it is cut.
-    """
-    shown = "".join(_plain_character(one) for one in text if one not in _TURNS)
-    shown = " ".join(shown.split())
-    return shown if most is None or len(shown) <= most else shown[: most - 1].rstrip() + "…"
-
-
-def _plain_character(character: str) -> str:
-    category = unicodedata.category(character)
-    return " " if category in ("Cc", "Zl", "Zp") else "�" if category == "Cs" else character
 
 
 def to_uri(picture: SmallPicture) -> str:
@@ -90,10 +74,10 @@ def pick_comments(
 
     usual = {same for same in counts if seen_in[same] > max(3.0, _MOST_SHARE * len(evidence))}
     ordered = sorted(
-        (same for same in counts if plain(same)),
+        (same for same in counts if one_line(same)),
         key=lambda same: (same in usual and same not in values, -values.get(same, 0.0), -weight(same)),
     )
-    return tuple(Said(plain(texts[same], 160), counts[same], values.get(same)) for same in ordered[:_MOST_COMMENTS])
+    return tuple(Said(one_line(texts[same], 160), counts[same], values.get(same)) for same in ordered[:_MOST_COMMENTS])
 
 
 def comments_per_minute(segments: Sequence[ScoredSegment], start: float, end: float) -> float:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
-from kuaihl.engines.outputs.cue import cue_lines, printable_words
+from kuaihl.engines.one_line import one_line
+from kuaihl.engines.outputs.cue import cue_lines
 from kuaihl.engines.outputs.highlights_json import HighlightEntry, HighlightsDocument
 from kuaihl.engines.outputs.timelines.stamps import own_span, stretches_of
 from kuaihl.engines.outputs.timelines.time_code import frame_of, is_drop, time_code
@@ -50,7 +51,7 @@ class Cut:
     @property
     def note(self) -> str:
         """The words spoken in it, on one line."""
-        return printable_words(self.entry["text"], _NOTE)
+        return one_line(self.entry["text"], _NOTE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Timeline:
     @property
     def file_name(self) -> str:
         """The recording's name, to show."""
-        return printable_words(self.file.name, _NOTE)
+        return one_line(self.file.name, _NOTE)
 
     @property
     def rate(self) -> Fraction:
@@ -127,7 +128,7 @@ def build_timeline(
     ]
     placed = [(one, span) for one, span in spans if span is not None]
     least = max([document["duration"], *(end for _, (_, end) in placed)])  # seconds of the recording
-    name = printable_words(name, _NOTE)
+    name = one_line(name, _NOTE)
     if media is None:
         cuts = [Cut(one, *span) for one, span in placed]
         return Timeline(name, _in_order(cuts), least, None, 0, len(spans) - len(placed))

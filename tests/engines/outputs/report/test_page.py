@@ -20,7 +20,6 @@ from kuaihl.engines.outputs.evidence_jsonl import (
     read_evidence,
 )
 from kuaihl.engines.outputs.report.build import build_page
-from kuaihl.engines.outputs.report.moments import plain
 from kuaihl.engines.outputs.report.page import ReportPage
 from kuaihl.engines.outputs.run_folder import read_highlights
 from kuaihl.engines.outputs.run_record import find_media, read_record
@@ -170,12 +169,6 @@ def test_the_recordings_own_frame_rate_is_the_one_for_an_edl(tmp_path: Path) -> 
     for rate, own in ((Fraction(30000, 1001), "29.97"), (Fraction(24), "24"), (Fraction(12), "30"), (None, "30")):
         page = build_page(tmp_path, read_highlights(tmp_path / "run"), STREAM, {}, Choice(), None, rate)  # type: ignore[arg-type]
         assert [words for _, words, is_own in page.media.rates if is_own] == [own]
-
-
-def test_a_text_is_one_line_without_what_turns_or_hides_the_text_around_it() -> None:
-    assert plain("a\x00b\nc\u202ed\u2066e\ud800 f") == "a b cde\ufffd f"
-    assert plain("日本語 👩‍🚀 مرحبا") == "日本語 👩‍🚀 مرحبا"
-    assert plain("abcdef", 4) == "abc…"
 
 
 def test_evidence_comes_back_from_its_file_and_the_last_line_of_a_segment_counts(tmp_path: Path) -> None:

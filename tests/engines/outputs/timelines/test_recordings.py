@@ -97,7 +97,7 @@ def test_a_picture_that_comes_late_is_the_editor_s_first_frame() -> None:
         ("/media/my stream & more.mp4", "file:///media/my%20stream%20%26%20more.mp4", "my stream & more.mp4"),
         ("C:\\recordings\\a.mp4", "file:///C:/recordings/a.mp4", "a.mp4"),
         ("/媒体/直播.mp4", "file:///%E5%AA%92%E4%BD%93/%E7%9B%B4%E6%92%AD.mp4", "直播.mp4"),
-        ("/media/caf\udce9.mp4", "file:///media/caf%E9.mp4", "caf .mp4"),  # Latin-1 on a system of UTF-8
+        ("/media/caf\udce9.mp4", "file:///media/caf%E9.mp4", "caf\ufffd.mp4"),  # Latin-1 on a system of UTF-8
     ],
 )
 def test_the_recording_is_named_by_its_address(path: str, uri: str, name: str) -> None:
