@@ -14,7 +14,8 @@ import typer
 from kuaihl.engines.archive.jobs import InHand, Job, JobResult, ScoreJob
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.recordings import comments_beside
-from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, BatchWriter, done_rooms
+from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, done_rooms
+from kuaihl.engines.outputs.json_lines import LineWriter
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, has_scores, make_folder, tidy_finished
 from kuaihl.engines.outputs.run_record import reason_to_score
@@ -75,7 +76,7 @@ def score_rooms(
         finished=(lambda _: False) if force else _finished_before(settings, quiet=options.quiet),
         time_limit=options.time_limit,
     )
-    with BatchWriter(options.output / BATCH_FILE) as summary:
+    with LineWriter(options.output / BATCH_FILE) as summary:
         begun, told = time.time(), done_rooms(summary.path)  # in this order: nothing falls between
 
         def record(result: JobResult) -> None:

@@ -5,15 +5,14 @@ segment that was scored twice has two lines, and the last one counts.
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from kuaihl.engines.outputs.batch_jsonl import BatchWriter
 from kuaihl.engines.outputs.highlights_json import SCORE_DECIMALS, TIME_DECIMALS
+from kuaihl.engines.outputs.json_lines import LineWriter, read_objects
 from kuaihl.engines.types import SmallPicture
 
 # What was left out: each takes the signals that are about it along; "signals" is all numbers beside pictures and words.
@@ -53,23 +52,22 @@ class EvidenceWriter:
     """Appends lines; a torn last line of an earlier run goes first. Raises UsageError if it cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        self._lines = BatchWriter(path)
+        self._lines = LineWriter(path)
 
     def write(self, evidence: SegmentEvidence) -> None:
         self._lines.write(_entry(evidence))
 
     def close(self) -> None:
-        self._lines.file.close()
+        self._lines.close()
 
 
 def read_evidence(path: Path) -> dict[int, SegmentEvidence]:
     """The evidence by segment; empty without such a file. A line that is torn or of another version is left out."""
     found = {}
-    with suppress(OSError), path.open("rb") as file:
-        for line in file:
-            with suppress(ValueError, KeyError, TypeError, AttributeError):
-                evidence = _parse(json.loads(line))
-                found[evidence.segment] = evidence
+    for entry in read_objects(path):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            evidence = _parse(entry)
+            found[evidence.segment] = evidence
     return found
 
 

@@ -1,6 +1,5 @@
 """The page over a batch's output folder, from its run folders, batch.jsonl and left_out.jsonl; no model is loaded."""
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from kuaihl.engines.one_line import one_line
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE
 from kuaihl.engines.outputs.evidence_jsonl import read_evidence
+from kuaihl.engines.outputs.json_lines import read_objects
 from kuaihl.engines.outputs.report.moments import pick_pictures
 from kuaihl.engines.outputs.report.page import IndexPage, Moment, Picture, RoomRow
 from kuaihl.engines.outputs.report.render import render_index
@@ -154,7 +154,7 @@ def _scored_seconds(run: Path, document: Mapping[str, Any]) -> float | None:
 def _failures(folder: Path) -> Iterator[tuple[str, tuple[str, str]]]:
     """The name of each run folder whose last line in batch.jsonl says that it failed, with its source and reason."""
     last = {}
-    for entry in _lines_of(folder / BATCH_FILE):
+    for entry in read_objects(folder / BATCH_FILE):
         with suppress(KeyError, TypeError):
             last[Path(entry["output"]).name] = entry
     for name, entry in last.items():
@@ -163,16 +163,6 @@ def _failures(folder: Path) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _left_out(folder: Path) -> Iterator[tuple[str, str]]:
-    for entry in _lines_of(folder / LEFT_OUT_FILE):
+    for entry in read_objects(folder / LEFT_OUT_FILE):
         with suppress(KeyError, TypeError):
             yield str(entry["source"]), str(entry["reason"])
-
-
-def _lines_of(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON Lines; a line that a kill has torn is left out."""
-    with suppress(OSError), path.open("rb") as file:
-        for line in file:
-            with suppress(ValueError):
-                entry = json.loads(line)
-                if isinstance(entry, dict):
-                    yield entry
