@@ -11,7 +11,7 @@ from kuaihl_cli.terminal.timecode import TimePair, parse_padding, parse_range, t
 
 # Panels of the commands' help; options without one are in the first panel, "Options".
 MODEL, SPEECH, SEGMENTS, HIGHLIGHTS = "Model and engine", "Speech and text", "Segments", "Highlights and outputs"
-PROGRAMS = "Programs that are told"
+PROGRAMS = "Events for other programs"
 CLIPS, COMMENTS, SOURCES, LOGGING = "Clips", "Comments", "Sources", "Configuration and log"
 
 
@@ -228,7 +228,9 @@ PlotOption = Annotated[
 ReportOption = Annotated[
     bool,
     typer.Option(
-        "--report", rich_help_panel=HIGHLIGHTS, help="Write a page that shows and explains them: report.html."
+        "--report",
+        rich_help_panel=HIGHLIGHTS,
+        help="Write a page that shows the highlights and explains them: report.html.",
     ),
 ]
 FormatOption = Annotated[

@@ -1,4 +1,4 @@
-"""The options of who is told what happens, and the settings that they make (docs/events.md)."""
+"""The options of sinks, which send events to other programs, and the settings that they make (docs/events.md)."""
 
 from dataclasses import dataclass
 from os import environ
@@ -17,7 +17,7 @@ _SECRET = "KUAIHL_WEBHOOK_SECRET"
 
 @dataclass(frozen=True, kw_only=True)
 class SinkOptions:
-    """The options of programs that are told."""
+    """The options of events for other programs."""
 
     webhook: Annotated[
         tuple[str, ...],
@@ -80,7 +80,7 @@ class SinkOptions:
 
 
 def sink_settings(options: SinkOptions) -> SinkSettings:
-    """Who is told. Raises UsageError for what cannot be used."""
+    """The sinks that the options name. Raises UsageError for what cannot be used."""
     settings = SinkSettings(
         webhooks=options.webhook,
         webhook_secret=_read_secret(options),

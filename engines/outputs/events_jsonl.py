@@ -45,7 +45,7 @@ def event_lines(scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> Ite
 
 
 def notice_lines(scored: ScoredSegment, notices: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The entries of what went wrong or right, by the end of a segment, with programs that are told of the run."""
+    """The entries of what went wrong or right with sinks by the end of a segment."""
     for notice in notices:
         yield {
             "segment": scored.segment,

@@ -22,7 +22,7 @@ SPOOLS = ".sinks"  # the folder in a run folder
 
 
 class Sink(Protocol):
-    """Somebody who is told: a function of an event, and an end."""
+    """A receiver of events: a function of one, and an end."""
 
     def __call__(self, event: CloudEvent) -> None: ...
 
@@ -31,7 +31,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SinkSettings:
-    """Who is told. Opening raises UsageError for an address, a program or a package that cannot be used."""
+    """The sinks of a run. Opening raises UsageError for an address, a program or a package that cannot be used."""
 
     webhooks: tuple[str, ...] = ()  # http(s) addresses
     webhook_secret: bytes | None = field(default=None, repr=False)  # signs them
@@ -48,7 +48,7 @@ class SinkSettings:
 
     @property
     def has_any(self) -> bool:
-        """Whether anybody is told."""
+        """Whether there is a sink."""
         return bool(self.webhooks or self.events or self.redis or self.kafka or self.on_highlight)
 
     def check(self) -> None:

@@ -29,7 +29,7 @@ class HighlightsOptions(ProductOptions):
     ]
     source: Annotated[
         Path | None,
-        typer.Option("--source", metavar="FILE", help="Where the recording is, if it has moved; for clips, a report."),
+        typer.Option("--source", metavar="FILE", help="Where the recording is now; for clips, editors and a report."),
     ] = None
     as_json: DocumentOption = False
     quiet: QuietOption = False
