@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from kuaihl.engines.highlights.online import HighlightEvent
 from kuaihl.engines.outputs.events_jsonl import event_lines
+from kuaihl.engines.outputs.json_lines import read_objects
 from kuaihl.engines.outputs.run_folder import EVENTS_FILE, SCORES_FILE
 from kuaihl.engines.outputs.scores_jsonl import score_line
 from kuaihl.engines.sinks.announce import kind_of
@@ -78,9 +79,9 @@ def end_of(room: str, broadcast: str, segment: int, data: dict[str, Any]) -> Roo
 def recorded_events(folder: Path, room: str, after: Place | None = None) -> Iterator[RoomEvent]:
     """The events of a run folder behind a place; a line that is being written is left out."""
     faults: dict[int, list[dict[str, Any]]] = {}
-    for line in _read_lines(folder / EVENTS_FILE):
+    for line in read_objects(folder / EVENTS_FILE):
         faults.setdefault(line["segment"], []).append(line)
-    for score in _read_lines(folder / SCORES_FILE):
+    for score in read_objects(folder / SCORES_FILE):
         segment = score["segment"]
         events = [RoomEvent(room, folder.name, Place(segment, 0), "segment.scored", score)]
         events += [
@@ -93,7 +94,7 @@ def recorded_events(folder: Path, room: str, after: Place | None = None) -> Iter
 def recorded_scores(folder: Path, after: int, most: int) -> list[dict[str, Any]]:
     """The first `most` lines of scores.jsonl behind a segment."""
     found: list[dict[str, Any]] = []
-    for line in _read_lines(folder / SCORES_FILE):
+    for line in read_objects(folder / SCORES_FILE):
         if line["segment"] > after:
             found.append(line)
             if len(found) == most:
@@ -103,13 +104,3 @@ def recorded_scores(folder: Path, after: int, most: int) -> list[dict[str, Any]]
 
 def _from_line(room: str, broadcast: str, place: Place, line: dict[str, Any]) -> RoomEvent:
     return RoomEvent(room, broadcast, place, kind_of(line["kind"]), line)
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
-    except FileNotFoundError:
-        return
