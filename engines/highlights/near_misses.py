@@ -32,5 +32,5 @@ def _reason(peak: Highlight, choice: Choice) -> str:
     if choice.min_score is not None and peak.score < choice.min_score:
         return f"below the lowest score asked for, {choice.min_score:.3f}"
     if choice.top is not None or choice.per_hour is not None:
-        return "more highlights than this were not asked for"
+        return "only the best were asked for, and this is not among them"
     return "stands out too little from this recording's own ups and downs"

@@ -8,8 +8,8 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from kuaihl.engines.one_line import one_line
 from kuaihl.engines.outputs.cue import cue_lines
 from kuaihl.engines.outputs.highlights_json import HighlightEntry, HighlightsDocument
+from kuaihl.engines.outputs.timelines.smpte import frame_of, is_drop, time_code
 from kuaihl.engines.outputs.timelines.stamps import own_span, stretches_of
-from kuaihl.engines.outputs.timelines.time_code import frame_of, is_drop, time_code
 from kuaihl.engines.types import MediaFacts
 from kuaihl.models.errors import UsageError
 

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument
 from kuaihl.engines.outputs.timelines.locations import file_uri
-from kuaihl.engines.outputs.timelines.time_code import nominal_rate
+from kuaihl.engines.outputs.timelines.smpte import nominal_rate
 from kuaihl.engines.outputs.timelines.timeline import Cut, Timeline
 from kuaihl.engines.outputs.timelines.xml_text import to_text
 

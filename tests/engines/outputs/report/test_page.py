@@ -119,7 +119,7 @@ def test_comments_that_are_this_moments_own_stand_before_the_chats_habits(tmp_pa
 
 def test_near_misses_are_the_best_peaks_that_were_not_chosen_and_say_why(tmp_path: Path) -> None:
     few = page_of(tmp_path, choice=Choice(top=1)).near_misses
-    assert [one.start for one in few] == [450.0, 750.0] and "not asked for" in few[0].reason
+    assert [one.start for one in few] == [450.0, 750.0] and "only the best" in few[0].reason
     high = page_of(tmp_path / "high", choice=Choice(min_score=0.65)).near_misses
     assert [(one.start, one.reason) for one in high] == [(750.0, "below the lowest score asked for, 0.650")]
     wavy = [0.4, 0.43] * 20 + [0.9] + [0.4, 0.43] * 20

@@ -7,7 +7,7 @@ import opentimelineio as otio
 import pytest
 from support.rated_media import NTSC, NTSC_FILM, NTSC_TWICE, PAL
 
-from kuaihl.engines.outputs.timelines.time_code import can_drop, frame_of, is_drop, nominal_rate, time_code
+from kuaihl.engines.outputs.timelines.smpte import can_drop, frame_of, is_drop, nominal_rate, time_code
 
 DAY = 24 * 3600
 
