@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kuaihl.engines.sinks.delivery import Gone, Unreachable
 from kuaihl.engines.sinks.spool import Waiting
+from kuaihl.models.errors import UsageError
 
 STDOUT = "-"
 _STDOUT_DESCRIPTOR = 1  # not the buffer, whose flush at the end would fail again
@@ -59,6 +60,17 @@ class JsonLines:
             with suppress(ValueError, IndexError, KeyError, TypeError):
                 self._last = json.loads(tail.splitlines()[-2 if torn else -1])["id"]
         return file
+
+
+def check_target(target: str) -> None:
+    """Raise UsageError for a target that no line can be written to, however long one waits."""
+    path = Path(target)
+    if target == STDOUT:
+        return
+    if path.is_dir():
+        raise UsageError("a folder; name a file in it", setting="events", value=target)
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", setting="events", value=target)
 
 
 def _append(file: int, line: bytes) -> None:

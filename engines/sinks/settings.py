@@ -11,7 +11,7 @@ from typing import Protocol, Self
 from kuaihl.engines.sinks.cloud_event import CloudEvent, Kind
 from kuaihl.engines.sinks.command import Command
 from kuaihl.engines.sinks.delivery import Delivery, Retry, Sender
-from kuaihl.engines.sinks.json_lines import STDOUT, JsonLines
+from kuaihl.engines.sinks.json_lines import STDOUT, JsonLines, check_target
 from kuaihl.engines.sinks.kafka_topic import KafkaTopic
 from kuaihl.engines.sinks.redis_stream import RedisStream
 from kuaihl.engines.sinks.spool import Spool
@@ -53,6 +53,8 @@ class SinkSettings:
 
     def check(self) -> None:
         """Raise UsageError for what cannot be used, before anything is scored."""
+        if self.events is not None:
+            check_target(self.events)
         for way in _ways_of(self, None):
             way.sender.close()
 

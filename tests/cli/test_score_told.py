@@ -20,6 +20,8 @@ QUICK = ("--asr", "none", "--segment-seconds", "10", "--no-comments")
         (["--redis", "http://host"], ["--redis http://host", "redis://"]),
         (["--kafka", "host/topic"], ["--kafka host/topic", "HOST:PORT"]),
         (["--on-highlight", "no-such-program"], ["--on-highlight no-such-program", "no program"]),
+        (["--events", "."], ["--events .: a folder"]),
+        (["--events", "gone/x.jsonl"], ["--events gone/x.jsonl: there is no folder gone"]),
         (["--events", "-", "--json"], ["--json and --events -", "standard output"]),
         (["--webhook", "http://host", "--webhook-secret-file", "none.txt"], ["--webhook-secret-file none.txt: cannot"]),
         (["--kafka", "host:9092/x", "--kafka-config", "none.txt"], ["--kafka-config none.txt: cannot be read"]),
