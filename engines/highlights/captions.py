@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kuaihl.engines.one_line import one_line
 from kuaihl.engines.types import SAME_TIME, ScoredSegment, Sentence
+from kuaihl.models.atomic import write_atomic
 
 _LONGEST = 72  # columns of a caption: two lines; a Chinese character takes two columns
 _SHORTEST = 0.2  # seconds; a caption that is cut shorter by the clip's edge is left out
@@ -76,13 +77,7 @@ def write_ass(path: Path, captions: Sequence[Caption], size: tuple[int, int] | N
         SSAEvent(start=round(one.start * 1000), end=round(one.end * 1000), text=one.text.translate(_INERT))
         for one in captions
     ]
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(file.to_string("ass"), encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_atomic(path, file.to_string("ass"))
 
 
 def font_size(width: int, height: int) -> int:
