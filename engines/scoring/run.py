@@ -209,10 +209,15 @@ class Run:
 
     def _score(self) -> Generator[ScoredSegment]:
         try:
+            scoring = self._score_segments()
             try:
-                yield from self._score_segments()
+                # Not `yield from`: to leave ends this loop first, and then `scoring`, which sets `stop`.
+                for scored in scoring:  # noqa: UP028
+                    yield scored
             except GeneratorExit:
-                if self._stop.is_set():  # already asked to end: a second Ctrl-C ends at once
+                was_asked = self._stop.is_set()
+                scoring.close()
+                if was_asked:  # a second Ctrl-C ends at once
                     raise
                 self._stop.set()
             self.is_live = self._opened.is_live  # it may have proved to be a recording
