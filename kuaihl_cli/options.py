@@ -185,7 +185,11 @@ NoOverlapOption = Annotated[
 ]
 ClipsOption = Annotated[
     bool,
-    typer.Option("--clips", rich_help_panel=CLIPS, help="Cut the highlights to media files, without re-encoding."),
+    typer.Option(
+        "--clips",
+        rich_help_panel=CLIPS,
+        help="Cut the highlights to media files, without re-encoding; while a stream runs, as they close.",
+    ),
 ]
 ExactOption = Annotated[
     bool,

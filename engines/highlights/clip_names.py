@@ -47,14 +47,17 @@ def check_template(template: str) -> None:
 def name_clips(template: str, source: str, highlights: Sequence[Highlight]) -> list[str]:
     """A safe and distinct file name without suffix per highlight; `source` is the stem of the recording's name."""
     taken: set[str] = set()
-    names = []
-    for rank, one in zip(rank_highlights(highlights), highlights, strict=True):
-        name = _safe(template.format_map(_fields(source, rank, one)), _LONGEST_NAME, _LONGEST_NAME) or "clip"
-        if name.casefold() in taken:  # padded highlights may begin at the same second
-            name = next(other for other in _numbered(name, rank) if other.casefold() not in taken)
-        taken.add(name.casefold())
-        names.append(name)
-    return names
+    ranks = rank_highlights(highlights)
+    return [name_clip(template, source, rank, one, taken) for rank, one in zip(ranks, highlights, strict=True)]
+
+
+def name_clip(template: str, source: str, rank: int, highlight: Highlight, taken: set[str]) -> str:
+    """A safe file name without suffix that is not among `taken`, to which it is added in one case of letters."""
+    name = _safe(template.format_map(_fields(source, rank, highlight)), _LONGEST_NAME, _LONGEST_NAME) or "clip"
+    if name.casefold() in taken:  # padded highlights may begin at the same second
+        name = next(other for other in _numbered(name, rank) if other.casefold() not in taken)
+    taken.add(name.casefold())
+    return name
 
 
 def _fields(source: str, rank: int, highlight: Highlight) -> dict[str, str | int | float]:

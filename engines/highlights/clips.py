@@ -99,6 +99,20 @@ def cut_clips(
         return [_with_captions(cuts[index], style, captions) for index in range(len(highlights))]
 
 
+def cut_held(
+    held: Sequence[TimedPacket], points: CuttingPoints, highlight: Highlight, folder: Path, name: str
+) -> Clip | FailedClip:
+    """Cut one highlight by stream copy out of packets in memory to a file in `folder`, `name` without its suffix."""
+    cut = _plan_cut(points, highlight, folder, name, _USUAL_STYLE, ())
+    if isinstance(cut, FailedClip):
+        return cut
+    try:
+        _cut_all([cut], lambda: held)
+        return cut.finish()
+    finally:
+        cut.clean_up()
+
+
 def _cut_all(cuts: "Sequence[_Cut]", read: Callable[[], Iterable[TimedPacket | Event]]) -> None:
     """Cut clips out of the packets that `read` gives anew at each call."""
     _copy(read(), cuts)

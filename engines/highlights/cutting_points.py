@@ -149,6 +149,15 @@ class Survey:
             self.streams[kind] = packet.stream
             _note_coding(self.points.codings.setdefault(kind, []), packet, time)
 
+    def forget(self, before: float) -> None:
+        """Drop what lies before a time, except keyframes: whoever holds packets knows which of those are left."""
+        points = self.points
+        points.gaps = [gap for gap in points.gaps if gap[1] > before]
+        for kind, pauses in points.pauses.items():
+            points.pauses[kind] = [pause for pause in pauses if pause[1] > before]
+        for codings in points.codings.values():
+            del codings[: max(sum(coding.time <= before for coding in codings) - 1, 0)]
+
     def points_at(self, reached: float) -> CuttingPoints:
         """What is known after a packet of this time, or, if it is infinite, at the end of the recording."""
         pauses = {kind: list(found) for kind, found in self.points.pauses.items()}

@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kuaihl.engines.ingest.burst import Burst
@@ -27,6 +27,8 @@ _HELD_SECONDS = 4.0  # … for at most this long
 _DOUBTED_SECONDS = 0.8  # a wait after which the time stamps are compared with the wall clock
 _NEWS_SECONDS = 1.0  # a connection that brings less does not count
 _CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thread is left to its own time-out
+
+Pass = Callable[[Iterator[TimedPacket | Event]], Iterator[TimedPacket | Event]]
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,14 @@ def live_packets(
     stop: threading.Event | None = None,
     clock: LiveClock | None = None,
     resume: Resume | None = None,
+    through: Pass | None = None,
 ) -> Iterator[TimedPacket | Event]:
     """Every packet of a live source, across disconnects; the last item is always the event `eof`, with the reason.
 
     `source` is a URL, or a source just opened, which is closed in the end. `timeout`: seconds without data after which
     a connection counts as lost. `stop` may be set by any thread. A source that is not live ends at its first end.
-    `clock` is the caller's, to take its mark; `resume` goes on with the clock of an earlier run.
+    `clock` is the caller's, to take its mark; `resume` goes on with the clock of an earlier run. Each connection's own
+    packets pass `through` a function on the thread that reads them, while its container is open.
     Raises SourceUnavailable if the first connection fails or brings nothing, or SourceError if it is not live.
     """
     policy, stop = policy or ReconnectPolicy(), stop or threading.Event()
@@ -113,7 +117,7 @@ def live_packets(
     clock = clock or clock_of(source)
     in_pieces = clock.in_pieces
     doubted = None if not is_live else math.inf if in_pieces else _DOUBTED_SECONDS
-    connection = _connect(source, timeout)
+    connection = _connect(source, timeout, through=through)
     pending: deque[Arrived] = deque()
     budget: RetryBudget | None = None
     try:
@@ -138,7 +142,7 @@ def live_packets(
                 return
             if budget is None or clock.end > began + _NEWS_SECONDS:
                 budget = RetryBudget(policy)
-            back = reconnect(name, timeout, budget, stop, in_pieces=in_pieces, guard=source.url_guard)
+            back = reconnect(name, timeout, budget, stop, in_pieces=in_pieces, guard=source.url_guard, through=through)
             if back is None:
                 source.shortfall = f"{reason}; not back within {budget.waited():.1f} s"
                 yield Event("eof", clock.end, source.shortfall)
@@ -223,19 +227,22 @@ def _hold(connection: Stage[Arrived], stop: threading.Event, items: list[Arrived
     return Held(items, burst.low, burst.is_over(time.monotonic()))
 
 
-def _connect(source: Source | str, timeout: float, guard: Guard | None = None) -> Stage[Arrived]:
+def _connect(
+    source: Source | str, timeout: float, guard: Guard | None = None, through: Pass | None = None
+) -> Stage[Arrived]:
     """Read a source on a thread of its own, for a read may block; no other thread touches the source."""
     left = threading.Event()  # set if the connection is closed early
-    return run_stage(_read_connection(source, timeout, left, guard), PACKETS_AHEAD, stop=left)
+    return run_stage(_read_connection(source, timeout, left, guard, through), PACKETS_AHEAD, stop=left)
 
 
 def _read_connection(
-    source: Source | str, timeout: float, left: threading.Event, guard: Guard | None
+    source: Source | str, timeout: float, left: threading.Event, guard: Guard | None, through: Pass | None
 ) -> Iterator[Arrived]:
     """One connection from its opening to its end, every item stamped with its arrival time."""
     with source if isinstance(source, Source) else open_source(source, timeout=timeout, guard=guard) as opened:
         asked = time.monotonic()
-        for item in packets(opened, stop=left, on_own_thread=True):
+        read = packets(opened, stop=left, on_own_thread=True)
+        for item in read if through is None else through(read):
             at = time.monotonic()
             yield Arrived(item, at, at - asked)
             asked = time.monotonic()  # later than `at` if the stream's reader is slow
@@ -249,6 +256,7 @@ def reconnect(
     *,
     in_pieces: bool,
     guard: Guard | None = None,
+    through: Pass | None = None,
 ) -> Reconnected | None:
     """Try until packets come; None once the tries or the patience run out. Raises Stopped."""
     for number, delay in budget.delays:
@@ -256,7 +264,7 @@ def reconnect(
             raise Stopped
         if not budget.remaining():
             return None
-        connection = _connect(name, min(timeout, budget.remaining()), guard)
+        connection = _connect(name, min(timeout, budget.remaining()), guard, through)
         try:
             held = _first_items(connection, stop, budget.remaining(), in_pieces=in_pieces)
             return Reconnected(connection, held, number)

@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from kuaihl.engines.highlights.clip_writer import CutName
 from kuaihl.engines.highlights.clips import Clip, FailedClip
+from kuaihl.engines.highlights.live_clips import LiveClip
 from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.types import Event, Highlight
@@ -46,6 +47,16 @@ class HighlightEntry(TypedDict):
     clip_failure: NotRequired[str]  # why there is no clip, though one was wanted
 
 
+class LiveClipEntry(TypedDict):
+    """A highlight that closed while the stream ran: its span, without padding, and its clip or why there is none."""
+
+    start: float
+    end: float
+    score: float
+    clip: NotRequired[ClipEntry]
+    clip_failure: NotRequired[str]
+
+
 class EventEntry(TypedDict):
     kind: str
     time: float
@@ -66,6 +77,7 @@ class HighlightsDocument(TypedDict):
     settings: dict[str, Setting]
     chosen_from: list[str]
     highlights: list[HighlightEntry]
+    live_clips: NotRequired[list[LiveClipEntry]]  # of a stream, in the order in which they were cut
     events: list[EventEntry]
 
 
@@ -81,6 +93,7 @@ class Report:
     highlights: Sequence[Highlight]  # in order of time
     chosen_from: Sequence[str] = ("score",)  # the network's outputs that chose them
     clips: Sequence[Clip | FailedClip | None] = ()  # one per highlight; empty if none were wanted
+    live_clips: Sequence[LiveClip] = ()  # cut while the stream ran
     folder: Path = Path()  # the folder of the document; clips are named relative to it
     settings: Mapping[str, Setting] = field(default_factory=dict)
     events: Sequence[Event] = ()
@@ -102,14 +115,7 @@ def build_document(report: Report) -> HighlightsDocument:
         if isinstance(clip, FailedClip):
             entry["clip_failure"] = clip.reason
         elif clip is not None:
-            entry["clip"] = ClipEntry(
-                file=clip.path.relative_to(report.folder).as_posix(),
-                start=round(clip.start, TIME_DECIMALS),
-                end=round(clip.end, TIME_DECIMALS),
-                cut=clip.cut,
-            )
-            if clip.captions is not None:
-                entry["clip"]["captions"] = clip.captions.relative_to(report.folder).as_posix()
+            entry["clip"] = _clip_entry(clip, report.folder)
         entries.append(entry)
     document = HighlightsDocument(
         version=_FORMAT_VERSION,
@@ -125,9 +131,53 @@ def build_document(report: Report) -> HighlightsDocument:
         highlights=entries,
         events=[event_entry(event) for event in report.events],
     )
+    if report.live_clips:
+        document["live_clips"] = [_live_clip_entry(one, report.folder) for one in report.live_clips]
     if report.why is not None:
         document["why"] = mask_credentials(report.why)
     return document
+
+
+def _clip_entry(clip: Clip, folder: Path) -> ClipEntry:
+    entry = ClipEntry(
+        file=clip.path.relative_to(folder).as_posix(),
+        start=round(clip.start, TIME_DECIMALS),
+        end=round(clip.end, TIME_DECIMALS),
+        cut=clip.cut,
+    )
+    if clip.captions is not None:
+        entry["captions"] = clip.captions.relative_to(folder).as_posix()
+    return entry
+
+
+def _live_clip_entry(one: LiveClip, folder: Path) -> LiveClipEntry:
+    entry = LiveClipEntry(
+        start=round(one.start, TIME_DECIMALS),
+        end=round(one.end, TIME_DECIMALS),
+        score=round(one.score, SCORE_DECIMALS),
+    )
+    if isinstance(one.clip, FailedClip):
+        entry["clip_failure"] = one.clip.reason
+    else:
+        entry["clip"] = _clip_entry(one.clip, folder)
+    return entry
+
+
+def parse_clip(entry: Mapping[str, Any], folder: Path) -> Clip | None:
+    """The clip of an entry of a document in `folder`; None if its file is gone."""
+    path = folder / entry["file"]
+    captions = folder / entry["captions"] if "captions" in entry else None
+    return Clip(path, entry["start"], entry["end"], entry.get("cut", "copy"), captions) if path.is_file() else None
+
+
+def parse_live_clips(document: Mapping[str, Any], folder: Path) -> list[LiveClip]:
+    """The clips that a document in `folder` says were cut while the stream ran, and that are still there."""
+    clips = []
+    for entry in document.get("live_clips", ()):
+        clip = FailedClip(entry["clip_failure"]) if "clip_failure" in entry else parse_clip(entry["clip"], folder)
+        if clip is not None:
+            clips.append(LiveClip(entry["start"], entry["end"], entry["score"], clip))
+    return clips
 
 
 def event_entry(event: Event) -> EventEntry:

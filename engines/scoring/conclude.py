@@ -11,6 +11,7 @@ from kuaihl.engines.archive.names import source_stem
 from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.clip_style import style_entries
 from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_clips
+from kuaihl.engines.highlights.live_clips import LiveClip, find_live_clip
 from kuaihl.engines.highlights.offline import chosen_from
 from kuaihl.engines.outputs.formats import parse_formats, remarks, write_formats
 from kuaihl.engines.outputs.highlights_json import (
@@ -43,6 +44,7 @@ class ScoreResult:
     output: Path | None = None  # the run folder, if one was written
     clips: tuple[Clip | None, ...] = ()  # one per highlight if clips were wanted; None for one that could not be cut
     failed_clips: tuple[str, ...] = ()  # why, in one line for each of those
+    tried_clips: int = 0  # how many were wanted; of a stream also those of highlights that are none with hindsight
     why: str | None = None  # it is not complete
 
     def check_clips(self) -> None:
@@ -50,7 +52,7 @@ class ScoreResult:
         if self.failed_clips:
             count, (first, *_) = len(self.failed_clips), self.failed_clips
             raise BatchError(
-                f"{self.document['source']}: {count} of {len(self.clips)} clips could not be cut; {first}; "
+                f"{self.document['source']}: {count} of {self.tried_clips} clips could not be cut; {first}; "
                 f"{HIGHLIGHTS_FILE} has all highlights"
             )
 
@@ -63,6 +65,8 @@ class ScoredSource:
     segments: Sequence[ScoredSegment]
     why: str | None  # it was not read to its end; None if it was
     clips: Mapping[Span, Clip] = field(default_factory=dict)  # of an earlier choice, and still there
+    live_clips: Sequence[LiveClip] = ()  # cut while the stream ran
+    is_cut_live: bool = False  # it was a stream: no other clips can be cut
     on_run_clock: bool = False  # the record's media is not what was scored: its time stamps are taken as the run's
 
     @property
@@ -87,10 +91,12 @@ def conclude(
     """
     highlights = tuple(choose_highlights(source.segments, products))
     clips: Sequence[Clip | FailedClip | None] = ()
-    if products.clips and folder is not None and highlights:
+    if source.is_cut_live:
+        clips = [find_live_clip(one, source.live_clips) for one in highlights]
+    elif products.clips and folder is not None and highlights:
         clips = _cut_clips(highlights, products, media, folder, source, report)
-    elif source.clips:
-        clips = [source.clips.get(_span_of(one)) for one in highlights]
+    elif source.clips or source.live_clips:
+        clips = [source.clips.get(_span_of(one)) or find_live_clip(one, source.live_clips) for one in highlights]
     document = describe(source, highlights, products, clips=clips, folder=folder)
     if folder is not None and source.segments:
         if products.plot:
@@ -109,6 +115,7 @@ def conclude(
             report(line)
         write_formats(document, formats, folder, timeline)
         write_highlights(folder / HIGHLIGHTS_FILE, document)
+    tried = [one.clip for one in source.live_clips] if source.is_cut_live else clips
     return ScoreResult(
         tuple(source.segments),
         highlights,
@@ -116,7 +123,8 @@ def conclude(
         document,
         folder,
         clips=tuple(one if isinstance(one, Clip) else None for one in clips),
-        failed_clips=tuple(one.reason for one in clips if isinstance(one, FailedClip)),
+        failed_clips=tuple(one.reason for one in tried if isinstance(one, FailedClip)),
+        tried_clips=len(tried),
         why=source.why,
     )
 
@@ -148,6 +156,7 @@ def describe(
             highlights=highlights,
             chosen_from=chosen_from(segments),
             clips=clips,
+            live_clips=source.live_clips,
             folder=folder or Path(),
             settings=_settings_in_force(record, products),
             events=[event for scored in segments for event in scored.events],
@@ -204,9 +213,13 @@ def _cut_clips(
         report("clips have no captions: no speech was transcribed")
     for highlight, clip in zip(highlights, clips, strict=True):
         if isinstance(clip, FailedClip):
-            span = f"{format_timecode(highlight.start)}–{format_timecode(highlight.end)}"
-            report(f"clip of {span}: {clip.reason}")
+            report(clip_line(highlight, clip.reason))
     return clips
+
+
+def clip_line(highlight: Highlight, said: str) -> str:
+    """What came of a highlight's clip, in one line."""
+    return f"clip of {format_timecode(highlight.start)}–{format_timecode(highlight.end)}: {said}"
 
 
 def _span_of(highlight: Highlight) -> Span:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kuaihl.engines.encoders.encode import BATCH_OF_FILES, Encode
 from kuaihl.engines.encoders.encode import encode as encode_alone
+from kuaihl.engines.highlights.packet_ring import PacketRing
 from kuaihl.engines.ingest.live import Resume, live_packets
 from kuaihl.engines.ingest.live_clock import LiveClock
 from kuaihl.engines.ingest.packets import TimedPacket, packets
@@ -44,6 +45,7 @@ def score_source(
     resume: Resume | None = None,
     first: int = 0,
     encode: Encode = encode_alone,
+    ring: PacketRing | None = None,
 ) -> Generator[ScoredSegment]:
     """Score an open source segment by segment, until it ends or `stop` is set, and close it.
 
@@ -52,7 +54,7 @@ def score_source(
 
     `first` is the number of the first segment to score, as `scorer` has scored those before it. A source that `resume`
     places goes on at this moment, on the caller's `clock`; any other is read again from its beginning.
-    `encode` is the encoders' stage, which many streams may share.
+    `encode` is the encoders' stage, which many streams may share. `ring` keeps packets, for clips of a stream.
     Raises SourceError if reading ends before any media has arrived.
     """
     scored_any = first > 0
@@ -60,9 +62,15 @@ def score_source(
         stack.enter_context(source)
         # A pipe's writer may fall silent, as a network may; both are read so that `stop` still takes effect.
         if source.is_network or source.is_pipe:
-            stream = live_packets(source, timeout=source.timeout, stop=stop, clock=clock, resume=resume)
+            through = None if ring is None else ring.models.noting
+            stream = live_packets(
+                source, timeout=source.timeout, stop=stop, clock=clock, resume=resume, through=through
+            )
         else:
             stream = packets(source, stop=stop)
+            stream = stream if ring is None else ring.models.noting(stream)
+        if ring is not None:
+            stream = ring.watch(stream)
         if start or end is not None:
             stream = _note_end_of_part(source, part_of(source.name, stream, start, end), end)
         begins = 0
@@ -80,7 +88,9 @@ def score_source(
         if begins < first:
             cut = (segment for segment in cut if segment.index >= first)
         # A live stream is scored segment by segment and may outrun the machine; a file waits, and is scored in batches.
-        ahead, batch = (BEHIND + 1, 1) if source.is_live else (BATCH_OF_FILES, BATCH_OF_FILES)
+        # A ring of packets holds all that was read and not yet scored, so little is read ahead.
+        one_by_one = source.is_live or ring is not None
+        ahead, batch = (BEHIND + 1, 1) if one_by_one else (BATCH_OF_FILES, BATCH_OF_FILES)
         staged = stack.enter_context(run_stage(cut, ahead, stop=stop))
         speaks = source.is_live and encoders.transcriber is not None  # nothing else is ever skipped
         ready = skip_speech_when_behind(staged) if speaks else staged

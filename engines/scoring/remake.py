@@ -12,6 +12,7 @@ from kuaihl.engines.ingest.media_facts import probe_file
 from kuaihl.engines.ingest.opening import is_stream
 from kuaihl.engines.outputs.events_jsonl import rewrite_events
 from kuaihl.engines.outputs.formats import FORMATS, is_available, parse_formats
+from kuaihl.engines.outputs.highlights_json import parse_clip, parse_live_clips
 from kuaihl.engines.outputs.lock import FolderInUse, FolderLock
 from kuaihl.engines.outputs.run_folder import (
     EVENTS_FILE,
@@ -76,6 +77,7 @@ def remake_highlights(
             _segments_of(folder),
             why_incomplete(folder),
             _clips_of(folder),
+            parse_live_clips(read_highlights(folder), folder),
             on_run_clock=media.is_other,
         )
         products = _with_earlier(products, folder, knows_media=scored.record.media is not None)
@@ -172,10 +174,7 @@ def _clips_of(folder: Path) -> dict[Span, Clip]:
     """The clips that an earlier run cut and that are still there, by their highlight."""
     clips = {}
     for entry in read_highlights(folder).get("highlights", ()):
-        clip = entry.get("clip")
-        if clip is not None and (folder / clip["file"]).is_file():
-            captions = folder / clip["captions"] if "captions" in clip else None
-            clips[entry["start"], entry["end"]] = Clip(
-                folder / clip["file"], clip["start"], clip["end"], clip.get("cut", "copy"), captions
-            )
+        clip = parse_clip(entry["clip"], folder) if "clip" in entry else None
+        if clip is not None:
+            clips[entry["start"], entry["end"]] = clip
     return clips

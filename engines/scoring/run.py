@@ -21,18 +21,26 @@ from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.encoders.encode import Encode
 from kuaihl.engines.encoders.encode import encode as encode_alone
 from kuaihl.engines.highlights.choose import choose_highlights
+from kuaihl.engines.highlights.live_clips import LiveClips
 from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
+from kuaihl.engines.highlights.packet_ring import PacketRing
 from kuaihl.engines.ingest.live import Resume, clock_of
 from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.ingest.media_facts import facts_of
 from kuaihl.engines.ingest.opening import is_stream, open_source
 from kuaihl.engines.ingest.source import Guard
 from kuaihl.engines.outputs.formats import parse_formats
-from kuaihl.engines.outputs.highlights_json import write_highlights
-from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, RUNNING, STOPPED
+from kuaihl.engines.outputs.highlights_json import parse_live_clips, write_highlights
+from kuaihl.engines.outputs.run_folder import (
+    CLIPS_FOLDER,
+    HIGHLIGHTS_FILE,
+    RUNNING,
+    STOPPED,
+    read_highlights,
+)
 from kuaihl.engines.outputs.run_record import RunRecord
 from kuaihl.engines.outputs.scores_jsonl import parse_score, score_line
-from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, conclude, describe
+from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, clip_line, conclude, describe
 from kuaihl.engines.scoring.journal import Earlier, Journal
 from kuaihl.engines.scoring.pipeline import score_source
 from kuaihl.engines.scoring.record import make_record
@@ -43,6 +51,7 @@ from kuaihl.engines.segmenter.exact_frames import ExactFrames
 from kuaihl.engines.sinks.announce import Announcer
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
 from kuaihl.engines.types import Highlight, ScoredSegment
+from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +106,9 @@ class Run:
         self._journal: Journal | None = None
         self._sinks: Sinks | None = None
         self._announcer: Announcer | None = None
+        self._ring = PacketRing() if settings.clips and is_stream(source) else None
+        self._live_clips: LiveClips | None = None
+        self._written_clips = 0  # that highlights.json has
         self._segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
         self._encode = encode
         self._opened = open_source(source, timeout=settings.timeout, guard=guard)
@@ -109,6 +121,8 @@ class Run:
             self._record = self._make_record()
             if output is not None:
                 self._journal = self._open_journal(output, earlier)
+            if self._ring is not None and output is not None:
+                self._live_clips = self._follow_with_clips(self._ring, output)
             if sinks is not None and sinks.has_any:
                 self._sinks = Sinks(sinks, output)
                 self._announcer = Announcer(room or self.name, source, self._sinks)
@@ -194,6 +208,21 @@ class Run:
                 self._feed.skip_until(self._scored[-1].end)
         return journal
 
+    def _follow_with_clips(self, ring: PacketRing, output: Path) -> LiveClips:
+        """The cutting of clips while the stream runs, after those of an earlier run."""
+        folder, settings = output / CLIPS_FOLDER, self._settings
+        remove_torn(folder)
+        earlier = parse_live_clips(read_highlights(output), output) if self._scored else []
+        return LiveClips(
+            ring,
+            folder,
+            self.name,
+            settings.clip_name,
+            settings.padding,
+            earlier,
+            lambda highlight, said: self._report(clip_line(highlight, said)),
+        )
+
     def _goes_on(self) -> bool:
         """Whether the source goes on while nobody reads it: what was missed is lost."""
         return self._opened.is_live or self._opened.is_pipe
@@ -222,6 +251,7 @@ class Run:
                 self._stop.set()
             self.is_live = self._opened.is_live  # it may have proved to be a recording
             self.changes = tuple(self._detector.finish())
+            self._cut_clips()
             if self._journal is not None and self.changes:
                 self._journal.write_events(replace(self._scored[-1], events=()), self.changes)
             if self._announcer is not None:
@@ -237,6 +267,8 @@ class Run:
     def _close_files(self) -> None:
         """Deliver what waits, and free the run folder."""
         try:
+            if self._live_clips is not None:
+                self._live_clips.finish()
             if self._sinks is not None:
                 self._sinks.close()
                 self._note_deliveries()
@@ -285,6 +317,7 @@ class Run:
                 resume=resume,
                 first=first if resume is None else written + 1,
                 encode=self._encode or partial(encode_alone, evidence=settings.report),
+                ring=self._ring,
             )
             stack.enter_context(closing(scoring))
             for raw in scoring:
@@ -294,6 +327,7 @@ class Run:
                 scored = parse_score(line)  # as the file has it: a run that goes on finds the same highlights
                 self._scored.append(scored)
                 self.changes = tuple(self._detector.push(scored))
+                self._cut_clips()
                 if journal is not None:
                     journal.write(scored, line, self.changes, lambda: scorer.state, self._clock.mark())
                     self._rewrite_highlights()
@@ -302,15 +336,27 @@ class Run:
                     self._note_deliveries()
                 yield scored
 
+    def _cut_clips(self) -> None:
+        """Have the clips of a stream's highlights cut that have closed; forget media that none can need any more."""
+        if self._live_clips is None:
+            return
+        self._live_clips.cut([one.highlight for one in self.changes if isinstance(one, HighlightClosed)])
+        if self._scored:
+            current = self._detector.state.current
+            self._live_clips.release(self._scored[-1].end if current is None else current.start)
+
     def _rewrite_highlights(self) -> None:
         """Keep highlights.json up to date while a live stream runs."""
-        if self.is_live and any(isinstance(one, HighlightClosed) for one in self.changes):
+        news = any(isinstance(one, HighlightClosed) for one in self.changes)
+        clips = len(self._live_clips.clips) if self._live_clips is not None else 0
+        if (self.is_live or self._live_clips is not None) and (news or clips > self._written_clips):
+            self._written_clips = clips
             self._write_so_far()
 
     def _write_so_far(self) -> None:
         """Write the highlights of the segments scored so far, as those of a run that has not ended."""
         if self.output is not None and self._scored:
-            document = describe(self._scored_source(RUNNING), self.highlights, self._settings)
+            document = describe(self._scored_source(RUNNING), self.highlights, self._settings, folder=self.output)
             write_highlights(self.output / HIGHLIGHTS_FILE, document)
 
     def _conclude(self, why: str | None) -> ScoreResult:
@@ -322,13 +368,22 @@ class Run:
         settings = self._settings
         if settings.clips or settings.plot or settings.report or settings.formats:
             self._write_so_far()
+        if self._live_clips is not None:
+            self._live_clips.finish()
         self._result = conclude(
             self._scored_source(why), settings, media=self.source, folder=self.output, report=self._report
         )
         return self._result
 
     def _scored_source(self, why: str | None) -> ScoredSource:
-        return ScoredSource(self._record, self.segments, why)
+        clips = self._live_clips
+        return ScoredSource(
+            self._record,
+            self.segments,
+            why,
+            live_clips=() if clips is None else clips.clips,
+            is_cut_live=clips is not None,
+        )
 
 
 def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:

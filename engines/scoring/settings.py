@@ -54,7 +54,9 @@ def check_stream_settings(source: str, settings: ScoreSettings) -> None:
     """Raise UsageError for what needs a file, because a stream can be read only once."""
     edited = ",".join(media_formats(settings.formats))
     wanted: dict[str, tuple[object, str | None]] = {
-        "clips": (settings.clips, None),
+        "exact": (settings.exact, None),
+        "aspect": (settings.aspect is not None, settings.aspect),
+        "captions": (settings.captions is not None, settings.captions),
         "format": (edited, edited),
         "frames": (settings.frames == "exact", settings.frames),
         "start": (settings.start, f"{settings.start:g}"),

@@ -322,7 +322,7 @@ def test_auto_reads_the_comments_beside_a_recording_and_none_reads_none(
         ("x.flv", ScoreSettings(formats="csv"), None, "name the output folder"),
         ("x.flv", ScoreSettings(formats="docx"), Path("out"), "docx"),
         ("x.flv", ScoreSettings(start=9.0, end=8.0), None, "not after the start"),
-        ("rtmp://host/x", ScoreSettings(clips=True), Path("out"), "clips: needs a file, and rtmp://host/x is a stream"),
+        ("rtmp://host/x", ScoreSettings(clips=True, exact=True), Path("out"), "exact: needs a file, and rtmp://host/x"),
         ("-", ScoreSettings(frames="exact"), None, "frames 'exact': needs a file, and - is a stream"),
         ("-", ScoreSettings(start=9.0), None, "start '9': needs a file, and - is a stream"),
     ],

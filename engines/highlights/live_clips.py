@@ -1,0 +1,118 @@
+"""Clips of a stream cut while it runs: a highlight that has closed is cut at once, on a thread of its own.
+
+The packets come from the ring of those that passed last. What is live about a clip is its choice and its name: it is
+the highlight that was seen at the time, and nothing is known of those to come.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kuaihl.engines.highlights.clip_names import name_clip
+from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_held
+from kuaihl.engines.highlights.packet_ring import PacketRing, Taken
+from kuaihl.engines.types import SAME_TIME, Highlight
+from kuaihl.models.errors import reason_of
+
+_LATE = 0.5  # seconds that may be missing at a clip's start without a word
+
+
+@dataclass(frozen=True)
+class LiveClip:
+    """What came of a highlight that closed while the stream ran; its span is without padding."""
+
+    start: float
+    end: float
+    score: float
+    clip: Clip | FailedClip
+
+
+class LiveClips:
+    """Cuts one clip after another; all that it is given is cut by the time that `finish` returns."""
+
+    def __init__(
+        self,
+        ring: PacketRing,
+        folder: Path,
+        stem: str,
+        template: str,
+        padding: tuple[float, float],
+        earlier: Sequence[LiveClip],
+        report: Callable[[Highlight, str], None],
+    ) -> None:
+        """`folder` is made for the first clip, `stem` is the template's source, and `padding` is in seconds.
+
+        `earlier` clips are those of a run that goes on. `report` receives what came of each highlight in one line, from
+        another thread.
+        """
+        self._ring, self._folder, self._stem, self._template = ring, folder, stem, template
+        self._padding, self._report = padding, report
+        self._clips = list(earlier)
+        self._number = len(earlier)
+        self._taken = {path.stem.casefold() for path in folder.glob("*")} if earlier else set()
+        self._lock = threading.Lock()  # of `_clips`
+        self._worker = ThreadPoolExecutor(1, "clips")
+
+    @property
+    def clips(self) -> tuple[LiveClip, ...]:
+        """Those that are cut or have failed so far, in order."""
+        with self._lock:
+            return tuple(self._clips)
+
+    def cut(self, highlights: Sequence[Highlight]) -> None:
+        """Have highlights cut that have just closed; returns at once."""
+        before, after = self._padding
+        for one in highlights:
+            self._number += 1
+            padded = replace(one, start=max(one.start - before, 0.0), end=one.end + after)
+            name = name_clip(self._template, self._stem, self._number, padded, self._taken)
+            self._ring.reserve(padded.start)
+            self._worker.submit(self._cut, one, padded, name)
+
+    def release(self, before: float) -> None:
+        """No highlight that closes later begins before this time."""
+        self._ring.release(before - self._padding[0])
+
+    def finish(self) -> None:
+        """Cut what waits, from the media that there is. Idempotent."""
+        self._ring.end()
+        self._worker.shutdown()
+
+    def _cut(self, highlight: Highlight, padded: Highlight, name: str) -> None:
+        taken = self._ring.take(padded.start, padded.end)
+        clip: Clip | FailedClip
+        try:
+            if taken.first >= padded.end - SAME_TIME:
+                clip = FailedClip(f"no clip: {self._why_missing(taken, padded)}")
+            else:
+                self._folder.mkdir(exist_ok=True)
+                clip = cut_held(taken.packets, taken.points, padded, self._folder, name)
+        except Exception as error:  # nobody asks the worker what it raised
+            clip = FailedClip(f"{name}: cannot be cut ({reason_of(error)})")
+        with self._lock:
+            self._clips.append(LiveClip(highlight.start, highlight.end, highlight.score, clip))
+        self._report(highlight, clip.reason if isinstance(clip, FailedClip) else self._described(clip, padded, taken))
+
+    def _described(self, clip: Clip, padded: Highlight, taken: Taken) -> str:
+        missing = clip.start - padded.start
+        if missing <= _LATE or taken.first <= padded.start + SAME_TIME:  # all is here, or it was missing in the stream
+            return clip.path.name
+        return f"{clip.path.name} lacks the first {missing:.1f} s: {self._why_missing(taken, padded)}"
+
+    def _why_missing(self, taken: Taken, padded: Highlight) -> str:
+        if padded.start < taken.began - SAME_TIME:
+            return "this run began later, and what an earlier one read is not kept"
+        return f"more than {self._ring.most_bytes >> 20} MB of media waited"
+
+
+def find_live_clip(highlight: Highlight, clips: Sequence[LiveClip]) -> Clip | None:
+    """The clip whose highlight was this span, lay within it or contained it, with the most of it; None if none did."""
+    most, found = SAME_TIME, None
+    for one in clips:
+        shared = min(one.end, highlight.end) - max(one.start, highlight.start)
+        shorter = min(one.end - one.start, highlight.end - highlight.start)
+        if isinstance(one.clip, Clip) and shared >= shorter - SAME_TIME and shared > most:
+            most, found = shared, one.clip
+    return found
