@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from kuaihl.engines.highlights.choice import BoundariesName
     from kuaihl.engines.highlights.clip_style import CaptionsName, FitName
     from kuaihl.engines.highlights.clips import Clip
     from kuaihl.engines.highlights.online import HighlightClosed, HighlightDropped, HighlightOpened
@@ -142,6 +143,7 @@ def score(
     padding: tuple[float, float] = (0.0, 0.0),
     per_hour: float | None = None,
     overlap: bool = True,
+    boundaries: "BoundariesName" = "loudness",
     output: "str | Path | None" = None,
     resume: bool = False,
     clips: bool = False,
@@ -188,6 +190,7 @@ def score(
         padding=padding,
         per_hour=per_hour,
         overlap=overlap,
+        boundaries=boundaries,
         output=output,
         resume=resume,
         clips=clips,

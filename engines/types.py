@@ -152,6 +152,7 @@ class EncodedSegment:
     comments: tuple[Comment, ...] = ()
     events: tuple[Event, ...] = ()
     keyframe_times: tuple[float, ...] = ()
+    loudness: tuple[float, ...] = ()  # of each second from its start, in dBFS; empty without sound
     gap: bool = False
     wall_time: float = 0.0
     last_picture: Thumbnail | None = None  # of this segment, or of one before it if this one has none
@@ -179,6 +180,7 @@ class ScoredSegment:
     interest: float | None = None
     sentences: tuple[Sentence, ...] = field(default=(), repr=False)
     keyframe_times: tuple[float, ...] = field(default=(), repr=False)
+    loudness: tuple[float, ...] = field(default=(), repr=False)  # of each second, in dBFS; empty if unknown
     events: tuple[Event, ...] = ()
 
 

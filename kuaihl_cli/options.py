@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kuaihl.engines.highlights.choice import BoundariesName
 from kuaihl.engines.highlights.clip_style import CaptionsName, FitName
 from kuaihl.engines.scoring.settings import AsrName, EngineName, FramesName, PrecisionName
 from kuaihl_cli.terminal.timecode import TimePair, parse_padding, parse_range, time_between
@@ -183,6 +184,13 @@ NoOverlapOption = Annotated[
         "--no-overlap", rich_help_panel=HIGHLIGHTS, help="Let padded highlights meet instead of sharing media."
     ),
 ]
+BoundariesOption = Annotated[
+    BoundariesName,
+    typer.Option(
+        "--boundaries", rich_help_panel=HIGHLIGHTS,
+        help="What moves start and end: loudness, then sentences and keyframes; the latter alone; or nothing.",
+    ),
+]  # fmt: skip
 ClipsOption = Annotated[
     bool,
     typer.Option(

@@ -13,6 +13,7 @@ from kuaihl_cli.options import (
     USUAL_LENGTH,
     AspectOption,
     AsrOption,
+    BoundariesOption,
     CaptionsOption,
     ClipNameOption,
     ClipsOption,
@@ -56,6 +57,7 @@ class ProductOptions:
     length: LengthOption = USUAL_LENGTH
     padding: PaddingOption = NO_PADDING
     no_overlap: NoOverlapOption = False
+    boundaries: BoundariesOption = "loudness"
     formats: FormatOption = ""
     clips: ClipsOption = False
     exact: ExactOption = False
@@ -99,6 +101,7 @@ def products_of(options: ProductOptions) -> Products:
         padding=options.padding,
         per_hour=options.per_hour,
         overlap=not options.no_overlap,
+        boundaries=options.boundaries,
         clips=options.clips,
         exact=options.exact,
         clip_name=options.clip_name,

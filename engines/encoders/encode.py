@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from kuaihl.engines.encoders.evidence import encode_partial_texts, shrink_frames
 from kuaihl.engines.encoders.profiles import Encoders
 from kuaihl.engines.encoders.signals.measure import SignalMeter
+from kuaihl.engines.encoders.signals.sound import loudness_of
 from kuaihl.engines.read_ahead import Stage
 from kuaihl.engines.runtimes.heap import give_back_freed_memory
 from kuaihl.engines.types import EncodedSegment, PartialTexts, Segment, Thumbnail, Transcript
@@ -131,6 +132,7 @@ def join_features(
         comments=segment.comments,
         events=segment.events,
         keyframe_times=segment.keyframe_times,
+        loudness=loudness_of(segment.audio),
         gap=segment.gap,
         wall_time=segment.wall_time,
         last_picture=last_picture,

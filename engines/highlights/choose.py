@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from kuaihl.engines.highlights.choice import Choice
+from kuaihl.engines.highlights.loudness import fit_to_loudness
 from kuaihl.engines.highlights.offline import find_highlights
 from kuaihl.engines.highlights.padding import pad_highlights
 from kuaihl.engines.highlights.snapping import snap_highlights
@@ -18,8 +19,11 @@ def choose_highlights(scored: Sequence[ScoredSegment], choice: Choice) -> list[H
     found = find_highlights(
         scored, top=_most_highlights(scored, choice), min_score=choice.min_score, min_seconds=least, max_seconds=most
     )
-    snapped = snap_highlights(found, scored, min_seconds=least, max_seconds=most)
-    return pad_highlights(snapped, scored, choice.padding, overlap=choice.overlap)
+    if choice.boundaries == "loudness":
+        found = fit_to_loudness(found, scored, min_seconds=least, max_seconds=most)
+    if choice.boundaries != "segments":
+        found = snap_highlights(found, scored, min_seconds=least, max_seconds=most)
+    return pad_highlights(found, scored, choice.padding, overlap=choice.overlap)
 
 
 def _most_highlights(scored: Sequence[ScoredSegment], choice: Choice) -> int | None:

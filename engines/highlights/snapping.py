@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from kuaihl.engines.highlights.curve import gap_edges, segments_in, words_in
 from kuaihl.engines.types import Highlight, ScoredSegment, Sentence
 
-_REACH = 5.0  # seconds that a boundary may move
+REACH = 5.0  # seconds that a boundary may move
 _BREATH = 0.3  # seconds; a shorter pause does not separate two stretches of speech …
 _SENTENCE_ENDS = tuple(".!?…。！？")  # … unless the first ends like a sentence
 _TOUCH = 0.05  # seconds; a cut this close to its edge does not cut into a sentence
@@ -31,7 +31,7 @@ def snap_highlights(
     *,
     min_seconds: float = 10.0,
     max_seconds: float = 120.0,
-    reach: float = _REACH,
+    reach: float = REACH,
 ) -> list[Highlight]:
     """The highlights (in order of time) with boundaries moved by `reach` seconds at most.
 

@@ -160,6 +160,7 @@ def choice_entries(choice: Choice) -> dict[str, Setting]:
         "padding": f"{_typed(before)},{_typed(after)}",
         "per_hour": choice.per_hour,
         "overlap": choice.overlap,
+        "boundaries": choice.boundaries,
     }
 
 
@@ -174,6 +175,7 @@ def parse_choice(settings: Mapping[str, Any]) -> Choice:
         padding=(before, after),
         per_hour=settings["per_hour"],
         overlap=settings["overlap"],
+        boundaries=settings.get("boundaries", "sentences"),  # as it was before there was a choice
     )
 
 

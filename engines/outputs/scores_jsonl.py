@@ -112,6 +112,7 @@ def score_line(scored: ScoredSegment) -> str:
                 for one in scored.sentences
             ],
             "keyframes": [round(time, TIME_DECIMALS) for time in scored.keyframe_times],
+            **({"loudness": scored.loudness} if scored.loudness else {}),
             "events": [event_entry(event) for event in scored.events],
         },
         ensure_ascii=False,
@@ -125,6 +126,7 @@ def parse_score(line: str) -> ScoredSegment:
     return ScoredSegment(
         sentences=tuple(Sentence(**one) for one in said.pop("sentences", ())),
         keyframe_times=tuple(said.pop("keyframes", ())),
+        loudness=tuple(said.pop("loudness", ())),
         events=tuple(Event(**one) for one in said.pop("events")),
         **said,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kuaihl.engines.encoders.profiles import Encoders, check_text_width, load_encoders, other_text, profile_named
+from kuaihl.engines.highlights.choice import BoundariesName
 from kuaihl.engines.highlights.clip_names import USUAL_NAME
 from kuaihl.engines.highlights.clip_style import CaptionsName, FitName
 from kuaihl.engines.outputs.formats import parse_formats
@@ -69,6 +70,7 @@ class Model:
         padding: tuple[float, float] = (0.0, 0.0),
         per_hour: float | None = None,
         overlap: bool = True,
+        boundaries: BoundariesName = "loudness",
         output: str | Path | None = None,
         resume: bool = False,
         clips: bool = False,
@@ -113,6 +115,7 @@ class Model:
             padding=padding,
             per_hour=per_hour,
             overlap=overlap,
+            boundaries=boundaries,
             clips=clips,
             exact=exact,
             clip_name=clip_name,
@@ -148,6 +151,7 @@ class Model:
         padding: tuple[float, float] = (0.0, 0.0),
         per_hour: float | None = None,
         overlap: bool = True,
+        boundaries: BoundariesName = "loudness",
         output: str | Path | None = None,
         resume: bool = False,
         clips: bool = False,
@@ -180,6 +184,7 @@ class Model:
             padding=padding,
             per_hour=per_hour,
             overlap=overlap,
+            boundaries=boundaries,
             output=output,
             resume=resume,
             clips=clips,

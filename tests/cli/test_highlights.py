@@ -16,7 +16,7 @@ import pytest
 from support.clip_media import make_recording
 from support.command import assert_one_line
 from support.command import kuaihl as run_kuaihl
-from support.curves import scored_stream
+from support.curves import scored_stream, with_loudness
 from support.paths import DOCS, EXAMPLES
 
 from kuaihl.engines.outputs.lock import FolderLock
@@ -131,12 +131,32 @@ def test_the_options_choose_and_run_json_records_them(
     assert spans_of(run) == spans
     record, settings = read_record(run), document_of(run)["settings"]
     assert record is not None
-    choice = {name: settings[name] for name in ("top", "min_score", "length", "padding", "per_hour", "overlap")}
+    names = ("top", "min_score", "length", "padding", "per_hour", "overlap", "boundaries")
+    choice = {name: settings[name] for name in names}
     assert choice.items() <= record.products.items()
     other = replace(record, products=record.products | {"length": "20s:30s"})
     assert (lacking_product(record, other) or "").startswith("length was")
     schema = json.loads((DOCS / "run.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(json.loads((run / "run.json").read_text(encoding="utf-8")), schema)
+
+
+@pytest.mark.parametrize(
+    ("options", "span"),
+    [
+        ([], (168, 210)),
+        (["--boundaries", "loudness", "--padding", "1"], (167, 211)),
+        (["--boundaries", "sentences"], (180, 210)),
+        (["--boundaries", "segments"], (180, 210)),
+    ],
+)
+def test_boundaries_go_where_it_gets_loud_without_the_recording(
+    tmp_path: Path, options: list[str], span: tuple[float, float]
+) -> None:
+    stream = with_loudness(scored_stream(SCORES, interests=SCORES), lambda at: -15.0 if 170 <= at < 200 else -30.0)
+    run = make_run(tmp_path / "run", stream, why="")
+    assert type_in(run, *options, "--top", "1") == 0
+    assert spans_of(run) == [span]
+    assert document_of(run)["settings"]["boundaries"] == (options or ["", "loudness"])[1]
 
 
 def test_padding_ends_at_missing_media(tmp_path: Path) -> None:
@@ -149,7 +169,8 @@ def test_padding_ends_at_missing_media(tmp_path: Path) -> None:
                                      ["--per-hour", "0"], ["--format", "docx"], ["--exact"],
                                      ["--fit", "blur", "--clips"], ["--aspect", "9:0", "--clips"],
                                      ["--captions", "ass"], ["--clip-name", "{rank}"],
-                                     ["--clip-name", "{title}", "--clips"], ["--fit", "stretch"]])  # fmt: skip
+                                     ["--clip-name", "{title}", "--clips"], ["--fit", "stretch"],
+                                     ["--boundaries", "words"]])  # fmt: skip
 def test_what_cannot_be_chosen_is_one_line_and_changes_nothing(
     run: Path, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

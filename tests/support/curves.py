@@ -1,7 +1,9 @@
 """Score curves for the detectors' tests: simulated output of the scorer for a stream."""
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from kuaihl.engines.types import Event, ScoredSegment
 
@@ -69,3 +71,11 @@ def random_stream(seed: int, length: int | None = None, *, interest: bool = Fals
         gaps=sorted(chance.sample(range(length), min(length, chance.randrange(3)))),
         last_seconds=chance.choice([None, 0.5, 1.7]),
     )
+
+
+def with_loudness(stream: Sequence[ScoredSegment], loudness: Callable[[float], float]) -> list[ScoredSegment]:
+    """The stream with the loudness, in dBFS, of each second that begins at a time."""
+    return [
+        replace(one, loudness=tuple(loudness(one.start + at) for at in range(math.ceil(one.end - one.start))))
+        for one in stream
+    ]

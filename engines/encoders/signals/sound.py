@@ -73,6 +73,16 @@ def sound_signals(audio: Audio) -> dict[str, float]:
     }
 
 
+def loudness_of(audio: Audio) -> tuple[float, ...]:
+    """The mean power of each second of a segment's samples [n] in dBFS, the last part of a second included.
+
+    It is rounded here and not when it is written, so that scores that are read again are the same.
+    """
+    seconds = (audio[first : first + SAMPLE_RATE] for first in range(0, len(audio), SAMPLE_RATE))
+    powers = (float(np.square(second, dtype=np.float64).mean()) for second in seconds)
+    return tuple(round(10 * _log_power(power if math.isfinite(power) else 0.0), 1) for power in powers)
+
+
 def _cut_frames(audio: Audio) -> Audio:
     """Samples in frames [N, FRAME], N > 0, without the rest of a frame; less than one frame is repeated to fill it."""
     if len(audio) < _FRAME:

@@ -9,7 +9,7 @@ from support.speech_media import clip
 
 from kuaihl.engines.encoders.signals.measure import SignalMeter
 from kuaihl.engines.encoders.signals.pictures import make_thumbnail, picture_signals
-from kuaihl.engines.encoders.signals.sound import sound_signals
+from kuaihl.engines.encoders.signals.sound import loudness_of, sound_signals
 from kuaihl.engines.types import SAMPLE_RATE, Audio, Comment, Frame, RgbImage, Segment, Transcript
 from kuaihl.models.signals import GROUPS, SIGNAL_NAMES, SIGNALS, Floats
 
@@ -37,6 +37,14 @@ def test_loudness_is_the_mean_square() -> None:
     assert found["loudness"] == pytest.approx(math.log10(0.005), abs=1e-3)
     assert found["peak"] == pytest.approx(math.log10(0.005), abs=1e-3)
     assert found["dynamics"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_each_second_has_its_loudness_in_decibels_and_the_last_part_of_one_too() -> None:
+    sound = tone(1000, amplitude=0.1)[: 2 * SAMPLE_RATE + 800]
+    sound[:SAMPLE_RATE] = 0.0
+    assert loudness_of(sound) == (-100.0, -23.0, -23.0)
+    assert loudness_of(np.full(1, math.inf, np.float32)) == (-100.0,)
+    assert loudness_of(sound[:0]) == ()
 
 
 def test_peak_is_of_the_loudest_twentieth_and_dynamics_tells_of_the_rest() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from support.curves import random_stream
+from support.curves import random_stream, with_loudness
 
 from kuaihl.engines.highlights.choice import Choice
 from kuaihl.engines.highlights.choose import choose_highlights
@@ -18,8 +18,13 @@ def test_any_choice_on_any_curve_keeps_its_promises(seed: int) -> None:
     chance = random.Random(seed)
     scored = random_stream(seed, interest=chance.random() < 0.5)
     least = chance.choice([0.0, 5.0, 20.0])
+    if chance.random() < 0.7:
+        scored = with_loudness(scored, lambda time: chance.choice([-40.0, -25.0, -10.0]))
     plain = Choice(
-        top=chance.choice([None, 3]), per_hour=chance.choice([None, 4.0]), length=(least, chance.choice([30.0, 200.0]))
+        boundaries=chance.choice(["loudness", "sentences", "segments"]),
+        top=chance.choice([None, 3]),
+        per_hour=chance.choice([None, 4.0]),
+        length=(least, chance.choice([30.0, 200.0])),
     )
     padded = replace(plain, padding=(chance.choice([0.0, 7.0]), chance.choice([0.0, 50.0])), overlap=False)
     cores, highlights = choose_highlights(scored, plain), choose_highlights(scored, padded)

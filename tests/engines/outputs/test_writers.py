@@ -322,6 +322,7 @@ def test_a_segment_is_read_back_as_its_line_has_it(tmp_path: Path) -> None:
         text="words",
         sentences=(Sentence(60.5, 61.0, "words"),),
         keyframe_times=(60.0, 62.125),
+        loudness=(-23.5, -100.0),
         events=(Event("gap", 60.125, "why"),),
     )
     with ScoresWriter(tmp_path / "scores.jsonl") as writer:
