@@ -11,10 +11,13 @@ import pytest
 from support.paths import DOCS
 from support.small_bundle import make_bundle
 
+from kuaihl.engines.highlights.choice import Choice
 from kuaihl.engines.outputs.run_record import (
     RunRecord,
+    choice_entries,
     difference,
     identify_source,
+    parse_choice,
     read_record,
     reason_to_remake,
     reason_to_score,
@@ -45,6 +48,13 @@ def recording(tmp_path: Path) -> Path:
 
 def record_of(recording: Path, bundle: Bundle, settings: ScoreSettings = SETTINGS, **more: str) -> RunRecord:
     return make_record(str(recording), settings, bundle, FACTS, comments=recording.with_suffix(".xml"), **more)
+
+
+def test_a_choice_is_read_as_it_was_written_and_one_of_an_earlier_version_has_its_boundaries() -> None:
+    choice = Choice(top=3, padding=(2.0, 0.5), boundaries="segments")
+    assert parse_choice(choice_entries(choice)) == choice
+    earlier = {name: value for name, value in choice_entries(choice).items() if name != "boundaries"}
+    assert parse_choice(earlier) == replace(choice, boundaries="sentences")
 
 
 def test_a_record_is_read_as_it_was_written_and_keeps_to_its_schema(recording: Path, bundle: Bundle) -> None:
