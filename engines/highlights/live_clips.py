@@ -108,11 +108,11 @@ class LiveClips:
 
 
 def find_live_clip(highlight: Highlight, clips: Sequence[LiveClip]) -> Clip | None:
-    """The clip whose highlight was this span, lay within it or contained it, with the most of it; None if none did."""
+    """The clip whose highlight shares the most time with this one, and half of the shorter's at least; or None."""
     most, found = SAME_TIME, None
     for one in clips:
         shared = min(one.end, highlight.end) - max(one.start, highlight.start)
         shorter = min(one.end - one.start, highlight.end - highlight.start)
-        if isinstance(one.clip, Clip) and shared >= shorter - SAME_TIME and shared > most:
+        if isinstance(one.clip, Clip) and shared >= shorter / 2 and shared > most:
             most, found = shared, one.clip
     return found

@@ -220,4 +220,5 @@ def test_names_count_highlights_as_they_close(recording: Path, tmp_path: Path) -
     assert find_live_clip(highlight(8.0, 12.0), cutting.live.clips) == second.clip
     assert find_live_clip(highlight(8.5, 11.0), cutting.live.clips) == second.clip
     assert find_live_clip(highlight(1.0, 13.0), cutting.live.clips) == second.clip, "the longer one"
-    assert find_live_clip(highlight(9.0, 13.0), cutting.live.clips) is None
+    assert find_live_clip(highlight(9.0, 13.0), cutting.live.clips) == second.clip, "boundaries were moved at the end"
+    assert find_live_clip(highlight(11.0, 14.0), cutting.live.clips) is None
