@@ -28,6 +28,7 @@ from kuaihl.engines.outputs.timecode import format_timecode
 from kuaihl.engines.outputs.timelines.timeline import Timeline, build_timeline
 from kuaihl.engines.scoring.settings import Products
 from kuaihl.engines.types import Highlight, ScoredSegment
+from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import BatchError, KuaihlError
 
 Span = tuple[float, float]  # start and end in seconds, as in highlights.json
@@ -206,6 +207,7 @@ def _cut_clips(
     clips: list[Clip | FailedClip]
     try:
         make_folder(folder / CLIPS_FOLDER)
+        remove_torn(folder / CLIPS_FOLDER)
         clips = cut_clips(media, highlights, folder / CLIPS_FOLDER, source.name, style=products, speech=source.segments)
     except KuaihlError as error:
         clips = [FailedClip(str(error))] * len(highlights)

@@ -40,6 +40,7 @@ from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, Span, conclude, product_entries
 from kuaihl.engines.scoring.settings import Products
 from kuaihl.engines.types import MediaFacts, ScoredSegment
+from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import Remedy, SourceError, UsageError
 
 LOG = logging.getLogger("kuaihl")
@@ -68,6 +69,7 @@ def remake_highlights(
         so_far = ScoredSource(_record_of(folder), _segments_of(folder), RUNNING)
         return conclude(so_far, products, media="", folder=None, report=report)
     try:
+        remove_torn(folder)
         restore_earlier(folder)
         record = _record_of(folder)
         media = _find_media(folder, record, products, source, report)

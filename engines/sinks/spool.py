@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from kuaihl.engines.sinks.cloud_event import CloudEvent
-from kuaihl.models.atomic import write_atomic
+from kuaihl.models.atomic import remove_torn, write_atomic
 
 LIMIT = 16 << 20  # bytes that wait at most: five days of one room
 
@@ -113,6 +113,7 @@ class Spool:
     def _open(self) -> None:
         """Open the files, and read what an earlier run left in them."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        remove_torn(self._folder)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         self._marks = os.open(self._mark, os.O_RDWR | os.O_CREAT, 0o600)
         digits = os.pread(self._marks, 20, 0)

@@ -199,6 +199,13 @@ def test_a_run_that_was_killed_gets_its_highlights_and_can_still_go_on(tmp_path:
     assert was_interrupted(run) and (run / "scores.jsonl").read_bytes() == held
 
 
+def test_what_a_kill_left_half_written_is_removed(run: Path) -> None:
+    torn = run / ".6db73721a216.part"
+    torn.write_bytes(b"{")
+    assert type_in(run) == 0
+    assert not torn.exists()
+
+
 def test_a_source_that_was_cut_off_keeps_its_reason_and_a_line_tells_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

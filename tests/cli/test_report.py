@@ -48,6 +48,13 @@ def test_a_report_is_made_later_from_the_run_folder_without_a_model(run: Path) -
     assert record is not None and record.products["report"] is True
 
 
+def test_what_a_kill_left_half_written_is_removed(run: Path) -> None:
+    torn = run.parent / ".6db73721a216.part"
+    torn.write_bytes(b"<")
+    assert type_in("report", run.parent) == 0
+    assert not torn.exists()
+
+
 def test_the_page_follows_another_choice_once_it_is_there(run: Path) -> None:
     assert type_in("highlights", run, "--report") == 0
     assert type_in("highlights", run, "--top", "1") == 0

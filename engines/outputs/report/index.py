@@ -25,6 +25,7 @@ from kuaihl.engines.outputs.run_folder import (
     why_incomplete,
 )
 from kuaihl.engines.outputs.scores_jsonl import read_scores
+from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import Remedy, SourceError
 
 INDEX_FILE = "index.html"
@@ -37,6 +38,7 @@ def write_index(folder: Path) -> Path:
     Raises SourceError if the folder cannot be read or has no run folder, UsageError if the file cannot be written.
     """
     path = folder / INDEX_FILE
+    remove_torn(folder)
     write_output(path, render_index(build_index(folder)).encode("utf-8", "replace"))
     return path
 

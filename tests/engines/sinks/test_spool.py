@@ -34,6 +34,13 @@ def test_a_room_without_an_event_leaves_no_file(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
+    torn = tmp_path / ".6db73721a216.part"
+    torn.write_bytes(b"{")
+    Spool(tmp_path, "x").append(make_event(0))
+    assert not torn.exists()
+
+
 def test_what_was_not_delivered_is_there_for_the_next_process(tmp_path: Path) -> None:
     first = Spool(tmp_path, "x")
     for index in range(4):
