@@ -25,6 +25,7 @@ from fault_campaign.gate import run_gate
 from fault_campaign.result import Figure, Plan, Result
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
 from kuaihl.engines.ingest.packets import TimedPacket
+from kuaihl.engines.runtimes.heap import give_back_freed_memory
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Event
 
@@ -71,6 +72,7 @@ class Viewer:
             stream = live_packets(self.url, timeout=TIMEOUT, policy=ReconnectPolicy(), stop=self.stop)
             for segment in segments(self.watched(stream), segment_seconds=SEGMENT_SECONDS):
                 self.indices.append(segment.index)
+                give_back_freed_memory()  # as the encoders' stage does after each batch
         except Exception as error:  # whatever it is, it ends the campaign and is told
             self.failure = f"{type(error).__name__}: {error}"
 
