@@ -6,7 +6,7 @@ What is made from scores is also chosen by `kuaihl highlights`.
 from dataclasses import dataclass
 
 from kuaihl.engines.comments.filters import make_filter
-from kuaihl.engines.highlights.clip_names import USUAL_NAME
+from kuaihl.engines.highlights.clip_style import USUAL_NAME
 from kuaihl.engines.scoring.settings import Products, ScoreSettings
 from kuaihl_cli.options import (
     NO_PADDING,

@@ -8,8 +8,6 @@ from kuaihl.engines.highlights.offline import rank_highlights
 from kuaihl.engines.types import Highlight
 from kuaihl.models.errors import UsageError
 
-USUAL_NAME = "{source}_{rank:02}_{time}"
-
 _LONGEST_SOURCE = 120, 180  # characters and bytes of the field …
 _LONGEST_WORDS = 40, 60  # … and of this one; both have room in …
 _LONGEST_NAME = 240  # … bytes of a name: file systems allow 255 with the suffix, and a part file has more of it

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from kuaihl.engines.highlights.clip_names import USUAL_NAME, check_template
 from kuaihl.models.errors import UsageError
 
 FitName = Literal["crop", "blur"]
 CaptionsName = Literal["ass", "burn"]
 
+USUAL_NAME = "{source}_{rank:02}_{time}"  # a template of `clip_names`
 _WIDEST = 10.0  # the ratio of the longer side to the shorter one
 
 
@@ -19,7 +19,7 @@ class ClipStyle:
 
     clips: bool = False
     exact: bool = False  # begin and end at the frame, not at the keyframe before
-    clip_name: str = USUAL_NAME  # a template of `clip_names`
+    clip_name: str = USUAL_NAME
     aspect: str | None = None  # the picture's width to height, as in 9:16; None: as it is
     fit: FitName | None = None  # how the picture is brought to that; None: crop
     captions: CaptionsName | None = None  # speech beside each clip, or in its picture
@@ -37,7 +37,10 @@ class ClipStyle:
                 raise UsageError("is about clips, and none are cut; ask for clips", setting=name)
         if self.fit is not None and self.aspect is None:
             raise UsageError("needs an aspect to fit the picture to, such as 9:16", setting="fit", value=self.fit)
-        check_template(self.clip_name)
+        if self.clip_name != USUAL_NAME:
+            from kuaihl.engines.highlights.clip_names import check_template  # it reads scores: too much for a help text
+
+            check_template(self.clip_name)
         if self.aspect is not None:
             parse_aspect(self.aspect)
 

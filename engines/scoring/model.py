@@ -6,8 +6,7 @@ from pathlib import Path
 
 from kuaihl.engines.encoders.profiles import Encoders, check_text_width, load_encoders, other_text, profile_named
 from kuaihl.engines.highlights.choice import BoundariesName
-from kuaihl.engines.highlights.clip_names import USUAL_NAME
-from kuaihl.engines.highlights.clip_style import CaptionsName, FitName
+from kuaihl.engines.highlights.clip_style import USUAL_NAME, CaptionsName, FitName
 from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.engines.runtimes.choice import choose_runtime
 from kuaihl.engines.runtimes.device import choose_device, set_threads

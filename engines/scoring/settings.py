@@ -5,7 +5,6 @@ from typing import Literal
 
 from kuaihl.engines.highlights.choice import Choice
 from kuaihl.engines.highlights.clip_style import ClipStyle
-from kuaihl.engines.outputs.formats import media_formats
 from kuaihl.models.errors import UsageError
 
 EngineName = Literal["auto", "torch", "onnx", "tensorrt", "tensorrt-rtx"]
@@ -52,6 +51,8 @@ class ScoreSettings(Products):
 
 def check_stream_settings(source: str, settings: ScoreSettings) -> None:
     """Raise UsageError for what needs a file, because a stream can be read only once."""
+    from kuaihl.engines.outputs.formats import media_formats  # every command reads this module, and few need these
+
     edited = ",".join(media_formats(settings.formats))
     wanted: dict[str, tuple[object, str | None]] = {
         "exact": (settings.exact, None),

@@ -70,7 +70,9 @@ def test_options_that_cannot_be_end_with_2_before_a_model_is_loaded(
     assert_one_line(kuaihl("score", str(tiny_flv), "-o", str(tmp_path / "out"), *arguments), 2, words)
 
 
-@pytest.mark.parametrize("option", [["--clips"], ["--frames", "exact"], ["--start", "1:00"], ["--end", "90"]])
+@pytest.mark.parametrize(
+    "option", [["--exact", "--clips"], ["--frames", "exact"], ["--start", "1:00"], ["--end", "90"]]
+)
 def test_what_needs_a_file_is_refused_for_a_stream(option: list[str], tmp_path: Path) -> None:
     result = kuaihl("score", "rtmp://127.0.0.1:1/live/x", "-o", str(tmp_path / "out"), *option)
     assert_one_line(result, 2, option[0], "rtmp://127.0.0.1:1/live/x")

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from kuaihl.engines.highlights.clip_names import USUAL_NAME, check_template, name_clips
+from kuaihl.engines.highlights.clip_names import check_template, name_clips
+from kuaihl.engines.highlights.clip_style import USUAL_NAME
 from kuaihl.engines.types import Highlight
 from kuaihl.models.errors import UsageError
 

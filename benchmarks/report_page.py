@@ -1,7 +1,7 @@
 """What does a report cost, how large is its page, and how soon does it open?
 
-    python benchmarks/report.py                              # pages, from run folders that are made up
-    python benchmarks/report.py --score stream.flv stream.xml   # and what `--report` adds to scoring a recording
+    python benchmarks/report_page.py                              # pages, from run folders that are made up
+    python benchmarks/report_page.py --score stream.flv stream.xml   # and what `--report` adds to scoring a recording
 
 A page of six hours must be below 3 MB and open within a second; one of ten hours must be made within seconds. Pictures
 are about 3 kB each, as of real streams. Times of pages are processor time in this process, and those of Chromium are
