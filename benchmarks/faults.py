@@ -55,11 +55,7 @@ def main() -> int:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     names = options.parts or PARTS
-    # Only what runs is imported: the memory of one part is measured, and others load torch.
-    passed = [
-        run_part(name, importlib.import_module(f"fault_campaign.{name}"), options.faults, options.seed)
-        for name in names
-    ]
+    passed = [run_part(name, load_part(name), options.faults, options.seed) for name in names]
     return 0 if all(passed) else 1
 
 

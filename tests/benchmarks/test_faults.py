@@ -41,7 +41,7 @@ def test_a_part_passes_if_all_was_survived_within_the_limits(
     assert make(contract).passed is passes
 
 
-def test_every_module_with_a_run_is_a_part_and_gets_its_faults_its_seed_and_a_folder(
+def test_each_part_gets_its_faults_its_seed_and_a_folder(
     contract: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import faults  # type: ignore[import-not-found]
