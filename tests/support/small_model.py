@@ -78,3 +78,12 @@ def small_model(folder: Path, encoders: Encoders | None = None, *, segment_secon
     bundle = make_bundle(folder, 0, BEYOND_PAPER)
     settings = ScoreSettings(segment_seconds=segment_seconds, timeout=3.0)
     return Model(bundle, encoders or small_encoders(), open_step(bundle), settings)
+
+
+def model_without_encoders(folder: Path, settings: ScoreSettings) -> Model:
+    """A small head with facts of encoders, for tests that put scored segments in the pipeline's place."""
+    bundle = make_bundle(folder, seed=0)
+    vision = SimpleNamespace(runtime=SimpleNamespace(precision="fp32"))
+    facts = (EncoderFacts("vision", "x", "1", "ab" * 32),)
+    encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none", facts=facts)
+    return Model(bundle, cast(Any, encoders), open_step(bundle), settings)

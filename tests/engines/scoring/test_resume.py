@@ -10,15 +10,14 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import jsonschema
 import pytest
 import torch
 from support.kills import killed_at
 from support.paths import DOCS, EXAMPLES
-from support.small_bundle import make_bundle, segments
+from support.small_bundle import segments
+from support.small_model import model_without_encoders
 
 from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.outputs.lock import FolderLock, check_unlocked
@@ -31,11 +30,10 @@ from kuaihl.engines.scoring.journal import AlreadyScored, Earlier
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.remake import remake_highlights
 from kuaihl.engines.scoring.run import Run
-from kuaihl.engines.scoring.scorer import StreamingScorer, open_step
+from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Event, ScoredSegment
 from kuaihl.models.errors import UsageError
-from kuaihl.models.facts import EncoderFacts
 
 DEMO = str(EXAMPLES / "demo.flv")
 SETTINGS = ScoreSettings()
@@ -57,11 +55,7 @@ def score_source(
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     torch.set_num_threads(1)  # a fork has one thread
-    bundle = make_bundle(tmp_path_factory.mktemp("bundle"), seed=0)
-    facts = (EncoderFacts("vision", "x", "1", "ab" * 32),)
-    vision = SimpleNamespace(runtime=SimpleNamespace(precision="fp32"))
-    encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none", facts=facts)
-    return Model(bundle, cast(Any, encoders), open_step(bundle), SETTINGS)
+    return model_without_encoders(tmp_path_factory.mktemp("bundle"), SETTINGS)
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import jsonschema
 import pytest
 from support.paths import DOCS, EXAMPLES
-from support.small_bundle import make_bundle
+from support.small_model import model_without_encoders
 
 from kuaihl.engines.highlights.clips import Clip, FailedClip
 from kuaihl.engines.highlights.online import HighlightOpened
@@ -23,11 +22,9 @@ from kuaihl.engines.scoring import conclude as conclude_module
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.run import Run
-from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Comment, ScoredSegment
 from kuaihl.models.errors import BatchError, SourceError, UsageError
-from kuaihl.models.facts import EncoderFacts
 
 DEMO = EXAMPLES / "demo.flv"
 SETTINGS = ScoreSettings()
@@ -62,11 +59,7 @@ def segment(index: int, score: float = 0.4, interest: float | None = 0.4) -> Sco
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    bundle = make_bundle(tmp_path_factory.mktemp("bundle"), seed=0)
-    vision = SimpleNamespace(runtime=SimpleNamespace(precision="fp32"))
-    facts = (EncoderFacts("vision", "x", "1", "ab" * 32),)
-    encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none", facts=facts)
-    return Model(bundle, cast(Any, encoders), open_step(bundle), SETTINGS)
+    return model_without_encoders(tmp_path_factory.mktemp("bundle"), SETTINGS)
 
 
 @pytest.fixture

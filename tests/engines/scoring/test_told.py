@@ -7,8 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,7 +16,7 @@ from support.event_receiver import event_receiver
 from support.kills import killed_at
 from support.paths import DOCS, EXAMPLES
 from support.ports import free_port
-from support.small_bundle import make_bundle
+from support.small_model import model_without_encoders
 
 from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.scoring import journal as journal_module
@@ -26,12 +25,10 @@ from kuaihl.engines.scoring.conclude import ScoreResult
 from kuaihl.engines.scoring.journal import Earlier
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.run import Run
-from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.sinks.delivery import Retry
 from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.engines.types import Event, ScoredSegment
-from kuaihl.models.facts import EncoderFacts
 
 DEMO = str(EXAMPLES / "demo.flv")
 SETTINGS = ScoreSettings()
@@ -55,11 +52,7 @@ def score_source(source: Source, *_: object, first: int, **__: object) -> Iterat
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     torch.set_num_threads(1)  # a fork has one thread
-    bundle = make_bundle(tmp_path_factory.mktemp("bundle"), seed=0)
-    facts = (EncoderFacts("vision", "x", "1", "ab" * 32),)
-    vision = SimpleNamespace(runtime=SimpleNamespace(precision="fp32"))
-    encoders = SimpleNamespace(device="cpu", vision=vision, transcriber_name="none", facts=facts)
-    return Model(bundle, cast(Any, encoders), open_step(bundle), SETTINGS)
+    return model_without_encoders(tmp_path_factory.mktemp("bundle"), SETTINGS)
 
 
 @pytest.fixture(autouse=True)
