@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kuaihl_cli.command import RULE, application, read_settings
-from kuaihl_cli.options import SeedOption, ThreadsOption
+from kuaihl_cli.options import DeviceOption, SeedOption, ThreadsOption
 from kuaihl_cli.terminal.messages import say
 
 app = application()
@@ -27,6 +27,7 @@ class ColdStartSettings:
         typer.Option("--teachers", min=0, metavar="N", help="Heads whose mean the default head learns; 0: the labels."),
     ] = 3
     seed: SeedOption = 0
+    device: DeviceOption = "auto"
     threads: ThreadsOption = None
 
 
@@ -39,14 +40,18 @@ def cold_start(settings: ColdStartSettings) -> None:
     """
     from kuaihl.engines.cold_start.features import feature_bank
     from kuaihl.engines.encoders.profiles import EDGE, load_encoders, profile_record
+    from kuaihl.engines.runtimes.device import choose_device
     from kuaihl.models.bundle import save_bundle
     from kuaihl.models.facts import LabelFacts
     from kuaihl.models.simulation.cold_start import train_cold_start
 
     rooms, epochs, teachers, seed = settings.rooms, settings.epochs, settings.teachers, settings.seed
-    encoders = load_encoders(EDGE, device="cpu", threads=settings.threads, asr="none")
+    device = choose_device(settings.device)
+    encoders = load_encoders(EDGE, device=device, threads=settings.threads, asr="none")
     banks = [feature_bank(split, encoders, say) for split in ("train", "held-out")]
-    trained = train_cold_start(*banks, rooms=rooms, epochs=epochs, seed=seed, teachers=teachers, on_message=say)
+    trained = train_cold_start(
+        *banks, rooms=rooms, epochs=epochs, seed=seed, teachers=teachers, device=device, on_message=say
+    )
     save_bundle(
         settings.output,
         trained.network,
@@ -55,8 +60,7 @@ def cold_start(settings: ColdStartSettings) -> None:
         label=LabelFacts(source="simulated"),
         licence_weights="MIT",
         licence_data="simulated; sentences and scenes written for this project (MIT)",
-        metrics=trained.metrics
-        | {"command": f"kuaihl cold-start --rooms {rooms} --epochs {epochs} --teachers {teachers} --seed {seed}"},
+        metrics=trained.metrics | {"command": _command_line(settings, device)},
         score_quantiles=trained.score_quantiles,
         head_dtype="float16",
     )
@@ -69,6 +73,15 @@ def cold_start(settings: ColdStartSettings) -> None:
         for name, part in measured["parts"].items():
             _print_interval(f"{name}: head", part["head"])
             _print_interval(f"{name}: head less best known rule", part["margin"])
+
+
+def _command_line(settings: ColdStartSettings, device: str) -> str:
+    """The command that trains this head again."""
+    line = (
+        f"kuaihl cold-start --rooms {settings.rooms} --epochs {settings.epochs} --teachers {settings.teachers} "
+        f"--seed {settings.seed}"
+    )
+    return line if device == "cpu" else f"{line} --device {device}"
 
 
 def _print_interval(name: str, found: dict[str, Any]) -> None:

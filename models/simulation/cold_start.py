@@ -57,9 +57,10 @@ def train_cold_start(
     epochs: int,
     seed: int,
     teachers: int,
+    device: str = "cpu",
     on_message: Callable[[str], None],
 ) -> ColdStart:
-    """Train the edge head and measure it.
+    """Train the edge head on a device that PyTorch knows by this name, and measure it on the CPU.
 
     Two heads that differ by their seed alone answer differently on words they never met. So `teachers` heads are
     trained first, and the head that ships learns their mean answers in place of labels. Without teachers it learns the
@@ -76,8 +77,8 @@ def train_cold_start(
     for number in range(1, teachers + 1):
         on_message(f"teacher {number} of {teachers}")
         own = seed + number * _TEACHERS_APART
-        taught_by.append(train_head(train_bank, validation, rooms, epochs, own, (), on_message)[0])
-    network, tau = train_head(train_bank, validation, rooms, epochs, seed, taught_by, on_message)
+        taught_by.append(train_head(train_bank, validation, rooms, epochs, own, (), on_message, device)[0])
+    network, tau = train_head(train_bank, validation, rooms, epochs, seed, taught_by, on_message, device)
     network = reading_whole_vectors(network, directions)
     answers = score_rooms(network, held_out)
     report = measure(network, answers, held_out, seed=seed) | {"validation_tau": round(tau, 3)}
@@ -95,17 +96,20 @@ def train_head(
     seed: int,
     teachers: Sequence["KuaiHL"],
     on_message: Callable[[str], None],
+    device: str = "cpu",
 ) -> "tuple[KuaiHL, float]":
     """One head, of the epoch with the best validation tau, averaged over both questions, and that tau.
 
-    Every epoch has `rooms` new rooms: they cost nothing, and none can be memorised.
+    It comes back on the CPU. Every epoch has `rooms` new rooms: they cost nothing, and none can be memorised.
     """
     import torch
 
     from kuaihl.models.losses.objective import Objective
     from kuaihl.models.network.kuaihl import KuaiHL
     from kuaihl.models.simulation.report import room_taus
+    from kuaihl.models.training.batches import on_device
 
+    place = torch.device(device)
     torch.manual_seed(seed)
     network = KuaiHL(
         replace(
@@ -120,6 +124,8 @@ def train_head(
     read_standardised(network.text, bank.text)
     read_standardised(network.visual, bank.visual)
     read_standardised(network.signals, np.concatenate(validation.signals))
+    network.to(place)
+    teachers = [teacher.to(place) for teacher in teachers]
     optimiser = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
     random = np.random.default_rng(seed)
     steps = -(-2 * rooms // BATCH) * epochs
@@ -131,7 +137,8 @@ def train_head(
         total, batches = 0.0, 0
         network.train()
         train = simulate(rooms, bank, seed, first_room=epoch * rooms)
-        for batch in training_batches(train, random):
+        for drawn in training_batches(train, random):
+            batch = on_device(drawn, place)
             terms = network.training_losses(objective, labelled_by(teachers, batch) if teachers else batch)
             optimiser.zero_grad()
             terms.total.backward()  # type: ignore[no-untyped-call]
@@ -152,7 +159,7 @@ def train_head(
             best = {name: part.clone() for name, part in network.state_dict().items()}
             best_tau = (score + interest) / 2
     network.load_state_dict(best)
-    return network.eval(), best_tau
+    return network.cpu().eval(), best_tau
 
 
 def labelled_by(teachers: Sequence["KuaiHL"], batch: "Batch") -> "Batch":
@@ -182,22 +189,23 @@ def score_rooms(network: "KuaiHL", data: SimulatedSet, *, without: Sequence[str]
     import torch
 
     network.eval()
+    place = next(network.parameters()).device
     answers = []
     with torch.inference_mode():
         for features, columns in zip(data.features, data.signals, strict=True):
-            visual = torch.from_numpy(data.bank.visual_of(features))[None].float()
-            text = torch.from_numpy(data.bank.text_of(features.text))[None].float()
+            visual = torch.from_numpy(data.bank.visual_of(features))[None].to(place).float()
+            text = torch.from_numpy(data.bank.text_of(features.text))[None].to(place).float()
             columns = without_group(columns, "pictures") if "pictures" in without else columns
-            signals = torch.from_numpy(columns)[None]
+            signals = torch.from_numpy(columns)[None].to(place)
             score, interest = network.outputs(
                 torch.zeros_like(visual) if "pictures" in without else visual,
                 torch.zeros_like(text) if "words" in without else text,
-                torch.zeros(1, dtype=torch.long),
+                torch.zeros(1, dtype=torch.long, device=place),
                 None,
                 torch.zeros_like(signals) if "signals" in without else signals,
             )
             assert interest is not None
-            answers.append(RoomAnswers(*(each[0].sigmoid().double().numpy() for each in (score, interest))))
+            answers.append(RoomAnswers(*(each[0].cpu().sigmoid().double().numpy() for each in (score, interest))))
     return answers
 
 

@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 from support.paths import EXAMPLES
+from support.small_bank import drawn_bank
 from support.small_dataset import small_dataset
 
+from kuaihl.engines.cold_start import features
 from kuaihl.engines.encoders.profiles import EDGE, profile_record
 from kuaihl.models.bundle import load_bundle
 from kuaihl.models.data.klive import open_klive
@@ -199,11 +201,12 @@ def test_what_is_no_data_set_is_one_line_and_3(
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("edge_weights")
 def test_simulate_writes_a_sound_data_set_and_tells_the_ceiling(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The real banks take ten minutes to encode.
+    monkeypatch.setattr(features, "feature_bank", lambda split, encoders, on_message: drawn_bank(len(split)))
     output = tmp_path / "simulated"
     code, out, _ = run(capsys, "simulate", "-o", output, "--rooms", 12, "--streamers", 5, "--threads", 1)
     assert code == 0

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 
+from kuaihl.models.dims import EDGE_DIMS
 from kuaihl.models.simulation.feature_bank import LANGUAGES, FeatureBank
 from kuaihl.models.simulation.terms import GENRES, NOTHING, TOPICS, Integers
 
@@ -32,4 +33,15 @@ def made_up_bank(seed: int, variants: int = 4, styles: int = 6) -> FeatureBank:
     visual[..., 0] = np.arange(len(TOPICS))[:, None, None, None]
     visual[..., 1] = np.arange(styles)[:, None] + 100 * seed
     visual[..., 2] = np.arange(12)
+    return FeatureBank(text.astype(np.float16), keys, visual.astype(np.float16))
+
+
+def drawn_bank(seed: int) -> FeatureBank:
+    """As wide as a bank of the edge encoders: a direction per topic, and noise around it that differs by seed."""
+    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
+    keys = all_keys(3)
+    spoken, chatter = shared.normal(size=(2, len(TOPICS) + 1, EDGE_DIMS.text_width))
+    text = spoken[keys[:, 2]] + chatter[keys[:, 3]] + own.normal(size=(len(keys), EDGE_DIMS.text_width))
+    scenes = shared.normal(size=(len(TOPICS), 3, 1, 1, EDGE_DIMS.visual_width))
+    visual = scenes + own.normal(size=(len(TOPICS), 3, 4, EDGE_DIMS.patches, EDGE_DIMS.visual_width))
     return FeatureBank(text.astype(np.float16), keys, visual.astype(np.float16))

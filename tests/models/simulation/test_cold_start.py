@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.small_bank import all_keys
+from support.small_bank import drawn_bank
 
 from kuaihl.models.dims import EDGE_DIMS
 from kuaihl.models.network.kuaihl import KuaiHL, text_projection
 from kuaihl.models.network.standardize import read_standardised
 from kuaihl.models.signals import COLUMNS, GROUPS, SIGNALS, SIGNALS_WIDTH
 from kuaihl.models.simulation.cold_start import labelled_by, score_rooms, train_cold_start, without_streamers
-from kuaihl.models.simulation.feature_bank import NO_WORDS, FeatureBank
+from kuaihl.models.simulation.feature_bank import NO_WORDS
 from kuaihl.models.simulation.simulated_set import STREAMERS, simulate, simulate_held_out
 from kuaihl.models.simulation.stretches import (
     BLUR,
@@ -22,22 +22,11 @@ from kuaihl.models.simulation.stretches import (
     withhold_signals,
     without_group,
 )
-from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, TOPICS, TRAINING_GENRES
-
-
-def made_up_bank(seed: int) -> FeatureBank:
-    """A direction a topic, with noise around it that differs from bank to bank, as sentences do."""
-    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
-    keys = all_keys(3)
-    spoken, chatter = shared.normal(size=(2, len(TOPICS) + 1, EDGE_DIMS.text_width))
-    text = spoken[keys[:, 2]] + chatter[keys[:, 3]] + own.normal(size=(len(keys), EDGE_DIMS.text_width))
-    scenes = shared.normal(size=(len(TOPICS), 3, 1, 1, EDGE_DIMS.visual_width))
-    visual = scenes + own.normal(size=(len(TOPICS), 3, 4, EDGE_DIMS.patches, EDGE_DIMS.visual_width))
-    return FeatureBank(text.astype(np.float16), keys, visual.astype(np.float16))
+from kuaihl.models.simulation.terms import GENRES, HELD_OUT_GENRES, TRAINING_GENRES
 
 
 def test_batches_hold_what_the_rooms_show() -> None:
-    data = simulate(5, made_up_bank(1), seed=3)
+    data = simulate(5, drawn_bank(1), seed=3)
     batches = list(training_batches(data, np.random.default_rng(0)))
     batch = batches[0]
     assert len(batch.visual) == len(batch.text) == len(batch.streamer) == 10  # two stretches per room
@@ -47,7 +36,7 @@ def test_batches_hold_what_the_rooms_show() -> None:
 
 
 def test_rooms_shorter_than_a_stretch_are_learned_from_and_their_padding_is_not() -> None:
-    data = simulate(40, made_up_bank(1), seed=3)
+    data = simulate(40, drawn_bank(1), seed=3)
     short = sum(len(room.rate) < SEQUENCE for room in data.rooms)
     assert short > 0
     unlearned = torch.cat([~batch.segment_valid[:, -1] for batch in training_batches(data, np.random.default_rng(0))])
@@ -55,14 +44,14 @@ def test_rooms_shorter_than_a_stretch_are_learned_from_and_their_padding_is_not(
 
 
 def test_half_of_the_rooms_to_test_on_are_of_genres_that_training_has_not_met() -> None:
-    genres = [GENRES[room.genre] for room in simulate_held_out(20, made_up_bank(1), seed=3).rooms]
+    genres = [GENRES[room.genre] for room in simulate_held_out(20, drawn_bank(1), seed=3).rooms]
     assert set(genres[:10]) <= set(TRAINING_GENRES)
     assert set(genres[10:]) <= set(HELD_OUT_GENRES)
-    assert {GENRES[room.genre] for room in simulate(200, made_up_bank(1), seed=3).rooms} == set(TRAINING_GENRES)
+    assert {GENRES[room.genre] for room in simulate(200, drawn_bank(1), seed=3).rooms} == set(TRAINING_GENRES)
 
 
 def test_signals_stand_beside_their_standard_scores() -> None:
-    data = simulate(5, made_up_bank(1), seed=3)
+    data = simulate(5, drawn_bank(1), seed=3)
     for room, signals in zip(data.rooms, data.signals, strict=True):
         assert signals.shape == (len(room.rate), SIGNALS_WIDTH)
         has = dict(zip(GROUPS, signals[:, : len(GROUPS)].T, strict=True))
@@ -71,7 +60,7 @@ def test_signals_stand_beside_their_standard_scores() -> None:
 
 def test_a_head_without_streamers_scores_as_the_unknown_one_did() -> None:
     torch.manual_seed(0)
-    data = simulate(2, made_up_bank(1), seed=5)
+    data = simulate(2, drawn_bank(1), seed=5)
     network = KuaiHL(replace(EDGE_DIMS, streamers=7, signals=SIGNALS_WIDTH, interest=True)).eval()
     before, after = score_rooms(network, data), score_rooms(without_streamers(network), data)
     for one, other in zip(before, after, strict=True):
@@ -101,7 +90,7 @@ def test_signals_that_a_platform_does_not_tell_are_zero_in_value_and_standard_sc
 
 
 def test_words_are_blurred_by_the_banks_own_spread_and_silence_stays_silence() -> None:
-    bank = made_up_bank(1)
+    bank = drawn_bank(1)
     rows = np.where(np.arange(4000) % 2 == 0, 0, NO_WORDS)
     found = say_words(bank, rows, np.random.default_rng(0))
     assert not found[1::2].any()
@@ -133,7 +122,7 @@ def test_teachers_label_every_segment_that_is_there_with_their_mean_answers() ->
     dims = replace(EDGE_DIMS, width=8, heads=2, layers=1, streamers=STREAMERS, signals=SIGNALS_WIDTH, interest=True)
     torch.manual_seed(0)
     teachers = [KuaiHL(dims).eval() for _ in range(2)]
-    batch = next(training_batches(simulate(3, made_up_bank(1), seed=3), np.random.default_rng(0)))
+    batch = next(training_batches(simulate(3, drawn_bank(1), seed=3), np.random.default_rng(0)))
     taught = labelled_by(teachers, batch)
     nobody = torch.zeros_like(batch.streamer)
     each = [one.outputs(batch.visual, batch.text, nobody, batch.segment_valid, batch.signals) for one in teachers]
@@ -149,8 +138,8 @@ def test_teachers_label_every_segment_that_is_there_with_their_mean_answers() ->
 @pytest.mark.slow
 def test_a_short_training_by_a_teacher_beats_every_simple_rule_on_new_rooms() -> None:
     trained = train_cold_start(
-        made_up_bank(1),
-        made_up_bank(2),
+        drawn_bank(1),
+        drawn_bank(2),
         rooms=96,
         epochs=3,
         seed=0,
