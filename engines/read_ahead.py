@@ -63,25 +63,30 @@ class Channel(Generic[T]):
                 self.changed.notify_all()
                 return self.items.popleft()
             error, self.error = self.error, None
-            if error is not None and not self.abandoned:
+            if error is None:
+                raise StopIteration
+            try:
                 raise error
-            raise StopIteration
+            finally:
+                del error  # or its traceback, this frame and it would keep each other, and what was read, alive
 
     def finish(self, error: BaseException | None) -> None:
         with self.changed:
-            self.finished, self.error = True, error
+            self.finished = True
+            if not self.abandoned:
+                self.error = error
             self.changed.notify_all()
 
     def abandon(self) -> None:
         with self.changed:
             self.abandoned = True
             self.items.clear()
+            self.error = None
             self.changed.notify_all()
 
 
 def _produce(upstream: Iterable[T], channel: Channel[T]) -> None:
     """A stage's thread: put every item of upstream into the channel, and close upstream here, where it ran."""
-    error: BaseException | None = None
     try:
         try:
             for item in upstream:
@@ -91,9 +96,10 @@ def _produce(upstream: Iterable[T], channel: Channel[T]) -> None:
             close = getattr(upstream, "close", None)
             if close is not None:
                 close()
-    except BaseException as raised:  # the consumer sees it, whatever it is
-        error = raised
-    channel.finish(error)
+    except BaseException as error:  # the consumer sees it, whatever it is
+        channel.finish(error)
+    else:
+        channel.finish(None)
 
 
 class Stage(Iterator[T]):

@@ -58,19 +58,19 @@ def known_duration(container: "InputContainer") -> float | None:
 def open_part(name: str, parts: Parts) -> "InputContainer":
     """The demuxer of the next part that holds video or audio. Raises a readable SourceError."""
     while True:
-        failure = SourceError(f"{name}: holds neither video nor audio that can be decoded")
         try:
             container = open_container(name, parts, format=parts.format, buffer_size=BUFFER_BYTES)
-        except SourceError as error:
-            failure = error
-        else:
-            chosen = [choose_best(container, "video"), choose_best(container, "audio")]
-            if any(chosen):
-                parts.choose(frozenset(one.id for one in chosen if one is not None), wants_more=None in chosen)
-                return container
-            container.close()
+        except SourceError:
+            if not parts.go_on():
+                raise
+            continue
+        chosen = [choose_best(container, "video"), choose_best(container, "audio")]
+        if any(chosen):
+            parts.choose(frozenset(one.id for one in chosen if one is not None), wants_more=None in chosen)
+            return container
+        container.close()
         if not parts.go_on():
-            raise failure
+            raise SourceError(f"{name}: holds neither video nor audio that can be decoded")
 
 
 def choose_best(container: "InputContainer", kind: Literal["video", "audio"]) -> "Stream | None":

@@ -151,8 +151,8 @@ def _from_parts(name: str, parts: Parts, timeout: float, *, is_url: bool = False
     try:
         source = _choose_streams(name, open_part(name, parts), timeout)
     except BaseException as error:
-        parts.close()
         failure = parts.file.error
+        parts.close()
         if failure is None or not isinstance(error, SourceError):
             raise
         raise refusal(name, failure, is_url=is_url) from cause(failure)

@@ -28,6 +28,7 @@ class WhatCame:
             return b""
 
     def close(self) -> None:
+        self.error = None  # its traceback leads back here
         self.file.close()
 
 

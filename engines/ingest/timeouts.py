@@ -29,7 +29,10 @@ def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
     except queue.Empty:
         raise TimeoutError(f"no answer within {seconds} s") from None
     if error is not None:
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # or it and this frame would keep each other alive
     return result  # type: ignore[return-value]
 
 

@@ -120,8 +120,11 @@ class Scheduler:
         for segment in segments:
             ticket = self._submit(_Ticket(segment, listener, patient))
             ticket.done.wait()
-            if ticket.error is not None:
-                raise ticket.error
+            if (error := ticket.error) is not None:
+                try:
+                    raise error
+                finally:
+                    del error, ticket  # or they would keep each other, and the segment, alive
             assert ticket.visual is not None and ticket.text is not None and ticket.transcript is not None
             segment, transcript = ticket.segment, ticket.transcript
             signals = meter.measure(segment, transcript if is_heard(segment, own) else None)

@@ -1,16 +1,21 @@
 """Live streams against servers that close, stall, repeat, lie and die: right packets or one clear line, in time."""
 
+import gc
 import itertools
+import os
+import socket
+import struct
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from statistics import median
 
 import pytest
 from support.flv_parts import part
-from support.http_media import MediaServer, media_server, silent_server
+from support.http_media import MediaServer, begin_stream, media_server, silent_server
 from support.rtmp_server import RtmpServer, end_publisher, find_ffmpeg, free_port, make_broadcast, rtmp_server
 
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
@@ -145,6 +150,28 @@ def test_a_connection_that_closes_is_made_again_and_the_missing_time_is_a_gap(
     assert seen.largest_hole() == pytest.approx(3.05, abs=0.1)
     assert seen.decode_times("video")[-1] == pytest.approx(11.95, abs=0.1)
     seen.assert_time_never_runs_back()
+
+
+def test_connections_that_break_leave_nothing_for_the_garbage_collector(http: MediaServer, broadcast: Path) -> None:
+    parts = [part(broadcast.read_bytes(), start, start + 3) for start in (0, 3, 6)]
+    http.answers["/live.flv"] = lambda handler: _send_and_reset(handler, parts.pop(0) if parts else b"")
+    gc.collect()
+    gc.disable()
+    try:
+        kinds = [item.kind for item in live_packets(http.url("/live.flv"), timeout=2, policy=BRIEF)]
+        left = [type(one).__name__ for one in gc.get_objects() if type(one).__name__ == "InputContainer"]
+    finally:
+        gc.enable()
+    assert kinds.count("reconnect") == 2
+    assert not left
+
+
+def _send_and_reset(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    begin_stream(handler)
+    handler.wfile.write(data)
+    time.sleep(0.3)  # for the reader: what it has not read is lost with the connection
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(handler.connection.detach())
 
 
 def test_a_tail_that_the_server_repeats_is_dropped_to_the_packet(http: MediaServer, broadcast: Path) -> None:
