@@ -87,6 +87,15 @@ class MediaFacts:
 
 
 @dataclass(frozen=True)
+class SeekPoint:
+    """A keyframe from which a file can be read again; times in seconds."""
+
+    byte: int  # of the file, at which its packet begins
+    time: float  # when it is shown, on the stream's monotonic clock
+    shift: float  # from the source's own clock to that one
+
+
+@dataclass(frozen=True)
 class Segment:
     """A consecutive slice of the stream; all times in seconds on its monotonic clock, which starts at 0."""
 
@@ -100,6 +109,7 @@ class Segment:
     transcribe: bool = True  # False if the machine has no time to transcribe it
     events: tuple[Event, ...] = ()  # faults that fell in this segment
     keyframe_times: tuple[float, ...] = ()  # where a clip may be cut without re-encoding
+    seek: SeekPoint | None = None  # the first of them that the file can be read from
     gap: bool = False  # media time is missing inside or right before this segment
     wall_time: float = 0.0  # seconds since the epoch at which the segment was complete
 
@@ -152,6 +162,7 @@ class EncodedSegment:
     comments: tuple[Comment, ...] = ()
     events: tuple[Event, ...] = ()
     keyframe_times: tuple[float, ...] = ()
+    seek: SeekPoint | None = None
     loudness: tuple[float, ...] = ()  # of each second from its start, in dBFS; empty without sound
     gap: bool = False
     wall_time: float = 0.0
@@ -180,6 +191,7 @@ class ScoredSegment:
     interest: float | None = None
     sentences: tuple[Sentence, ...] = field(default=(), repr=False)
     keyframe_times: tuple[float, ...] = field(default=(), repr=False)
+    seek: SeekPoint | None = field(default=None, repr=False)
     loudness: tuple[float, ...] = field(default=(), repr=False)  # of each second, in dBFS; empty if unknown
     events: tuple[Event, ...] = ()
 

@@ -132,6 +132,7 @@ def join_features(
         comments=segment.comments,
         events=segment.events,
         keyframe_times=segment.keyframe_times,
+        seek=segment.seek,
         loudness=loudness_of(segment.audio),
         gap=segment.gap,
         wall_time=segment.wall_time,

@@ -2,7 +2,8 @@
 
 The packets come from `ingest.packets`, as for the scores, so both have one clock: time stamps that restart and files
 that must be opened again make no difference. One pass holds a highlight's packets until the places to cut are known. It
-does not seek, which fails on FLV without an index and on damaged files.
+begins at a keyframe whose byte and clock the scoring noted, or else at the recording's beginning. FFmpeg does not seek:
+that fails on FLV without an index and on damaged files.
 """
 
 import math
@@ -16,6 +17,7 @@ from kuaihl.engines.highlights.burner import Burner, check_fonts
 from kuaihl.engines.highlights.captions import Caption, captions_of, captions_within, write_ass
 from kuaihl.engines.highlights.clip_file import ClipFile
 from kuaihl.engines.highlights.clip_names import name_clips
+from kuaihl.engines.highlights.clip_readings import Reading, plan_readings
 from kuaihl.engines.highlights.clip_style import ClipStyle, parse_aspect
 from kuaihl.engines.highlights.clip_windows import read_windows
 from kuaihl.engines.highlights.clip_writer import ClipWriter, CutName, Writer
@@ -25,6 +27,8 @@ from kuaihl.engines.highlights.h264 import parse_header
 from kuaihl.engines.highlights.recoding_writer import RecodingWriter, check_encoder
 from kuaihl.engines.ingest.opening import is_stream, open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
+from kuaihl.engines.ingest.seeking import KeyframeMoved, packets_from, source_from
+from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.types import SAME_TIME, Event, Highlight, ScoredSegment
 from kuaihl.models.errors import UsageError, reason_of
 
@@ -65,10 +69,12 @@ def cut_clips(
     stem: str,
     *,
     style: ClipStyle = _USUAL_STYLE,
-    speech: Sequence[ScoredSegment] = (),
+    scored: Sequence[ScoredSegment] = (),
+    seek: bool = False,
 ) -> list[Clip | FailedClip]:
-    """Cut each highlight to a file in `folder`, with captions from `speech`. A clip that fails affects no other.
+    """Cut each highlight to a file in `folder`, with captions from what is said. A clip that fails affects no other.
 
+    With `seek`, the file is the one that was scored, and is read only near the highlights if its keyframes are known.
     `stem` is the template's source. Raises UsageError if the source is not a file or FFmpeg lacks the encoder, and
     SourceError if the file cannot be read.
     """
@@ -78,15 +84,44 @@ def cut_clips(
         return []
     if style.reencodes or style.exact:
         check_encoder("exact" if style.exact else "aspect" if style.aspect else "captions")
-    captions = captions_of(speech) if style.captions else []
+    captions = captions_of(scored) if style.captions else []
     names = name_clips(style.clip_name, stem, highlights)
+
+    def plan(place: int, points: CuttingPoints) -> "_Cut | FailedClip":
+        return _plan_cut(points, highlights[place], folder, names[place], style, captions)
+
+    cuts: dict[int, _Cut | FailedClip] = {}
+    waiting = plan_readings(highlights, scored if seek else ())
+    with open_source(source) as head:
+        while waiting:
+            reading, *waiting = waiting
+            try:
+                cuts |= _cut_reading(head, reading, highlights, plan)
+            except KeyframeMoved:  # the rest as if no keyframe were known
+                left = [place for one in (reading, *waiting) for place in one.places]
+                waiting = [Reading(None, tuple(left))]
+    return [_with_captions(cuts[place], style, captions) for place in range(len(highlights))]
+
+
+def _cut_reading(
+    head: Source,
+    reading: Reading,
+    highlights: Sequence[Highlight],
+    plan: "Callable[[int, CuttingPoints], _Cut | FailedClip]",
+) -> "dict[int, _Cut | FailedClip]":
+    """What became of a reading's highlights, by their places. Raises KeyframeMoved."""
     cuts: dict[int, _Cut | FailedClip] = {}
     late: list[_Cut] = []  # their packets were too many to hold
-    with ExitStack() as stack:
-        surveyed = stack.enter_context(open_source(source))  # stays open: its streams are the models of the clips'
-        for window in read_windows(packets(surveyed), highlights):
-            cut = _plan_cut(window.points, window.highlight, folder, names[window.index], style, captions)
-            cuts[window.index] = cut
+    with ExitStack() as stack:  # sources stay open: their streams are the models of the clips'
+
+        def read() -> Iterator[TimedPacket | Event]:
+            if reading.point is None:
+                return packets(stack.enter_context(open_source(head.name)))
+            return packets_from(stack.enter_context(source_from(head, reading.point)), reading.point)
+
+        for window in read_windows(read(), [highlights[place] for place in reading.places]):
+            place = reading.places[window.index]
+            cut = cuts[place] = plan(place, window.points)
             if isinstance(cut, FailedClip):
                 continue
             stack.callback(cut.clean_up)
@@ -95,8 +130,8 @@ def cut_clips(
             else:
                 _cut_all([cut], lambda held=held: held)  # type: ignore[misc]
         if late:
-            _cut_all(late, lambda: packets(stack.enter_context(open_source(source))))
-        return [_with_captions(cuts[index], style, captions) for index in range(len(highlights))]
+            _cut_all(late, read)
+    return cuts
 
 
 def cut_held(

@@ -73,10 +73,12 @@ class FlvParts:
         self.changed = False  # it is over
         self.parts = 1
         self.damaged = False
+        self.is_plain = True
         self.fill(HEAD_BYTES)
         first = _data_offset(self.ahead) + _LENGTH_BYTES
         self.head = _file_header(self.ahead[4])  # what a part begins with
         self.next_head = b""
+        self.lead = first - len(self.head)
         self.fill(first)
         self.pass_over(min(first, len(self.ahead)))
 
@@ -210,7 +212,7 @@ class FlvParts:
                 self.ready = len(self.ahead)
                 return
             if not is_cut_off:
-                self.damaged = True
+                self.damaged, self.is_plain = True, False
                 self.pass_over(at)
                 at = 0
             if match is None:
@@ -220,7 +222,7 @@ class FlvParts:
                 continue
             end = at + length + _LENGTH_BYTES
             if self.fill(end) and _WORD.unpack_from(self.ahead, end - _LENGTH_BYTES)[0] == length:
-                self.damaged = True
+                self.damaged, self.is_plain = True, False
                 self.pass_over(at)
                 return
             at += 1
@@ -237,13 +239,20 @@ class FlvParts:
     def begin_part(self, tag: _Tag) -> None:
         """End this part behind the ready bytes; the next one begins with `tag`."""
         assert tag.codec is not None
-        self.ends = True
+        self.ends, self.is_plain = True, False
         self.parts += 1
         self.codecs[tag.kind] = tag.codec
         self.usual.clear()
+        self.next_head = self.preface()
+
+    def preface(self) -> bytes:
+        """What a part begins with: the header of a file, and what decoders need."""
         configurations = [self.configurations.get(stream) for stream in self.codecs.items()]
         promise = sum(_PROMISE[kind] for kind in self.codecs)
-        self.next_head = _file_header(promise) + b"".join(one for one in configurations if one is not None)
+        return _file_header(promise) + b"".join(one for one in configurations if one is not None)
+
+    def entry(self, byte: int) -> tuple[bytes, int]:
+        return self.preface(), byte
 
     def note(self, tag: _Tag) -> None:
         """Take note of the whole tag behind the ready bytes."""
@@ -251,9 +260,12 @@ class FlvParts:
             return
         known = self.codecs.setdefault(tag.kind, tag.codec)
         if tag.is_configuration:
+            before = self.configurations.pop((tag.kind, tag.codec), None)
+            found = bytes(self.ahead[self.ready : self.ready + tag.whole_size])
+            if self.is_settled and (before is None or before[_TAG_HEADER_BYTES:] != found[_TAG_HEADER_BYTES:]):
+                self.is_plain = False
             if tag.size <= _CONFIGURATION_BYTES:
-                self.configurations.pop((tag.kind, tag.codec), None)
-                self.configurations[tag.kind, tag.codec] = bytes(self.ahead[self.ready : self.ready + tag.whole_size])
+                self.configurations[tag.kind, tag.codec] = found
             if len(self.configurations) > _CODECS:
                 del self.configurations[next(iter(self.configurations))]
         elif known == tag.codec and len(known) == 1:

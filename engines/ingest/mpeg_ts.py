@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kuaihl.engines.ingest.parts import WhatCame
 
 _READ_BYTES = 1 << 18
+_TABLE_BYTES = 1 << 20  # among so many, the tables come again; they are due ten times per second
 _SYNC = 0x47
 _LAYOUTS = ((188, 0), (192, 4), (204, 0))  # bytes per packet, and where its sync byte stands
 _TELLING_PACKETS = 5  # with a sync byte each, to be believed
@@ -43,9 +44,14 @@ class TsParts:
         self.wants_more = False  # sound or picture is missing: any new stream may be it
         self.changed = False  # this part is over, and another one follows
         self.damaged = False
+        self.is_plain = True
+        self.lead = 0
 
     def choose(self, pids: frozenset[int], /, *, wants_more: bool) -> None:
         self.chosen, self.wants_more = pids, wants_more
+
+    def entry(self, byte: int) -> tuple[bytes, int]:
+        return b"", max(byte - _TABLE_BYTES, 0) // self.size * self.size
 
     def go_on(self) -> bool:
         while self.read(_READ_BYTES):
@@ -81,12 +87,12 @@ class TsParts:
             packets = packets[: lost[0]]
         for row in self.table_rows(packets):
             if self.changes(packets[row].tobytes()):
-                self.changed = True
+                self.changed, self.is_plain = True, False
                 self.programs, self.tables = {}, {}
                 return row * self.size
         if not lost.size:
             return len(data)
-        self.damaged = True
+        self.damaged, self.is_plain = True, False
         first = int(lost[0]) * self.size
         return first + _next_packet(data[first:], self.size, self.sync)
 

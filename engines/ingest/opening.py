@@ -24,7 +24,7 @@ from kuaihl.engines.ingest.container import (
 from kuaihl.engines.ingest.flv import FlvParts, is_flv
 from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, open_ended
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
-from kuaihl.engines.ingest.parts import Parts, Readable, WhatCame
+from kuaihl.engines.ingest.parts import Parts, Readable, Spliced, WhatCame
 from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
 from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Guard, Source
 from kuaihl.engines.ingest.timeouts import call_with_timeout
@@ -159,6 +159,20 @@ def _from_parts(name: str, parts: Parts, timeout: float, *, is_url: bool = False
     source.parts = parts
     source.used.append(parts)
     return source
+
+
+def open_at(head: Source, byte: int) -> Source:
+    """The file of a `head` in parts again, from near a byte of it on. Raises SourceError."""
+    assert head.parts is not None
+    path = _local_path(head.name)
+    first, begin = head.parts.entry(byte)
+    try:
+        file = path.open("rb")
+        file.seek(begin)
+    except OSError as error:
+        raise SourceError(f"{head.name}: {open_advice(error)}") from error
+    kind = TsParts if isinstance(head.parts, TsParts) else FlvParts
+    return _from_parts(head.name, kind(WhatCame(Spliced(first, file))), head.timeout)
 
 
 def _length(source: Source, measure: "Callable[[], InputContainer]") -> float | None:

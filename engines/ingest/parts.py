@@ -32,6 +32,21 @@ class WhatCame:
         self.file.close()
 
 
+class Spliced:
+    """A file behind some bytes."""
+
+    def __init__(self, first: bytes, file: Readable) -> None:
+        self.first = first
+        self.file = file
+
+    def read(self, size: int) -> bytes:
+        given, self.first = self.first[:size], self.first[size:]
+        return given or self.file.read(size)
+
+    def close(self) -> None:
+        self.file.close()
+
+
 class Parts(Protocol):
     """A file for FFmpeg that ends where the streams change, and goes on after `go_on`."""
 
@@ -39,12 +54,17 @@ class Parts(Protocol):
     name: str
     format: str  # FFmpeg's name for it
     damaged: bool  # bytes have been skipped since it was last set to False
+    is_plain: bool  # all so far came in one piece, and needs no more to decode than its beginning told
+    lead: int  # bytes by which a place in the file is later than in what was handed out
 
     def read(self, size: int) -> bytes:
         """Bytes of this part, at most `size`; empty at its end."""
 
     def choose(self, ids: frozenset[int], /, *, wants_more: bool) -> None:
         """Tell that FFmpeg knows this part's streams: which ones are read, and whether another one would be, too."""
+
+    def entry(self, byte: int) -> tuple[bytes, int]:
+        """What a reading from the middle of the file begins with, and the byte at which it goes on in the file."""
 
     def go_on(self) -> bool:
         """Skip the rest of this part and begin the next one; returns whether there is one."""

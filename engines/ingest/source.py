@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
+    from kuaihl.engines.ingest.packets import TimedPacket
+
 PACKETS_AHEAD = 512  # by which a connection may be ahead of its reader: some 5 s
 _DAMAGES = 16  # failed reads in a row after which reading stops …
 _FLV_DAMAGES = 1 << 16  # … if each may be for ever; in FLV each passes a tag
@@ -88,6 +90,13 @@ class Source:
         if known:
             return max(known)
         return self.duration if len(self.streams) == len(self.container.streams) else None
+
+    def locate(self, keyframe: "TimedPacket") -> int | None:
+        """The byte of the file at which a packet begins; None if the file cannot be read from there on."""
+        place: int | None = keyframe.packet.pos
+        if self.parts is None or not self.parts.is_plain or self.is_network or self.is_pipe or place is None:
+            return None
+        return place + self.parts.lead
 
     @property
     def longest_silence(self) -> float:

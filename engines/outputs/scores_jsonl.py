@@ -11,9 +11,11 @@ from typing import NamedTuple, Self
 
 from kuaihl.engines.outputs.atomic import cannot_write
 from kuaihl.engines.outputs.highlights_json import SCORE_DECIMALS, TIME_DECIMALS, event_entry
-from kuaihl.engines.types import Event, ScoredSegment, Sentence
+from kuaihl.engines.types import Event, ScoredSegment, SeekPoint, Sentence
 from kuaihl.models.errors import ModelError, SourceError
 from kuaihl.models.json_text import parse_json
+
+_SHIFT_DECIMALS = 6  # of seconds: a clip's times are read through it
 
 
 class ScoresWriter:
@@ -112,6 +114,7 @@ def score_line(scored: ScoredSegment) -> str:
                 for one in scored.sentences
             ],
             "keyframes": [round(time, TIME_DECIMALS) for time in scored.keyframe_times],
+            **({} if scored.seek is None else {"seek": _seek_entry(scored.seek)}),
             **({"loudness": scored.loudness} if scored.loudness else {}),
             "events": [event_entry(event) for event in scored.events],
         },
@@ -120,12 +123,21 @@ def score_line(scored: ScoredSegment) -> str:
     )
 
 
+def _seek_entry(point: SeekPoint) -> dict[str, float]:
+    return {
+        "byte": point.byte,
+        "time": round(point.time, TIME_DECIMALS),
+        "shift": round(point.shift, _SHIFT_DECIMALS),
+    }
+
+
 def parse_score(line: str) -> ScoredSegment:
     """The inverse of `score_line`, within its rounding. Raises ValueError, TypeError or KeyError for another line."""
     said = parse_json(line)
     return ScoredSegment(
         sentences=tuple(Sentence(**one) for one in said.pop("sentences", ())),
         keyframe_times=tuple(said.pop("keyframes", ())),
+        seek=SeekPoint(**said.pop("seek")) if "seek" in said else None,
         loudness=tuple(said.pop("loudness", ())),
         events=tuple(Event(**one) for one in said.pop("events")),
         **said,

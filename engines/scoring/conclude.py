@@ -208,7 +208,15 @@ def _cut_clips(
     try:
         make_folder(folder / CLIPS_FOLDER)
         remove_torn(folder / CLIPS_FOLDER)
-        clips = cut_clips(media, highlights, folder / CLIPS_FOLDER, source.name, style=products, speech=source.segments)
+        clips = cut_clips(
+            media,
+            highlights,
+            folder / CLIPS_FOLDER,
+            source.name,
+            style=products,
+            scored=source.segments,
+            seek=not source.on_run_clock,
+        )
     except KuaihlError as error:
         clips = [FailedClip(str(error))] * len(highlights)
     if products.captions and not any(one.text for one in source.segments):

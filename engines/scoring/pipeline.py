@@ -84,6 +84,7 @@ def score_source(
             start=start,
             end=end,
             first=begins,
+            locate=source.locate,
         )
         if begins < first:
             cut = (segment for segment in cut if segment.index >= first)

@@ -179,6 +179,7 @@ class StreamingScorer:
             wall_time=segment.wall_time,
             sentences=segment.transcript.sentences,
             keyframe_times=segment.keyframe_times,
+            seek=segment.seek,
             loudness=segment.loudness,
             events=segment.events,
         )

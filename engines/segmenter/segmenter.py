@@ -5,7 +5,7 @@ Little is decoded: all of the sound, but only the nearest video keyframe before 
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -15,11 +15,13 @@ from kuaihl.engines.segmenter.frame_decoder import FrameDecoder
 from kuaihl.engines.segmenter.keyframes import MAX_HELD_BYTES, SETTLED, FrameRequest, KeyframeSelector
 from kuaihl.engines.types import (
     FRAMES_PER_SEGMENT,
+    SAME_TIME,
     SEGMENT_SECONDS,
     CommentFeed,
     Event,
     Frame,
     FrameFinder,
+    SeekPoint,
     Segment,
 )
 from kuaihl.models.errors import SourceError
@@ -37,17 +39,18 @@ def segments(
     start: float = 0.0,
     end: float | None = None,
     first: int = 0,
+    locate: Callable[[TimedPacket], int | None] | None = None,
 ) -> Iterator[Segment]:
     """Cut the stream from `start` on, in seconds of its clock, to `end` if it goes on for that long.
 
     `exact` replaces the keyframes with the frames shown at the exact instants. `first` is the number of the first
-    segment, which begins that many segments behind `start`.
+    segment, which begins that many segments behind `start`. `locate` tells at which byte of a file a keyframe begins.
 
     Every segment is `segment_seconds` long except the last, which ends with the stream. A rest at the end is left out
     if it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond its end and
     its frames are decoded.
     """
-    cutter = _Cutter(segment_seconds, exact, comments, start, end, first)
+    cutter = _Cutter(segment_seconds, exact, comments, start, end, first, locate)
     with cutter.worker:
         for item in stream:
             if isinstance(item, Event):
@@ -84,12 +87,14 @@ class _Cutter:
         origin: float = 0.0,
         limit: float | None = None,
         first: int = 0,
+        locate: Callable[[TimedPacket], int | None] | None = None,
     ) -> None:
         self.length = length
         self.origin = origin  # where segment 0 begins
         self.limit = limit  # where the last one ends at the latest
         self.exact = exact
         self.comments = comments
+        self.locate = locate
         self.keyframes = KeyframeSelector(length / FRAMES_PER_SEGMENT, origin)
         self.index = first
         self.sound = AudioDecoder(self.start)
@@ -100,6 +105,8 @@ class _Cutter:
         self.end = self.start  # of the media so far, as shown
         self.events: list[Event] = []
         self.keyframe_times: list[float] = []
+        self.seeks: list[SeekPoint] = []
+        self.heard: TimedPacket | None = None  # the latest packet of sound
         self.gaps: list[tuple[float, float]] = []
         self.gap_start: float | None = None  # of a gap that ends at the next packet
         self.announced = 0  # changes of the video's header that the container announced before the decoder saw them
@@ -135,13 +142,23 @@ class _Cutter:
         if timed.time + timed.duration > self.end:
             self.end = timed.time + timed.duration
         if kind == "audio":
+            self.heard = timed
             self.sound.push(timed)
             return
         self.keyframes.push(timed)
         if timed.keyframe:
             self.keyframe_times.append(timed.time)
+            self.note_seek(timed)
         if self.keyframes.held > MAX_HELD_BYTES:
             self.relieve(timed.decode_time)
+
+    def note_seek(self, timed: TimedPacket) -> None:
+        """Note a keyframe as a place to read from, if one shift puts both streams on our clock there."""
+        byte = self.locate(timed) if self.locate is not None else None
+        shift = timed.time - timed.media_time
+        heard = self.heard
+        if byte is not None and (heard is None or abs(heard.time - heard.media_time - shift) <= SAME_TIME):
+            self.seeks.append(SeekPoint(byte, timed.time, shift))
 
     def relieve(self, front: float) -> None:
         """Decode early: the held packets have too many bytes to wait for the segment's end."""
@@ -182,12 +199,14 @@ class _Cutter:
                 has_chat=self.comments is not None and self.comments.has_chat,
                 events=tuple(one for one in self.events if last or one.time < end),
                 keyframe_times=tuple(one for one in self.keyframe_times if start <= one < end),
+                seek=next((one for one in self.seeks if start <= one.time < end), None),
                 gap=any(gap_start < end and gap_end >= start for gap_start, gap_end in self.gaps),
             ),
             frames,
         )
         self.events = [one for one in self.events if one.time >= end]
         self.keyframe_times = [one for one in self.keyframe_times if one >= end]
+        self.seeks = [one for one in self.seeks if one.time >= end]
         self.gaps = [gap for gap in self.gaps if gap[1] >= end]
         self.early = {}
         self.index += 1

@@ -27,7 +27,7 @@ def cut(
     scored = ScoredSegment(0, 0.0, 20.0, 20.0, 40.0, 0.5, "", 0, False, 0.0, None, said)
     spans = [Highlight(7.3, 12.0, 0.5, (0,)), Highlight(15.0, 18.0, 0.4, (0,))]
     style = ClipStyle(clips=True, captions=captions)
-    return cut_clips(str(recording), spans, folder, "room", style=style, speech=[scored])
+    return cut_clips(str(recording), spans, folder, "room", style=style, scored=[scored])
 
 
 def test_a_file_beside_a_clip_counts_from_the_clips_own_start(recording: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from kuaihl.engines.outputs.formats import FORMATS, parse_formats, write_formats
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument, Report, build_document, to_json, write_highlights
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, read_scores, score_line
 from kuaihl.engines.outputs.timelines.timeline import Timeline
-from kuaihl.engines.types import Event, Highlight, ScoredSegment, Sentence
+from kuaihl.engines.types import Event, Highlight, ScoredSegment, SeekPoint, Sentence
 from kuaihl.models.errors import ModelError, SourceError, UsageError
 
 # What viewers and streamers really type, and what breaks naive writers.
@@ -322,6 +322,7 @@ def test_a_segment_is_read_back_as_its_line_has_it(tmp_path: Path) -> None:
         text="words",
         sentences=(Sentence(60.5, 61.0, "words"),),
         keyframe_times=(60.0, 62.125),
+        seek=SeekPoint(1 << 33, 60.0, -0.044),
         loudness=(-23.5, -100.0),
         events=(Event("gap", 60.125, "why"),),
     )
@@ -331,6 +332,7 @@ def test_a_segment_is_read_back_as_its_line_has_it(tmp_path: Path) -> None:
     with (tmp_path / "scores.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"segment": 4, "sta')  # torn
     read = read_scores(tmp_path / "scores.jsonl")
+    jsonschema.Draft202012Validator(schema("scores.schema.json")).validate(json.loads(score_line(whole)))
     assert [one.scored for one in read] == [whole, scored(3)]
     assert (tmp_path / "scores.jsonl").read_bytes()[read[-1].ends_at :] == b'{"segment": 4, "sta'
     (tmp_path / "scores.jsonl").write_text('{"segment": 4}\n')
