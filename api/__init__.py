@@ -143,7 +143,7 @@ def score(
     padding: tuple[float, float] = (0.0, 0.0),
     per_hour: float | None = None,
     overlap: bool = True,
-    boundaries: "BoundariesName" = "loudness",
+    boundaries: "BoundariesName" = "segments",
     output: "str | Path | None" = None,
     resume: bool = False,
     clips: bool = False,

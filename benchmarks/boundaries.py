@@ -195,15 +195,17 @@ def simulated() -> list[Pair]:
 
 
 def choose_default(pairs: Sequence[Pair]) -> tuple[str, dict[str, list[float]]]:
-    """The candidate that the rule names, and what the best gains in IoU over each simpler one: mean, and interval."""
+    """The candidate that the rule names, and what the best gains in IoU over each other one: mean, and interval."""
     shares = {name: iou_of(pairs, name) for name in CANDIDATES}
     best = max(CANDIDATES, key=lambda name: float(shares[name].mean()))
     units = [pair.unit for pair in pairs]
     gains = {}
-    for name in CANDIDATES[: CANDIDATES.index(best)]:
-        gain = shares[best] - shares[name]
-        gains[name] = [float(gain.mean()), *interval_of(gain, units)]
-    return next((name for name, (_, low, _) in gains.items() if low <= 0.0), best), gains
+    for name in CANDIDATES:
+        if name != best:
+            gain = shares[best] - shares[name]
+            gains[name] = [float(gain.mean()), *interval_of(gain, units)]
+    simpler = CANDIDATES[: CANDIDATES.index(best)]
+    return next((name for name in simpler if gains[name][1] <= 0.0), best), gains
 
 
 def iou_of(pairs: Sequence[Pair], name: str) -> Floats:
