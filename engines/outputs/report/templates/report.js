@@ -206,7 +206,7 @@
   const draw = () => {
     for (const plane of planes) plane.setAttribute("viewBox", `${from} 0 ${span} 1000`);
     chart.classList.toggle("zoomed", span < data.seconds);
-    const most = Math.max(2, Math.floor(chart.clientWidth / 110)), edge = 2400 / Math.max(1, chart.clientWidth);
+    const most = Math.max(3, Math.floor(chart.clientWidth / 80)), edge = 2400 / Math.max(1, chart.clientWidth);
     const step = steps.find((one) => span / one <= most) || 86400, times = [];
     for (let time = Math.ceil((data.start + from) / step) * step; time <= data.start + from + span; time += step) {
       if (at(time) > edge && at(time) < 100 - edge) times.push([at(time), timecode(time)]);

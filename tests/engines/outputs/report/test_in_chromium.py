@@ -180,6 +180,10 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, six_hours: Pa
     viewport = {"width": 390, "height": 844}
     opened = open_page(browser, file_of(six_hours), viewport=viewport, color_scheme=scheme, has_touch=True)
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+    rates = [one.bounding_box() for one in opened.page.locator(".rates text").all()]
+    left = opened.page.locator("#chart").bounding_box()["x"]
+    assert rates and all(box["x"] >= 0 and box["x"] + box["width"] < left for box in rates), "no curve crosses a rate"
+    assert opened.page.locator("#times text").count() > 0
     paper = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == ("rgb(247, 246, 242)" if scheme == "light" else "rgb(18, 21, 24)")
 
