@@ -143,7 +143,7 @@ def score(
     padding: tuple[float, float] = (0.0, 0.0),
     per_hour: float | None = None,
     overlap: bool = True,
-    boundaries: "BoundariesName" = "segments",
+    boundaries: "BoundariesName" = "sentences",
     output: "str | Path | None" = None,
     resume: bool = False,
     clips: bool = False,

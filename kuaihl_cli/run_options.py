@@ -57,7 +57,7 @@ class ProductOptions:
     length: LengthOption = USUAL_LENGTH
     padding: PaddingOption = NO_PADDING
     no_overlap: NoOverlapOption = False
-    boundaries: BoundariesOption = "segments"
+    boundaries: BoundariesOption = "sentences"
     formats: FormatOption = ""
     clips: ClipsOption = False
     exact: ExactOption = False

@@ -19,7 +19,7 @@ class Choice:
     padding: tuple[float, float] = (0.0, 0.0)  # seconds added before and after a highlight
     per_hour: float | None = None  # at most this many per hour of scored media, and one in any case
     overlap: bool = True  # padded highlights may share seconds
-    boundaries: BoundariesName = "segments"  # what moves start and end; nothing does with "segments"
+    boundaries: BoundariesName = "sentences"  # what moves start and end; nothing does with "segments"
 
     def __post_init__(self) -> None:
         least, most = self.length

@@ -145,7 +145,7 @@ def test_the_options_choose_and_run_json_records_them(
     [
         (["--boundaries", "loudness"], (168, 210)),
         (["--boundaries", "loudness", "--padding", "1"], (167, 211)),
-        (["--boundaries", "sentences"], (180, 210)),
+        (["--boundaries", "segments"], (180, 210)),
         ([], (180, 210)),
     ],
 )
@@ -156,7 +156,7 @@ def test_boundaries_go_where_it_gets_loud_without_the_recording(
     run = make_run(tmp_path / "run", stream, why="")
     assert type_in(run, *options, "--top", "1") == 0
     assert spans_of(run) == [span]
-    assert document_of(run)["settings"]["boundaries"] == (options or ["", "segments"])[1]
+    assert document_of(run)["settings"]["boundaries"] == (options or ["", "sentences"])[1]
 
 
 def test_padding_ends_at_missing_media(tmp_path: Path) -> None:
