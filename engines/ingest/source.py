@@ -92,9 +92,9 @@ class Source:
         return self.duration if len(self.streams) == len(self.container.streams) else None
 
     def locate(self, keyframe: "TimedPacket") -> int | None:
-        """The byte of the file at which a packet begins; None if the file cannot be read from there on."""
+        """The byte of a recording at which a packet begins; None if it cannot be read from there on."""
         place: int | None = keyframe.packet.pos
-        if self.parts is None or not self.parts.is_plain or self.is_network or self.is_pipe or place is None:
+        if self.parts is None or not self.parts.is_plain or self.is_live or place is None:
             return None
         return place + self.parts.lead
 
