@@ -54,7 +54,7 @@ def _facts_lines(data: "KLive", counts: tuple[str, ...]) -> Iterator[str]:
     """The facts in `dataset.json`, and the available counts per segment."""
     facts = data.facts
     yield f"features   {facts.profile}: {', '.join(encoder.name for encoder in facts.encoders)}"
-    yield f"           {facts.patches} patches of {facts.visual_width}, text of {facts.text_width}, a segment"
+    yield f"           {facts.patches} patches of {facts.visual_width}, text of {facts.text_width} per segment"
     yield f"segments   {facts.segment_seconds:g} s"
     yield f"counts     {', '.join(counts) or '(none)'}"
     yield f"label      {facts.label.name}: {facts.label.definition}"

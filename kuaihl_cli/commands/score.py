@@ -169,16 +169,16 @@ def _comments_of(source: str, options: ScoreOptions) -> Path | None:
 def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
     """Raise UsageError or SourceError for failures that can be found without a model."""
     source = room.source
+    if is_stream(source):
+        check_stream_settings(source, settings)
+    else:
+        open_source(source).close()
     check_unlocked(room.output)
     if has_scores(room.output) and _earlier(room, options) == "refuse":
         goes_on = "--resume goes on with them, " if was_interrupted(room.output) else ""
         raise UsageError(
             f"{room.output} already holds {SCORES_FILE}; {goes_on}--force replaces them, --output names another folder"
         )
-    if is_stream(source):
-        check_stream_settings(source, settings)
-    else:
-        open_source(source).close()
     if room.comments == Path(STDIN):
         raise UsageError("--comments - is not supported: comments are read from a file; save them to one")
     if room.comments is not None and not room.comments.is_file():

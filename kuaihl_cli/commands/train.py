@@ -168,7 +168,7 @@ def run(data: "KLive | VideoSet", plan: TrainingPlan, folder: Path, settings: Tr
     if is_main_process():
         _write_bundle(trained, data, settings)
         best = trained.best
-        print(f"{settings.output}: epoch {best.epoch}, validation tau {best.tau:.3f}, a room {best.tau_per_room:.3f}")
+        print(f"{settings.output}: epoch {best.epoch}, validation tau {best.tau:.3f}, per room {best.tau_per_room:.3f}")
     return 0
 
 

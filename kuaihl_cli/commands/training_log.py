@@ -182,5 +182,5 @@ def _format_terms(report: StepReport) -> str:
 def _epoch_line(report: EpochReport) -> str:
     """A validation as a readable line."""
     best = "  best so far, kept" if report.best else ""
-    taus = f"validation tau {report.tau:.3f}  a room {report.tau_per_room:.3f}"
+    taus = f"validation tau {report.tau:.3f}  per room {report.tau_per_room:.3f}"
     return f"step {report.steps_done}  epoch {report.epoch}  loss {report.loss:.4f}  {taus}{best}"
