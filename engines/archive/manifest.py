@@ -75,7 +75,14 @@ def read_folder(folder: Path, output: Path, *, min_age: float = MIN_AGE) -> Arch
         )
         for path, comments in found.files.items()
     ]
-    return Archive(tuple(rooms), tuple(found.left_out))
+    left_out = [replace(one, name=_name_below(folder, one.source)) for one in found.left_out]
+    return Archive(tuple(rooms), tuple(left_out))
+
+
+def _name_below(folder: Path, source: str) -> str:
+    """The name of the outputs that a file of a folder would have; "" for the folder itself."""
+    path = Path(source)
+    return path_name(path.relative_to(folder).parts) if path != folder and path.is_relative_to(folder) else ""
 
 
 def _read_manifest(manifest: Path, output: Path, min_age: float) -> Archive:
@@ -96,7 +103,7 @@ def _read_manifest(manifest: Path, output: Path, min_age: float) -> Archive:
             left_out.append(LeftOut(entry.source, f"on line {earlier.line} already"))
             continue
         if "://" not in entry.source and (reason := why_growing(Path(entry.source), entry.comments, min_age)):
-            left_out.append(LeftOut(entry.source, reason, is_growing=True))
+            left_out.append(LeftOut(entry.source, reason, is_growing=True, name=entry.name))
             continue
         rooms.append(
             Job(entry.source, output / entry.name, entry.comments, entry.streamer, entry.cuts, room=entry.room)

@@ -12,9 +12,10 @@ from kuaihl.engines.archive.recordings import MIN_AGE
 from kuaihl.engines.outputs.batch_jsonl import LEFT_OUT_FILE, write_left_out
 from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl.models.credentials import shown_source
-from kuaihl_cli.archive_run import ArchiveOptions, make_output, score_rooms
+from kuaihl_cli.archive_run import ArchiveOptions, open_ledger, score_rooms
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import MinAgeOption
+from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import show_left_out
 
 app = application()
@@ -49,10 +50,12 @@ def batch(options: BatchOptions) -> int:
     """
     parse_formats(options.formats)
     archive = read_archive(options.archive, options.output, min_age=options.min_age)
-    make_output(options)
-    write_left_out(options.output, map(_left_out_entry, archive.left_out))
-    show_left_out(archive.left_out, options.output / LEFT_OUT_FILE, quiet=options.quiet)
-    score_rooms(archive.rooms, options, total=len(archive.rooms), force=options.force)
+    with open_ledger(options.output, log_only if options.quiet else say) as ledger:
+        write_left_out(options.output, map(_left_out_entry, archive.left_out))
+        ledger.leave_out((one for one in archive.left_out if not one.is_expected), only=True)
+        ledger.enter(archive.rooms)
+        show_left_out(archive.left_out, options.output / LEFT_OUT_FILE, quiet=options.quiet)
+        score_rooms(archive.rooms, options, ledger, total=len(archive.rooms), force=options.force)
     return 0
 
 

@@ -29,9 +29,8 @@ def show_results(
     *,
     quiet: bool,
     record: Callable[[JobResult], None] = lambda _: None,
-    conclude: Callable[[JobResult], JobResult] = lambda result: result,
 ) -> None:
-    """Show and `record` each of `total` results as `conclude` returns it, and their number, even if Ctrl-C ends them.
+    """Show and `record` each of `total` results, and their number, even if Ctrl-C ends them.
 
     Without a `total` nobody knows how many will come. Raises BatchError if some failed, or if `output` had no space for
     the rest.
@@ -41,7 +40,7 @@ def show_results(
     warned, no_space = 0, False
     try:
         with closing(results):
-            for result in map(conclude, results):
+            for result in results:
                 counts[result.status] += 1
                 warned += bool(result.warnings)
                 no_space = no_space or result.no_space
@@ -68,6 +67,11 @@ def result_words(result: JobResult) -> str:
             return f"{source}: {result.reason or 'finished before'}, skipped"
         case _:
             return f"{source}: FAILED: {error_words(result.reason or '')}"
+
+
+def retry_words(result: JobResult) -> str:
+    """The failure of a try that another one follows."""
+    return f"{shown_source(result.job.source)}: {error_words(result.reason or '')}; it is tried again"
 
 
 def total_words(counts: Counter[str], *, warned: int = 0, left: int = 0) -> str:
