@@ -17,14 +17,14 @@ from kuaihl.engines.archive.ledger import LEDGER_FILE, Ledger
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.rebuilding import rebuild
 from kuaihl.engines.outputs.run_folder import make_folder
-from kuaihl.engines.scoring.archive_work import scoring_work
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import KuaihlError, SourceError
 from kuaihl_cli.limits import LimitOptions, limits_of, rules_of
 from kuaihl_cli.run_options import RunOptions, run_settings
+from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.errors import error_words, worded
 from kuaihl_cli.terminal.messages import log_only, say
-from kuaihl_cli.terminal.results import retry_words, show_results
+from kuaihl_cli.terminal.results import show_results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +54,18 @@ def score_rooms(
     options: ArchiveOptions,
     ledger: Ledger,
     *,
-    total: int | None,
+    progress: ArchiveProgress,
     force: bool = False,
     conclude: Callable[[JobResult], JobResult] = lambda result: result,
     show_entry: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
-    """Score rooms as they come, `total` of them if that is known, with a row per room in the ledger.
+    """Score rooms as they come, with a row per room in the ledger; `progress` shows them.
 
     `conclude` has the last word on a result, and `show_entry` gets each line of batch.jsonl. Raises BatchError if some
     failed, or if there was no space for the rest.
     """
+    from kuaihl.engines.scoring.archive_work import scoring_work
+
     settings = run_settings(options, threads=options.threads or max(1, (os.cpu_count() or 1) // options.jobs))
     show = worded(log_only if options.quiet else say)
     results = score_with_ledger(
@@ -73,12 +75,19 @@ def score_rooms(
         ledger,
         rules=rules_of(options, again=force),
         limits=limits_of(options),
+        tell=progress.tell,
         conclude=conclude,
-        report=lambda result: show(retry_words(result)),
+        report=progress.retry,
     )
     with BatchExport(ledger, options.output, show_entry) as export:
+
+        def record(result: JobResult) -> None:
+            if result.status != "skipped":
+                export.write()
+
         try:
-            show_results(results, total, options.output, quiet=options.quiet, record=lambda _: export.write())
+            show_results(results, progress, options.output, record=record)
+            export.write()
         finally:
             if options.report:
                 _write_index(options.output)

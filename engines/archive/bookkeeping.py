@@ -83,6 +83,15 @@ def score_with_ledger(
         ledger.give_back()
 
 
+def undone_first(jobs: Sequence[Job], ledger: Ledger) -> Iterator[Job]:
+    """The jobs that the ledger has as done come last: workers begin before all of those were looked at."""
+    done = ledger.names("done")
+    later = [job.output.name in done for job in jobs]
+    del done
+    yield from (job for job, is_done in zip(jobs, later, strict=True) if not is_done)
+    yield from (job for job, is_done in zip(jobs, later, strict=True) if is_done)
+
+
 class _Books:
     """The tries of this run."""
 

@@ -132,6 +132,10 @@ class Ledger:
             return row
         return None
 
+    def names(self, state: State) -> set[str]:
+        """The names of all rows in a state."""
+        return {name for (name,) in self._execute("SELECT name FROM recordings WHERE state = ?", (state,))}
+
     def rows(self, *states: State) -> Iterator[Row]:
         """The rows in some states, by name."""
         marks = ", ".join("?" * len(states))

@@ -66,13 +66,9 @@ def read_folder(folder: Path, output: Path, *, min_age: float = MIN_AGE) -> Arch
     if output.resolve() == folder.resolve():
         raise UsageError(f"{output}: is the folder of the recordings; name another one for the outputs")
     found = find_recordings(folder, output, min_age)
+    depth = len(folder.parts)
     rooms = [
-        Job(
-            str(path),
-            output / path_name(path.relative_to(folder).parts),
-            comments,
-            room=room_id("__".join(path.relative_to(folder).parts)),
-        )
+        Job(str(path), output / path_name(path.parts[depth:]), comments, room=room_id("__".join(path.parts[depth:])))
         for path, comments in found.files.items()
     ]
     left_out = [replace(one, name=_name_below(folder, one.source)) for one in found.left_out]

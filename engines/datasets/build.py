@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.archive.bookkeeping import USUAL_RULES, Rules, Work, score_with_ledger
+from kuaihl.engines.archive.bookkeeping import USUAL_RULES, Rules, Work, score_with_ledger, undone_first
 from kuaihl.engines.archive.file_states import state_of_inputs
 from kuaihl.engines.archive.jobs import NO_LIMITS, Job, JobResult, LeftOut, Limits, Progress, Runner, ScoreJob
 from kuaihl.engines.archive.ledger import LEDGER_FILE, Ledger
@@ -146,7 +146,7 @@ def build_dataset(
             ledger.leave_out(left_out, only=True)
             ledger.enter(rooms)
             for result in score_with_ledger(
-                rooms, work, runner, ledger, rules=rules, limits=limits, tell=tell, report=report
+                undone_first(rooms, ledger), work, runner, ledger, rules=rules, limits=limits, tell=tell, report=report
             ):
                 if result.status == "done":
                     writer.find_written(result.job.room)

@@ -1,11 +1,13 @@
 """`kuaihl batch DIR|MANIFEST|- -o OUT`: an archive of recordings, scored in worker processes."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from kuaihl.engines.archive.bookkeeping import undone_first
 from kuaihl.engines.archive.jobs import LeftOut
 from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.recordings import MIN_AGE
@@ -15,6 +17,8 @@ from kuaihl.models.credentials import shown_source
 from kuaihl_cli.archive_run import ArchiveOptions, open_ledger, score_rooms
 from kuaihl_cli.command import RULE, application, read_settings
 from kuaihl_cli.options import MinAgeOption
+from kuaihl_cli.terminal.archive_progress import ArchiveProgress
+from kuaihl_cli.terminal.json_output import print_document
 from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import show_left_out
 
@@ -33,7 +37,8 @@ class BatchOptions(ArchiveOptions):
         ),
     ]
     min_age: MinAgeOption = MIN_AGE
-    force: Annotated[bool, typer.Option("--force", help="Score finished rooms again.")] = False
+    force: Annotated[bool, typer.Option("--force", help="Score finished and quarantined rooms again.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary of the run as one JSON document.")] = False
 
 
 @app.command(epilog=RULE)
@@ -55,7 +60,13 @@ def batch(options: BatchOptions) -> int:
         ledger.leave_out((one for one in archive.left_out if not one.is_expected), only=True)
         ledger.enter(archive.rooms)
         show_left_out(archive.left_out, options.output / LEFT_OUT_FILE, quiet=options.quiet)
-        score_rooms(archive.rooms, options, ledger, total=len(archive.rooms), force=options.force)
+        progress = ArchiveProgress(len(archive.rooms), quiet=options.quiet)
+        try:
+            score_rooms(undone_first(archive.rooms, ledger), options, ledger, progress=progress, force=options.force)
+        finally:
+            if options.as_json:
+                left_out = [_left_out_entry(one) for one in archive.left_out if not one.is_expected]
+                print_document(json.dumps(progress.summary() | {"left_out": left_out}, ensure_ascii=False))
     return 0
 
 

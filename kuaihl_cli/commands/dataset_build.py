@@ -26,8 +26,9 @@ from kuaihl_cli.options import (
     ThreadsOption,
     WhisperModelOption,
 )
+from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.messages import log_only, say
-from kuaihl_cli.terminal.results import retry_words, show_left_out, show_results
+from kuaihl_cli.terminal.results import show_left_out, show_results
 from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
@@ -139,9 +140,10 @@ def build_rooms(options: BuildOptions) -> None:
 
     labels = _labels_asked_for(options)
     archive = read_archive(options.archive, options.output, min_age=options.min_age)
-    results = _build_results(options, labels, archive)
+    progress = ArchiveProgress(len(archive.rooms), quiet=options.quiet)
+    results = _build_results(options, labels, archive, progress)
     show_left_out(archive.left_out, quiet=options.quiet)
-    show_results(results, len(archive.rooms), options.output, quiet=options.quiet)
+    show_results(results, progress, options.output)
 
 
 def _labels_asked_for(options: BuildOptions) -> Labels:
@@ -186,7 +188,9 @@ def _check_one_recording(cuts: Path | None, rooms: int) -> None:
         raise UsageError(f"--cuts {cuts} is of one recording and there are {rooms}; give a folder of files instead")
 
 
-def _build_results(options: BuildOptions, labels: Labels, archive: "Archive") -> "Generator[JobResult]":
+def _build_results(
+    options: BuildOptions, labels: Labels, archive: "Archive", progress: ArchiveProgress
+) -> "Generator[JobResult]":
     """Read the source of the labels, then build room after room."""
     from kuaihl.engines.archive.pool import score_archive
     from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
@@ -231,5 +235,6 @@ def _build_results(options: BuildOptions, labels: Labels, archive: "Archive") ->
         runner=partial(score_archive, processes=options.jobs),
         rules=rules_of(options, again=options.force),
         limits=limits_of(options),
-        report=lambda news: show(news if isinstance(news, str) else retry_words(news)),
+        tell=progress.tell,
+        report=lambda news: show(news) if isinstance(news, str) else progress.retry(news),
     )

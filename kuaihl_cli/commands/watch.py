@@ -14,6 +14,7 @@ from kuaihl.engines.archive.watch import WatchedFolders
 from kuaihl.engines.outputs.formats import parse_formats
 from kuaihl_cli.archive_run import ArchiveOptions, open_ledger, score_rooms
 from kuaihl_cli.command import RULE, application, read_settings
+from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.timecode import time_between
 
@@ -72,7 +73,7 @@ def watch(options: WatchOptions) -> int:
             watched.jobs(),
             options,
             ledger,
-            total=None,
+            progress=ArchiveProgress(None, quiet=options.quiet),
             conclude=watched.conclude,
             show_entry=_print_entry if options.as_json else lambda _: None,
         )
