@@ -77,6 +77,8 @@ def score_with_ledger(
     try:
         with closing(results):
             for result in results:
+                if result.status != "skipped":
+                    books.begin(result.job)  # a runner may have told nothing of it
                 if not books.takes_again(result):
                     yield books.enter(conclude(result))
     finally:
@@ -174,10 +176,9 @@ class _Books:
             self._ledger.end(result, "done", self._work.products(job))
         elif result.status == "failed" and not result.no_space:
             self._enter_failure(result)
-        elif result.status == "skipped" and result.reason is not None and self._work.is_done(job):
-            self._ledger.leave_done(name)  # by another process, meanwhile
-        elif result.reason is not None:  # another process is doing it, it is gone, or there is no space for it
-            self._ledger.give_back(name)
+        elif result.reason is not None:  # another process does it or has done it, it is gone, or there is no space
+            is_there = not result.no_space and self._work.products(job) is not None
+            self._ledger.give_back(name, "done" if is_there else "waiting")
         return result
 
     def _enter_failure(self, result: JobResult) -> None:

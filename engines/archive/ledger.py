@@ -219,20 +219,12 @@ class Ledger:
             row = replace(_row_of(job, "done", basis, tries=1), warnings=said, told=0, ended=time.time(), seconds=0.0)
         self._write(replace(row, **asdict(basis), products=products))
 
-    def give_back(self, name: str | None = None) -> None:
-        """Let a recording, or all that this process was doing, wait again: the try came to no end."""
+    def give_back(self, name: str | None = None, state: State = "waiting") -> None:
+        """Let a recording, or all that this process was doing, have another state: the try came to no end."""
         self._execute(
-            "UPDATE recordings SET state = 'waiting', host = NULL, process = NULL, process_begun = NULL WHERE "
+            "UPDATE recordings SET state = ?, host = NULL, process = NULL, process_begun = NULL WHERE "
             "state = 'running' AND host = ? AND process = ? AND (? IS NULL OR name = ?)",
-            (self._own.host, self._own.number, name, name),
-        )
-
-    def leave_done(self, name: str) -> None:
-        """Note that what this process began has been done by another one."""
-        self._execute(
-            "UPDATE recordings SET state = 'done', host = NULL, process = NULL, process_begun = NULL WHERE "
-            "state = 'running' AND host = ? AND process = ? AND name = ?",
-            (self._own.host, self._own.number, name),
+            (state, self._own.host, self._own.number, name, name),
         )
 
     def put_back(self, row: Row) -> None:

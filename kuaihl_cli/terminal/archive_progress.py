@@ -113,13 +113,16 @@ class ArchiveProgress:
         self._sum_up()
 
     def total_words(self) -> str:
-        """The number of results of each kind."""
-        counts, left = self.counts, 0 if self._total is None else self._total - self.counts.total()
+        """The number of results of each kind, and of recordings without one."""
+        left = 0 if self._total is None else self._total - self.counts.total()
+        return f"{self._count_words()}, {left} not done" if left else self._count_words()
+
+    def _count_words(self) -> str:
+        counts = self.counts
         warnings = f" ({self._warned} with warnings)" if self._warned else ""
         quarantined = f", {counts['quarantined']} quarantined" if counts["quarantined"] else ""
-        rest = f", {left} not done" if left else ""
         skipped, failed = f"{counts['skipped']} skipped", f"{counts['failed']} failed"
-        return f"{counts['done']} done{warnings}, {skipped}, {failed}{quarantined}{rest}"
+        return f"{counts['done']} done{warnings}, {skipped}, {failed}{quarantined}"
 
     def summary(self) -> dict[str, Any]:
         """The counts, times and failures of the run, for `--json`."""
@@ -153,7 +156,7 @@ class ArchiveProgress:
         elapsed = max(now - self._began, 1e-9)
         begun = self.counts.total()
         of_all = f"{begun}/{self._total}" if self._total is not None else str(begun)
-        words = f"{of_all}  {self.total_words()}  {self._media_seconds() / elapsed:.1f}× real time"
+        words = f"{of_all}  {self._count_words()}  {self._media_seconds() / elapsed:.1f}× real time"
         left = self._seconds_left(elapsed)
         return words if left is None else f"{words}  ETA {format_timecode(left)}"
 
