@@ -28,24 +28,31 @@ def run(folder: Path, size: int) -> tuple[Figure, ...]:
     alone, together = [], []
     for each in range(ROUNDS):
         alone.append(_score_in_two_processes(files, folder / f"alone-{each}"))
-        together.append(measure(*batch(folder, "--jobs", "2", "--force")).wall)
+        spent = measure(*batch(folder, "--jobs", "2", "--force"))
+        together.append((spent.wall, spent.processor))
     media = SECONDS * size
+    (wall_alone, processor_alone), (wall, processor) = (
+        tuple(map(min, zip(*each, strict=True))) for each in (alone, together)
+    )
     return (
         Figure("media", media, "s"),
-        Figure("two processes of score", media / min(alone), "× real time"),
-        Figure("a batch with two jobs", media / min(together), "× real time"),
-        Figure("time of the batch in times of the two processes", min(together) / min(alone), "", 1 / LEAST_SHARE),
+        Figure("two processes of score", media / wall_alone, "× real time"),
+        Figure("a batch with two jobs", media / wall, "× real time"),
+        Figure("time of the batch in times of the two processes", wall / wall_alone, "", 1 / LEAST_SHARE),
+        Figure("processor time in the same way", processor / processor_alone),
     )
 
 
-def _score_in_two_processes(files: list[Path], output: Path) -> float:
-    """Seconds until both are done. Raises AssertionError if one fails."""
+def _score_in_two_processes(files: list[Path], output: Path) -> tuple[float, float]:
+    """Seconds until both are done, and of processor time. Raises AssertionError if one fails."""
     output.mkdir()
-    began = time.monotonic()
+    began, before = time.monotonic(), os.times()
     halves = (files[0::2], files[1::2])
     both = [
         start("score", *half, "-o", output / str(number), *OPTIONS, "--quiet") for number, half in enumerate(halves)
     ]
     codes = [one.wait() for one in both]
     assert codes == [0, 0], codes
-    return time.monotonic() - began
+    after = os.times()
+    processor = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.monotonic() - began, processor

@@ -10,7 +10,7 @@ from kuaihl.models.errors import BatchError, KuaihlError
 LEAST_SECONDS = 600.0  # that a job may take however short its media: models are loaded first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a hundred thousand
 class Job:
     """One item of an archive: its location, the folder of its outputs, and known facts."""
 

@@ -66,19 +66,19 @@ def read_folder(folder: Path, output: Path, *, min_age: float = MIN_AGE) -> Arch
     if output.resolve() == folder.resolve():
         raise UsageError(f"{output}: is the folder of the recordings; name another one for the outputs")
     found = find_recordings(folder, output, min_age)
-    depth = len(folder.parts)
-    rooms = [
-        Job(str(path), output / path_name(path.parts[depth:]), comments, room=room_id("__".join(path.parts[depth:])))
-        for path, comments in found.files.items()
-    ]
-    left_out = [replace(one, name=_name_below(folder, one.source)) for one in found.left_out]
+    rooms = []
+    for path, comments in found.files.items():
+        source = str(path)
+        parts = _parts_below(folder, source)
+        rooms.append(Job(source, output / path_name(parts), comments, room=room_id("__".join(parts))))
+    left_out = [replace(one, name=path_name(_parts_below(folder, one.source))) for one in found.left_out]
     return Archive(tuple(rooms), tuple(left_out))
 
 
-def _name_below(folder: Path, source: str) -> str:
-    """The name of the outputs that a file of a folder would have; "" for the folder itself."""
-    path = Path(source)
-    return path_name(path.relative_to(folder).parts) if path != folder and path.is_relative_to(folder) else ""
+def _parts_below(folder: Path, source: str) -> list[str]:
+    """The parts of a path below a folder; of the folder itself, its own."""
+    base = str(folder)
+    return source.removeprefix("" if base == "." else base.rstrip("/") + "/").split("/")
 
 
 def _read_manifest(manifest: Path, output: Path, min_age: float) -> Archive:

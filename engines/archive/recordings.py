@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Container, Iterator, Set
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
@@ -31,8 +31,10 @@ class Recordings:
     left_out: list[LeftOut]
 
 
-def comments_beside(recording: Path, names: Container[str] | None = None) -> Path | None:
-    """The file of comments that a recorder left beside a recording, if any; `names` are those of the files there."""
+def comments_beside(recording: Path, names: Set[str] | None = None) -> Path | None:
+    """The file of comments that a recorder left beside a recording, if any; `names` are those that may be there."""
+    if names is not None and not names:
+        return None
     folder, stem = recording.parent, recording.stem
     for suffix in _COMMENT_SUFFIXES:
         for written in (suffix, suffix.upper()):
@@ -145,18 +147,19 @@ def _age(path: Path) -> float | None:
 def _walk(folder: str, ours: Path, left_out: list[LeftOut]) -> "Iterator[tuple[os.DirEntry[str], Set[str]]]":
     """Every file below a folder, and those folders that are linked or named like a recording, in order of the paths.
 
-    With each come the names of the files beside it. Our own clips may lie below, in `ours`: a batch must not score the
-    clips of an earlier one.
+    With each come the names of the files beside it that may be comments. Our own clips may lie below, in `ours`: a
+    batch must not score the clips of an earlier one.
     """
     try:
         with os.scandir(folder) as listing:
-            entries = sorted(listing, key=attrgetter("name"))
+            entries = sorted(listing, key=attrgetter("name"), reverse=True)
     except OSError as error:
         left_out.append(LeftOut(folder, f"cannot be read ({error.strerror})"))
         return
     folders = {entry.name for entry in entries if _is_folder(entry)}
-    names = frozenset(entry.name for entry in entries) - folders
-    for entry in entries:
+    names = {entry.name for entry in entries if entry.name.lower().endswith(_COMMENT_SUFFIXES)} - folders
+    while entries:
+        entry = entries.pop()  # with what it remembers of its file
         if entry.name not in folders:
             yield entry, names
         elif Path(entry.path).resolve() != ours:

@@ -1,5 +1,6 @@
 """`kuaihl batch DIR|MANIFEST|- -o OUT`: an archive of recordings, scored in worker processes."""
 
+import gc
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kuaihl.engines.archive.bookkeeping import undone_first
-from kuaihl.engines.archive.jobs import LeftOut
+from kuaihl.engines.archive.jobs import Archive, LeftOut
 from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.recordings import MIN_AGE
 from kuaihl.engines.outputs.batch_jsonl import LEFT_OUT_FILE, write_left_out
@@ -54,7 +55,7 @@ def batch(options: BatchOptions) -> int:
     the same command goes on with it.
     """
     parse_formats(options.formats)
-    archive = read_archive(options.archive, options.output, min_age=options.min_age)
+    archive = _read_without_collecting(options)
     with open_ledger(options.output, log_only if options.quiet else say) as ledger:
         write_left_out(options.output, map(_left_out_entry, archive.left_out))
         ledger.leave_out((one for one in archive.left_out if not one.is_expected), only=True)
@@ -68,6 +69,17 @@ def batch(options: BatchOptions) -> int:
                 left_out = [_left_out_entry(one) for one in archive.left_out if not one.is_expected]
                 print_document(json.dumps(progress.summary() | {"left_out": left_out}, ensure_ascii=False))
     return 0
+
+
+def _read_without_collecting(options: BatchOptions) -> Archive:
+    """The archive: its jobs may be many, none is garbage, and to look for some takes a third of the time."""
+    gc.disable()
+    try:
+        archive = read_archive(options.archive, options.output, min_age=options.min_age)
+        gc.freeze()
+        return archive
+    finally:
+        gc.enable()
 
 
 def _left_out_entry(one: LeftOut) -> dict[str, Any]:
