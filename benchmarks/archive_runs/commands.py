@@ -37,7 +37,7 @@ def measure(*arguments: str | Path, codes: tuple[int, ...] = (0,)) -> Spent:
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
         if ended:
             break
-        own = max(own, _processor_time(process.pid))
+        own = max(own, processor_time(process.pid))
         time.sleep(0.02)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in codes:
@@ -45,7 +45,7 @@ def measure(*arguments: str | Path, codes: tuple[int, ...] = (0,)) -> Spent:
     return Spent(time.monotonic() - began, used.ru_utime + used.ru_stime, own, used.ru_maxrss / 1024)
 
 
-def _processor_time(process: int) -> float:
+def processor_time(process: int) -> float:
     """Seconds that a process has used without its children."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
