@@ -38,6 +38,7 @@ _LONGEST_REASON = 300  # characters of the message of an unexpected error or the
 COMMANDS = {
     "score": _Entry("score", _SCORING, "Score recordings or a live stream, and find their highlights."),
     "batch": _Entry("batch", _SCORING, "Score every recording of a folder or a manifest in worker processes."),
+    "batch status": _Entry("batch_status", _SCORING, "Show what became of the recordings of a batch."),
     "watch": _Entry("watch", _SCORING, "Score recordings as recorders finish them."),
     "serve": _Entry("serve", _SCORING, "Score many live rooms in one process, with an HTTP API."),
     "highlights": _Entry("highlights", _SCORING, "Choose highlights anew from the scores of earlier runs."),
@@ -62,6 +63,9 @@ class _LazyGroup(TyperGroup):
         }
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        both = " ".join(args[:2])
+        if " " in both and both in COMMANDS:  # `batch status`; a folder of that name is ./status
+            return both, load_command(both), args[2:]
         name, listed, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name is not None and listed is not None else None, rest
 

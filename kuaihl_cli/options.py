@@ -1,5 +1,6 @@
 """Options that several commands share, each declared once as an `Annotated` alias, and the panels of the help."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from kuaihl_cli.terminal.timecode import TimePair, parse_padding, parse_range, t
 
 # Panels of the commands' help; options without one are in the first panel, "Options".
 MODEL, SPEECH, SEGMENTS, HIGHLIGHTS = "Model and engine", "Speech and text", "Segments", "Highlights and outputs"
-PROGRAMS = "Events for other programs"
+PROGRAMS, LIMITS = "Events for other programs", "Limits and retries"
 CLIPS, COMMENTS, SOURCES, LOGGING = "Clips", "Comments", "Sources", "Configuration and log"
 
 
@@ -36,6 +37,17 @@ def below_one(value: str | float) -> float:
     if not 0 <= number < 1:
         raise typer.BadParameter(f"{value} is not a number from 0 to below 1.")
     return number
+
+
+def parse_bytes(value: str | int) -> int:
+    """A parser for options that take a size: `4GB`, `1500 MB`, a number of bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", str(value).strip(), re.IGNORECASE)
+    if found is None:
+        raise typer.BadParameter(f"{value} is not a size such as 4GB.")
+    size = float(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2].lower() or " ")
+    if not size >= 1:
+        raise typer.BadParameter(f"{value} is not a size above 0.")
+    return int(size)
 
 
 USUAL_LENGTH, NO_PADDING = TimePair(10.0, 120.0), TimePair(0.0, 0.0)
@@ -263,9 +275,34 @@ MinAgeOption = Annotated[
 TimeLimitOption = Annotated[
     float,
     typer.Option(
-        "--time-limit", parser=time_between(1.0), metavar="TIME", help="The longest time that one recording may take.",
+        "--time-limit", parser=time_between(1.0), metavar="TIME", rich_help_panel=LIMITS,
+        help="The longest time that one recording may take.",
     ),
 ]  # fmt: skip
+TimeFactorOption = Annotated[
+    float,
+    typer.Option(
+        "--time-factor", parser=above_zero, metavar="X", rich_help_panel=LIMITS,
+        help="A recording whose length is known may take X times as long, but 10 min in any case.",
+    ),
+]  # fmt: skip
+MemoryLimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--memory-limit", parser=parse_bytes, metavar="SIZE", rich_help_panel=LIMITS,
+        help="The most memory that a worker may hold: 4GB, 1500MB. By default there is no limit.",
+    ),
+]  # fmt: skip
+TriesOption = Annotated[
+    int,
+    typer.Option(
+        "--tries", min=1, max=100, metavar="N", rich_help_panel=LIMITS,
+        help="How often a recording may fail before it is quarantined: left alone until it changes.",
+    ),
+]  # fmt: skip
+RetryOption = Annotated[
+    bool, typer.Option("--retry-quarantined", rich_help_panel=LIMITS, help="Try quarantined recordings again.")
+]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, metavar="N", help="Worker processes.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print highlights.json to standard output.")]

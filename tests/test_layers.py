@@ -14,7 +14,7 @@ from kuaihl_cli.main import COMMANDS
 ENGINES = {
     "": set(),  # types, one_line, read_ahead
     "weights": set(),
-    "archive": set(),
+    "archive": {"", "outputs"},
     "ingest": {""},
     "comments": {""},
     "highlights": {"", "ingest"},

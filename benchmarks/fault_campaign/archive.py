@@ -76,7 +76,7 @@ DAMAGES: tuple[tuple[Callable[[Path, bytes], None], set[str]], ...] = (
 )  # fmt: skip
 
 
-def _variants(folder: Path, number: int) -> list[bytes]:
+def make_variants(folder: Path, number: int) -> list[bytes]:
     """So many different recordings of 2 to 6 s: five that are encoded, each with a note of its own at its end."""
     folder.mkdir(parents=True)
     bases = [make(folder / f"{seconds}.flv", seconds=float(seconds)).read_bytes() for seconds in range(2, 7)]
@@ -93,7 +93,7 @@ def _put(path: Path, content: bytes) -> None:
     os.utime(path, (LONG_AGO, LONG_AGO))
 
 
-def _fill(archive: Path, contents: list[bytes]) -> dict[str, set[str]]:
+def fill_archive(archive: Path, contents: list[bytes]) -> dict[str, set[str]]:
     """Write the archive, every tenth file damaged; what may become of each of those, by its name."""
     archive.mkdir()
     expected: dict[str, set[str]] = {}
@@ -116,7 +116,7 @@ def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def _grow(archive: Path, contents: list[bytes]) -> None:
+def grow(archive: Path, contents: list[bytes]) -> None:
     """A recorder writes on."""
     for number in range(DAMAGES.index((_growing, {"left out"})) * SHARE, len(contents), SHARE * len(DAMAGES)):
         with (archive / f"{number:04}.flv").open("ab") as file:
@@ -198,23 +198,23 @@ def _fill_disk(folder: Path, contents: list[bytes]) -> list[str]:
 
 def run(plan: Plan) -> Result:
     """Damage `plan.faults` recordings among ten times as many."""
-    contents = _variants(plan.folder / "made", plan.faults * SHARE)
+    contents = make_variants(plan.folder / "made", plan.faults * SHARE)
     archive, output = plan.folder / "archive", plan.folder / "out"
-    expected = _fill(archive, contents)
+    expected = fill_archive(archive, contents)
     failures: list[str] = []
 
-    _grow(archive, contents)
+    grow(archive, contents)
     code = _interrupt(archive, output, after=len(contents) // 3)
     if code != 130:
         failures.append(f"SIGTERM: exit code {code}")
-    _grow(archive, contents)
+    grow(archive, contents)
     _run_batch(archive, output)
     found = _outcomes(output)
     wrong = {name: found.get(name, "lost") for name in expected if found.get(name, "lost") not in expected[name]}
     failures += [f"{os.fsencode(name)!r}: {outcome}" for name, outcome in wrong.items()]
 
     repaired = _change_and_repair(archive, contents)
-    _grow(archive, contents)
+    grow(archive, contents)
     again = _run_batch(archive, output)
     found = _outcomes(output)
     lost = _names(archive) - found.keys()

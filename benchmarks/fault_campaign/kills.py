@@ -165,6 +165,8 @@ def _comparable(path: Path) -> Any:
     """What a file says apart from times of day, and from the command that made it."""
     if path.is_dir():
         return "an empty folder"
+    if path.name.startswith("ledger.sqlite"):
+        return "a ledger"  # it has times of day and of files
     if path.name == "checkpoint.safetensors":
         return "a checkpoint"  # its network is in the bundle
     if path.suffix not in (".json", ".jsonl"):

@@ -66,16 +66,19 @@ def read_folder(folder: Path, output: Path, *, min_age: float = MIN_AGE) -> Arch
     if output.resolve() == folder.resolve():
         raise UsageError(f"{output}: is the folder of the recordings; name another one for the outputs")
     found = find_recordings(folder, output, min_age)
-    rooms = [
-        Job(
-            str(path),
-            output / path_name(path.relative_to(folder).parts),
-            comments,
-            room=room_id("__".join(path.relative_to(folder).parts)),
-        )
-        for path, comments in found.files.items()
-    ]
-    return Archive(tuple(rooms), tuple(found.left_out))
+    rooms = []
+    for path, comments in found.files.items():
+        source = str(path)
+        parts = _parts_below(folder, source)
+        rooms.append(Job(source, output / path_name(parts), comments, room=room_id("__".join(parts))))
+    left_out = [replace(one, name=path_name(_parts_below(folder, one.source))) for one in found.left_out]
+    return Archive(tuple(rooms), tuple(left_out))
+
+
+def _parts_below(folder: Path, source: str) -> list[str]:
+    """The parts of a path below a folder; of the folder itself, its own."""
+    base = str(folder)
+    return source.removeprefix("" if base == "." else base.rstrip("/") + "/").split("/")
 
 
 def _read_manifest(manifest: Path, output: Path, min_age: float) -> Archive:
@@ -96,7 +99,7 @@ def _read_manifest(manifest: Path, output: Path, min_age: float) -> Archive:
             left_out.append(LeftOut(entry.source, f"on line {earlier.line} already"))
             continue
         if "://" not in entry.source and (reason := why_growing(Path(entry.source), entry.comments, min_age)):
-            left_out.append(LeftOut(entry.source, reason, is_growing=True))
+            left_out.append(LeftOut(entry.source, reason, is_growing=True, name=entry.name))
             continue
         rooms.append(
             Job(entry.source, output / entry.name, entry.comments, entry.streamer, entry.cuts, room=entry.room)

@@ -20,11 +20,14 @@ STDIN = "-"
 # Below the 255 bytes of a file system, so that suffixes and ranks fit behind; a data set's ids have 120 characters.
 _MOST_CHARACTERS, _MOST_BYTES = 120, 200
 _HASH_DIGITS = 8
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[\w.\-]{0,118}[A-Za-z0-9])?", re.ASCII)  # it is a safe name as it is: most are
 _JOINT = "__"  # between the folders of a path
 
 
 def safe_name(name: str) -> str:
     """A file name made from an untrusted text: letters, digits, `_`, `.` and `-`, at most 120, and 200 bytes."""
+    if _PLAIN.fullmatch(name):
+        return name
     return _cut(re.sub(r"[^\w.\-]+", "_", name).lstrip("._-").rstrip("._")) or "room"
 
 
@@ -67,8 +70,8 @@ def room_id(text: str) -> str:
 
 def without_media_suffix(name: str) -> str:
     """The name of a recording without its suffix; any other name unchanged."""
-    suffix = PurePath(name).suffix
-    return name.removesuffix(suffix) if suffix.lower() in MEDIA_SUFFIXES else name
+    stem, dot, suffix = name.rpartition(".")
+    return stem if stem and dot + suffix.lower() in MEDIA_SUFFIXES else name
 
 
 def source_stem(source: str) -> str:

@@ -1,8 +1,8 @@
-"""An archive at scale: jobs go out to worker processes, results come back one by one.
+"""The local runner: jobs go out to worker processes, results come back one by one.
 
-Each worker loads its models once and then scores job after job. A job that fails, takes too long, or whose process dies
-in a decoder, is reported with its reason. The worker is started again, and the rest go on. A worker ends with the
-process that started it.
+Each worker loads its models once and then scores job after job. A job that fails, takes too much time or memory, or
+whose process dies in a decoder, is reported with its reason. The worker is started again, and the rest go on. A worker
+ends with the process that started it.
 """
 
 import errno
@@ -18,26 +18,45 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Literal
 
-from kuaihl.engines.archive.jobs import InHand, Job, JobResult, ScoreJob
-from kuaihl.models.errors import BatchError, KuaihlError, Remedy, reason_of
+from kuaihl.engines.archive.jobs import (
+    NO_LIMITS,
+    NO_PROGRESS,
+    InHand,
+    Job,
+    JobResult,
+    Limits,
+    Progress,
+    ScoreJob,
+    WorkerLost,
+)
+from kuaihl.engines.archive.processes import resident_bytes
+from kuaihl.models.errors import KuaihlError, Remedy, reason_of
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # what fails one job for lack of space fails every other
 _SECONDS_TO_END = 5.0  # after which a worker that was asked to end is killed
 _ASK_AGAIN = 0.5  # seconds
+_LOOK_AT_MEMORY = 0.25  # seconds
+_TELL_EVERY = 0.5  # seconds
 _NO_MORE = object()
 _ORPHANED = 1  # the exit code of a worker whose parent has died
 
-_Answer = tuple[Literal["done", "skipped", "failed", "full"], KuaihlError | str | None, tuple[str, ...]]
+_Answer = tuple[Literal["done", "skipped", "failed", "full"], KuaihlError | str | None, tuple[str, ...], Progress]
 
 
 @dataclass
 class _Worker:
-    """A live worker process and its current job."""
+    """A live worker process, its current job, and how far that is."""
 
     process: BaseProcess
     connection: Connection
     job: Job | None = None
     since: float = 0.0
+    progress: Progress = NO_PROGRESS
+
+    def late_at(self, limits: Limits) -> float:
+        """The monotonic time at which its job has used up its time."""
+        allowed = [one for one in (limits.seconds, limits.seconds_by_length(self.progress)) if one is not None]
+        return self.since + min(allowed, default=math.inf)
 
 
 def score_archive(
@@ -46,17 +65,12 @@ def score_archive(
     processes: int,
     prepare: Callable[[], ScoreJob],
     finished: Callable[[Job], bool],
-    time_limit: float | None = None,
+    limits: Limits = NO_LIMITS,
+    tell: Callable[[Job, Progress], None] = lambda _job, _progress: None,
 ) -> Generator[JobResult]:
-    """Score every job in `processes` workers and yield results as they come.
+    """Score every job in `processes` workers and yield results as they come: a `Runner` (engines/archive/jobs.py).
 
-    A job is taken from `jobs` when a worker is free for it. None there means that no job is ready now but more may
-    come, so the next is asked for half a second later.
-
-    `prepare` is called once in each worker (it must be picklable) and returns the function that scores a job there.
-    Jobs for which `finished` is true are skipped. A job that takes longer than `time_limit` seconds, loading included,
-    fails. Once a job has found no space to write to, no other is begun. Raises the error of a worker that cannot load
-    its models.
+    The time of a job includes that of loading the models. Memory is looked at four times per second.
     """
     coming, workers = iter(jobs), list[_Worker]()
     is_over = False
@@ -71,12 +85,14 @@ def score_archive(
                     yield JobResult(job, "skipped")
                 else:
                     _hand_over(_free_worker(workers, prepare), job)
+                    tell(job, NO_PROGRESS)
             if not is_waiting and not _count_busy(workers):
                 return
-            for worker in _wait_for_workers(workers, time_limit, _ASK_AGAIN if is_waiting else None):
-                result = _collect(worker, time_limit)
-                yield result
-                is_over = is_over or result.no_space
+            for worker in _wait_for_workers(workers, limits, _ASK_AGAIN if is_waiting else math.inf):
+                result = _collect(worker, limits, tell)
+                if result is not None:
+                    yield result
+                    is_over = is_over or result.no_space
     finally:
         _stop_workers(workers)
 
@@ -106,7 +122,7 @@ def _start_worker(prepare: Callable[[], ScoreJob]) -> _Worker:
 
 
 def _hand_over(worker: _Worker, job: Job) -> None:
-    worker.job, worker.since = job, time.monotonic()
+    worker.job, worker.since, worker.progress = job, time.monotonic(), NO_PROGRESS
     # A worker that died while loading its models cannot take it; `_collect` then reports that.
     _with_broken_pipe_ignored(worker.connection, job)
 
@@ -118,39 +134,69 @@ def _with_broken_pipe_ignored(connection: Connection, message: object) -> None:
         return
 
 
-def _wait_for_workers(workers: list[_Worker], time_limit: float | None, at_most: float | None) -> list[_Worker]:
-    """The workers that have sent a message, died, or used up their time since the last call.
+def _wait_for_workers(workers: list[_Worker], limits: Limits, at_most: float) -> list[_Worker]:
+    """The workers that have sent a message, died, or used more than they may.
 
     At least one, unless none has after `at_most` seconds.
     """
     busy = [worker for worker in workers if worker.job]
-    times = [] if at_most is None else [at_most]
-    if time_limit is not None and busy:
-        first = min(worker.since for worker in busy) + time_limit
-        times.append(max(0.0, first - time.monotonic()))
-    heard = wait([worker.connection for worker in busy], min(times, default=None))
-    late = time.monotonic() - time_limit if time_limit is not None else -math.inf
-    return [worker for worker in busy if worker.connection in heard or worker.since <= late]
+    end = time.monotonic() + at_most
+    while True:
+        now = time.monotonic()
+        until = min([end, *(worker.late_at(limits) for worker in busy)])
+        pause = until - now if limits.memory is None else min(until - now, _LOOK_AT_MEMORY)
+        heard = wait([worker.connection for worker in busy], None if math.isinf(pause) else max(0.0, pause))
+        found = [worker for worker in busy if worker.connection in heard or _excess_of(worker, limits)]
+        if found or time.monotonic() >= end:
+            return found
 
 
-def _collect(worker: _Worker, time_limit: float | None) -> JobResult:
-    """The result of a worker's current job; raises the error that kept its models from loading."""
+def _excess_of(worker: _Worker, limits: Limits) -> WorkerLost | None:
+    """What a worker has used more of than its job may; None if nothing."""
+    if time.monotonic() >= worker.late_at(limits):
+        by_length = limits.seconds_by_length(worker.progress)
+        if by_length is not None and (limits.seconds is None or by_length < limits.seconds):
+            more = Remedy("allow more time", {"time_factor": None})
+            return WorkerLost(f"not done after {by_length:g} s, too long for its length", remedy=more)
+        more = Remedy("allow more time", {"time_limit": None})
+        return WorkerLost(f"not done after {limits.seconds:g} s", remedy=more)
+    if limits.memory is not None and resident_bytes(worker.process.pid) > limits.memory:
+        more = Remedy("allow more memory", {"memory_limit": None})
+        return WorkerLost(f"its process used more than {limits.memory / 1e9:.3g} GB of memory", remedy=more)
+    return None
+
+
+def _collect(worker: _Worker, limits: Limits, tell: Callable[[Job, Progress], None]) -> JobResult | None:
+    """The result of a worker's current job, None if it only told its progress.
+
+    Raises the error that kept its models from loading.
+    """
     job, seconds = worker.job, time.monotonic() - worker.since
     assert job is not None
-    worker.job = None
     if not worker.connection.poll():
+        excess = _excess_of(worker, limits)
+        if excess is None:  # its memory has shrunk again
+            return None
+        worker.job = None
         _stop_workers([worker])
-        late = BatchError(f"not done after {time_limit:g} s", remedy=Remedy("allow more time", {"time_limit": None}))
-        return JobResult(job, "failed", late, seconds)
+        return JobResult(job, "failed", excess, seconds, progress=worker.progress)
     try:
-        kind, reason, warnings = worker.connection.recv()
+        message = worker.connection.recv()
     except (EOFError, ConnectionResetError):
+        worker.job = None
         worker.process.join(_SECONDS_TO_END)
-        return JobResult(job, "failed", f"its process died ({_exit_words(worker.process.exitcode)})", seconds)
+        died = WorkerLost(f"its process died ({_exit_words(worker.process.exitcode)})")
+        return JobResult(job, "failed", died, seconds, progress=worker.progress)
+    if isinstance(message, Progress):
+        worker.progress = message
+        tell(job, message)
+        return None
+    worker.job = None
+    kind, reason, warnings, progress = message
     if kind == "fatal":
         raise reason
     status: Literal["done", "skipped", "failed"] = "failed" if kind == "full" else kind
-    return JobResult(job, status, reason, seconds, warnings, no_space=kind == "full")
+    return JobResult(job, status, reason, seconds, warnings, no_space=kind == "full", progress=progress)
 
 
 def _exit_words(code: int | None) -> str:
@@ -180,14 +226,14 @@ def _serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
     try:
         score_job = prepare()
     except KuaihlError as error:
-        _with_broken_pipe_ignored(connection, ("fatal", error, ()))
+        _with_broken_pipe_ignored(connection, ("fatal", error, (), NO_PROGRESS))
         return
     while True:
         try:
             job = connection.recv()
         except EOFError:
             return
-        _with_broken_pipe_ignored(connection, _run_room(score_job, job))
+        _with_broken_pipe_ignored(connection, _run_job(score_job, job, connection))
 
 
 def _end_with_parent() -> None:
@@ -198,17 +244,26 @@ def _end_with_parent() -> None:
     os._exit(_ORPHANED)
 
 
-def _run_room(score_job: ScoreJob, job: Job) -> _Answer:
-    """Score one job; its errors do not affect the others."""
+def _run_job(score_job: ScoreJob, job: Job, connection: Connection) -> _Answer:
+    """Score one job, telling its progress; its errors do not affect the others."""
+    last, told = NO_PROGRESS, -math.inf
+
+    def tell(progress: Progress) -> None:
+        nonlocal last, told
+        last = progress
+        if time.monotonic() >= told + _TELL_EVERY:
+            told = time.monotonic()
+            _with_broken_pipe_ignored(connection, progress)
+
     try:
-        return "done", None, tuple(score_job(job))
+        return "done", None, tuple(score_job(job, tell)), last
     except InHand as error:
-        return "skipped", str(error), ()
+        return "skipped", str(error), (), last
     except KuaihlError as error:
-        return "full" if _lacks_space(error) else "failed", error, ()
+        return "full" if _lacks_space(error) else "failed", error, (), last
     except Exception as error:
         reason = f"unexpected {type(error).__name__}: {reason_of(error, 300)}"
-        return "full" if _lacks_space(error) else "failed", reason, ()
+        return "full" if _lacks_space(error) else "failed", reason, (), last
 
 
 def _lacks_space(error: BaseException | None) -> bool:

@@ -3,9 +3,10 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from kuaihl.engines.archive.jobs import LeftOut
@@ -30,11 +31,16 @@ class Recordings:
     left_out: list[LeftOut]
 
 
-def comments_beside(recording: Path) -> Path | None:
-    """The file of comments that a recorder left beside a recording, if any."""
+def comments_beside(recording: Path, names: Set[str] | None = None) -> Path | None:
+    """The file of comments that a recorder left beside a recording, if any; `names` are those that may be there."""
+    if names is not None and not names:
+        return None
+    folder, stem = recording.parent, recording.stem
     for suffix in _COMMENT_SUFFIXES:
         for written in (suffix, suffix.upper()):
-            candidate = recording.parent / (recording.stem + written)  # with_name rejects a name of "."
+            if names is not None and stem + written not in names:
+                continue
+            candidate = folder / (stem + written)  # with_name rejects a name of "."
             with suppress(OSError):  # of a name that is too long
                 if candidate.is_file():
                     return candidate
@@ -59,20 +65,37 @@ def find_recordings(folder: Path, output: Path, min_age: float) -> Recordings:
     than `min_age` seconds ago.
     """
     found = Recordings({}, [])
-    read = set()
-    for path in sorted(_walk(folder, output, found.left_out)):
-        if (reason := why_left_out(path)) is not None:
+    read, settled = set(), time.time() - min_age
+    for entry, names in _walk(str(folder), output.resolve(), found.left_out):
+        path = Path(entry.path)
+        if not _is_ordinary(entry) and (reason := why_left_out(path)) is not None:
             is_expected = not _is_named_like_media(path) and not path.is_dir()
             found.left_out.append(LeftOut(str(path), reason, is_expected))
             continue
-        comments = comments_beside(path)
+        comments = comments_beside(path, names)
         read.add(comments)
-        if (reason := why_growing(path, comments, min_age)) is None:
+        if comments is None and _is_settled(entry, settled):
+            found.files[path] = None
+        elif (reason := why_growing(path, comments, min_age)) is None:
             found.files[path] = comments
         else:
             found.left_out.append(LeftOut(str(path), reason, is_growing=True))
     found.left_out[:] = [one for one in found.left_out if Path(one.source) not in read]
     return found
+
+
+def _is_ordinary(entry: "os.DirEntry[str]") -> bool:
+    """Whether a file is a recording for sure, as most are: this takes no call of the system."""
+    suffix = entry.name[entry.name.rfind(".") :].lower()
+    return suffix in MEDIA_SUFFIXES and entry.name[0] != "." and entry.is_file(follow_symlinks=False)
+
+
+def _is_settled(entry: "os.DirEntry[str]", since: float) -> bool:
+    """Whether a file has surely not changed since then."""
+    try:
+        return entry.stat().st_mtime <= since
+    except OSError:
+        return False
 
 
 def why_left_out(path: Path) -> str | None:
@@ -121,19 +144,36 @@ def _age(path: Path) -> float | None:
     return now - changed
 
 
-def _walk(folder: Path, output: Path, left_out: list[LeftOut]) -> Iterator[Path]:
-    """Every file below a folder, and those folders that are linked or named like a recording."""
+def _walk(folder: str, ours: Path, left_out: list[LeftOut]) -> "Iterator[tuple[os.DirEntry[str], Set[str]]]":
+    """Every file below a folder, and those folders that are linked or named like a recording, in order of the paths.
 
-    def note(error: OSError) -> None:
-        left_out.append(LeftOut(str(error.filename), f"cannot be read ({error.strerror})"))
+    With each come the names of the files beside it that may be comments. Our own clips may lie below, in `ours`: a
+    batch must not score the clips of an earlier one.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=attrgetter("name"), reverse=True)
+    except OSError as error:
+        left_out.append(LeftOut(folder, f"cannot be read ({error.strerror})"))
+        return
+    folders = {entry.name for entry in entries if _is_folder(entry)}
+    names = {entry.name for entry in entries if entry.name.lower().endswith(_COMMENT_SUFFIXES)} - folders
+    while entries:
+        entry = entries.pop()  # with what it remembers of its file
+        if entry.name not in folders:
+            yield entry, names
+        elif Path(entry.path).resolve() != ours:
+            if entry.is_symlink() or _is_named_like_media(Path(entry.path)):
+                yield entry, names
+            if not entry.is_symlink():
+                yield from _walk(entry.path, ours, left_out)
 
-    ours = output.resolve()
-    for place, folders, files in os.walk(folder, onerror=note):
-        here = Path(place)
-        # Our own clips may lie below: a batch must not score the clips of an earlier one.
-        folders[:] = [name for name in folders if (here / name).resolve() != ours]
-        yield from (here / name for name in files)
-        yield from (here / name for name in folders if _is_named_like_media(here / name) or (here / name).is_symlink())
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_named_like_media(path: Path) -> bool:

@@ -4,19 +4,24 @@ Worker processes run the rooms through the encoders of a bundle's profile, as sc
 are kept; if a room fails, its reason is reported and the rest go on.
 """
 
+import json
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.archive.jobs import Job, JobResult, ScoreJob
+from kuaihl.engines.archive.bookkeeping import USUAL_RULES, Rules, Work, score_with_ledger, undone_first
+from kuaihl.engines.archive.file_states import state_of_inputs
+from kuaihl.engines.archive.jobs import NO_LIMITS, Job, JobResult, LeftOut, Limits, Progress, Runner, ScoreJob
+from kuaihl.engines.archive.ledger import LEDGER_FILE, Ledger
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.engines.datasets.label_sources import LabelSource
@@ -37,6 +42,9 @@ from kuaihl.models.signals import SignalsFacts, with_standard_scores
 if TYPE_CHECKING:
     from kuaihl.engines.encoders.profiles import Encoders, Profile
     from kuaihl.engines.types import EncodedSegment
+
+
+_ONE_PROCESS: Runner = partial(score_archive, processes=1)
 
 
 @dataclass(frozen=True)
@@ -97,16 +105,19 @@ def build_dataset(
     *,
     source: LabelSource,
     known: Mapping[str, RoomFacts],
-    jobs: int = 1,
-    again: bool = False,
-    time_limit: float | None = None,
+    left_out: Iterable[LeftOut] = (),
+    runner: Runner = _ONE_PROCESS,
+    rules: Rules = USUAL_RULES,
+    limits: Limits = NO_LIMITS,
+    tell: Callable[[Job, Progress], None] = lambda _job, _progress: None,
+    report: Callable[[JobResult | str], None] = lambda _: None,
 ) -> Generator[JobResult]:
-    """Build every room, labelled by `source`, and yield its result.
+    """Build every room, labelled by `source`, and yield its result; the ledger of the data set has them, too.
 
-    Recordings that share a room's id fail. Existing rooms are skipped unless
-    their media or labels have changed, or built `again`; those of other runs stay. A
-    room may take `time_limit` seconds. The table of rooms is written when the last room is done, or when the caller
-    leaves early. Raises DataError, ModelError.
+    Recordings that share a room's id fail. Existing rooms are skipped unless their media or labels have changed, or
+    `rules` say otherwise; those of other runs stay. The table of rooms is written when the last room is done, or when
+    the caller leaves early. `tell` gets progress; `report` gets tries that others follow, and lines about the ledger.
+    Raises DataError, ModelError.
     """
     writer = DataSetWriter(settings.folder, settings.facts)
     if (settings.folder / ROOMS_FILE).is_file():
@@ -117,24 +128,37 @@ def build_dataset(
         if room.room in shared_ids:
             yield JobResult(room, "failed", _shared_id(room))
     rooms = [room for room in rooms if room.room not in shared_ids]
-    before = {} if again else {name: writer.find_written(name) for name in _names_of(rooms)}
+    before = {} if rules.again else {name: writer.find_written(name) for name in _names_of(rooms)}
     splits = {name: facts.split for name, facts in known.items()}
     splits |= {name: record.split for name, record in before.items() if record}  # a room keeps its split
     shared = share_out(_names_of(rooms), splits)
     todo = {name: replace(known.get(name, RoomFacts()), split=split) for name, split in shared.items()}
+    work = Work(
+        prepare=partial(_prepare, settings, source, todo),
+        is_done=lambda room: before.get(room.room) is not None and _is_unchanged(room, writer, settings, source),
+        key=lambda _: (_hash_of(settings), ""),
+        inputs=state_of_inputs,
+        products=lambda _: None,  # labels are looked at, too
+        warnings=lambda _: (),
+    )
     try:
-        for result in score_archive(
-            rooms,
-            processes=jobs,
-            prepare=partial(_prepare, settings, source, todo),
-            finished=lambda room: before.get(room.room) is not None and _is_unchanged(room, writer, settings, source),
-            time_limit=time_limit,
-        ):
-            if result.status == "done":
-                writer.find_written(result.job.room)
-            yield result
+        with Ledger(settings.folder / LEDGER_FILE, report) as ledger:
+            ledger.leave_out(left_out, only=True)
+            ledger.enter(rooms)
+            for result in score_with_ledger(
+                undone_first(rooms, ledger), work, runner, ledger, rules=rules, limits=limits, tell=tell, report=report
+            ):
+                if result.status == "done":
+                    writer.find_written(result.job.room)
+                yield result
     finally:
         writer.finish()
+
+
+def _hash_of(settings: BuildSettings) -> str:
+    """Of all that a room depends on beside its files and labels."""
+    said = asdict(replace(settings, folder=Path(), threads=None, device=""))
+    return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _names_of(rooms: Sequence[Job]) -> list[str]:
@@ -199,13 +223,13 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
     check_trained_with(settings.trained_with, encoders)
     writer = DataSetWriter(settings.folder, settings.facts)
 
-    def build_one(room: Job) -> Sequence[str]:
+    def build_one(room: Job, tell: Callable[[Progress], None]) -> Sequence[str]:
         facts = known[room.room]
         # Before it is read: what is written to it meanwhile must count as a change.
         origin = _origin_of(room, settings, source)
         found = source.find(room, settings.facts.segment_seconds)  # first: a room without labels is not worth encoding
         room, warnings = _with_readable_comments(room, settings)
-        encoded = list(encoded_segments(room, encoders, settings))
+        encoded = list(encoded_segments(room, encoders, settings, tell))
         if not encoded:
             raise SourceError(f"{room.source}: holds no picture and no sound that can be read; check that it is whole")
         starts = np.array([segment.start for segment in encoded])
@@ -224,7 +248,9 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
     return build_one
 
 
-def encoded_segments(room: Job, encoders: "Encoders", settings: BuildSettings) -> "Iterator[EncodedSegment]":
+def encoded_segments(
+    room: Job, encoders: "Encoders", settings: BuildSettings, tell: Callable[[Progress], None] = lambda _: None
+) -> "Iterator[EncodedSegment]":
     """The segments of a recording with its comments, as scoring makes them. Raises SourceError."""
     from kuaihl.engines.comments.feed import CommentTrack
     from kuaihl.engines.comments.reader import read_comments
@@ -244,7 +270,11 @@ def encoded_segments(room: Job, encoders: "Encoders", settings: BuildSettings) -
             comments=chat,
         )
         ahead = stack.enter_context(run_stage(cut, BATCH_OF_FILES, stop=stop))
-        yield from encode(ahead, encoders, batch=BATCH_OF_FILES, language=settings.language)
+        tell(Progress(duration=source.duration))
+        encoding = encode(ahead, encoders, batch=BATCH_OF_FILES, language=settings.language)
+        for number, segment in enumerate(encoding, start=1):
+            yield segment
+            tell(Progress(number, segment.end, duration=source.duration))
 
 
 def _stack_features(encoded: "Sequence[EncodedSegment]", encoders: "Encoders") -> dict[str, NDArray[Any]]:

@@ -11,13 +11,13 @@ from kuaihl.engines.outputs.json_lines import line_of, read_objects
 BATCH_FILE, LEFT_OUT_FILE = "batch.jsonl", "left_out.jsonl"
 
 
-def done_rooms(path: Path) -> set[str]:
-    """The names of the run folders whose last line says that they are done; empty if there is no such file."""
-    status: dict[str, object] = {}
+def last_entries(path: Path) -> dict[str, dict[str, Any]]:
+    """The last line of each run folder, by its name; empty if there is no such file."""
+    last = {}
     for entry in read_objects(path):
         with suppress(KeyError, TypeError):
-            status[Path(entry["output"]).name] = entry["status"]
-    return {name for name, said in status.items() if said == "done"}
+            last[Path(entry["output"]).name] = entry
+    return last
 
 
 def write_left_out(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:

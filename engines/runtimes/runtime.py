@@ -6,12 +6,10 @@ An engine holds one graph (`graphs.py`) with its weights. It keeps no stream's s
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from kuaihl.engines.runtimes.graphs import GraphName
-
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kuaihl.engines.runtimes.graphs import Graph
+    from kuaihl.engines.runtimes.graphs import Graph, GraphName  # which imports torch
 
 
 RuntimeKind = Literal["torch", "onnx", "tensorrt", "tensorrt-rtx"]
@@ -48,7 +46,7 @@ class Runtime(Protocol):
 class OpenRuntime(Protocol):
     """Opens the chosen engine for one graph per call."""
 
-    def __call__(self, graph: GraphName, source: str, build: "Callable[[], Graph]") -> Runtime:
+    def __call__(self, graph: "GraphName", source: str, build: "Callable[[], Graph]") -> Runtime:
         """`source` is the SHA-256 of the graph's weights; `build` makes the graph, for torch to run."""
 
 
@@ -72,7 +70,7 @@ def runtime_label(kind: RuntimeKind, precision: Precision, target: Target = "por
     return f"{kind} {precision}" + ("" if target == "portable" else " for VNNI")
 
 
-def precision_of(graph: GraphName, kind: RuntimeKind, precision: Precision) -> Precision:
+def precision_of(graph: "GraphName", kind: RuntimeKind, precision: Precision) -> Precision:
     """The precision of one graph if the engine as a whole is asked for `precision`.
 
     int8 is for the backbones: the head is small, and parity is measured on its scores. TensorRT quantises only the

@@ -114,7 +114,7 @@ class Room:
                     break
                 self._enter("waiting", "the broadcast is over")
             except Closed:
-                return  # it stays in the ledger: the next process goes on
+                return  # it stays in the register: the next process goes on
             except SourceUnavailable as error:
                 self._enter("waiting", str(error))
             except KuaihlError as error:

@@ -1,4 +1,4 @@
-"""All rooms of a server: they come and go, and the ledger brings them back after a restart."""
+"""All rooms of a server: they come and go, and the register brings them back after a restart."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kuaihl.engines.serving.ledger import Entry, Ledger
+from kuaihl.engines.serving.register import Entry, Register
 from kuaihl.engines.serving.room import House, Room
 from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.models.errors import UsageError
@@ -35,11 +35,11 @@ class Rooms:
     """The rooms by their ids. All methods may be called from any thread."""
 
     def __init__(self, make_house: Callable[[Callable[[], None]], House], folder: Path, *, most: int = 500) -> None:
-        """`make_house` is given what to call when a room has news for the ledger.
+        """`make_house` is given what to call when a room has news for the register.
 
         Raises UsageError if the folder cannot be used, or another server uses it.
         """
-        self._ledger = Ledger(folder)
+        self._register = Register(folder)
         self._house = make_house(self._write)
         self._most = most
         self._lock = threading.RLock()
@@ -48,8 +48,8 @@ class Rooms:
         self._closed = False
 
     def restore(self) -> int:
-        """Bring the rooms of the last process back; their number. Raises UsageError as `Ledger.read`."""
-        entries = self._ledger.read()
+        """Bring the rooms of the last process back; their number. Raises UsageError as `Register.read`."""
+        entries = self._register.read()
         for spec, broadcast in entries:
             with self._lock:
                 room = self._rooms[spec.id] = Room(spec, self._house, broadcast)
@@ -110,7 +110,7 @@ class Rooms:
             return list(self._rooms.values())
 
     def stop(self) -> None:
-        """Let every room end after the media that was read; the ledger keeps them for the next process."""
+        """Let every room end after the media that was read; the register keeps them for the next process."""
         with self._lock:
             self._closed = True
             for leaving in self._leaving.values():
@@ -130,7 +130,7 @@ class Rooms:
 
     def close(self) -> None:
         """Free the folder."""
-        self._ledger.close()
+        self._register.close()
 
     def _end_left(self, room_id: str) -> None:
         with self._lock:
@@ -149,9 +149,9 @@ class Rooms:
             del self._rooms[room_id]
 
     def _write(self) -> None:
-        """Bring the ledger up to date, unless the server is ending: then everything is to come back."""
+        """Bring the register up to date, unless the server is ending: then everything is to come back."""
         if not self._closed:
-            self._ledger.write(lambda: list(self._entries()))
+            self._register.write(lambda: list(self._entries()))
 
     def _entries(self) -> Iterator[Entry]:
         for room in self.all():

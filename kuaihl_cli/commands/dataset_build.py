@@ -1,21 +1,22 @@
 """`kuaihl dataset build`: its options, the source of labels, and the building of each room."""
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from kuaihl.models.errors import UsageError
+from kuaihl_cli.limits import LimitOptions, limits_of, rules_of
 from kuaihl_cli.options import (
     MODEL,
     AsrOption,
     CommentsOffsetOption,
     DeviceOption,
     FramesOption,
-    JobsOption,
     LanguageOption,
     MinAgeOption,
     ModelOption,
@@ -23,14 +24,15 @@ from kuaihl_cli.options import (
     SegmentSecondsOption,
     TextWeightsOption,
     ThreadsOption,
-    TimeLimitOption,
     WhisperModelOption,
 )
+from kuaihl_cli.terminal.archive_progress import ArchiveProgress
+from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import show_left_out, show_results
 from kuaihl_cli.terminal.timecode import time_between
 
 if TYPE_CHECKING:
-    from kuaihl.engines.archive.jobs import Job, JobResult
+    from kuaihl.engines.archive.jobs import Archive, JobResult
     from kuaihl.engines.datasets.label_sources import LabelSource
 
 LABELS = "Labels"
@@ -38,7 +40,7 @@ Labels = Literal["views", "heatmap", "chat", "cuts"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildOptions:
+class BuildOptions(LimitOptions):
     """The options of `kuaihl dataset build`."""
 
     archive: Annotated[
@@ -52,9 +54,7 @@ class BuildOptions:
             help="What is known of rooms, csv or parquet: room, and any of streamer, split, start_time.",
         ),
     ] = None  # fmt: skip
-    jobs: JobsOption = 1
     min_age: MinAgeOption = 60.0
-    time_limit: TimeLimitOption = 86_400.0
     licence: Annotated[
         str,
         typer.Option("--licence", metavar="TEXT", show_default=False, help="Licence of the data, for dataset.json."),
@@ -140,9 +140,10 @@ def build_rooms(options: BuildOptions) -> None:
 
     labels = _labels_asked_for(options)
     archive = read_archive(options.archive, options.output, min_age=options.min_age)
-    results = _build_results(options, labels, archive.rooms)
+    progress = ArchiveProgress(len(archive.rooms), quiet=options.quiet)
+    results = _build_results(options, labels, archive, progress)
     show_left_out(archive.left_out, quiet=options.quiet)
-    show_results(results, len(archive.rooms), options.output, quiet=options.quiet)
+    show_results(results, progress, options.output)
 
 
 def _labels_asked_for(options: BuildOptions) -> Labels:
@@ -187,8 +188,11 @@ def _check_one_recording(cuts: Path | None, rooms: int) -> None:
         raise UsageError(f"--cuts {cuts} is of one recording and there are {rooms}; give a folder of files instead")
 
 
-def _build_results(options: BuildOptions, labels: Labels, rooms: "Sequence[Job]") -> "Generator[JobResult]":
+def _build_results(
+    options: BuildOptions, labels: Labels, archive: "Archive", progress: ArchiveProgress
+) -> "Generator[JobResult]":
     """Read the source of the labels, then build room after room."""
+    from kuaihl.engines.archive.pool import score_archive
     from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
     from kuaihl.engines.datasets.room_table import read_room_table
     from kuaihl.engines.encoders.profiles import profile_named
@@ -197,7 +201,7 @@ def _build_results(options: BuildOptions, labels: Labels, rooms: "Sequence[Job]"
     bundle = load_bundle(options.model)
     segment_seconds = options.segment_seconds or bundle.segment_seconds
     profile = options.profile or bundle.profile
-    _check_one_recording(options.cuts, len(rooms))
+    _check_one_recording(options.cuts, len(archive.rooms))
     source = _label_source(options, labels, segment_seconds)
     facts = dataset_facts(
         profile_named(profile),
@@ -221,12 +225,16 @@ def _build_results(options: BuildOptions, labels: Labels, rooms: "Sequence[Job]"
         frames=options.frames,
         comments_offset=options.comments_offset,
     )
+    show = log_only if options.quiet else say
     return build_dataset(
-        rooms,
+        archive.rooms,
         settings,
         source=source,
         known=read_room_table(options.rooms) if options.rooms else {},
-        jobs=options.jobs,
-        again=options.force,
-        time_limit=options.time_limit,
+        left_out=[one for one in archive.left_out if not one.is_expected],
+        runner=partial(score_archive, processes=options.jobs),
+        rules=rules_of(options, again=options.force),
+        limits=limits_of(options),
+        tell=progress.tell,
+        report=lambda news: show(news) if isinstance(news, str) else progress.retry(news),
     )

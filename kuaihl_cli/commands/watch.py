@@ -12,8 +12,9 @@ from kuaihl.engines.archive.jobs import LeftOut
 from kuaihl.engines.archive.recordings import MIN_AGE
 from kuaihl.engines.archive.watch import WatchedFolders
 from kuaihl.engines.outputs.formats import parse_formats
-from kuaihl_cli.archive_run import ArchiveOptions, make_output, score_rooms
+from kuaihl_cli.archive_run import ArchiveOptions, open_ledger, score_rooms
 from kuaihl_cli.command import RULE, application, read_settings
+from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.timecode import time_between
 
@@ -56,18 +57,23 @@ def watch(options: WatchOptions) -> int:
 
     def show_left_out(one: LeftOut) -> None:
         report(f"{one.source}: left out: {one.reason}")
+        if one.name:
+            ledger.leave_out([one], only=False)
 
-    with closing(
-        WatchedFolders(
-            options.folders, options.output, min_age=options.min_age, poll=options.poll, report=show_left_out
-        )
-    ) as watched:
-        make_output(options)
+    with (
+        closing(
+            WatchedFolders(
+                options.folders, options.output, min_age=options.min_age, poll=options.poll, report=show_left_out
+            )
+        ) as watched,
+        open_ledger(options.output, report) as ledger,
+    ):
         report(f"watching {', '.join(map(str, options.folders))}; Ctrl-C ends it")
         score_rooms(
             watched.jobs(),
             options,
-            total=None,
+            ledger,
+            progress=ArchiveProgress(None, quiet=options.quiet),
             conclude=watched.conclude,
             show_entry=_print_entry if options.as_json else lambda _: None,
         )

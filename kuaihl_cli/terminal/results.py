@@ -1,14 +1,12 @@
 """The results of an archive on the terminal: what was left out, each result as it comes, and their number."""
 
-from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from kuaihl.engines.archive.jobs import JobResult, LeftOut
-from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError
-from kuaihl_cli.terminal.errors import error_words
+from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.messages import log_only, say
 
 
@@ -24,54 +22,21 @@ def show_left_out(left_out: Sequence[LeftOut], listed_in: Path | None = None, *,
 
 def show_results(
     results: Generator[JobResult],
-    total: int | None,
+    progress: ArchiveProgress,
     output: Path,
     *,
-    quiet: bool,
     record: Callable[[JobResult], None] = lambda _: None,
-    conclude: Callable[[JobResult], JobResult] = lambda result: result,
 ) -> None:
-    """Show and `record` each of `total` results as `conclude` returns it, and their number, even if Ctrl-C ends them.
+    """Show and `record` each result, and their number, even if Ctrl-C ends them.
 
-    Without a `total` nobody knows how many will come. Raises BatchError if some failed, or if `output` had no space for
-    the rest.
+    Raises BatchError if some failed or are quarantined, or if `output` had no space for the rest.
     """
-    report = log_only if quiet else say
-    counts: Counter[str] = Counter()
-    warned, no_space = 0, False
-    try:
-        with closing(results):
-            for result in map(conclude, results):
-                counts[result.status] += 1
-                warned += bool(result.warnings)
-                no_space = no_space or result.no_space
-                tell = say if result.status == "failed" else report
-                of_all = "" if total is None else f"/{total}"
-                tell(f"[{counts.total()}{of_all}] {result_words(result)}")
-                record(result)
-    finally:
-        report(total_words(counts, warned=warned, left=0 if total is None else total - counts.total()))
-    if no_space:
+    with progress, closing(results):
+        for result in results:
+            progress.add(result)
+            record(result)
+    counts = progress.counts
+    if progress.no_space:
         raise BatchError(f"{output}: cannot take more files; make space, then run the same command again")
-    if counts["failed"]:
-        raise BatchError(f"{counts['failed']} of {counts.total()} rooms failed; the lines above say why")
-
-
-def result_words(result: JobResult) -> str:
-    """The result of a recording, on one line."""
-    source = shown_source(result.job.source)
-    match result.status:
-        case "done":
-            warnings = "".join(f"; WARNING: {warning}" for warning in result.warnings)
-            return f"{source}: done in {result.seconds:.1f} s{warnings}"
-        case "skipped":
-            return f"{source}: {result.reason or 'finished before'}, skipped"
-        case _:
-            return f"{source}: FAILED: {error_words(result.reason or '')}"
-
-
-def total_words(counts: Counter[str], *, warned: int = 0, left: int = 0) -> str:
-    """The number of results of each kind."""
-    warnings = f" ({warned} with warnings)" if warned else ""
-    rest = f", {left} not done" if left else ""
-    return f"{counts['done']} done{warnings}, {counts['skipped']} skipped, {counts['failed']} failed{rest}"
+    if bad := counts["failed"] + counts["quarantined"]:
+        raise BatchError(f"{bad} of {counts.total()} rooms failed; the lines above say why")

@@ -61,7 +61,7 @@ def test_an_archive_of_odd_files_is_scored_and_the_rest_is_listed(
     Path("in/gone.mp4").symlink_to("nowhere.mp4")
     Path("in/cover.jpg").touch()
 
-    result = batch("in", "out")
+    result = batch("in", "out", "--json")
 
     assert result.returncode == 5, result.stderr
     status = {Path(one["source"]).name: one for one in lines(tmp_path / "out" / "batch.jsonl")}
@@ -76,6 +76,17 @@ def test_an_archive_of_odd_files_is_scored_and_the_rest_is_listed(
     assert "in/growing.flv: left out: changed " in result.stderr
     assert "WARNING: cut off at" in result.stderr
     assert "4 done (1 with warnings), 0 skipped, 1 failed" in result.stderr
+    summary = json.loads(result.stdout)
+    assert (summary["done"], summary["failed"], summary["not_done"]) == (4, 1, 0)
+    assert [Path(one["source"]).name for one in summary["failures"]] == ["notes.flv"]
+    assert summary["media_seconds"] == pytest.approx(14.0, abs=0.5)  # three of 4 s, and a half
+    ledger = json.loads(kuaihl("batch", "status", "out", "--json").stdout)
+    assert {state: number for state, number in ledger["counts"].items() if number} == {
+        "done": 4,
+        "failed": 1,
+        "left out": 4,
+    }
+    assert "notes.flv: failed (1 try): " in kuaihl("batch", "status", "out").stdout
 
 
 @pytest.mark.slow
@@ -208,6 +219,13 @@ def test_an_output_that_cannot_be_made_or_lies_among_the_recordings_is_one_line(
     archive = str(tmp_path / "in")
     assert_one_line(kuaihl("batch", archive, "-o", "/proc/out"), 2, "/proc/out", "cannot be made")
     assert_one_line(kuaihl("batch", archive, "-o", archive), 2, "the folder of the recordings")
+
+
+def test_a_folder_that_is_called_status_is_reached_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("status").mkdir()
+    assert_one_line(kuaihl("batch", "./status", "-o", "out"), 3, "status: no recordings in this folder")
+    assert_one_line(kuaihl("batch", "status", "status"), 3, "status: holds no ledger and no run folder")
 
 
 def test_a_folder_of_growing_files_alone_is_said_and_no_error(tmp_path: Path, recording: Path) -> None:

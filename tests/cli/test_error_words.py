@@ -8,8 +8,8 @@ import pytest
 from kuaihl.engines.archive.jobs import Job, JobResult
 from kuaihl.models.errors import ModelError, Remedy, SourceError, UsageError
 from kuaihl_cli.main import main
+from kuaihl_cli.terminal.archive_progress import result_words
 from kuaihl_cli.terminal.errors import OPTIONS, error_words
-from kuaihl_cli.terminal.results import result_words
 
 
 @pytest.fixture(autouse=True)

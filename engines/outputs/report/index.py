@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from kuaihl.engines.one_line import one_line
 from kuaihl.engines.outputs.atomic import write_output
-from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE
+from kuaihl.engines.outputs.batch_jsonl import BATCH_FILE, LEFT_OUT_FILE, last_entries
 from kuaihl.engines.outputs.evidence_jsonl import read_evidence
 from kuaihl.engines.outputs.json_lines import read_objects
 from kuaihl.engines.outputs.report.moments import pick_pictures
@@ -155,11 +155,7 @@ def _scored_seconds(run: Path, document: Mapping[str, Any]) -> float | None:
 
 def _failures(folder: Path) -> Iterator[tuple[str, tuple[str, str]]]:
     """The name of each run folder whose last line in batch.jsonl says that it failed, with its source and reason."""
-    last = {}
-    for entry in read_objects(folder / BATCH_FILE):
-        with suppress(KeyError, TypeError):
-            last[Path(entry["output"]).name] = entry
-    for name, entry in last.items():
+    for name, entry in last_entries(folder / BATCH_FILE).items():
         if entry.get("status") == "failed":
             yield name, (str(entry.get("source", name)), str(entry.get("reason")))
 

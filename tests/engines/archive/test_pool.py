@@ -4,14 +4,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from support.processes import is_alive, wait_for
 
-from kuaihl.engines.archive.jobs import InHand, Job, JobResult, ScoreJob
+from kuaihl.engines.archive.jobs import InHand, Job, JobResult, Limits, Progress, ScoreJob
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.models.errors import ModelError, Remedy, SourceError, UsageError
 
@@ -19,7 +19,7 @@ TESTS = Path(__file__).parents[2]
 LOOK = Remedy("look at it", {"frames": "exact"})
 
 
-def touch_output(job: Job) -> list[str]:
+def touch_output(job: Job, tell: Callable[[Progress], None]) -> list[str]:
     if "crash" in job.source:
         os._exit(7)
     if "killed" in job.source:
@@ -72,7 +72,7 @@ def run(names: list[str], folder: Path, processes: int = 1, time_limit: float | 
         processes=processes,
         prepare=prepare_well,
         finished=lambda job: job.output.exists(),
-        time_limit=time_limit,
+        limits=Limits(time_limit),
     )
     return {result.job.source: result for result in results}
 

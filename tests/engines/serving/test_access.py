@@ -171,7 +171,7 @@ def test_the_api_reads_nothing_that_is_not_allowed(
         wait_until(lambda: client.scores("ann"))
 
 
-def test_a_room_of_the_ledger_is_checked_again(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
+def test_a_room_of_the_register_is_checked_again(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
     with serving(model, tmp_path) as client:
         client.add("ann", media.live("/ann.flv", flv, stall=True))
         wait_until(lambda: client.scores("ann"))

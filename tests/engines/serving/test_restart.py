@@ -13,7 +13,7 @@ from support.rtmp_server import make_broadcast, rtmp_server
 from support.serving import serving, wait_until
 
 from kuaihl.engines.scoring.model import Model
-from kuaihl.engines.serving.ledger import Ledger
+from kuaihl.engines.serving.register import Register
 from kuaihl.engines.serving.server import serve
 from kuaihl.engines.serving.settings import ServeSettings
 from kuaihl.models.errors import UsageError
@@ -90,7 +90,7 @@ def test_a_run_of_another_model_is_left_alone_and_another_one_begins(
     assert (tmp_path / "ann" / first / "scores.jsonl").read_bytes() == old
 
 
-def test_the_ledger_is_its_owners_alone_and_one_server_has_it(model: Model, tmp_path: Path) -> None:
+def test_the_register_is_its_owners_alone_and_one_server_has_it(model: Model, tmp_path: Path) -> None:
     with serving(model, tmp_path) as client:
         client.add("ann", "rtmp://127.0.0.1:1/live/secret-key")
         folder = tmp_path / ".serve"
@@ -101,13 +101,13 @@ def test_the_ledger_is_its_owners_alone_and_one_server_has_it(model: Model, tmp_
             serve(model, ServeSettings(output=tmp_path, port=0), threading.Event(), print)
 
 
-def test_a_ledger_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+def test_a_register_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    register = Register(tmp_path)
     for text in ('{"version": 99, "rooms": []}', "{", '{"version": 1, "rooms": [{"room": {}}]}'):
         (tmp_path / ".serve" / "rooms.json").write_text(text, encoding="utf-8")
         with pytest.raises(UsageError, match="delete it"):
-            ledger.read()
-    ledger.close()
+            register.read()
+    register.close()
 
 
 def test_a_port_that_is_taken_is_one_line(model: Model, tmp_path: Path) -> None:

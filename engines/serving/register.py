@@ -1,4 +1,4 @@
-"""The ledger: the rooms of a server and their broadcasts, from which the next process brings them back.
+"""The register: the rooms of a server and their broadcasts, from which the next process brings them back.
 
 It holds whole URLs, with their keys, so only its owner may read its folder.
 """
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     broadcast: str | None
 
 
-class Ledger:
+class Register:
     """The file, under a lock: one server writes into a folder of rooms at a time."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,0 +1,112 @@
+"""How the recordings of an archive are scored, by whatever runner, and when one of them is done."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kuaihl.engines.archive.bookkeeping import Work
+from kuaihl.engines.archive.file_states import state_of, state_of_inputs
+from kuaihl.engines.archive.jobs import InHand, Job, Progress, ScoreJob
+from kuaihl.engines.archive.rebuilding import found_warnings
+from kuaihl.engines.archive.recordings import comments_beside
+from kuaihl.engines.outputs.lock import FolderInUse
+from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, RECORD_FILE, SCORES_FILE, has_scores, tidy_finished
+from kuaihl.engines.outputs.run_record import reason_to_score
+from kuaihl.engines.scoring.record import find_encoders, make_record
+from kuaihl.engines.scoring.remake import remake_if_lacking
+from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.warnings import warnings_of
+from kuaihl.models.bundle import load_bundle
+from kuaihl.models.errors import KuaihlError, SourceError
+
+if TYPE_CHECKING:
+    from kuaihl.engines.scoring.journal import Earlier
+
+Report = Callable[[KuaihlError | str], None]
+
+
+def scoring_work(settings: ScoreSettings, *, again: bool, report: Report, notify: Report) -> Work:
+    """The work of scoring each job into its run folder, `again` also what is done.
+
+    `report` gets lines about earlier runs; `notify` those of the workers, and can be pickled. Raises ModelError if the
+    bundle or weights are missing.
+    """
+    bundle = load_bundle(settings.model)
+    encoders = find_encoders(settings, bundle)
+
+    def is_done(job: Job) -> bool:
+        """Whether an earlier run scored it to its end from the same media, comments, options and weights.
+
+        If its highlights, clips or other files are not those wanted now, they are made again from its scores.
+        """
+        if not has_scores(job.output):
+            return False
+        try:
+            wanted = make_record(job.source, settings, bundle, encoders, comments=job.comments, streamer=job.streamer)
+        except SourceError:
+            return False  # a worker will meet and report it
+        if (reason := reason_to_score(job.output, wanted)) is not None:
+            report(f"{job.source}: scored again, for {reason}")
+            return False
+        try:
+            remake_if_lacking(job.output, wanted, settings, job.source, report)
+        except KuaihlError as error:
+            notify(error.within(job.source))
+        tidy_finished(job.output)
+        return True
+
+    @cache
+    def options_of(streamer: str | None) -> str:
+        record = make_record("-", settings, bundle, encoders, streamer=streamer)
+        said = {"options": record.options, "products": record.products, "encoders": record.encoders}
+        return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    return Work(
+        prepare=partial(_prepare, settings, "replace" if again else "update", notify),
+        is_done=is_done,
+        key=lambda job: (options_of(job.streamer), bundle.head_sha256),
+        inputs=state_of_inputs,
+        products=lambda job: state_of(
+            str(job.output), *(f"{job.output}/{name}" for name in (SCORES_FILE, HIGHLIGHTS_FILE, RECORD_FILE))
+        ),
+        warnings=lambda job: found_warnings(job.output),
+    )
+
+
+def _prepare(settings: ScoreSettings, earlier: "Earlier", notify: Report) -> ScoreJob:
+    """In a worker: load the models, and return the function that scores a job with them.
+
+    What another process has scored since this one began is left alone, if `earlier` is "update".
+    """
+    from kuaihl.engines.scoring.journal import AlreadyScored
+    from kuaihl.engines.scoring.model import load_model
+    from kuaihl.engines.scoring.run import Run
+
+    model = load_model(settings, notify)
+
+    def score_one(job: Job, tell: Callable[[Progress], None]) -> Sequence[str]:
+        comments = "auto" if job.comments == comments_beside(Path(job.source)) else job.comments
+        try:
+            run = Run(
+                model,
+                job.source,
+                settings,
+                output=job.output,
+                comments=comments,
+                streamer=job.streamer,
+                earlier=earlier,
+            )
+        except (FolderInUse, AlreadyScored) as error:
+            raise InHand(error.line(error.subject, remedy="")) from error
+        start = run.segments[-1].end if run.segments else settings.start
+        tell(Progress(len(run.segments), start, start, run.duration))
+        for number, scored in enumerate(run, start=len(run.segments) + 1):
+            tell(Progress(number, scored.end, start, run.duration))
+        result = run.finish()
+        result.check_clips()
+        return warnings_of(event for segment in result.segments for event in segment.events)
+
+    return score_one
