@@ -17,9 +17,12 @@ from kuaihl.engines.archive.ledger import LEDGER_FILE, Ledger
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.rebuilding import rebuild
 from kuaihl.engines.outputs.run_folder import make_folder
+from kuaihl.engines.stores.urls import is_stored
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import KuaihlError, SourceError
 from kuaihl_cli.limits import LimitOptions, limits_of, rules_of
+from kuaihl_cli.options import WorkOption
+from kuaihl_cli.places import place_on_disk
 from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.errors import error_words, worded
@@ -31,9 +34,24 @@ from kuaihl_cli.terminal.results import show_results
 class ArchiveOptions(LimitOptions, RunOptions):
     """The options of a command that scores many recordings."""
 
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The folder in which every room gets its own.")
-    ]
+    place: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="OUT",
+            help="The folder in which every room gets its own; it may be in an object store.",
+        ),
+    ]  # fmt: skip
+    work: WorkOption = None
+
+    @property
+    def output(self) -> Path:
+        """The folder on disk, in which rooms are only worked on if their place is in a store."""
+        return place_on_disk(self.place, self.work)
+
+    @property
+    def address(self) -> str | None:
+        """The place, if it is in a store."""
+        return self.place if is_stored(self.place) else None
 
 
 def open_ledger(output: Path, report: Callable[[str], None]) -> Ledger:
@@ -65,12 +83,14 @@ def score_rooms(
     failed, or if there was no space for the rest.
     """
     from kuaihl.engines.scoring.archive_work import scoring_work
+    from kuaihl.engines.scoring.stored_work import kept_in_store
 
     settings = run_settings(options, threads=options.threads or max(1, (os.cpu_count() or 1) // options.jobs))
     show = worded(log_only if options.quiet else say)
+    work = scoring_work(settings, again=force, report=show, notify=say_notice)
     results = score_with_ledger(
         (replace(room, comments=None) if room and options.no_comments else room for room in rooms),
-        scoring_work(settings, again=force, report=show, notify=say_notice),
+        work if options.address is None else kept_in_store(work, options.address, show),
         partial(score_archive, processes=options.jobs),
         ledger,
         rules=rules_of(options, again=force),

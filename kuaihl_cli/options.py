@@ -303,6 +303,13 @@ TriesOption = Annotated[
 RetryOption = Annotated[
     bool, typer.Option("--retry-quarantined", rich_help_panel=LIMITS, help="Try quarantined recordings again.")
 ]
+WorkOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--work", metavar="DIR", rich_help_panel=SOURCES,
+        help="Where rooms are scored before they are put to an object store; by default a folder of the cache.",
+    ),
+]  # fmt: skip
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, metavar="N", help="Worker processes.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print highlights.json to standard output.")]

@@ -1,7 +1,8 @@
 """Addresses without their credentials: what a file, a line, a log or an error may show of a URL.
 
 Users, passwords, queries and fragments are left out. A part of the path that reads as a key or as parameters becomes
-`***`. A URL stays whole only where its source is opened.
+`***`, but not in an object store: there a path names an object, and its keys are elsewhere. A URL stays whole only
+where its source is opened.
 """
 
 import re
@@ -9,8 +10,11 @@ import re
 MASK = "***"
 
 # Anything up to the next space, for a password may hold every other character. A path library writes `http:/host`.
-_URL = re.compile(r"(?<![\w+.-])(?!file:)(?:[A-Za-z][\w+.-]+://|(?:https?|rtmp\w*|srt|ftps?):/)[^\s/][^\s]*", re.ASCII)
+_URL = re.compile(
+    r"(?<![\w+.-])(?!file:)(?:[A-Za-z][\w+.-]+://|(?:https?|rtmp\w*|srt|ftps?|s3a?|gs|az):/)[^\s/][^\s]*", re.ASCII
+)
 _AROUND = "\"'`<>()[]{}“”‘’«».,:;!…"  # of a sentence around a URL
+_OF_STORES = re.compile(r"(?:s3a?|gs|az):/", re.I)
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 _NAMED = re.compile(r"secret|token|passw|pwd|(?:api|stream|publish|private|auth|access)[-_]?key|^[rs]k[-_]", re.I)
@@ -32,7 +36,9 @@ def shown_source(name: str) -> str:
         return name
     address = found[2]
     host, slash, path = re.split(r"[?#]", _without_user(address), maxsplit=1)[0].partition("/")
-    return found[1] + host + slash + "/".join(map(_shown_part, path.split("/")))
+    if not _OF_STORES.match(name):
+        path = "/".join(map(_shown_part, path.split("/")))
+    return found[1] + host + slash + path
 
 
 def mask_credentials(text: str) -> str:

@@ -14,19 +14,21 @@ from kuaihl_cli.main import COMMANDS
 ENGINES = {
     "": set(),  # types, one_line, read_ahead
     "weights": set(),
-    "archive": {"", "outputs"},
-    "ingest": {""},
-    "comments": {""},
+    "stores": set(),
+    "archive": {"", "outputs", "stores"},
+    "ingest": {"", "stores"},
+    "comments": {"", "stores"},
     "highlights": {"", "ingest"},
     "runtimes": {"weights"},
     "speech": {"", "weights"},
     "segmenter": {"", "ingest"},
     "encoders": {"", "comments", "runtimes", "speech", "weights"},
     "cold_start": {"", "encoders", "weights"},
-    "outputs": {"", "highlights"},
+    "outputs": {"", "highlights", "stores"},
     "sinks": {"", "highlights", "outputs"},
     "scoring": {
         "", "archive", "comments", "encoders", "highlights", "ingest", "outputs", "runtimes", "segmenter", "sinks",
+        "stores",
     },
     "serving": {
         "", "archive", "encoders", "highlights", "ingest", "outputs", "runtimes", "scoring", "segmenter", "sinks",

@@ -6,9 +6,12 @@ from kuaihl.engines.archive.jobs import Job
 
 
 def state_of_inputs(job: Job) -> str | None:
-    """The state of a recording and of its comments; None for a URL or a file that is gone."""
-    if "://" in job.source:
-        return None
+    """The state of a recording and of its comments; None for a URL or a file that is gone.
+
+    That of an object is as it was listed.
+    """
+    if "://" in job.source or isinstance(job.comments, str):
+        return job.listed or None
     if job.comments is None:
         return state_of(job.source)
     state = state_of(job.source, str(job.comments))

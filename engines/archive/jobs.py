@@ -16,10 +16,11 @@ class Job:
 
     source: str
     output: Path
-    comments: Path | None = None
+    comments: str | Path | None = None  # a text is an address in an object store
     streamer: str | None = None
     cuts: Path | None = None  # an editor's cuts of it, if a manifest names them
     room: str = ""  # its id in a data set
+    listed: str = ""  # of objects in a store: the versions of it and its comments when they were listed
 
 
 @dataclass(frozen=True)

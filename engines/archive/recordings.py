@@ -7,7 +7,7 @@ from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from kuaihl.engines.archive.jobs import LeftOut
 from kuaihl.engines.archive.names import MEDIA_SUFFIXES
@@ -15,7 +15,7 @@ from kuaihl.engines.archive.names import MEDIA_SUFFIXES
 MIN_AGE = 60.0  # seconds without a change after which a file counts as written
 
 # Suffixes that recorders and downloaders give the comments of NAME.flv, the most telling first: NAME.xml, …
-_COMMENT_SUFFIXES = (
+COMMENT_SUFFIXES = (
     *(".xml", ".live_chat.json", ".comments.xml", ".comments.jsonl", ".danmaku.xml", ".chat.json", ".chat.json.gz"),
     *(".live_chat.json.gz", ".comments.json", ".chat.jsonl", ".xml.gz", ".jsonl", ".json"),
 )
@@ -36,7 +36,7 @@ def comments_beside(recording: Path, names: Set[str] | None = None) -> Path | No
     if names is not None and not names:
         return None
     folder, stem = recording.parent, recording.stem
-    for suffix in _COMMENT_SUFFIXES:
+    for suffix in COMMENT_SUFFIXES:
         for written in (suffix, suffix.upper()):
             if names is not None and stem + written not in names:
                 continue
@@ -50,12 +50,12 @@ def comments_beside(recording: Path, names: Set[str] | None = None) -> Path | No
 def are_comments_of(path: Path, recording: Path) -> bool:
     """Whether a file has the name of a recording's comments, and its place."""
     name = path.name.removeprefix(recording.stem)
-    return path.parent == recording.parent and name != path.name and name.lower() in _COMMENT_SUFFIXES
+    return path.parent == recording.parent and name != path.name and name.lower() in COMMENT_SUFFIXES
 
 
-def is_named_like_comments(path: Path) -> bool:
+def is_named_like_comments(path: PurePath) -> bool:
     """Whether a file has a suffix of comments, whosever they are."""
-    return path.name.lower().endswith(_COMMENT_SUFFIXES)
+    return path.name.lower().endswith(COMMENT_SUFFIXES)
 
 
 def find_recordings(folder: Path, output: Path, min_age: float) -> Recordings:
@@ -102,10 +102,8 @@ def why_left_out(path: Path) -> str | None:
     """Why a file in a folder is no recording, finished or not; None if it is one."""
     if path.is_symlink() and path.is_dir():
         return "a linked folder, which is not followed"
-    if not _is_named_like_media(path):
-        return "no suffix of a recording" if path.suffix else "no suffix"
-    if path.name.startswith(_MAC_FILE):
-        return "what macOS notes on a file, not a recording"
+    if (reason := why_no_name(path)) is not None:
+        return reason
     try:
         found = path.stat()
     except OSError as error:
@@ -117,14 +115,25 @@ def why_left_out(path: Path) -> str | None:
     return None
 
 
+def why_no_name(path: PurePath) -> str | None:
+    """Why a name is not one of a recording; None if it is."""
+    if path.suffix.lower() not in MEDIA_SUFFIXES:
+        return "no suffix of a recording" if path.suffix else "no suffix"
+    return "what macOS notes on a file, not a recording" if path.name.startswith(_MAC_FILE) else None
+
+
 def why_growing(recording: Path, comments: Path | None, min_age: float) -> str | None:
     """Why a recording or its comments may still be written; None if neither has changed for `min_age` seconds.
 
     What is no regular file does not grow.
     """
+    return why_young(_age(recording), None if comments is None else _age(comments), min_age)
+
+
+def why_young(recording: float | None, comments: float | None, min_age: float) -> str | None:
+    """As `why_growing`, for the seconds since each of them changed."""
     ages = {"changed {:.0f} s ago, so it may": recording, "its comments changed {:.0f} s ago, so they may": comments}
-    for words, path in ages.items():
-        age = None if path is None else _age(path)
+    for words, age in ages.items():
         if age is not None and age < min_age:
             return f"{words.format(age)} still be written; the next run takes it"
     return None
@@ -157,7 +166,7 @@ def _walk(folder: str, ours: Path, left_out: list[LeftOut]) -> "Iterator[tuple[o
         left_out.append(LeftOut(folder, f"cannot be read ({error.strerror})"))
         return
     folders = {entry.name for entry in entries if _is_folder(entry)}
-    names = {entry.name for entry in entries if entry.name.lower().endswith(_COMMENT_SUFFIXES)} - folders
+    names = {entry.name for entry in entries if entry.name.lower().endswith(COMMENT_SUFFIXES)} - folders
     while entries:
         entry = entries.pop()  # with what it remembers of its file
         if entry.name not in folders:

@@ -161,7 +161,7 @@ class WatchedFolders:
         if self._owners.setdefault(job.output, path) != path:
             self._tell(LeftOut(job.source, f"its run folder, {job.output.name}, is that of {self._owners[job.output]}"))
             return
-        seen = self._see(path, job.comments)
+        seen = self._see(path, comments_beside(path))
         if seen is None or seen.is_given:
             return
         if time.monotonic() - seen.since >= self._min_age:

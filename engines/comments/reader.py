@@ -17,6 +17,8 @@ from typing import TextIO
 from kuaihl.engines.comments.formats import FORMATS
 from kuaihl.engines.comments.formats.bilibili import RefusedXml
 from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_seconds
+from kuaihl.engines.stores.file import StoredFile
+from kuaihl.engines.stores.urls import is_stored
 from kuaihl.engines.types import Comment
 from kuaihl.models.errors import SourceError, UsageError
 
@@ -57,12 +59,12 @@ def read_comments(path: str | Path, *, offset: float = 0.0) -> list[Comment]:
 
 
 def read_comment_file(path: str | Path, *, offset: float = 0.0) -> CommentFile:
-    """As `read_comments`, with the name of the format and the number of entries left out.
+    """As `read_comments`, with the name of the format and the number of entries left out. An object is read as a file.
 
     Raises SourceError if the file cannot be read or has no known format, UsageError for an offset beyond bounds.
     """
     _check_offset(offset)
-    path = Path(path)
+    path = path if is_stored(str(path)) else Path(path)
     try:
         return _read(path, _format_of(head_of(path), path), offset)
     except RefusedXml as error:
@@ -78,12 +80,12 @@ def _check_offset(offset: float) -> None:
         )
 
 
-def head_of(path: Path) -> str:
+def head_of(path: str | Path) -> str:
     with _open_text(path) as stream:
         return stream.read(HEAD)
 
 
-def _format_of(head: str, path: Path) -> CommentFormat:
+def _format_of(head: str, path: str | Path) -> CommentFormat:
     """Raises SourceError if no format recognises `head`."""
     if not head.strip():
         raise SourceError(f"{path}: empty; there are no comments in it")
@@ -104,7 +106,7 @@ def collect_comments(comments: Iterable[Comment], *, offset: float = 0.0) -> Com
     return _collect(entries, "comments", "Comment objects", offset)
 
 
-def _read(path: Path, format: CommentFormat, offset: float) -> CommentFile:
+def _read(path: str | Path, format: CommentFormat, offset: float) -> CommentFile:
     with _open_text(path) as stream:
         found = _collect(format.read(stream), str(path), format.name, offset)
     if not found.comments and not found.before_start and found.skipped:
@@ -134,21 +136,31 @@ def shift_comment(comment: Comment, offset: float) -> Comment:
     return replace(comment, time=comment.time + offset) if offset else comment
 
 
-def _open_text(path: Path) -> TextIO:
+def _open_text(path: str | Path) -> TextIO:
     """Decoded text of a file, plain or gzip; a byte that is not UTF-8 becomes U+FFFD, line ends stay as they are."""
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read twice, and block
-        raise SourceError(f"{path}: not a regular file; save the comments to one")
-    file = path.open("rb")
+    file, size = _open_bytes(path)
     start = file.read(2)
     file.seek(0)
     packed = start == b"\x1f\x8b"
-    bytes_ = io.BufferedReader(_Bounded(path, gzip.GzipFile(fileobj=file) if packed else file, file, packed=packed))
+    unpacked = gzip.GzipFile(fileobj=file) if packed else file
+    bytes_ = io.BufferedReader(_Bounded(path, unpacked, file, size if packed else None))
     try:
         encoding = _encoding_of(bytes_.peek(512))
     except BaseException:
         bytes_.close()
         raise
     return io.TextIOWrapper(bytes_, encoding, errors="replace", newline="")
+
+
+def _open_bytes(path: str | Path) -> tuple[io.BufferedReader, int]:
+    """A file or an object, and its size in bytes."""
+    if isinstance(path, str):
+        stored = StoredFile(path)
+        return io.BufferedReader(stored), stored.stored.size
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be read twice, and block
+        raise SourceError(f"{path}: not a regular file; save the comments to one")
+    return path.open("rb"), status.st_size
 
 
 def _encoding_of(head: bytes) -> str:
@@ -171,14 +183,19 @@ class _Bounded(io.RawIOBase):
     """Bytes up to MAX_BYTES, and of a packed file not many times its size; a truncated one ends at the cut."""
 
     def __init__(
-        self, path: Path, source: io.BufferedReader | gzip.GzipFile, file: io.BufferedReader, *, packed: bool
+        self,
+        path: str | Path,
+        source: io.BufferedReader | gzip.GzipFile,
+        file: io.BufferedReader,
+        packed_size: int | None,
     ) -> None:
+        """`packed_size`: bytes of a packed file; None for a plain one."""
         self._path = path
         self._source = source
         self._file = file
         self._left = MAX_BYTES
-        if packed:
-            self._left = min(MAX_BYTES, max(_FREE_BYTES, _MAX_RATIO * path.stat().st_size))
+        if packed_size is not None:
+            self._left = min(MAX_BYTES, max(_FREE_BYTES, _MAX_RATIO * packed_size))
 
     def readable(self) -> bool:
         return True

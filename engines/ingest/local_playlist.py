@@ -18,7 +18,12 @@ UNFINISHED = {"live_start_index": "0", "max_reload": "1"}
 def is_playlist(path: Path) -> bool:
     """Whether a file is an HLS playlist, of pieces or of other playlists."""
     with path.open("rb") as file:
-        return file.read(len(_HEAD)) == _HEAD
+        return is_playlist_head(file.read(len(_HEAD)))
+
+
+def is_playlist_head(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is an HLS playlist."""
+    return head.startswith(_HEAD)
 
 
 def open_ended(url: str, _flags: int, _options: object) -> IO[bytes]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kuaihl.engines.ingest.opening import is_stream, open_source
 from kuaihl.engines.ingest.source import Source
+from kuaihl.engines.stores.urls import is_stored
 from kuaihl.engines.types import MediaFacts
+from kuaihl.models.credentials import shown_source
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -37,7 +39,7 @@ def probe_source(source: Source) -> MediaFacts:
     """The facts of an opened file."""
     video, audio = source.video, source.audio
     origin, length = source.origin or 0.0, source.duration or 0.0
-    path = str(Path(source.name).absolute())
+    path = shown_source(source.name) if is_stored(source.name) else str(Path(source.name).absolute())
     sound: dict[str, Any] = {}
     if audio is not None:
         sound = {"audio_rate": audio.codec_context.sample_rate, "channels": audio.codec_context.channels}

@@ -1,9 +1,10 @@
 """Opening a source: the user's name for it goes in, a `Source` with its chosen streams comes out.
 
-A name is a path, a named pipe, `-` for standard input, or an http(s), HLS, rtmp(s) or srt URL. Anything that
-cannot be read raises a one-line SourceError, and every wait has an end (DESIGN, section 3).
+A name is a path, a named pipe, `-` for standard input, an http(s), HLS, rtmp(s) or srt URL, or the address of an object
+in a store. Anything that cannot be read raises a one-line SourceError, and every wait has an end (DESIGN, section 3).
 """
 
+import io
 import os
 import re
 import stat
@@ -22,12 +23,14 @@ from kuaihl.engines.ingest.container import (
     open_part,
 )
 from kuaihl.engines.ingest.flv import FlvParts, is_flv
-from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, open_ended
+from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, is_playlist_head, open_ended
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.parts import Parts, Readable, Spliced, WhatCame
 from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
 from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Guard, Source
 from kuaihl.engines.ingest.timeouts import call_with_timeout
+from kuaihl.engines.stores.file import StoredFile
+from kuaihl.engines.stores.urls import SCHEMES, is_stored
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 
 if TYPE_CHECKING:
@@ -65,9 +68,9 @@ T = TypeVar("T")
 
 
 def is_stream(name: str) -> bool:
-    """Whether a source can be read only once: a URL, standard input or a named pipe."""
+    """Whether a source can be read only once: a URL, standard input or a named pipe. An object in a store is a file."""
     if name == STDIN or "://" in name:
-        return True
+        return not is_stored(name)
     try:
         return stat.S_ISFIFO(Path(name).stat().st_mode)
     except (OSError, ValueError):  # `open_source` says what is wrong with it
@@ -89,8 +92,10 @@ def open_source(name: str, *, timeout: float = OPEN_SECONDS, guard: Guard | None
         return _from_pipe(name, timeout)
     if scheme is None or scheme == "file":
         return _from_path(name, _local_path(name), timeout)
+    if is_stored(name):
+        return _from_store(name, timeout)
     if scheme not in _PROTOCOLS:
-        known = ", ".join(f"{one}://" for one in _PROTOCOLS)
+        known = ", ".join(f"{one}://" for one in (*_PROTOCOLS, *SCHEMES))
         raise SourceError(f"{name}: {scheme}:// is not supported; give a file, - for standard input, or {known}")
     return _from_url(name, scheme, timeout, guard)
 
@@ -140,6 +145,40 @@ def _from_file(name: str, path: Path, timeout: float) -> Source:
     return source
 
 
+def _from_store(name: str, timeout: float) -> Source:
+    """An object: FLV and transport streams are read forward, other containers wherever their demuxer wants to."""
+    stored = StoredFile(name)
+    file: io.BufferedReader[Any] = io.BufferedReader(stored, BUFFER_BYTES)
+    try:
+        head = file.peek(HEAD_BYTES)
+        if not head:
+            raise SourceError(f"{name}: the object is empty")
+        if is_playlist_head(head):
+            raise SourceError(f"{name}: a playlist, which is not followed in a store; name its pieces or a recording")
+        parts = _parts_in(head, file)
+        if parts is None:
+            source = _choose_streams(name, _open_stored(name, file), timeout)
+        else:
+            source = _from_parts(name, parts, timeout)
+            place = file.tell()
+            source.length = _length(source, lambda: _open_stored(name, file, options=_QUICK))
+            file.seek(place)
+    except BaseException as error:
+        file.close()
+        if stored.error is not None and isinstance(error, SourceError):
+            raise stored.error from None
+        raise
+    source.stored = stored
+    source.used.append(file)
+    return source
+
+
+def _open_stored(name: str, file: "io.BufferedReader[Any]", **options: Any) -> "InputContainer":
+    """FFmpeg's demuxer of an object from its beginning; what is in it must open neither files nor URLs."""
+    file.seek(0)
+    return open_container(name, file, buffer_size=BUFFER_BYTES, container_options={"protocol_whitelist": ""}, **options)
+
+
 def _parts_in(head: bytes, file: Readable) -> Parts | None:
     """The file, which begins with `head`, in parts; None if its streams are all known at its beginning."""
     if is_ts(head):
@@ -153,7 +192,7 @@ def _from_parts(name: str, parts: Parts, timeout: float, *, is_url: bool = False
     except BaseException as error:
         failure = parts.file.error
         parts.close()
-        if failure is None or not isinstance(error, SourceError):
+        if failure is None or isinstance(failure, SourceError) or not isinstance(error, SourceError):
             raise
         raise refusal(name, failure, is_url=is_url) from cause(failure)
     source.parts = parts
@@ -164,10 +203,13 @@ def _from_parts(name: str, parts: Parts, timeout: float, *, is_url: bool = False
 def open_at(head: Source, byte: int) -> Source:
     """The file of a `head` in parts again, from near a byte of it on. Raises SourceError."""
     assert head.parts is not None
-    path = _local_path(head.name)
     first, begin = head.parts.entry(byte)
     try:
-        file = path.open("rb")
+        file: io.BufferedIOBase
+        if is_stored(head.name):
+            file = io.BufferedReader(StoredFile(head.name), BUFFER_BYTES)
+        else:
+            file = _local_path(head.name).open("rb")
         file.seek(begin)
     except OSError as error:
         raise SourceError(f"{head.name}: {open_advice(error)}") from error

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kuaihl.engines.ingest.container import choose_best, known_duration, open_part
 from kuaihl.engines.ingest.parts import Parts
 from kuaihl.engines.read_ahead import Stopped, run_stage
+from kuaihl.engines.stores.file import StoredFile
 from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Source:
     is_pipe: bool = False  # its writer may fall silent
     failure: str | None = None
     shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is
+    stored: StoredFile | None = None  # the object that it is read from
     parts: Parts | None = None  # for FLV and MPEG transport streams, whose streams may come late or change
     length: float | None = None  # in seconds, for parts that were measured apart from their reading
     used: list[Closable] = field(default_factory=list)  # closed together with the container
@@ -153,14 +155,22 @@ class Source:
                     if packet is None or packet.size:  # the last ones are empty: they flush decoders
                         self.damages = 0
                         yield packet
+                self.check_store()
                 return
             except av.InvalidDataError:
+                self.check_store()
                 self.damages += 1
                 if self.damages == (_FLV_DAMAGES if self.container.format.name == "flv" else _DAMAGES):
                     raise
                 yield None
             except IndexError:  # PyAV raises it at the end of a file with streams it had not known
+                self.check_store()
                 return
+
+    def check_store(self) -> None:
+        """Raise the error of a store that has failed: neither an end nor damage is one then."""
+        if self.stored is not None and self.stored.error is not None:
+            raise self.stored.error
 
     def follow(self) -> "Iterator[Packet[Any] | None]":
         """The packets of one container after another, if the streams change; None before those that follow damage."""

@@ -21,6 +21,8 @@ from kuaihl.engines.highlights.clip_style import ClipStyle, style_entries
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import TIME_DECIMALS, Setting
 from kuaihl.engines.outputs.run_folder import RECORD_FILE, has_scores, is_finished, was_interrupted
+from kuaihl.engines.stores.store import look_up, read_range
+from kuaihl.engines.stores.urls import is_stored
 from kuaihl.engines.types import MediaFacts
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceError
@@ -57,7 +59,12 @@ class RunRecord:
 
 
 def identify_source(source: str) -> SourceIdentity:
-    """The identity of a path, a URL or `-`; only a regular file is opened. Raises SourceError if it cannot be read."""
+    """The identity of a path, a URL or `-`; only a regular file, or an object in a store, is opened.
+
+    Raises SourceError if it cannot be read.
+    """
+    if is_stored(source):
+        return _identify_stored(source)
     if source == "-" or ("://" in source and not source.startswith("file://")):
         return SourceIdentity(shown_source(source))
     path = Path(unquote(urlsplit(source).path) if source.startswith("file://") else source)
@@ -72,6 +79,14 @@ def identify_source(source: str) -> SourceIdentity:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise SourceError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return SourceIdentity(source, status.st_size, status.st_mtime_ns, digest.hexdigest())
+
+
+def _identify_stored(url: str) -> SourceIdentity:
+    """As of a file: a copy on disk has the same size and the same ends."""
+    stored = look_up(url)
+    digest = hashlib.sha256(read_range(stored, 0, min(_END_BYTES, stored.size)))
+    digest.update(read_range(stored, max(stored.size - _END_BYTES, 0), stored.size))
+    return SourceIdentity(shown_source(url), stored.size, round(stored.modified * 1e9), digest.hexdigest())
 
 
 def find_media(folder: Path, source: str, record: RunRecord) -> Path | None:

@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.archive.bookkeeping import Work
 from kuaihl.engines.archive.file_states import state_of, state_of_inputs
 from kuaihl.engines.archive.jobs import InHand, Job, Progress, ScoreJob
 from kuaihl.engines.archive.rebuilding import found_warnings
-from kuaihl.engines.archive.recordings import comments_beside
+from kuaihl.engines.archive.stored_recordings import find_comments
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, RECORD_FILE, SCORES_FILE, has_scores, tidy_finished
 from kuaihl.engines.outputs.run_record import reason_to_score
@@ -88,7 +87,7 @@ def _prepare(settings: ScoreSettings, earlier: "Earlier", notify: Report) -> Sco
     model = load_model(settings, notify)
 
     def score_one(job: Job, tell: Callable[[Progress], None]) -> Sequence[str]:
-        comments = "auto" if job.comments == comments_beside(Path(job.source)) else job.comments
+        comments = "auto" if job.comments == find_comments(job.source) else job.comments
         try:
             run = Run(
                 model,

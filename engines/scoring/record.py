@@ -8,6 +8,7 @@ from kuaihl.engines.outputs.highlights_json import Setting
 from kuaihl.engines.outputs.run_record import RunRecord, SourceIdentity, identify_source
 from kuaihl.engines.scoring.conclude import product_entries
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.stores.urls import is_stored
 from kuaihl.engines.types import Comment, MediaFacts
 from kuaihl.models.bundle import Bundle
 from kuaihl.models.facts import EncoderFacts
@@ -71,6 +72,6 @@ def _identify_comments(comments: str | Path | Iterable[Comment] | None, *, grows
         return None
     if not isinstance(comments, str | Path):
         return SourceIdentity("in memory")
-    if grows or not Path(comments).exists():
+    if grows or not (is_stored(str(comments)) or Path(comments).exists()):
         return SourceIdentity(str(comments))
     return identify_source(str(comments))

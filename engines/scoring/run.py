@@ -50,6 +50,7 @@ from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
 from kuaihl.engines.sinks.announce import Announcer
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
+from kuaihl.engines.stores.urls import is_stored
 from kuaihl.engines.types import Highlight, ScoredSegment
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import UsageError
@@ -395,3 +396,5 @@ def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -
         raise UsageError(f"the end at {settings.end:g} s is not after the start at {settings.start:g} s")
     if is_stream(source):
         check_stream_settings(source, settings)
+    if settings.frames == "exact" and is_stored(source):
+        raise UsageError(f"needs a file on disk, and {source} is in a store", setting="frames", value=settings.frames)

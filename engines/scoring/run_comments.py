@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kuaihl.engines.archive.recordings import comments_beside
+from kuaihl.engines.archive.stored_recordings import find_comments
 from kuaihl.engines.comments.feed import CommentTrack
 from kuaihl.engines.comments.filters import make_filter
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
 from kuaihl.engines.ingest.opening import is_stream
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.stores.urls import is_stored
 from kuaihl.engines.types import Comment, CommentFeed
 from kuaihl.models.errors import SourceError
 
@@ -21,8 +22,8 @@ Comments = str | Path | Iterable[Comment] | None
 def comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
     """The comments meant by the setting; for "auto", the file beside a recording, if there is one."""
     if comments != AUTO:
-        return Path(comments) if isinstance(comments, str) else comments
-    return None if is_live or is_stream(source) else comments_beside(Path(source))
+        return Path(comments) if isinstance(comments, str) and not is_stored(comments) else comments
+    return None if is_live or is_stream(source) else find_comments(source)
 
 
 def open_comments(

@@ -12,8 +12,10 @@ from kuaihl.engines.archive.bookkeeping import undone_first
 from kuaihl.engines.archive.jobs import Archive, LeftOut
 from kuaihl.engines.archive.manifest import read_archive
 from kuaihl.engines.archive.recordings import MIN_AGE
+from kuaihl.engines.archive.stored_recordings import read_store
 from kuaihl.engines.outputs.batch_jsonl import LEFT_OUT_FILE, write_left_out
 from kuaihl.engines.outputs.formats import parse_formats
+from kuaihl.engines.stores.urls import is_stored
 from kuaihl.models.credentials import shown_source
 from kuaihl_cli.archive_run import ArchiveOptions, open_ledger, score_rooms
 from kuaihl_cli.command import RULE, application, read_settings
@@ -31,10 +33,11 @@ class BatchOptions(ArchiveOptions):
     """The options of `kuaihl batch`."""
 
     archive: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="DIR|MANIFEST|-",
-            help="A folder of recordings, a manifest of sources, or - for a manifest on standard input.",
+            metavar="DIR|URL|MANIFEST|-",
+            help="A folder of recordings, on disk or in an object store, a manifest of sources, or - for a manifest on "
+            "standard input.",
         ),
     ]
     min_age: MinAgeOption = MIN_AGE
@@ -75,11 +78,17 @@ def _read_without_collecting(options: BatchOptions) -> Archive:
     """The archive: its jobs may be many, none is garbage, and to look for some takes a third of the time."""
     gc.disable()
     try:
-        archive = read_archive(options.archive, options.output, min_age=options.min_age)
+        archive = _read(options)
         gc.freeze()
         return archive
     finally:
         gc.enable()
+
+
+def _read(options: BatchOptions) -> Archive:
+    if is_stored(options.archive):
+        return read_store(options.archive, options.output, results=options.address, min_age=options.min_age)
+    return read_archive(Path(options.archive), options.output, min_age=options.min_age)
 
 
 def _left_out_entry(one: LeftOut) -> dict[str, Any]:

@@ -3,15 +3,15 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.archive.names import distinct_stems
-from kuaihl.engines.archive.recordings import comments_beside
+from kuaihl.engines.archive.stored_recordings import find_comments
 from kuaihl.engines.ingest.opening import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.lock import check_unlocked
 from kuaihl.engines.outputs.run_folder import (
@@ -23,12 +23,15 @@ from kuaihl.engines.outputs.run_folder import (
     was_interrupted,
 )
 from kuaihl.engines.outputs.run_record import read_record, reason_to_score
+from kuaihl.engines.outputs.stored_run import is_stored_whole, put_run, with_stored_run
 from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
 from kuaihl.engines.sinks.settings import SinkSettings, deliver_left
+from kuaihl.engines.stores.urls import is_stored, join_url
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
 from kuaihl_cli.command import RULE, application, read_settings
-from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS, DocumentOption
+from kuaihl_cli.options import COMMENTS, LOGGING, SEGMENTS, DocumentOption, WorkOption
+from kuaihl_cli.places import place_on_disk
 from kuaihl_cli.run_options import RunOptions, run_settings
 from kuaihl_cli.sink_options import SinkOptions, sink_settings
 from kuaihl_cli.terminal.errors import error_words
@@ -53,16 +56,18 @@ class ScoreOptions(RunOptions, SinkOptions):
         tuple[str, ...],
         typer.Argument(
             metavar="SOURCE...",
-            help="Media files, rtmp, http(s), HLS or srt URLs, or - for standard input.",
+            help="Media files, rtmp, http(s), HLS, srt, s3, gs or az URLs, or - for standard input.",
         ),
     ]
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output", "-o", metavar="DIR",
-            help="The folder for the results, by default NAME.kuaihl; of several sources each gets DIR/NAME.kuaihl.",
+            help="The folder for the results, by default NAME.kuaihl; of several sources each gets DIR/NAME.kuaihl. "
+            "It may be in an object store.",
         ),
     ] = None  # fmt: skip
+    work: WorkOption = None
     streamer: Annotated[
         str | None, typer.Option("--streamer", metavar="ID", help="Who streams, if the bundle was trained on them.")
     ] = None
@@ -76,7 +81,7 @@ class ScoreOptions(RunOptions, SinkOptions):
     ] = False
     as_json: DocumentOption = False
     comments: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--comments", metavar="FILE", rich_help_panel=COMMENTS,
             help="Viewers' comments; by default those beside the recording (NAME.xml, NAME.live_chat.json, …).",
@@ -104,7 +109,7 @@ class ScoreOptions(RunOptions, SinkOptions):
 @app.command(epilog=RULE)
 @read_settings(ScoreOptions)
 def score(options: ScoreOptions) -> int:
-    """Score SOURCE: a media file, an rtmp, http(s), HLS or srt URL, or - for standard input.
+    """Score SOURCE: a media file, an rtmp, http(s), HLS or srt URL, an object in a store, or - for standard input.
 
     Writes scores.jsonl, one line per segment while it runs, and highlights.json. Ctrl-C ends a live stream cleanly,
     with its highlights written; a second Ctrl-C ends it at once. After either, or a crash, --resume goes on.
@@ -117,7 +122,7 @@ def score(options: ScoreOptions) -> int:
     sinks = sink_settings(options)
     rooms = _rooms_of(options)
     if options.skip or options.resume:
-        rooms = [room for room in rooms if not _is_done(room, settings, sinks)]
+        rooms = [room for room in rooms if not _is_done_anywhere(room, settings, options, sinks)]
     if not rooms:
         return 0
     if len(options.sources) > 1:
@@ -148,22 +153,30 @@ def _check_options(options: ScoreOptions) -> None:
 
 def _rooms_of(options: ScoreOptions) -> list[Job]:
     """Every source with its own output folder and its comments."""
-    stems = distinct_stems(options.sources)
-    if len(options.sources) == 1:
-        folders = [options.output or Path(f"{stems[0]}.kuaihl")]
+    names = [f"{stem}.kuaihl" for stem in distinct_stems(options.sources)]
+    place = place_on_disk(options.output or "", options.work)
+    if len(names) == 1 and options.output and not is_stored(options.output):
+        folders = [place]
     else:
-        folders = [(options.output or Path()) / f"{stem}.kuaihl" for stem in stems]
+        folders = [place / name for name in names]
     return [
         Job(source, folder, _comments_of(source, options), options.streamer)
         for source, folder in zip(options.sources, folders, strict=True)
     ]
 
 
-def _comments_of(source: str, options: ScoreOptions) -> Path | None:
-    """The named file, else the one beside a recording."""
-    if options.comments is not None or options.no_comments or is_stream(source):
-        return options.comments
-    return comments_beside(Path(source))
+def _address_of(room: Job, options: ScoreOptions) -> str | None:
+    """Where in an object store the results of a source go, if there."""
+    if options.output is None or not is_stored(options.output):
+        return None
+    return options.output if len(options.sources) == 1 else join_url(options.output, room.output.name)
+
+
+def _comments_of(source: str, options: ScoreOptions) -> str | Path | None:
+    """The named file or object, else the one beside a recording."""
+    if options.comments is not None:
+        return options.comments if is_stored(options.comments) else Path(options.comments)
+    return None if options.no_comments or is_stream(source) else find_comments(source)
 
 
 def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOptions) -> None:
@@ -174,6 +187,9 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
     else:
         open_source(source).close()
     check_unlocked(room.output)
+    address = _address_of(room, options)
+    if address is not None and _earlier(room, options) == "refuse" and is_stored_whole(address):
+        raise UsageError(f"{address} already holds a run; --force replaces it, --output names another place")
     if has_scores(room.output) and _earlier(room, options) == "refuse":
         goes_on = "--resume goes on with them, " if was_interrupted(room.output) else ""
         raise UsageError(
@@ -181,7 +197,7 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
         )
     if room.comments == Path(STDIN):
         raise UsageError("--comments - is not supported: comments are read from a file; save them to one")
-    if room.comments is not None and not room.comments.is_file():
+    if isinstance(room.comments, Path) and not room.comments.is_file():
         raise UsageError(f"{room.comments}: no such file of comments")
 
 
@@ -189,8 +205,25 @@ def _earlier(room: Job, options: ScoreOptions) -> "Earlier":
     """What to do with the scores of an earlier run: nothing erases them unless it is told to."""
     if options.force:
         return "replace"
-    missed = "://" in room.source and was_interrupted(room.output)  # what a stream says now cannot be had again
+    is_url = "://" in room.source and is_stream(room.source)
+    missed = is_url and was_interrupted(room.output)  # what a stream says now cannot be had again
     return "resume" if options.resume or options.skip or missed else "refuse"
+
+
+def _is_done_anywhere(room: Job, settings: ScoreSettings, options: ScoreOptions, sinks: SinkSettings) -> bool:
+    """As `_is_done`, also for results in an object store; those that were not put yet are put."""
+    address = _address_of(room, options)
+    if address is None:
+        return _is_done(room, settings, sinks)
+    if not has_scores(room.output):
+        found = with_stored_run(
+            address, room.output.parent, lambda copy: _is_done(replace(room, output=copy), settings, sinks)
+        )
+        return bool(found)
+    is_done = _is_done(room, settings, sinks)
+    if is_done:
+        put_run(room.output, address)
+    return is_done
 
 
 def _is_done(room: Job, settings: ScoreSettings, sinks: SinkSettings) -> bool:
@@ -309,7 +342,8 @@ def _score_one(
     from kuaihl_cli.terminal.run_lines import show_run
 
     if room.comments is not None and options.comments is None:
-        progress.message(f"reading {room.comments.name}, which lies beside the recording (--no-comments leaves it)")
+        name = PurePath(room.comments).name
+        progress.message(f"reading {name}, which lies beside the recording (--no-comments leaves it)")
     run = Run(
         model,
         room.source,
@@ -325,6 +359,11 @@ def _score_one(
     if run.segments:
         progress.message(f"going on behind segment {run.segments[-1].segment}, at {run.segments[-1].end:.0f} s")
     outcome = show_run(run, progress, start=settings.start, end=settings.end)
+    address = _address_of(room, options)
+    if address is not None and outcome.segments:
+        put_run(room.output, address)
+        progress.message(f"wrote {shown_source(address).rstrip('/')}/")
+        outcome = replace(outcome, output=None)
     if options.verbose:
         for line in model.encoders.times.report():
             progress.message(line)

@@ -35,6 +35,12 @@ Draw = Callable[[str, int], str]
         ("rtmp://host/live/my_stream_key", "rtmp://host/live/***"),
         ("https://host/@name/watch", "https://host/@name/watch"),
         ("http:/user:secret@host/list.txt", "http:/host/list.txt"),  # what a path library makes of a URL
+        ("s3://KEY:secret@bucket/room.flv", "s3://bucket/room.flv"),
+        ("s3://bucket/day=1/9f86d081884c7d65.flv", "s3://bucket/day=1/9f86d081884c7d65.flv"),  # names, not keys
+        (
+            "https://b.s3.amazonaws.com/a.flv?X-Amz-Credential=secret&X-Amz-Signature=secret",
+            "https://b.s3.amazonaws.com/a.flv",
+        ),
         ("a b?c.flv", "a b?c.flv"),
         ("file:///a/b?c=d", "file:///a/b?c=d"),
         ("-", "-"),
