@@ -48,6 +48,14 @@ class ArchiveOptions(RunOptions):
     time_limit: TimeLimitOption = _TIME_LIMIT
 
 
+@dataclass(frozen=True)
+class Following:
+    """How recordings are followed while they grow."""
+
+    most: int  # at a time
+    settled: float  # seconds without a new byte after which one is finished
+
+
 def make_output(options: ArchiveOptions) -> None:
     """Make the folder of the outputs, without what a killed run has left in it."""
     make_folder(options.output)
@@ -60,19 +68,20 @@ def score_rooms(
     *,
     total: int | None,
     force: bool = False,
+    follow: Following | None = None,
     conclude: Callable[[JobResult], JobResult] = lambda result: result,
     show_entry: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
     """Score rooms as they come, `total` of them if that is known, with a line per result, in batch.jsonl too.
 
-    `conclude` has the last word on a result, and `show_entry` gets each line of batch.jsonl. Raises BatchError if some
-    failed, or if there was no space for the rest.
+    Those that grow are followed as `follow` says, in further processes. `conclude` has the last word on a result, and
+    `show_entry` gets each line of batch.jsonl. Raises BatchError if some failed, or if there was no space for the rest.
     """
     settings = run_settings(options, threads=options.threads or max(1, (os.cpu_count() or 1) // options.jobs))
     results = score_archive(
         (replace(room, comments=None) if room and options.no_comments else room for room in rooms),
-        processes=options.jobs,
-        prepare=partial(_prepare, settings, "replace" if force else "update"),
+        processes=options.jobs + (follow.most if follow is not None else 0),
+        prepare=partial(_prepare, settings, "replace" if force else "update", follow),
         finished=(lambda _: False) if force else _finished_before(settings, quiet=options.quiet),
         time_limit=options.time_limit,
     )
@@ -117,7 +126,7 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
     encoders = find_encoders(settings, bundle)
 
     def is_done(room: Job) -> bool:
-        if not has_scores(room.output):
+        if room.grows or not has_scores(room.output):
             return False
         try:
             wanted = make_record(
@@ -140,13 +149,14 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
     return is_done
 
 
-def _prepare(settings: ScoreSettings, earlier: "Earlier") -> ScoreJob:
+def _prepare(settings: ScoreSettings, earlier: "Earlier", follow: Following | None) -> ScoreJob:
     """In a worker: load the models, and return the function that scores a room with them.
 
     What another process has scored since this one began is left alone, if `earlier` is "update".
     """
     from kuaihl.engines.scoring.journal import AlreadyScored
     from kuaihl.engines.scoring.model import load_model
+    from kuaihl.engines.scoring.reading import follow_file, read_here
     from kuaihl.engines.scoring.run import Run
 
     model = load_model(settings, lambda line: say(error_words(line)))
@@ -162,6 +172,7 @@ def _prepare(settings: ScoreSettings, earlier: "Earlier") -> ScoreJob:
                 comments=comments,
                 streamer=room.streamer,
                 earlier=earlier,
+                open_reading=partial(follow_file, settled=follow.settled) if follow and room.grows else read_here,
             )
         except (FolderInUse, AlreadyScored) as error:
             raise InHand(error.line(error.subject, remedy="")) from error

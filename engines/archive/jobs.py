@@ -18,6 +18,7 @@ class Job:
     streamer: str | None = None
     cuts: Path | None = None  # an editor's cuts of it, if a manifest names them
     room: str = ""  # its id in a data set
+    grows: bool = False  # it is followed while its recorder writes it
 
 
 @dataclass(frozen=True)

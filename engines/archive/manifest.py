@@ -66,16 +66,14 @@ def read_folder(folder: Path, output: Path, *, min_age: float = MIN_AGE) -> Arch
     if output.resolve() == folder.resolve():
         raise UsageError(f"{output}: is the folder of the recordings; name another one for the outputs")
     found = find_recordings(folder, output, min_age)
-    rooms = [
-        Job(
-            str(path),
-            output / path_name(path.relative_to(folder).parts),
-            comments,
-            room=room_id("__".join(path.relative_to(folder).parts)),
-        )
-        for path, comments in found.files.items()
-    ]
+    rooms = [job_of(path, comments, folder, output) for path, comments in found.files.items()]
     return Archive(tuple(rooms), tuple(found.left_out))
+
+
+def job_of(path: Path, comments: Path | None, folder: Path, output: Path) -> Job:
+    """A recording of a folder as a job."""
+    parts = path.relative_to(folder).parts
+    return Job(str(path), output / path_name(parts), comments, room=room_id("__".join(parts)))
 
 
 def _read_manifest(manifest: Path, output: Path, min_age: float) -> Archive:
