@@ -21,12 +21,15 @@ from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, SCORES_FILE, has_
 from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.sinks.json_lines import STDOUT
+from kuaihl.engines.sinks.settings import SinkSettings, deliver_left
 from kuaihl.engines.warnings import warnings_of
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.credentials import mask_credentials, shown_source
-from kuaihl.models.errors import KuaihlError, SourceError
+from kuaihl.models.errors import KuaihlError, SourceError, UsageError
 from kuaihl_cli.options import JobsOption, TimeLimitOption
 from kuaihl_cli.run_options import RunOptions, run_settings
+from kuaihl_cli.sink_options import SinkOptions, sink_settings
 from kuaihl_cli.terminal.errors import error_words
 from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import show_results
@@ -38,7 +41,7 @@ _TIME_LIMIT = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArchiveOptions(RunOptions):
+class ArchiveOptions(RunOptions, SinkOptions):
     """The options of a command that scores many recordings."""
 
     output: Annotated[
@@ -77,12 +80,13 @@ def score_rooms(
     Those that grow are followed as `follow` says, in further processes. `conclude` has the last word on a result, and
     `show_entry` gets each line of batch.jsonl. Raises BatchError if some failed, or if there was no space for the rest.
     """
+    sinks = _shared_sinks(options)
     settings = run_settings(options, threads=options.threads or max(1, (os.cpu_count() or 1) // options.jobs))
     results = score_archive(
         (replace(room, comments=None) if room and options.no_comments else room for room in rooms),
         processes=options.jobs + (follow.most if follow is not None else 0),
-        prepare=partial(_prepare, settings, "replace" if force else "update", follow),
-        finished=(lambda _: False) if force else _finished_before(settings, quiet=options.quiet),
+        prepare=partial(_prepare, settings, "replace" if force else "update", follow, sinks),
+        finished=(lambda _: False) if force else _finished_before(settings, sinks, quiet=options.quiet),
         time_limit=options.time_limit,
     )
     with LineWriter(options.output / BATCH_FILE) as summary:
@@ -104,6 +108,13 @@ def score_rooms(
                 _write_index(options.output)
 
 
+def _shared_sinks(options: SinkOptions) -> SinkSettings:
+    """The sinks of all workers. Raises UsageError for what cannot be used."""
+    if options.events == STDOUT:
+        raise UsageError("--events - has no place for several recordings at once; name a file")
+    return sink_settings(options)
+
+
 def _write_index(output: Path) -> None:
     """The page over all rooms, also if the command ended early; without a room there is none."""
     from kuaihl.engines.outputs.report.index import write_index
@@ -112,11 +123,12 @@ def _write_index(output: Path) -> None:
         write_index(output)
 
 
-def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job], bool]:
+def _finished_before(settings: ScoreSettings, sinks: SinkSettings, *, quiet: bool) -> Callable[[Job], bool]:
     """Whether an earlier run scored a room to its end from the same media, comments, options and weights.
 
-    If its highlights, clips or other files are not those wanted now, they are made again from its scores. Reports why,
-    and why a finished one is scored again. Raises ModelError if there is no such bundle.
+    If its highlights, clips or other files are not those wanted now, they are made again from its scores. Events that
+    could not be delivered are. Reports why, and why a finished one is scored again. Raises ModelError if there is no
+    such bundle.
     """
     from kuaihl.engines.scoring.record import find_encoders, make_record
     from kuaihl.engines.scoring.remake import remake_if_lacking
@@ -143,13 +155,14 @@ def _finished_before(settings: ScoreSettings, *, quiet: bool) -> Callable[[Job],
             remake_if_lacking(room.output, wanted, settings, room.source, report)
         except KuaihlError as error:
             say(f"{room.source}: {error_words(error)}")
+        deliver_left(sinks, room.output, report)
         tidy_finished(room.output)
         return True
 
     return is_done
 
 
-def _prepare(settings: ScoreSettings, earlier: "Earlier", follow: Following | None) -> ScoreJob:
+def _prepare(settings: ScoreSettings, earlier: "Earlier", follow: Following | None, sinks: SinkSettings) -> ScoreJob:
     """In a worker: load the models, and return the function that scores a room with them.
 
     What another process has scored since this one began is left alone, if `earlier` is "update".
@@ -172,6 +185,8 @@ def _prepare(settings: ScoreSettings, earlier: "Earlier", follow: Following | No
                 comments=comments,
                 streamer=room.streamer,
                 earlier=earlier,
+                sinks=sinks,
+                room=room.output.name,
                 open_reading=partial(follow_file, settled=follow.settled) if follow and room.grows else read_here,
             )
         except (FolderInUse, AlreadyScored) as error:
