@@ -31,7 +31,7 @@ PACED = Path(__file__).parent / "serving_rooms" / "paced.py"
 DEMO = Path(__file__).parent.parent / "examples" / "demo.flv"
 COLUMNS = (
     *("rooms", "held", "lag p50, s", "p99, s", "after the segment p50, s", "p99, s", "dropped", "missing"),
-    *("cores busy", "memory, MB", "per room, MB", "threads"),
+    *("cores busy", "waits/s", "memory, MB", "per room, MB", "threads"),
 )
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -48,6 +48,7 @@ class Held:
     memory_mb: float = 0.0
     threads: int = 0
     cores: float = 0.0  # busy
+    waits: float = 0.0  # of threads, per second
 
 
 def make_stream(media: Path, seconds: float, path: Path) -> Path:
@@ -93,17 +94,28 @@ class Server:
         except (OSError, http.client.HTTPException):
             return
 
+    def processes(self) -> list[Path]:
+        """The server, and those that read its rooms."""
+        own = Path(f"/proc/{self.process.pid}")
+        children = [pid for task in (own / "task").iterdir() for pid in (task / "children").read_text().split()]
+        return [own, *(Path("/proc") / pid for pid in children)]
+
     def memory_mb(self) -> float:
-        lines = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
+        lines = [line for one in self.processes() for line in (one / "smaps_rollup").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
 
     def threads(self) -> int:
-        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+        return sum(len(list((one / "task").iterdir())) for one in self.processes())
 
     def processor(self) -> float:
         """Seconds of processor so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        fields = [(one / "stat").read_text().rpartition(")")[2].split() for one in self.processes()]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / TICK
+
+    def switches(self) -> int:
+        """How often a thread has waited so far: for media, for the processor, or for Python's lock."""
+        found = [path.read_text() for one in self.processes() for path in (one / "task").glob("*/status")]
+        return sum(int(text.rpartition("nonvoluntary")[0].split()[-1]) for text in found)
 
     def stop(self) -> None:
         self.process.terminate()
@@ -125,9 +137,10 @@ def hold(rooms: int, stream: Path, arguments: argparse.Namespace, folder: Path) 
             room = {"id": f"r{number}", "url": f"http://127.0.0.1:{port}/r{number}"}
             assert server.call("POST", "/rooms", room) == 201
         time.sleep(seconds / 2)
-        spent, counted = server.processor(), time.monotonic()
+        spent, waited, counted = server.processor(), server.switches(), time.monotonic()
         time.sleep(max(began + seconds * (arguments.segments + 1.5) - time.monotonic(), 0.0))
-        found.cores = (server.processor() - spent) / (time.monotonic() - counted)
+        taken = time.monotonic() - counted
+        found.cores, found.waits = (server.processor() - spent) / taken, (server.switches() - waited) / taken
         found.memory_mb, found.threads = server.memory_mb(), server.threads()
         count(found, list(server.events), started_of(port), arguments)
     finally:
@@ -197,7 +210,12 @@ def row(found: Held, empty: float, arguments: argparse.Namespace) -> str:
             f"{_high(late):.1f}",
         ),
         *(f"{found.overloads / total:.0%}", f"{found.missing} of {total}", f"{found.cores:.2f}"),
-        *(f"{found.memory_mb:.0f}", f"{(found.memory_mb - empty) / found.rooms:.1f}", str(found.threads)),
+        *(
+            f"{found.waits:,.0f}",
+            f"{found.memory_mb:.0f}",
+            f"{(found.memory_mb - empty) / found.rooms:.1f}",
+            str(found.threads),
+        ),
     )
     return "| " + " | ".join(cells) + " |"
 

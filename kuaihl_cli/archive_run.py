@@ -12,18 +12,21 @@ import typer
 
 from kuaihl.engines.archive.batch_export import BatchExport
 from kuaihl.engines.archive.bookkeeping import score_with_ledger
-from kuaihl.engines.archive.jobs import Job, JobResult
+from kuaihl.engines.archive.jobs import Following, Job, JobResult
 from kuaihl.engines.archive.ledger import LEDGER_FILE, Ledger
 from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.rebuilding import rebuild
 from kuaihl.engines.outputs.run_folder import make_folder
+from kuaihl.engines.sinks.json_lines import STDOUT
+from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.engines.stores.urls import is_stored
 from kuaihl.models.atomic import remove_torn
-from kuaihl.models.errors import KuaihlError, SourceError
+from kuaihl.models.errors import KuaihlError, SourceError, UsageError
 from kuaihl_cli.limits import LimitOptions, limits_of, rules_of
 from kuaihl_cli.options import WorkOption
 from kuaihl_cli.places import place_on_disk
 from kuaihl_cli.run_options import RunOptions, run_settings
+from kuaihl_cli.sink_options import SinkOptions, sink_settings
 from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.errors import error_words, worded
 from kuaihl_cli.terminal.messages import log_only, say
@@ -31,7 +34,7 @@ from kuaihl_cli.terminal.results import show_results
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArchiveOptions(LimitOptions, RunOptions):
+class ArchiveOptions(LimitOptions, RunOptions, SinkOptions):
     """The options of a command that scores many recordings."""
 
     place: Annotated[
@@ -74,24 +77,27 @@ def score_rooms(
     *,
     progress: ArchiveProgress,
     force: bool = False,
+    follow: Following | None = None,
     conclude: Callable[[JobResult], JobResult] = lambda result: result,
     show_entry: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
     """Score rooms as they come, with a row per room in the ledger; `progress` shows them.
 
-    `conclude` has the last word on a result, and `show_entry` gets each line of batch.jsonl. Raises BatchError if some
-    failed, or if there was no space for the rest.
+    Those that grow are followed as `follow` says, in further processes. `conclude` has the last word on a result, and
+    `show_entry` gets each line of batch.jsonl. Raises BatchError if some failed, or if there was no space for the rest.
     """
     from kuaihl.engines.scoring.archive_work import scoring_work
     from kuaihl.engines.scoring.stored_work import kept_in_store
 
     settings = run_settings(options, threads=options.threads or max(1, (os.cpu_count() or 1) // options.jobs))
     show = worded(log_only if options.quiet else say)
-    work = scoring_work(settings, again=force, report=show, notify=say_notice)
+    work = scoring_work(
+        settings, again=force, report=show, notify=say_notice, follow=follow, sinks=_shared_sinks(options)
+    )
     results = score_with_ledger(
         (replace(room, comments=None) if room and options.no_comments else room for room in rooms),
         work if options.address is None else kept_in_store(work, options.address, show),
-        partial(score_archive, processes=options.jobs),
+        partial(score_archive, processes=options.jobs + (follow.most if follow is not None else 0)),
         ledger,
         rules=rules_of(options, again=force),
         limits=limits_of(options),
@@ -116,6 +122,13 @@ def score_rooms(
 def say_notice(notice: KuaihlError | str) -> None:
     """What a worker has to say."""
     say(error_words(notice))
+
+
+def _shared_sinks(options: SinkOptions) -> SinkSettings:
+    """The sinks of all workers. Raises UsageError for what cannot be used."""
+    if options.events == STDOUT:
+        raise UsageError("--events - has no place for several recordings at once; name a file")
+    return sink_settings(options)
 
 
 def _write_index(output: Path) -> None:

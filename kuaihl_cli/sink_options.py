@@ -7,12 +7,19 @@ from typing import Annotated
 
 import typer
 
-from kuaihl.engines.sinks.settings import SinkSettings
+from kuaihl.engines.sinks.settings import COMMAND_SECONDS, REDIS_STREAM, SinkSettings
 from kuaihl.models.errors import UsageError
 from kuaihl_cli.options import PROGRAMS
 from kuaihl_cli.terminal.timecode import time_between
 
 _SECRET = "KUAIHL_WEBHOOK_SECRET"
+# Options that mean nothing without another one.
+_PARTNERS = {
+    "webhook_secret_file": "webhook",
+    "redis_stream": "redis",
+    "kafka_config": "kafka",
+    "on_highlight_timeout": "on_highlight",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +54,14 @@ class SinkOptions:
         ),
     ] = None
     redis_stream: Annotated[
-        str, typer.Option("--redis-stream", metavar="NAME", rich_help_panel=PROGRAMS, help="The name of that stream.")
-    ] = "kuaihl"
+        str | None,
+        typer.Option(
+            "--redis-stream",
+            metavar="NAME",
+            rich_help_panel=PROGRAMS,
+            help=f"Its name, {REDIS_STREAM} by default.",
+        ),
+    ] = None
     kafka: Annotated[
         str | None,
         typer.Option(
@@ -71,29 +84,37 @@ class SinkOptions:
         ),
     ] = None  # fmt: skip
     on_highlight_timeout: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--on-highlight-timeout", parser=time_between(0.1), metavar="TIME", rich_help_panel=PROGRAMS,
-            help="The longest time that the command may take.",
+            help=f"The longest time that the command may take, {COMMAND_SECONDS:g} s by default.",
         ),
-    ] = 60.0  # fmt: skip
+    ] = None  # fmt: skip
 
 
 def sink_settings(options: SinkOptions) -> SinkSettings:
-    """The sinks that the options name. Raises UsageError for what cannot be used."""
+    """The sinks that the options name. Raises UsageError for what cannot be used, or says nothing without another."""
+    _check_partners(options)
     settings = SinkSettings(
         webhooks=options.webhook,
         webhook_secret=_read_secret(options),
         events=options.events,
         redis=options.redis,
-        redis_stream=options.redis_stream,
+        redis_stream=options.redis_stream or REDIS_STREAM,
         kafka=options.kafka,
         kafka_settings=_read_kafka_settings(options.kafka_config) if options.kafka_config is not None else (),
         on_highlight=options.on_highlight,
-        on_highlight_timeout=options.on_highlight_timeout,
+        on_highlight_timeout=options.on_highlight_timeout or COMMAND_SECONDS,
     )
     settings.check()
     return settings
+
+
+def _check_partners(options: SinkOptions) -> None:
+    for name, partner in _PARTNERS.items():
+        if getattr(options, name) is not None and not getattr(options, partner):
+            given, needed = (f"--{one.replace('_', '-')}" for one in (name, partner))
+            raise UsageError(f"{given} says how {needed} works, which is missing; give both")
 
 
 def _read_secret(options: SinkOptions) -> bytes | None:

@@ -21,6 +21,15 @@ class Job:
     cuts: Path | None = None  # an editor's cuts of it, if a manifest names them
     room: str = ""  # its id in a data set
     listed: str = ""  # of objects in a store: the versions of it and its comments when they were listed
+    grows: bool = False  # it is followed while its recorder writes it
+
+
+@dataclass(frozen=True)
+class Following:
+    """How recordings are followed while they grow."""
+
+    most: int  # at a time
+    settled: float  # seconds without a new byte after which one is finished
 
 
 @dataclass(frozen=True)

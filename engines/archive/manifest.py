@@ -66,11 +66,7 @@ def read_folder(folder: Path, output: Path, *, min_age: float = MIN_AGE) -> Arch
     if output.resolve() == folder.resolve():
         raise UsageError(f"{output}: is the folder of the recordings; name another one for the outputs")
     found = find_recordings(folder, output, min_age)
-    rooms = []
-    for path, comments in found.files.items():
-        source = str(path)
-        parts = _parts_below(folder, source)
-        rooms.append(Job(source, output / path_name(parts), comments, room=room_id("__".join(parts))))
+    rooms = [job_of(path, comments, folder, output) for path, comments in found.files.items()]
     left_out = [replace(one, name=path_name(_parts_below(folder, one.source))) for one in found.left_out]
     return Archive(tuple(rooms), tuple(left_out))
 
@@ -79,6 +75,12 @@ def _parts_below(folder: Path, source: str) -> list[str]:
     """The parts of a path below a folder; of the folder itself, its own."""
     base = str(folder)
     return source.removeprefix("" if base == "." else base.rstrip("/") + "/").split("/")
+
+
+def job_of(path: Path, comments: Path | None, folder: Path, output: Path) -> Job:
+    """A recording of a folder as a job."""
+    parts = _parts_below(folder, str(path))
+    return Job(str(path), output / path_name(parts), comments, room=room_id("__".join(parts)))
 
 
 def _read_manifest(manifest: Path, output: Path, min_age: float) -> Archive:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kuaihl.engines.archive.jobs import Archive, Job, JobResult, LeftOut
-from kuaihl.engines.archive.manifest import read_folder
+from kuaihl.engines.archive.manifest import job_of, read_folder
 from kuaihl.engines.archive.recordings import comments_beside
 from kuaihl.models.errors import Remedy, SourceError, UsageError, reason_of
 
@@ -27,6 +27,7 @@ class _Seen:
     state: _State
     since: float = -math.inf  # monotonic time at which a look found it changed; without one its own time decides
     is_given: bool = False  # as a job, in this state
+    was_followed: bool = False  # as it grew, in this state or an earlier one
 
 
 class WatchedFolders:
@@ -34,6 +35,7 @@ class WatchedFolders:
 
     `output` contains the run folders and is left out. A recording is a job if neither it nor its comments have changed
     for `min_age` seconds, and again after each change. One that is deleted or renamed before its turn is forgotten.
+    Up to `follow` recordings are also jobs while they grow, each once; the others are then at most `most` at a time.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class WatchedFolders:
         min_age: float,
         poll: bool,
         report: Callable[[LeftOut], None],
+        most: float = math.inf,
+        follow: int = 0,
     ) -> None:
         """Unless `poll` is set, the system tells of changes. `report` receives files that are left out for good.
 
@@ -53,11 +57,13 @@ class WatchedFolders:
         _check_folders(folders, output)
         self._folders, self._output, self._min_age = folders, output, min_age
         self._report = report
+        self._most, self._follow = most, follow
         self._polls = threading.Event()
         self._changed, self._closed = threading.Event(), threading.Event()
         self._seen: dict[Path, _Seen] = {}
         self._ready: dict[Path, Job] = {}
-        self._in_hand: set[Path] = set()
+        self._growing: dict[Path, Job] = {}  # that may be followed
+        self._in_hand: dict[Path, Job] = {}
         self._owners: dict[Path, Path] = {}  # of the run folders: the recordings that they are named after
         self._told: set[tuple[str, str]] = set()  # files that are left out, with the reason
         self._grows = False
@@ -66,7 +72,7 @@ class WatchedFolders:
             self._polls.set()
         else:
             _check_package()
-            threading.Thread(target=self._follow, daemon=True).start()
+            threading.Thread(target=self._follow_changes, daemon=True).start()
 
     def jobs(self) -> Iterator[Job | None]:
         """The recordings that are ready, one by one and without an end; None if none is at the moment."""
@@ -78,8 +84,10 @@ class WatchedFolders:
     def conclude(self, result: JobResult) -> JobResult:
         """Note that a job has ended; without the failure of a recording that was moved or written to meanwhile."""
         path = Path(result.job.source)
-        self._in_hand.discard(path)
+        self._in_hand.pop(path, None)
         seen = self._seen.get(path)
+        if result.job.grows and result.status == "failed" and not result.no_space:
+            return replace(result, status="skipped", reason=f"not followed, but scored at its end: {result.reason}")
         if result.status == "skipped" and result.reason is not None and seen is not None:
             # Another process has it; if that is killed, it falls to us.
             seen.since, seen.is_given = time.monotonic(), False
@@ -95,7 +103,7 @@ class WatchedFolders:
     def close(self) -> None:
         self._closed.set()
 
-    def _follow(self) -> None:
+    def _follow_changes(self) -> None:
         """In a thread: note that something has changed. If the system cannot tell, the folders are polled."""
         from watchfiles import watch
 
@@ -127,30 +135,33 @@ class WatchedFolders:
         """Find what is ready, and what grows."""
         begun = time.monotonic()
         self._changed.clear()
-        self._ready, self._grows = {}, False
+        self._ready, self._growing, self._grows = {}, {}, False
         found: set[Path] = set()
         for folder in self._folders:
             archive = read_folder(folder, self._output, min_age=self._min_age)
-            found |= self._note_growing(archive)
+            found |= self._note_growing(archive, folder)
             for job in archive.rooms:
                 found.add(Path(job.source))
                 self._note_settled(job)
-        for path in self._seen.keys() - found - self._in_hand:
+        for path in self._seen.keys() - found - self._in_hand.keys():
             del self._seen[path]
         self._owners = {output: path for output, path in self._owners.items() if path in self._seen}
         self._last = time.monotonic()
         pause = min(_SLOWEST, max(_FASTEST, self._min_age / 20))
         self._next = self._last + max(pause, (self._last - begun) / _SHARE)
 
-    def _note_growing(self, archive: Archive) -> set[Path]:
+    def _note_growing(self, archive: Archive, folder: Path) -> set[Path]:
         """The recordings that are still written; tells of other files that are left out."""
         growing = set()
         for one in archive.left_out:
             if one.is_growing:
                 path = Path(one.source)
-                self._grows = True
-                if self._see(path, comments_beside(path)) is not None:
-                    growing.add(path)
+                comments, self._grows = comments_beside(path), True
+                if (seen := self._see(path, comments)) is None:
+                    continue
+                growing.add(path)
+                if seen.since > -math.inf and not seen.was_followed:  # looks have found it changed
+                    self._growing[path] = replace(job_of(path, comments, folder, self._output), grows=True)
             elif not one.is_expected:
                 self._tell(one)
         return growing
@@ -178,11 +189,19 @@ class WatchedFolders:
         if seen is None:
             seen = self._seen[path] = _Seen(state)
         elif seen.state != state:
-            seen = self._seen[path] = _Seen(state, time.monotonic())
+            seen = self._seen[path] = _Seen(state, time.monotonic(), was_followed=seen.was_followed)
         return seen
 
     def _take(self) -> Job | None:
         """A job that is ready and in nobody's hand, as it was when it was seen."""
+        followed = sum(job.grows for job in self._in_hand.values())
+        if self._growing and followed < self._follow:
+            path, job = self._growing.popitem()
+            self._seen[path].was_followed = True
+            self._in_hand[path] = job
+            return job
+        if len(self._in_hand) - followed >= self._most:
+            return None
         for path in list(self._ready):
             if path in self._in_hand:
                 continue
@@ -191,7 +210,7 @@ class WatchedFolders:
                 self._changed.set()
                 continue
             self._seen[path].is_given = True
-            self._in_hand.add(path)
+            self._in_hand[path] = job
             return job
         return None
 

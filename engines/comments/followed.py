@@ -36,13 +36,17 @@ class FollowedComments:
     Lines without a time that stand in the file when the run begins are older than the stream, and are left out.
     """
 
-    def __init__(self, path: str | Path, *, offset: float = 0.0, keep: Keep = keep_all) -> None:
+    def __init__(
+        self, path: str | Path, *, offset: float = 0.0, keep: Keep = keep_all, is_of_source: bool = False
+    ) -> None:
         """The file need not exist yet; only comments that `keep` wants count.
+
+        `is_of_source`: it belongs to the very recording that is read, so that danmaku have its clock.
 
         Raises SourceError if it exists and cannot be followed.
         """
         self._path = Path(path)
-        self._offset, self._keep = offset, keep
+        self._offset, self._keep, self._is_of_source = offset, keep, is_of_source
         self._format: CommentFormat | None = None
         self._xml: GrowingXml | None = None
         self._inode, self._head = 0, b""
@@ -102,7 +106,7 @@ class FollowedComments:
             self._inode, self._backlog = state.st_ino, state.st_size
             self._head = file.read(_HEAD)
             is_xml = recognise_xml(os.pread(descriptor, HEAD, 0))
-            self._xml = GrowingXml() if is_xml else None
+            self._xml = GrowingXml(is_of_source=self._is_of_source) if is_xml else None
             self._position = max(0, self._backlog - _MAX_READ)
             file.seek(self._position)
             if self._position:
@@ -131,7 +135,7 @@ class FollowedComments:
                 is_xml = recognise_xml(os.pread(descriptor, HEAD, 0))
                 if is_xml is None:
                     return found
-                self._xml = GrowingXml() if is_xml and not self._refused else None
+                self._xml = GrowingXml(is_of_source=self._is_of_source) if is_xml and not self._refused else None
             file.seek(self._position)
             for length, is_old in ((self._backlog - self._position, True), (_MAX_READ, False)):
                 if length > 0:

@@ -23,7 +23,9 @@ _ANCHORS = 20  # reads of new comments from which the shift is taken
 class GrowingXml:
     """One recording's danmaku. `feed` raises RefusedXml for a document that no recorder writes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_of_source: bool = False) -> None:
+        """`is_of_source`: the file belongs to the very recording that is read, and has its clock."""
+        self._is_of_source = is_of_source
         self._parser = DanmakuParser()
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._anchors: deque[float] = deque(maxlen=_ANCHORS)
@@ -37,6 +39,8 @@ class GrowingXml:
         end = _END.search(data)
         used = end.start() if end else len(data)
         found = self._parser.feed(self._decoder.decode(data[:used]))
+        if self._is_of_source:
+            return found, used
         times = [one.time for one in found if one is not None]
         if times and now is not None:
             self._anchors.append(now - _AGO - max(times))

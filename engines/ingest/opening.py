@@ -23,6 +23,7 @@ from kuaihl.engines.ingest.container import (
     open_part,
 )
 from kuaihl.engines.ingest.flv import FlvParts, is_flv
+from kuaihl.engines.ingest.growing import GrowingFile, Growth
 from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, is_playlist_head, open_ended
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.parts import Parts, Readable, Spliced, WhatCame
@@ -77,10 +78,13 @@ def is_stream(name: str) -> bool:
         return False
 
 
-def open_source(name: str, *, timeout: float = OPEN_SECONDS, guard: Guard | None = None) -> Source:
+def open_source(
+    name: str, *, timeout: float = OPEN_SECONDS, guard: Guard | None = None, growth: Growth | None = None
+) -> Source:
     """Open a path, `-` or a URL; `timeout` is the longest wait in seconds for a network source's answer.
 
-    `guard` may refuse a URL before it is opened, here and whenever the source is connected to again.
+    `guard` may refuse a URL before it is opened, here and whenever the source is connected to again. `growth` is how a
+    file is followed that is still written; only what can be read from its beginning can be.
 
     Raises a one-line SourceError if the source cannot be read or holds neither video nor audio. Raises
     SourceUnavailable if a URL does not answer or is not on air yet.
@@ -91,7 +95,7 @@ def open_source(name: str, *, timeout: float = OPEN_SECONDS, guard: Guard | None
     if name == STDIN:
         return _from_pipe(name, timeout)
     if scheme is None or scheme == "file":
-        return _from_path(name, _local_path(name), timeout)
+        return _from_path(name, _local_path(name), timeout, growth)
     if is_stored(name):
         return _from_store(name, timeout)
     if scheme not in _PROTOCOLS:
@@ -110,7 +114,7 @@ def _local_path(name: str) -> Path:
     return Path(unquote(urlsplit(name).path)) if scheme_of(name) == "file" else Path(name)
 
 
-def _from_path(name: str, path: Path, timeout: float) -> Source:
+def _from_path(name: str, path: Path, timeout: float, growth: Growth | None) -> Source:
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode):
@@ -129,6 +133,10 @@ def _from_path(name: str, path: Path, timeout: float) -> Source:
         raise SourceError(f"{name}: neither a file nor a pipe; give a media file")
     if status.st_size == 0:
         raise SourceError(f"{name}: the file is empty; if it is still being written, wait until data has come")
+    if growth is not None:
+        source = _from_bytes(name, GrowingFile(path, growth), timeout)
+        source.is_growing = True
+        return source
     return _from_file(name, path, timeout)
 
 
@@ -250,6 +258,13 @@ def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
 
     is_pipe = not stat.S_ISREG(os.fstat(descriptor).st_mode)
     file: Any = PipeReader(descriptor, PIPE_SECONDS) if is_pipe else os.fdopen(descriptor, "rb")
+    source = _from_bytes(name, file, timeout)
+    source.is_pipe = is_pipe
+    return source
+
+
+def _from_bytes(name: str, file: Any, timeout: float) -> Source:
+    """A source that is read through an object with `peek`, `read` and `close`, which is closed in the end."""
     try:
         parts = _parts_in(file.peek(HEAD_BYTES), file)
         if parts is not None:
@@ -263,7 +278,6 @@ def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
         file.close()
         raise
     source.used.append(file)
-    source.is_pipe = is_pipe
     return source
 
 

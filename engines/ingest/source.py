@@ -57,6 +57,7 @@ class Source:
     timeout: float  # seconds without data after which a network source counts as lost
     url_guard: Guard | None = None
     is_pipe: bool = False  # its writer may fall silent
+    is_growing: bool = False  # a file that is followed while it is written
     failure: str | None = None
     shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is
     stored: StoredFile | None = None  # the object that it is read from

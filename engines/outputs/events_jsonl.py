@@ -11,6 +11,8 @@ from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.highlights_json import SCORE_DECIMALS, TIME_DECIMALS, event_entry
 from kuaihl.engines.types import ScoredSegment
 
+DELIVERY = "delivery"  # the kind of a line on how another program was told
+
 
 def rewrite_events(
     path: Path,
@@ -50,7 +52,7 @@ def notice_lines(scored: ScoredSegment, notices: Sequence[str]) -> Iterator[dict
         yield {
             "segment": scored.segment,
             "wall_time": round(scored.wall_time, TIME_DECIMALS),
-            "kind": "delivery",
+            "kind": DELIVERY,
             "time": round(scored.end, TIME_DECIMALS),
             "detail": notice,
         }

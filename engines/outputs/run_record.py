@@ -131,6 +131,8 @@ def _differences(recorded: RunRecord, wanted: RunRecord) -> Iterator[str]:
 
 def identity_change(recorded: SourceIdentity, wanted: SourceIdentity) -> str | None:
     """How a source has changed. The name of a file does not count: an archive may move."""
+    if recorded.size is None and wanted.size is not None and recorded.name == wanted.name:
+        return "was still written then"
     if recorded.size is None or wanted.size is None:
         return None if recorded == wanted else f"was {recorded.name}"
     if recorded.size != wanted.size:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kuaihl.engines.archive.bookkeeping import Work
 from kuaihl.engines.archive.file_states import state_of, state_of_inputs
-from kuaihl.engines.archive.jobs import InHand, Job, Progress, ScoreJob
+from kuaihl.engines.archive.jobs import Following, InHand, Job, Progress, ScoreJob
 from kuaihl.engines.archive.rebuilding import found_warnings
 from kuaihl.engines.archive.stored_recordings import find_comments
 from kuaihl.engines.outputs.lock import FolderInUse
@@ -17,6 +17,7 @@ from kuaihl.engines.outputs.run_record import reason_to_score
 from kuaihl.engines.scoring.record import find_encoders, make_record
 from kuaihl.engines.scoring.remake import remake_if_lacking
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.sinks.settings import SPOOLS, SinkSettings, deliver_left
 from kuaihl.engines.warnings import warnings_of
 from kuaihl.models.bundle import load_bundle
 from kuaihl.models.errors import KuaihlError, SourceError
@@ -26,10 +27,21 @@ if TYPE_CHECKING:
 
 Report = Callable[[KuaihlError | str], None]
 
+_NO_SINKS = SinkSettings()
 
-def scoring_work(settings: ScoreSettings, *, again: bool, report: Report, notify: Report) -> Work:
+
+def scoring_work(
+    settings: ScoreSettings,
+    *,
+    again: bool,
+    report: Report,
+    notify: Report,
+    follow: Following | None = None,
+    sinks: SinkSettings = _NO_SINKS,
+) -> Work:
     """The work of scoring each job into its run folder, `again` also what is done.
 
+    Jobs that grow are followed as `follow` says. `sinks` are told what happens, and get what could not be delivered.
     `report` gets lines about earlier runs; `notify` those of the workers, and can be pickled. Raises ModelError if the
     bundle or weights are missing.
     """
@@ -41,7 +53,7 @@ def scoring_work(settings: ScoreSettings, *, again: bool, report: Report, notify
 
         If its highlights, clips or other files are not those wanted now, they are made again from its scores.
         """
-        if not has_scores(job.output):
+        if job.grows or not has_scores(job.output):
             return False
         try:
             wanted = make_record(job.source, settings, bundle, encoders, comments=job.comments, streamer=job.streamer)
@@ -54,6 +66,7 @@ def scoring_work(settings: ScoreSettings, *, again: bool, report: Report, notify
             remake_if_lacking(job.output, wanted, settings, job.source, report)
         except KuaihlError as error:
             notify(error.within(job.source))
+        deliver_left(sinks, job.output, report)
         tidy_finished(job.output)
         return True
 
@@ -64,24 +77,32 @@ def scoring_work(settings: ScoreSettings, *, again: bool, report: Report, notify
         return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     return Work(
-        prepare=partial(_prepare, settings, "replace" if again else "update", notify),
+        prepare=partial(_prepare, settings, "replace" if again else "update", notify, follow, sinks),
         is_done=is_done,
         key=lambda job: (options_of(job.streamer), bundle.head_sha256),
         inputs=state_of_inputs,
-        products=lambda job: state_of(
-            str(job.output), *(f"{job.output}/{name}" for name in (SCORES_FILE, HIGHLIGHTS_FILE, RECORD_FILE))
-        ),
+        products=lambda job: _state_of_products(job, sinks),
         warnings=lambda job: found_warnings(job.output),
     )
 
 
-def _prepare(settings: ScoreSettings, earlier: "Earlier", notify: Report) -> ScoreJob:
+def _state_of_products(job: Job, sinks: SinkSettings) -> str | None:
+    """The state of a run folder; None if some of it is gone, or if its events may not all have been delivered."""
+    if sinks.has_any and (job.output / SPOOLS).is_dir():
+        return None
+    return state_of(str(job.output), *(f"{job.output}/{name}" for name in (SCORES_FILE, HIGHLIGHTS_FILE, RECORD_FILE)))
+
+
+def _prepare(
+    settings: ScoreSettings, earlier: "Earlier", notify: Report, follow: Following | None, sinks: SinkSettings
+) -> ScoreJob:
     """In a worker: load the models, and return the function that scores a job with them.
 
     What another process has scored since this one began is left alone, if `earlier` is "update".
     """
     from kuaihl.engines.scoring.journal import AlreadyScored
     from kuaihl.engines.scoring.model import load_model
+    from kuaihl.engines.scoring.reading import follow_file, read_here
     from kuaihl.engines.scoring.run import Run
 
     model = load_model(settings, notify)
@@ -97,6 +118,9 @@ def _prepare(settings: ScoreSettings, earlier: "Earlier", notify: Report) -> Sco
                 comments=comments,
                 streamer=job.streamer,
                 earlier=earlier,
+                sinks=sinks,
+                room=job.output.name,
+                open_reading=partial(follow_file, settled=follow.settled) if follow and job.grows else read_here,
             )
         except (FolderInUse, AlreadyScored) as error:
             raise InHand(error.line(error.subject, remedy="")) from error

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.outputs.atomic import cannot_write
-from kuaihl.engines.outputs.events_jsonl import event_lines, notice_lines, rewrite_events
+from kuaihl.engines.outputs.events_jsonl import notice_lines, rewrite_events
 from kuaihl.engines.outputs.evidence_jsonl import EvidenceWriter, SegmentEvidence
 from kuaihl.engines.outputs.lock import FolderLock
 from kuaihl.engines.outputs.run_folder import (
@@ -36,6 +36,7 @@ from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, parse_score, read_
 from kuaihl.engines.scoring.room_state import RoomState, read_state, write_state
 from kuaihl.engines.scoring.scorer import ScorerState
 from kuaihl.engines.sinks.announce import Announcer
+from kuaihl.engines.sinks.happened import Happened, happened_in
 from kuaihl.engines.types import SAME_TIME, ScoredSegment
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import Remedy, UsageError
@@ -129,18 +130,22 @@ class Journal:
 
     def rewrite_events(self, detector: OnlineDetector, announcer: Announcer | None = None) -> None:
         """Lead the detector through the earlier run's segments, write their events again, and tell them."""
-        tell = None if announcer is None else announcer.segment
+
+        def tell(scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> None:
+            if announcer is not None:
+                announcer.segment(scored, happened_in(scored, changes))
+
         rewrite_events(self.folder / EVENTS_FILE, self.segments, detector, tell=tell)
 
     def write(
         self,
         scored: ScoredSegment,
         line: str,
-        changes: Sequence[HighlightEvent],
+        happened: Sequence[Happened],
         scorer: Callable[[], ScorerState],
         clock: ClockMark | None,
     ) -> None:
-        """Write a segment, whose line is `line`. Raises UsageError if a file cannot be written."""
+        """Write a segment, whose line is `line`, and what `happened`. Raises UsageError if a file cannot be written."""
         whole = scored.end - scored.start >= self._whole
         due = whole and time.monotonic() >= self._saved + _STATE_SECONDS
         if due or not self._can_reread:
@@ -151,11 +156,11 @@ class Journal:
         if self._replacing:
             discard_earlier(self.folder)
             self._replacing = False
-        self.write_events(scored, changes)
+        self.write_events(happened[1:])  # the first is the score
 
-    def write_events(self, scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> None:
-        """Append the events of a segment. Raises UsageError if they cannot be written."""
-        self._append_events(event_lines(scored, changes))
+    def write_events(self, happened: Iterable[Happened]) -> None:
+        """Append events. Raises UsageError if they cannot be written."""
+        self._append_events(one.line for one in happened)
 
     def write_notices(self, scored: ScoredSegment | None, notices: Sequence[str]) -> None:
         """Append what happened to deliveries by the end of a segment. Raises UsageError if it cannot be written."""
@@ -176,6 +181,10 @@ class Journal:
         if self._evidence is None:
             self._evidence = EvidenceWriter(self.folder / EVIDENCE_FILE)
         self._evidence.write(evidence)
+
+    def replace_record(self, record: RunRecord) -> None:
+        """Write another record in place of the one of the beginning. Raises UsageError if it cannot be written."""
+        write_record(self.folder, record)
 
     def forget_state(self) -> None:
         """The source was read to its end: nobody will go on from here."""

@@ -24,12 +24,14 @@ def make_record(
     streamer: str | None = None,
     execution: Mapping[str, Setting] | None = None,
     media: MediaFacts | None = None,
+    grows: bool = False,
 ) -> RunRecord:
     """The record of scoring `source`. Raises SourceError if the source or the file of comments cannot be read.
 
+    A file that `grows` has no identity yet but its name.
     Device and threads are left out, and `execution` is not compared: they change scores only within rounding.
     """
-    identity = identify_source(source)
+    identity = SourceIdentity(source) if grows else identify_source(source)
     return RunRecord(
         source=identity,
         comments=_identify_comments(comments, grows=identity.size is None),

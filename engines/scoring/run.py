@@ -9,7 +9,6 @@ import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from functools import partial
 from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
@@ -24,12 +23,10 @@ from kuaihl.engines.highlights.choose import choose_highlights
 from kuaihl.engines.highlights.live_clips import LiveClips
 from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
 from kuaihl.engines.highlights.packet_ring import PacketRing
-from kuaihl.engines.ingest.live import Resume, clock_of
+from kuaihl.engines.ingest.live import Resume
 from kuaihl.engines.ingest.live_clock import ClockMark
-from kuaihl.engines.ingest.media_facts import facts_of
-from kuaihl.engines.ingest.opening import is_stream, open_source
-from kuaihl.engines.ingest.source import Guard
-from kuaihl.engines.outputs.formats import parse_formats
+from kuaihl.engines.ingest.media_facts import probe_file
+from kuaihl.engines.ingest.opening import is_stream
 from kuaihl.engines.outputs.highlights_json import parse_live_clips, write_highlights
 from kuaihl.engines.outputs.run_folder import (
     CLIPS_FOLDER,
@@ -43,17 +40,18 @@ from kuaihl.engines.outputs.scores_jsonl import parse_score, score_line
 from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, clip_line, conclude, describe
 from kuaihl.engines.scoring.journal import Earlier, Journal
 from kuaihl.engines.scoring.pipeline import score_source
+from kuaihl.engines.scoring.reading import Cutting, OpenReading, read_here
 from kuaihl.engines.scoring.record import make_record
-from kuaihl.engines.scoring.run_comments import AUTO, Comments, comments_of, open_comments
+from kuaihl.engines.scoring.run_comments import AUTO, Comments, came_in_time, comments_of, open_comments
 from kuaihl.engines.scoring.scorer import StreamingScorer
-from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
+from kuaihl.engines.scoring.settings import ScoreSettings, check_settings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
 from kuaihl.engines.sinks.announce import Announcer
+from kuaihl.engines.sinks.happened import Happened, happened_behind, happened_in
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
-from kuaihl.engines.stores.urls import is_stored
-from kuaihl.engines.types import Highlight, ScoredSegment
+from kuaihl.engines.types import Highlight, MediaFacts, ScoredSegment
 from kuaihl.models.atomic import remove_torn
-from kuaihl.models.errors import UsageError
+from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
     from kuaihl.engines.scoring.model import Model
@@ -83,20 +81,21 @@ class Run:
         stop: threading.Event | None = None,
         report: Callable[[str], None] = LOG.info,
         encode: Encode | None = None,
-        guard: Guard | None = None,
+        open_reading: OpenReading = read_here,
     ) -> None:
         """Open the source; setting `stop` ends it after the media already read, and `report` receives lines to show.
 
-        `encode` is the encoders' stage, if many runs share one; `guard` is asked before every connection to a URL.
+        `encode` is the encoders' stage, if many runs share one; `open_reading` opens the source.
         `earlier` is what to do with scores in `output`; those that are replaced stay until the first new one is there.
         `sinks` are the programs that are told what happens in `room`, by default the source's name; nothing that
         happens to them ends the run.
         Raises UsageError for invalid settings or a folder that cannot be used, SourceError if the source or its
         comments cannot be read.
         """
-        _check_settings(source, settings, output)
+        check_settings(source, settings, output)
         self.source, self.name, self.output = source, source_stem(source), output
         self.changes: tuple[HighlightEvent, ...] = ()  # highlights that the last segment opened, closed or dropped
+        self.happened: tuple[Happened, ...] = ()  # all that the last segment, or the end, brought
         self._model, self._settings, self._streamer = model, settings, streamer
         self._stop = stop or threading.Event()
         self._report = report
@@ -112,14 +111,11 @@ class Run:
         self._written_clips = 0  # that highlights.json has
         self._segment_seconds = settings.segment_seconds or model.bundle.segment_seconds
         self._encode = encode
-        self._opened = open_source(source, timeout=settings.timeout, guard=guard)
-        self._clock = clock_of(self._opened)
+        self._opened = open_reading(source, settings.timeout, self._stop)
         try:
             self._comments = comments_of(source, comments, is_live=self._opened.is_live)
-            self._feed = open_comments(
-                self._comments, settings, report, is_live=self._opened.is_live, found=comments == AUTO
-            )
-            self._record = self._make_record()
+            self._feed = open_comments(self._comments, settings, report, self._opened, found=comments == AUTO)
+            self._record = self._make_record(self._opened.facts, grows=self._opened.is_growing)
             if output is not None:
                 self._journal = self._open_journal(output, earlier)
             if self._ring is not None and output is not None:
@@ -127,7 +123,8 @@ class Run:
             if sinks is not None and sinks.has_any:
                 self._sinks = Sinks(sinks, output)
                 self._announcer = Announcer(room or self.name, source, self._sinks)
-            if self._journal is not None and self._journal.segments:
+            self._went_on = self._journal is not None and bool(self._journal.segments)
+            if self._journal is not None and self._went_on:
                 self._journal.rewrite_events(self._detector, self._announcer)
         except BaseException:
             self._close_files()
@@ -181,7 +178,7 @@ class Run:
     ) -> None:
         self.close()
 
-    def _make_record(self) -> RunRecord:
+    def _make_record(self, media: MediaFacts | None, *, grows: bool = False) -> RunRecord:
         model = self._model
         return make_record(
             self.source,
@@ -195,8 +192,21 @@ class Run:
                 "precision": model.encoders.vision.runtime.precision,
                 "asr": model.encoders.transcriber_name,
             },
-            media=facts_of(self._opened),
+            media=media,
+            grows=grows,
         )
+
+    def _settle(self) -> None:
+        """The file has grown to its end: its scores are those of the finished file, unless comments came too late."""
+        try:
+            is_known = self._comments is None or not self._went_on  # what an earlier run got is not
+            if not (is_known and came_in_time(self._feed, self._comments, self._settings)):
+                return
+            self._record = self._make_record(probe_file(self.source))
+        except SourceError:  # it was moved
+            return
+        if self._journal is not None:
+            self._journal.replace_record(self._record)
 
     def _open_journal(self, output: Path, earlier: Earlier) -> Journal:
         """The run folder, and the segments that an earlier run left in it."""
@@ -253,10 +263,13 @@ class Run:
             self.is_live = self._opened.is_live  # it may have proved to be a recording
             self.changes = tuple(self._detector.finish())
             self._cut_clips()
+            self.happened = happened_behind(self._scored[-1], self.changes) if self._scored else ()
             if self._journal is not None and self.changes:
-                self._journal.write_events(replace(self._scored[-1], events=()), self.changes)
+                self._journal.write_events(self.happened)
             if self._announcer is not None:
-                self._announcer.ended(self.changes)
+                self._announcer.ended(self.happened)
+            if self._opened.is_growing and not self._stop.is_set():
+                self._settle()
             result = self._conclude(STOPPED if self._stop.is_set() else self._opened.shortfall)
             if result.complete and self._journal is not None:
                 self._journal.forget_state()
@@ -289,7 +302,7 @@ class Run:
         """The segments that no earlier run has scored, each written; also ends, without an error, if it is left."""
         settings, model, journal = self._settings, self._model, self._journal
         with ExitStack() as stack:
-            stack.enter_context(self._opened)
+            stack.enter_context(closing(self._opened))
             exact = stack.enter_context(ExactFrames(self.source)) if settings.frames == "exact" else None
             state, resume = journal.state if journal is not None else None, self._resume_at()
             scorer = StreamingScorer(
@@ -303,20 +316,16 @@ class Run:
             )
             first = state.segment + 1 if state is not None else 0
             written = self._scored[-1].segment if self._scored else -1
+            first = first if resume is None else written + 1
             scoring = score_source(
                 self._opened,
                 model.encoders,
                 scorer,
-                segment_seconds=self._segment_seconds,
+                Cutting(self._segment_seconds, first, resume, settings.start, settings.end),
+                stop=self._stop,
                 language=settings.language,
                 comments=self._feed,
                 exact=exact,
-                start=settings.start,
-                end=settings.end,
-                stop=self._stop,
-                clock=self._clock,
-                resume=resume,
-                first=first if resume is None else written + 1,
                 encode=self._encode or partial(encode_alone, evidence=settings.report),
                 ring=self._ring,
             )
@@ -328,12 +337,13 @@ class Run:
                 scored = parse_score(line)  # as the file has it: a run that goes on finds the same highlights
                 self._scored.append(scored)
                 self.changes = tuple(self._detector.push(scored))
+                self.happened = happened_in(scored, self.changes)
                 self._cut_clips()
                 if journal is not None:
-                    journal.write(scored, line, self.changes, lambda: scorer.state, self._clock.mark())
+                    journal.write(scored, line, self.happened, lambda: scorer.state, self._opened.mark())
                     self._rewrite_highlights()
                 if self._announcer is not None:
-                    self._announcer.segment(scored, self.changes)
+                    self._announcer.segment(scored, self.happened)
                     self._note_deliveries()
                 yield scored
 
@@ -347,10 +357,11 @@ class Run:
             self._live_clips.release(self._scored[-1].end if current is None else current.start)
 
     def _rewrite_highlights(self) -> None:
-        """Keep highlights.json up to date while a live stream runs."""
+        """Keep highlights.json up to date while the source is on air."""
         news = any(isinstance(one, HighlightClosed) for one in self.changes)
         clips = len(self._live_clips.clips) if self._live_clips is not None else 0
-        if (self.is_live or self._live_clips is not None) and (news or clips > self._written_clips):
+        is_on_air = self.is_live or self._opened.is_growing or self._live_clips is not None
+        if is_on_air and (news or clips > self._written_clips):
             self._written_clips = clips
             self._write_so_far()
 
@@ -385,16 +396,3 @@ class Run:
             live_clips=() if clips is None else clips.clips,
             is_cut_live=clips is not None,
         )
-
-
-def _check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:
-    """Raise UsageError for settings known to fail before anything is read."""
-    formats = parse_formats(settings.formats)
-    if output is None and (settings.clips or settings.plot or settings.report or formats):
-        raise UsageError("clips, plots, reports and formats are files in a run folder; name the output folder")
-    if settings.end is not None and settings.end <= settings.start:
-        raise UsageError(f"the end at {settings.end:g} s is not after the start at {settings.start:g} s")
-    if is_stream(source):
-        check_stream_settings(source, settings)
-    if settings.frames == "exact" and is_stored(source):
-        raise UsageError(f"needs a file on disk, and {source} is in a store", setting="frames", value=settings.frames)

@@ -1,6 +1,7 @@
 """The comments that a run reads: a setting in, a feed by time out."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kuaihl.engines.archive.stored_recordings import find_comments
@@ -9,10 +10,13 @@ from kuaihl.engines.comments.filters import make_filter
 from kuaihl.engines.comments.followed import FollowedComments
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
 from kuaihl.engines.ingest.opening import is_stream
+from kuaihl.engines.scoring.reading import Reading
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.stores.urls import is_stored
-from kuaihl.engines.types import Comment, CommentFeed
+from kuaihl.engines.types import Comment, CommentFeed, Event
 from kuaihl.models.errors import SourceError
+
+LOG = logging.getLogger("kuaihl")
 
 AUTO = "auto"  # the file beside a recording, if there is one
 
@@ -27,19 +31,27 @@ def comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
 
 
 def open_comments(
-    comments: Comments, settings: ScoreSettings, report: Callable[[str], None], *, is_live: bool, found: bool
+    comments: Comments, settings: ScoreSettings, report: Callable[[str], None], reading: Reading, *, found: bool
 ) -> CommentFeed | None:
-    """The comments by time: a file is read whole, or followed if the source is live.
+    """The comments by time: a file is read whole, or followed if it grows with its source.
 
     Raises UsageError for a filter that is none, and SourceError if the file cannot be read.
     If it was `found` beside the recording, an event reports it instead.
     """
+    if (reading.is_live or reading.is_growing) and isinstance(comments, str | Path):
+        keep = make_filter(settings.ignore_user, settings.ignore_words)
+        feed = FollowedComments(comments, offset=settings.comments_offset, keep=keep, is_of_source=reading.is_growing)
+        return NotedComments(feed) if reading.is_growing else feed
+    return _read_comments(comments, settings, report, found=found)
+
+
+def _read_comments(
+    comments: Comments, settings: ScoreSettings, report: Callable[[str], None], *, found: bool
+) -> CommentTrack | None:
     if comments is None:
         return None
     keep = make_filter(settings.ignore_user, settings.ignore_words)
     if isinstance(comments, str | Path):
-        if is_live:
-            return FollowedComments(comments, offset=settings.comments_offset, keep=keep)
         try:
             name, read = Path(comments).name, read_comment_file(comments, offset=settings.comments_offset)
         except SourceError as error:
@@ -55,6 +67,36 @@ def open_comments(
     aside = f" ({', '.join(asides)})" if asides else ""
     report(f"{len(read.comments)} comments from {name}, {read.format}{aside}")
     return CommentTrack(kept)
+
+
+class NotedComments:
+    """A feed, and a note of what each segment got of it."""
+
+    def __init__(self, feed: CommentFeed) -> None:
+        self._feed = feed
+        self._taken: list[tuple[float, float, tuple[Comment, ...]]] = []
+        self.has_chat = feed.has_chat
+
+    def take(self, start: float, end: float) -> tuple[Comment, ...]:
+        found = self._feed.take(start, end)
+        self.has_chat = self._feed.has_chat
+        self._taken.append((start, end, found))
+        return found
+
+    def take_events(self, now: float) -> Sequence[Event]:
+        return self._feed.take_events(now)
+
+    def agree(self, whole: CommentFeed) -> bool:
+        """Whether each segment got what it gets of the `whole` file."""
+        return all(whole.take(start, end) == found for start, end, found in self._taken)
+
+
+def came_in_time(feed: CommentFeed | None, comments: Comments, settings: ScoreSettings) -> bool:
+    """Whether each segment of a source that has grown got what it gets of the finished file. Raises SourceError."""
+    if not isinstance(feed, NotedComments):
+        return True
+    whole = _read_comments(comments, settings, LOG.debug, found=False)
+    return whole is not None and feed.agree(whole)
 
 
 def words_for(comments: Comments) -> str | None:

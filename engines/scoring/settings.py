@@ -1,6 +1,7 @@
 """The settings of a run, as one value: the command, a batch's workers and the Python API all fill it in."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from kuaihl.engines.highlights.choice import Choice
@@ -49,9 +50,26 @@ class ScoreSettings(Products):
     end: float | None = None  # media from here on is left out
 
 
+def check_settings(source: str, settings: ScoreSettings, output: Path | None) -> None:
+    """Raise UsageError for settings known to fail before anything is read."""
+    from kuaihl.engines.ingest.opening import is_stream  # every command reads this module, and few need these
+    from kuaihl.engines.outputs.formats import parse_formats
+    from kuaihl.engines.stores.urls import is_stored
+
+    formats = parse_formats(settings.formats)
+    if output is None and (settings.clips or settings.plot or settings.report or formats):
+        raise UsageError("clips, plots, reports and formats are files in a run folder; name the output folder")
+    if settings.end is not None and settings.end <= settings.start:
+        raise UsageError(f"the end at {settings.end:g} s is not after the start at {settings.start:g} s")
+    if is_stream(source):
+        check_stream_settings(source, settings)
+    if settings.frames == "exact" and is_stored(source):
+        raise UsageError(f"needs a file on disk, and {source} is in a store", setting="frames", value=settings.frames)
+
+
 def check_stream_settings(source: str, settings: ScoreSettings) -> None:
     """Raise UsageError for what needs a file, because a stream can be read only once."""
-    from kuaihl.engines.outputs.formats import media_formats  # every command reads this module, and few need these
+    from kuaihl.engines.outputs.formats import media_formats
 
     edited = ",".join(media_formats(settings.formats))
     wanted: dict[str, tuple[object, str | None]] = {

@@ -1,1 +1,1 @@
-"""Many live rooms in one process over one set of models (docs/serving.md)."""
+"""Many live rooms over one set of models (docs/serving.md)."""

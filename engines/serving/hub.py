@@ -1,22 +1,16 @@
-"""The one place where a room's events are published: they go to every sink, and to all who listen now."""
+"""The one place where a room's events are published: they are counted, and go to all who listen now."""
 
 import asyncio
-import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kuaihl.engines.serving.room_events import RoomEvent
-from kuaihl.models.errors import reason_of
-
-LOG = logging.getLogger("kuaihl")
 
 _KEPT = 10_000  # events that a listener to all rooms may have missed: half an hour of 150 rooms
 _WAITING = 1_000  # events that wait for one listener before it is let go
 MOST_LISTENERS = 200
-
-Sink = Callable[[RoomEvent], None]
 
 
 @dataclass(frozen=True)
@@ -57,19 +51,20 @@ class Listener:
 
 
 class Hub:
-    """Publishes events; `sinks` are called one after another on the room's own thread, so they must return at once."""
+    """Publishes events, each on its room's own thread."""
 
-    def __init__(self, boot: str, sinks: Sequence[Sink] = ()) -> None:
-        """`boot` tells this process's numbers from those of an earlier one."""
+    def __init__(self, boot: str, count: Callable[[RoomEvent], None]) -> None:
+        """`boot` tells this process's numbers from those of an earlier one. `count` must return at once."""
         self.boot = boot
-        self._sinks = list(sinks)
+        self._count = count
         self._lock = threading.Lock()
         self._recent: deque[Numbered] = deque(maxlen=_KEPT)
         self._listeners: set[Listener] = set()
         self._number = 0
 
     def publish(self, event: RoomEvent) -> None:
-        """Tell everybody. A sink that fails is logged, and harms nobody else."""
+        """Count the event, and tell everybody who listens."""
+        self._count(event)
         with self._lock:
             self._number += 1
             numbered = Numbered(self._number, event)
@@ -77,11 +72,6 @@ class Hub:
             listeners = [one for one in self._listeners if one.room in (None, event.room)]
             for listener in listeners:
                 listener.tell(numbered)
-        for sink in self._sinks:
-            try:
-                sink(event)
-            except Exception as error:
-                LOG.warning(f"room {event.room}: a sink failed: {reason_of(error)}")
 
     @property
     def is_full(self) -> bool:

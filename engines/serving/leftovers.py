@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from kuaihl.engines.sinks.settings import SPOOLS, SinkSettings, deliver_left, has_left
+from kuaihl.engines.sinks.settings import SPOOLS, SinkSettings, deliver_left
 from kuaihl.models.errors import KuaihlError, reason_of
 
 LOG = logging.getLogger("kuaihl")
@@ -53,9 +53,7 @@ class Leftovers:
 
     def _is_delivered(self, folder: Path) -> bool:
         try:
-            if has_left(self._settings, folder):
-                deliver_left(self._settings, folder, self._report)
-            return not has_left(self._settings, folder)
+            return deliver_left(self._settings, folder, self._report)
         except (KuaihlError, OSError) as error:
             LOG.warning(f"{folder}: events are left: {reason_of(error)}")
             return False

@@ -45,7 +45,7 @@ class Metrics:
         self._stages.labels(stage).observe(seconds)
 
     def count(self, event: RoomEvent) -> None:
-        """Count an event; a sink of the hub."""
+        """Count an event."""
         if event.kind == "segment.scored":
             self._segments.inc()
             self._lag.observe(max(time.time() - float(event.data["wall_time"]), 0.0))

@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kuaihl.engines.encoders.encode import Encode
-from kuaihl.engines.ingest.source import Guard
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import has_scores
 from kuaihl.engines.scoring.conclude import ScoreResult
+from kuaihl.engines.scoring.reading import OpenReading
 from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.serving.room_events import (
     RoomEvent,
     end_of,
     events_of,
-    last_events,
     recorded_events,
     recorded_scores,
 )
@@ -53,7 +52,7 @@ class House:
     model: "Model"
     encode: Encode
     publish: Callable[[RoomEvent], None]
-    guard: Callable[[RoomSpec], Guard]
+    reader: Callable[[RoomSpec], OpenReading]
     sinks: SinkSettings  # the programs that are told what happens in every room
     folder: Path  # of all run folders
     note: Callable[[], None]  # called when a room begins a broadcast or is done with one
@@ -141,17 +140,16 @@ class Room:
             name, last, number = self.broadcast or "", None, 0
             if run.segments and self.folder is not None:
                 self.last = last = run.segments[-1]
-                number = sum(event.place.segment == last.segment for event in recorded_events(self.folder, room)) - 1
+                number = sum(event.place.segment == last.segment for event in recorded_events(self.folder, room))
             self._recent.clear()
             for scored in run:
-                events = list(events_of(room, name, scored, run.changes))
-                self._recent.append(events[0].data)
-                self.last, last, number = scored, scored, len(events) - 1
-                for event in events:
+                self._recent.append(run.happened[0].line)
+                self.last, last, number = scored, scored, len(run.happened)
+                for event in events_of(room, name, scored.segment, run.happened):
                     house.publish(event)
             result = run.finish()
             if last is not None:
-                for event in last_events(room, name, last, number, run.changes):
+                for event in events_of(room, name, last.segment, run.happened, first=number):
                     house.publish(event)
                 house.publish(end_of(room, name, last.segment, _end_of_run(result, self.folder)))
         if not self._stop.is_set():
@@ -196,7 +194,7 @@ class Room:
             stop=self._stop,
             report=lambda line: house.report(f"room {spec.id}: {line}"),
             encode=house.encode,
-            guard=house.guard(spec),
+            open_reading=house.reader(spec),
             sinks=house.sinks,
             room=spec.id,
         )

@@ -1,19 +1,15 @@
 """What happens in a room, as it is told to everybody who listens, and told again from its run folder."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kuaihl.engines.highlights.online import HighlightEvent
-from kuaihl.engines.outputs.events_jsonl import event_lines
+from kuaihl.engines.outputs.events_jsonl import DELIVERY
 from kuaihl.engines.outputs.json_lines import read_objects
 from kuaihl.engines.outputs.run_folder import EVENTS_FILE, SCORES_FILE
-from kuaihl.engines.outputs.scores_jsonl import score_line
-from kuaihl.engines.sinks.announce import kind_of
 from kuaihl.engines.sinks.cloud_event import Kind
-from kuaihl.engines.types import ScoredSegment
+from kuaihl.engines.sinks.happened import Happened, of_line
 
 _END = 1 << 30  # the number of a run's end, behind all events of its last segment
 
@@ -54,21 +50,11 @@ def parse_id(text: str) -> tuple[str, Place] | None:
 
 
 def events_of(
-    room: str, broadcast: str, scored: ScoredSegment, changes: Sequence[HighlightEvent]
+    room: str, broadcast: str, segment: int, happened: Iterable[Happened], first: int = 0
 ) -> Iterator[RoomEvent]:
-    """The events of a segment: its score, its faults, and what it changed in the highlights."""
-    yield RoomEvent(room, broadcast, Place(scored.segment, 0), "segment.scored", json.loads(score_line(scored)))
-    for number, line in enumerate(event_lines(scored, changes), start=1):
-        yield _from_line(room, broadcast, Place(scored.segment, number), line)
-
-
-def last_events(
-    room: str, broadcast: str, scored: ScoredSegment, before: int, changes: Sequence[HighlightEvent]
-) -> Iterator[RoomEvent]:
-    """The ends of highlights that come with the end of the media, behind the `before` events of its last segment."""
-    bare = (line for line in event_lines(scored, changes) if kind_of(line["kind"]) != "stream.event")
-    for number, line in enumerate(bare, start=before + 1):
-        yield _from_line(room, broadcast, Place(scored.segment, number), line)
+    """The events of a segment in order, of which the first has the number `first`."""
+    for number, (kind, line) in enumerate(happened, start=first):
+        yield RoomEvent(room, broadcast, Place(segment, number), kind, line)
 
 
 def end_of(room: str, broadcast: str, segment: int, data: dict[str, Any]) -> RoomEvent:
@@ -78,16 +64,14 @@ def end_of(room: str, broadcast: str, segment: int, data: dict[str, Any]) -> Roo
 
 def recorded_events(folder: Path, room: str, after: Place | None = None) -> Iterator[RoomEvent]:
     """The events of a run folder behind a place; a line that is being written is left out."""
-    faults: dict[int, list[dict[str, Any]]] = {}
+    others: dict[int, list[Happened]] = {}
     for line in read_objects(folder / EVENTS_FILE):
-        faults.setdefault(line["segment"], []).append(line)
+        if line["kind"] != DELIVERY:  # it says how others were told, and was not told
+            others.setdefault(line["segment"], []).append(of_line(line))
     for score in read_objects(folder / SCORES_FILE):
         segment = score["segment"]
-        events = [RoomEvent(room, folder.name, Place(segment, 0), "segment.scored", score)]
-        events += [
-            _from_line(room, folder.name, Place(segment, number), line)
-            for number, line in enumerate(faults.get(segment, ()), start=1)
-        ]
+        happened = (Happened("segment.scored", score), *others.get(segment, ()))
+        events = events_of(room, folder.name, segment, happened)
         yield from (event for event in events if after is None or event.place > after)
 
 
@@ -100,7 +84,3 @@ def recorded_scores(folder: Path, after: int, most: int) -> list[dict[str, Any]]
             if len(found) == most:
                 break
     return found
-
-
-def _from_line(room: str, broadcast: str, place: Place, line: dict[str, Any]) -> RoomEvent:
-    return RoomEvent(room, broadcast, place, kind_of(line["kind"]), line)

@@ -2,15 +2,17 @@
 
 import secrets
 import socket
-import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.runtimes.device import set_threads
+from kuaihl.engines.scoring.reading import OpenReading, read_here
 from kuaihl.engines.serving.access import Allowed, check_source, host_of, parse_allowed
 from kuaihl.engines.serving.leftovers import Leftovers
+from kuaihl.engines.serving.readers import Readers
 from kuaihl.engines.serving.scheduler import Scheduler
 from kuaihl.engines.serving.settings import ServeSettings
 from kuaihl.engines.serving.shared_step import SharedStep
@@ -20,71 +22,59 @@ from kuaihl.models.errors import KuaihlError, UsageError
 if TYPE_CHECKING:
     import uvicorn
 
-    from kuaihl.engines.ingest.source import Guard
     from kuaihl.engines.scoring.model import Model
-    from kuaihl.engines.serving.hub import Hub, Sink
+    from kuaihl.engines.serving.hub import Hub
     from kuaihl.engines.serving.metrics import Metrics
     from kuaihl.engines.serving.recordings import Recordings
     from kuaihl.engines.serving.room import House
     from kuaihl.engines.serving.room_spec import RoomSpec
     from kuaihl.engines.serving.rooms import Rooms
 
-_SWITCH_SECONDS = 5e-4  # for which a room's thread keeps Python's lock from the encoders; 5 ms is the usual
 _DRAIN_SECONDS = 8.0  # for the rooms; a supervisor often allows 10 in all
 _CLOSE_SECONDS = 1  # for answers under way
 _PATIENCE = 3.0  # seconds that the end of a broadcast waits for receivers; what is left is delivered later
 _ON_CARD = 4  # segments whose speech is prepared at once for one card
 
 
-def serve(
-    model: "Model",
-    settings: ServeSettings,
-    stop: threading.Event,
-    report: Callable[[str], None],
-    sinks: "Sequence[Sink]" = (),
-) -> bool:
-    """Serve until `stop` is set; whether no thread of a room is left then. `sinks` are told every event of every room.
+@dataclass(frozen=True)
+class _Parts:
+    """What the server consists of, before its rooms."""
+
+    model: "Model"
+    settings: ServeSettings
+    allowed: Allowed
+    hub: "Hub"
+    metrics: "Metrics"
+    scheduler: Scheduler
+    readers: Readers
+    leftovers: Leftovers
+    sinks: SinkSettings
+    report: Callable[[str], None]
+
+
+def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report: Callable[[str], None]) -> bool:
+    """Serve until `stop` is set; whether no thread of a room is left then.
 
     Raises UsageError if the folder, the port or a setting cannot be used.
     """
-    from kuaihl.engines.serving.hub import Hub
-    from kuaihl.engines.serving.metrics import Metrics
     from kuaihl.engines.serving.rooms import Rooms
     from kuaihl.engines.serving.rooms_file import RoomsFile
 
     allowed = parse_allowed(settings.allow_host)
     listening = _listen(settings.host, settings.port)
-    metrics = Metrics()
-    hub = Hub(secrets.token_hex(4), (metrics.count, *sinks))
     threads = set_threads(model.settings.threads)
-    scheduler = Scheduler(
-        model.encoders,
-        max_wait=settings.max_wait,
-        listeners=threads if model.device == "cpu" else _ON_CARD,
-        observe=metrics.observe_stage,
-    )
-    told = replace(settings.sinks, patience=min(settings.sinks.patience, _PATIENCE))
-    leftovers = Leftovers(told, report)
-    shared = replace(model, step=SharedStep(model.step, metrics.observe_stage))
+    parts = _make_parts(model, settings, allowed, threads, report)
     set_threads(1)  # of each room: torch would give every one of their threads a pool of its own
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
-        rooms = Rooms(
-            lambda note: _make_house(shared, settings, allowed, scheduler, hub, told, leftovers, note, report),
-            settings.output,
-            most=settings.most_rooms,
-        )
+        rooms = Rooms(partial(_make_house, parts), settings.output, most=settings.most_rooms)
     except KuaihlError:
         listening.close()
-        scheduler.close()
+        parts.scheduler.close()
         set_threads(threads)
-        sys.setswitchinterval(usual)
         raise
-    metrics.watch(rooms.all, scheduler)
-    recordings = _open_recordings(settings, shared, scheduler, told, leftovers, report)
+    parts.metrics.watch(rooms.all, parts.scheduler)
+    recordings = _open_recordings(parts)
     file = RoomsFile(settings.rooms_file, rooms, report) if settings.rooms_file is not None else None
-    server: uvicorn.Server | None = None
     try:
         if (number := rooms.restore()) > 0:
             report(f"{number} rooms go on")
@@ -92,117 +82,123 @@ def serve(
         if recordings is not None:
             going_on |= recordings.folders()
             recordings.start()
-        leftovers.start(settings.output, going_on)
+        parts.leftovers.start(settings.output, going_on)
         if file is not None:
             file.start()
-        server, thread = _start_http(
-            settings, allowed, rooms, recordings, hub, metrics, scheduler, listening, stop, report
-        )
+        server, thread = _start_http(parts, rooms, recordings, listening, stop)
         report(f"serving on http://{_address(listening)}, rooms in {settings.output}")
         stop.wait()
         report("ending: the rooms score what they have read")
-        return _drain(rooms, recordings, scheduler, hub, server, thread)
+        return _drain(parts, rooms, recordings, server, thread)
     finally:
         if file is not None:
             file.stop()
-        leftovers.stop()
+        parts.leftovers.stop()
         if recordings is not None:
             recordings.stop()
         rooms.stop()
-        scheduler.close()
+        parts.scheduler.close()
+        parts.readers.close()
         rooms.close()
         listening.close()
         set_threads(threads)
-        sys.setswitchinterval(usual)
 
 
-def _open_recordings(
-    settings: ServeSettings,
-    model: "Model",
-    scheduler: Scheduler,
-    told: SinkSettings,
-    leftovers: Leftovers,
-    report: Callable[[str], None],
-) -> "Recordings | None":
-    """The recordings of a recorder, if the server has one."""
-    from kuaihl.engines.serving.recordings import Desk, Recordings
+def _make_parts(
+    model: "Model", settings: ServeSettings, allowed: Allowed, threads: int, report: Callable[[str], None]
+) -> _Parts:
+    from kuaihl.engines.serving.hub import Hub
+    from kuaihl.engines.serving.metrics import Metrics
 
-    if settings.recordings is None:
-        return None
-    desk = Desk(model=model, scheduler=scheduler, sinks=told, ended=leftovers.add, report=report)
-    return Recordings(settings.recordings, settings.output, desk)
-
-
-def _drain(
-    rooms: "Rooms",
-    recordings: "Recordings | None",
-    scheduler: Scheduler,
-    hub: "Hub",
-    server: "uvicorn.Server",
-    thread: threading.Thread,
-) -> bool:
-    """End everything; whether no thread of a room is left. What is not scored by then is lost, as after a kill."""
-    scheduler.hurry()
-    rooms.stop()
-    if recordings is not None:
-        recordings.stop()
-    ended = rooms.join(_DRAIN_SECONDS)
-    hub.close()
-    server.should_exit = True
-    thread.join(_CLOSE_SECONDS + 1.0)
-    if not ended:
-        scheduler.close()
-        ended = rooms.join(0.5)
-    if recordings is not None and not recordings.join(0.5):
-        scheduler.close()  # it goes on after its last segment the next time
-        ended = recordings.join(1.0) and ended
-    return ended
-
-
-def _make_house(
-    model: "Model",
-    settings: ServeSettings,
-    allowed: Allowed,
-    scheduler: Scheduler,
-    hub: "Hub",
-    told: SinkSettings,
-    leftovers: Leftovers,
-    note: Callable[[], None],
-    report: Callable[[str], None],
-) -> "House":
-    from kuaihl.engines.serving.room import House
-
-    return House(
-        model=model,
-        encode=scheduler.encode,
-        publish=hub.publish,
-        guard=lambda spec: _guard_for(spec, allowed),
-        sinks=told,
-        folder=settings.output,
-        note=note,
-        ended=leftovers.add,
+    metrics = Metrics()
+    sinks = replace(settings.sinks, patience=min(settings.sinks.patience, _PATIENCE))
+    return _Parts(
+        model=replace(model, step=SharedStep(model.step, metrics.observe_stage)),
+        settings=settings,
+        allowed=allowed,
+        hub=Hub(secrets.token_hex(4), metrics.count),
+        metrics=metrics,
+        scheduler=Scheduler(
+            model.encoders,
+            max_wait=settings.max_wait,
+            listeners=threads if model.device == "cpu" else _ON_CARD,
+            observe=metrics.observe_stage,
+        ),
+        readers=Readers(settings.rooms_per_reader),
+        leftovers=Leftovers(sinks, report),
+        sinks=sinks,
         report=report,
     )
 
 
-def _guard_for(spec: "RoomSpec", allowed: Allowed) -> "Guard":
-    """The check before every connection of a room; what the operator named himself is trusted."""
+def _open_recordings(parts: _Parts) -> "Recordings | None":
+    """The recordings of a recorder, if the server has one."""
+    from kuaihl.engines.serving.recordings import Desk, Recordings
+
+    root = parts.settings.recordings
+    if root is None:
+        return None
+    desk = Desk(parts.model, parts.scheduler, parts.sinks, ended=parts.leftovers.add, report=parts.report)
+    return Recordings(root, parts.settings.output, desk)
+
+
+def _drain(
+    parts: _Parts,
+    rooms: "Rooms",
+    recordings: "Recordings | None",
+    server: "uvicorn.Server",
+    thread: threading.Thread,
+) -> bool:
+    """End everything; whether no thread of a room is left. What is not scored by then is lost, as after a kill."""
+    parts.scheduler.hurry()
+    rooms.stop()
+    if recordings is not None:
+        recordings.stop()
+    ended = rooms.join(_DRAIN_SECONDS)
+    parts.hub.close()
+    server.should_exit = True
+    thread.join(_CLOSE_SECONDS + 1.0)
+    if not ended:
+        parts.scheduler.close()
+        ended = rooms.join(0.5)
+    if recordings is not None and not recordings.join(0.5):
+        parts.scheduler.close()  # it goes on after its last segment the next time
+        ended = recordings.join(1.0) and ended
+    return ended
+
+
+def _make_house(parts: _Parts, note: Callable[[], None]) -> "House":
+    from kuaihl.engines.serving.room import House
+
+    return House(
+        model=parts.model,
+        encode=parts.scheduler.encode,
+        publish=parts.hub.publish,
+        reader=partial(_reader_for, parts),
+        sinks=parts.sinks,
+        folder=parts.settings.output,
+        note=note,
+        ended=parts.leftovers.add,
+        report=parts.report,
+    )
+
+
+def _reader_for(parts: _Parts, spec: "RoomSpec") -> OpenReading:
+    """What opens a room's source, after a check of each connection; what the operator named himself is trusted."""
+    allowed = parts.allowed
     if spec.origin != "api":
         allowed = replace(allowed, hosts=allowed.hosts | {host_of(spec.url)})
-    return lambda url: check_source(url, allowed)
+    if parts.settings.rooms_per_reader:
+        return partial(parts.readers.open, allowed=allowed)
+    return partial(read_here, guard=partial(check_source, allowed=allowed))
 
 
 def _start_http(
-    settings: ServeSettings,
-    allowed: Allowed,
+    parts: _Parts,
     rooms: "Rooms",
     recordings: "Recordings | None",
-    hub: "Hub",
-    metrics: "Metrics",
-    scheduler: Scheduler,
     listening: socket.socket,
     stop: threading.Event,
-    report: Callable[[str], None],
 ) -> "tuple[uvicorn.Server, threading.Thread]":
     import uvicorn
 
@@ -213,10 +209,11 @@ def _start_http(
     def why_not_ready() -> str | None:
         if stop.is_set():
             return "the server is ending"
-        return "rooms are scored late or without their speech" if scheduler.is_behind else None
+        return "rooms are scored late or without their speech" if parts.scheduler.is_behind else None
 
-    service = Service(rooms, hub, metrics, allowed, why_not_ready)
-    hooks = [] if settings.pull is None else hook_routes(rooms, settings.pull, settings.grace, report)
+    settings = parts.settings
+    service = Service(rooms, parts.hub, parts.metrics, parts.allowed, why_not_ready)
+    hooks = [] if settings.pull is None else hook_routes(rooms, settings.pull, settings.grace, parts.report)
     if recordings is not None:
         hooks += recorder_routes(recordings)
     hosts = {settings.host.lower(), "localhost", "127.0.0.1", "::1"}

@@ -23,6 +23,7 @@ class ServeSettings:
     rooms_file: Path | None = None
     allow_host: tuple[str, ...] = ()  # names, addresses and networks that rooms may read beside public ones
     most_rooms: int = 500
+    rooms_per_reader: int = 40  # that a process of its own reads; 0: this process reads all of them
     max_wait: float = MAX_WAIT  # seconds that a segment waits for its speech to be transcribed
     pull: str | None = None  # the URL of a stream that a hook announces, with fields
     grace: float = 20.0  # seconds that a room outlives its publisher

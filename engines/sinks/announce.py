@@ -1,33 +1,20 @@
-"""The events of a run, made from its scored segments: the same segments always give the same events.
+"""The events of a run for other programs: the same segments always give the same events.
 
 So a run that goes on leads the announcer through its earlier segments, and each sink leaves out what it was told.
 """
 
-import json
 import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kuaihl.engines.highlights.online import HighlightEvent
-from kuaihl.engines.outputs.events_jsonl import event_lines
 from kuaihl.engines.outputs.highlights_json import HighlightsDocument
-from kuaihl.engines.outputs.scores_jsonl import score_line
 from kuaihl.engines.sinks.cloud_event import CloudEvent, Kind
+from kuaihl.engines.sinks.happened import Happened
 from kuaihl.engines.types import ScoredSegment
 from kuaihl.models.credentials import shown_source
 
 _BULKY = ("sentences", "keyframes", "events")  # of a line of scores.jsonl: events have events of their own
-_HIGHLIGHT_KINDS: dict[str, Kind] = {
-    "highlight_opened": "highlight.opened",
-    "highlight_closed": "highlight.closed",
-    "highlight_dropped": "highlight.dropped",
-}
-
-
-def kind_of(line_kind: str) -> Kind:
-    """The kind of an event by that of its line in events.jsonl."""
-    return _HIGHLIGHT_KINDS.get(line_kind, "stream.event")
 
 
 class Announcer:
@@ -40,20 +27,20 @@ class Announcer:
         self._last: ScoredSegment | None = None
         self._segments = 0
 
-    def segment(self, scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> None:
-        """A segment was scored."""
+    def segment(self, scored: ScoredSegment, happened: Sequence[Happened]) -> None:
+        """A segment was scored, and this happened in it."""
         self._run = self._run or _stamp(scored.wall_time)
-        line = json.loads(score_line(scored))
-        data = {name: value for name, value in line.items() if name not in _BULKY}
-        self._send("segment.scored", ("segment", scored.segment, _ms(scored.end)), scored, data)
-        self._changed(scored, event_lines(scored, changes))
+        score, *others = happened
+        data = {name: value for name, value in score.line.items() if name not in _BULKY}
+        self._send(score.kind, ("segment", scored.segment, _ms(scored.end)), scored, data)
+        self._changed(scored, others)
         self._last = scored
         self._segments += 1
 
-    def ended(self, changes: Sequence[HighlightEvent]) -> None:
+    def ended(self, happened: Sequence[Happened]) -> None:
         """The media is over, which closed or dropped an open highlight."""
         if self._last is not None:
-            self._changed(self._last, (one for one in event_lines(self._last, changes) if "highlight" in one["kind"]))
+            self._changed(self._last, happened)
 
     def finished(self, document: HighlightsDocument, folder: str | None) -> None:
         """The run is over; nothing is told of one without a segment."""
@@ -70,9 +57,8 @@ class Announcer:
         words = "complete" if document["complete"] else "incomplete"
         self._send("run.finished", ("run", _ms(self._last.end), words), self._last, data, at=time.time())
 
-    def _changed(self, scored: ScoredSegment, lines: Any) -> None:
-        for place, line in enumerate(lines):
-            kind = kind_of(line["kind"])
+    def _changed(self, scored: ScoredSegment, happened: Sequence[Happened]) -> None:
+        for place, (kind, line) in enumerate(happened):
             data = {name: value for name, value in line.items() if name not in ("wall_time", "kind")}
             if kind == "stream.event":
                 data = {"kind": line["kind"]} | data

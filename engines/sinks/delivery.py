@@ -81,6 +81,7 @@ class Delivery:
         self._changed = threading.Condition()
         self._closing = self._stopped = self._gone = False
         self._until: float | None = None  # the end of the patience
+        self.left = 0  # events that were not delivered until `close`
         self._failures = 0  # in a row
         self._dropped = 0  # told so far
         self._cannot_keep = False
@@ -124,8 +125,9 @@ class Delivery:
         self._thread.join(0.2)
         if self._dropped:
             self._say(f"dropped {_events(self._dropped)}, because too many waited")
-        if len(self._spool) and not self._gone:
-            self._say(f"{_events(len(self._spool))} not delivered; {self._spool.whereabouts}")
+        self.left = len(self._spool)
+        if self.left and not self._gone:
+            self._say(f"{_events(self.left)} not delivered; {self._spool.whereabouts}")
         if not self._thread.is_alive():  # else it is in a call that has a time-out, and the process ends first
             self._sender.close()
             self._spool.close()

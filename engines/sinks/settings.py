@@ -19,6 +19,8 @@ from kuaihl.engines.sinks.webhook import Webhook
 from kuaihl.models.errors import UsageError
 
 SPOOLS = ".sinks"  # the folder in a run folder
+REDIS_STREAM = "kuaihl"  # unless another name is given
+COMMAND_SECONDS = 60.0  # the longest time for a command, unless another one is given
 
 
 class Sink(Protocol):
@@ -37,11 +39,11 @@ class SinkSettings:
     webhook_secret: bytes | None = field(default=None, repr=False)  # signs them
     events: str | None = None  # a file of JSON Lines, or - for standard output
     redis: str | None = None  # redis://HOST:PORT/DATABASE
-    redis_stream: str = "kuaihl"
+    redis_stream: str = REDIS_STREAM
     kafka: str | None = None  # HOST:PORT[,…]/TOPIC
     kafka_settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # librdkafka's
     on_highlight: str | None = None  # a command for each closed highlight
-    on_highlight_timeout: float = 60.0  # seconds
+    on_highlight_timeout: float = COMMAND_SECONDS
     timeout: float = 10.0  # seconds that a receiver has to answer
     patience: float = 10.0  # seconds that the end of a run waits for receivers
     retry: Retry = field(default_factory=Retry)
@@ -108,6 +110,7 @@ class Sinks:
         """`folder` is the run folder, which keeps what is not delivered yet."""
         self._notices: SimpleQueue[str] = SimpleQueue()
         self._deliveries: list[Delivery] = []
+        self.left = 0  # events that were not delivered until `close`
         with ExitStack() as stack:
             for way in _ways_of(settings, folder):
                 stack.callback(way.sender.close)
@@ -146,6 +149,7 @@ class Sinks:
             delivery.hurry()
         for delivery in deliveries:
             delivery.close()
+            self.left += delivery.left
 
     def __enter__(self) -> Self:
         return self
@@ -154,27 +158,18 @@ class Sinks:
         self.close()
 
 
-def has_left(settings: SinkSettings, folder: Path) -> bool:
-    """Whether events of earlier runs into a folder still wait. Raises OSError if they cannot be read."""
+def deliver_left(settings: SinkSettings, folder: Path, report: Callable[[str], None]) -> bool:
+    """Deliver what earlier runs into a folder could not; whether nothing is left.
+
+    Raises UsageError as opening sinks does.
+    """
     if not (settings.has_any and (folder / SPOOLS).is_dir()):
-        return False
-    for way in _ways_of(settings, folder):
-        way.sender.close()
-        spool = Spool(folder / SPOOLS, way.spool_name)
-        waiting = len(spool)
-        spool.close()
-        if waiting:
-            return True
-    return False
-
-
-def deliver_left(settings: SinkSettings, folder: Path, report: Callable[[str], None]) -> None:
-    """Deliver what earlier runs into a folder could not. Raises UsageError as opening sinks does."""
-    if settings.has_any and (folder / SPOOLS).is_dir():
-        with Sinks(settings, folder) as sinks:
-            sinks.close()
-            for line in sinks.take_notices():
-                report(line)
+        return True
+    with Sinks(settings, folder) as sinks:
+        sinks.close()
+        for line in sinks.take_notices():
+            report(line)
+    return sinks.left == 0
 
 
 def _split_kafka(address: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ QUICK = ("--asr", "none", "--segment-seconds", "10", "--no-comments")
         (["--webhook", "host/hook"], ["--webhook host/hook", "not an address of http:// or https://"]),
         (["--webhook", "ftp://me:pw@host/x?key=1"], ["--webhook ftp://host/x:"]),
         (["--redis", "http://host"], ["--redis http://host", "redis://"]),
+        (["--redis-stream", "x"], ["--redis-stream says how --redis works", "give both"]),
         (["--kafka", "host/topic"], ["--kafka host/topic", "HOST:PORT"]),
         (["--on-highlight", "no-such-program"], ["--on-highlight no-such-program", "no program"]),
         (["--events", "."], ["--events .: a folder"]),

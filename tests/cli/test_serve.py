@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from support.command import assert_one_line, kuaihl
 from support.rtmp_server import free_port, make_broadcast, rtmp_server
-from support.serving import Client, wait_until
+from support.serving import Client
+from support.waiting import wait_until
 
 
 def start(port: int, output: Path, *more: str) -> subprocess.Popen[str]:
@@ -43,10 +44,10 @@ def test_after_a_kill_every_room_comes_back_and_sigterm_ends_it_in_time(tmp_path
             server.publish(media, room)
         process = start(port, output)
         try:
-            wait_until(lambda: is_up(client), 60)
+            wait_until(lambda: is_up(client), seconds=60)
             for room in rooms:
                 assert client.add(room, server.url(room)).status == 201
-            wait_until(lambda: min(len(client.scores(room)) for room in rooms) >= 2, 60)
+            wait_until(lambda: min(len(client.scores(room)) for room in rooms) >= 2, seconds=60)
         finally:
             process.kill()
             process.communicate()
@@ -54,8 +55,8 @@ def test_after_a_kill_every_room_comes_back_and_sigterm_ends_it_in_time(tmp_path
         kept = {room: lines_of(folder / "scores.jsonl") for room, folder in folders.items()}
         process = start(port, output)
         try:
-            wait_until(lambda: is_up(client), 60)
-            wait_until(lambda: all(client.scores(room, kept[room][-1]["segment"] + 1) for room in rooms), 60)
+            wait_until(lambda: is_up(client), seconds=60)
+            wait_until(lambda: all(client.scores(room, kept[room][-1]["segment"] + 1) for room in rooms), seconds=60)
             began = time.monotonic()
             os.kill(process.pid, signal.SIGTERM)
             _, errors = process.communicate(timeout=30)

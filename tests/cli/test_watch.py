@@ -49,7 +49,8 @@ def test_recordings_are_scored_as_they_are_finished_and_the_next_start_goes_on(t
     shutil.copy(recording, folder / "before.flv")
     os.utime(folder / "before.flv", (LONG_AGO, LONG_AGO))
     has_lines = lines_in(out / "batch.jsonl")
-    process = watch(folder, out)
+    told = tmp_path / "told.jsonl"
+    process = watch(folder, out, "--events", str(told))
     wait_for(lambda: has_lines(1))
     shutil.copy(recording, folder / "room" / "late.flv.part")
     (folder / "room" / "late.flv.part").rename(folder / "room" / "late.flv")
@@ -69,6 +70,8 @@ def test_recordings_are_scored_as_they_are_finished_and_the_next_start_goes_on(t
     assert "late.flv: scored again, for comments were left out" in errors
     assert "3 done, 0 skipped, 1 failed" in errors
     wait_for(lambda: not any(map(is_alive, workers)), seconds=10.0)
+    ends = [one["source"] for one in map(json.loads, told.read_text().splitlines()) if one["type"].endswith("finished")]
+    assert sorted(ends) == ["/kuaihl/rooms/before.flv", *["/kuaihl/rooms/room__late.flv"] * 2]
 
     shutil.copy(recording, folder / "while_away.flv")
     again = watch(folder, out, "--poll")

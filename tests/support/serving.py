@@ -3,18 +3,16 @@
 import http.client
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
+
+from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
-from kuaihl.engines.serving.hub import Sink
 from kuaihl.engines.serving.server import serve
 from kuaihl.engines.serving.settings import ServeSettings
-
-T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -89,25 +87,16 @@ def _parse_events(answer: http.client.HTTPResponse) -> Iterator[ServerSent]:
             fields = {}
 
 
-def wait_until(found: Callable[[], T], seconds: float = 20.0) -> T:
-    """What `found` gives, once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)
-    return value
-
-
 @contextmanager
-def serving(model: Model, folder: Path, *sinks: Sink, **settings: Any) -> Iterator[Client]:
-    """A server whose rooms lie in `folder`; it may read sources on this machine unless told otherwise."""
-    settings = {"port": 0, "allow_host": ("127.0.0.0/8",)} | settings
+def serving(model: Model, folder: Path, **settings: Any) -> Iterator[Client]:
+    """A server whose rooms lie in `folder`; it reads them itself, also from this machine, unless told otherwise."""
+    settings = {"port": 0, "allow_host": ("127.0.0.0/8",), "rooms_per_reader": 0} | settings
     lines: list[str] = []
     stop, failures = threading.Event(), list[BaseException]()
 
     def run() -> None:
         try:
-            serve(model, ServeSettings(output=folder, **settings), stop, lines.append, sinks)
+            serve(model, ServeSettings(output=folder, **settings), stop, lines.append)
         except BaseException as error:
             failures.append(error)
 

@@ -2,10 +2,15 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def wait_until(happened: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def wait_until(found: Callable[[], T], what: str = "it", seconds: float = 20.0) -> T:
+    """What `found` gives, once it is true."""
     deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"{what} did not come"
-        time.sleep(0.005)
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
+        time.sleep(0.02)
+    return value

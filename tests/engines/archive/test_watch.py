@@ -26,8 +26,8 @@ def told() -> list[LeftOut]:
 def watch(tmp_path: Path, told: list[LeftOut]) -> Iterator[Callable[..., WatchedFolders]]:
     opened: list[WatchedFolders] = []
 
-    def open_folders(*folders: Path, poll: bool = True, output: Path = tmp_path / "out") -> WatchedFolders:
-        opened.append(WatchedFolders(folders, output, min_age=MIN_AGE, poll=poll, report=told.append))
+    def open_folders(*folders: Path, poll: bool = True, output: Path = tmp_path / "out", **more: int) -> WatchedFolders:
+        opened.append(WatchedFolders(folders, output, min_age=MIN_AGE, poll=poll, report=told.append, **more))
         return opened[-1]
 
     yield open_folders
@@ -226,3 +226,25 @@ def test_without_watchfiles_folders_can_be_polled(
         watch(folder, poll=False)
     with closing(watch(folder, poll=True)) as watched:
         assert wait_for_job(watched.jobs()).source == str(folder / "a.flv")
+
+
+def test_a_recording_is_followed_once_while_it_grows_and_a_job_again_at_its_end(
+    watch: Callable[..., WatchedFolders], folder: Path
+) -> None:
+    put(folder / "before.flv")
+    watched = watch(folder, follow=1, most=1)
+    jobs = watched.jobs()
+    before = wait_for_job(jobs)
+    for size in range(1, 200):  # the other worker is busy
+        put(folder / "a.flv", "x" * size, changed=None)
+        put(folder / "b.flv", "x" * size, changed=None)
+        if (job := next(jobs)) is not None:
+            break
+        time.sleep(0.05)
+    assert job is not None and job.grows and not before.grows
+    assert jobs_within(jobs, 1.0) == []  # as many as may be are followed, and as many as may be are scored
+    told = watched.conclude(JobResult(job, "failed", SourceError("its streams are told at its end")))
+    assert told.status == "skipped" and "scored at its end" in str(told.reason)
+    watched.conclude(JobResult(before, "done"))
+    ends = wait_for_job(jobs)
+    assert Path(ends.source).name in ("a.flv", "b.flv") and not ends.grows

@@ -13,13 +13,13 @@ from support.paths import DOCS, EXAMPLES
 from support.small_bundle import BEYOND_PAPER, DIMS, make_bundle, segments
 
 from kuaihl.engines.encoders.evidence import encode_partial_texts, shrink_frames
-from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.outputs.evidence_jsonl import SegmentEvidence, read_evidence
 from kuaihl.engines.outputs.run_folder import read_highlights
 from kuaihl.engines.scoring import journal as journal_module
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.evidence import pick_comments
 from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.scoring.reading import Cutting, SourceReading
 from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.scoring.scorer import ScorerState, StreamingScorer, open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
@@ -171,14 +171,14 @@ def score(
     model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch, *, settings: ScoreSettings = REPORT, stop: int = 99
 ) -> None:
     def score_source(
-        source: Source, _: object, scorer: StreamingScorer, *, first: int, **__: object
+        reading: SourceReading, _: object, scorer: StreamingScorer, cutting: Cutting, **__: object
     ) -> Iterator[object]:
         for one in room():
             if one.index == stop:
                 raise Killed
-            if one.index >= first:
+            if one.index >= cutting.first:
                 yield scorer.score(one)
-        source.shortfall = None
+        reading.source.shortfall = None
 
     monkeypatch.setattr(run_module, "score_source", score_source)
     Run(model, DEMO, settings, output=folder, earlier="resume").finish()

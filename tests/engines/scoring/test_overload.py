@@ -12,8 +12,9 @@ import pytest
 from support.http_media import media_server
 from support.media import make, media_tags, write_flv
 
-from kuaihl.engines.ingest.opening import open_source
+from kuaihl.engines.ingest.opening import OPEN_SECONDS
 from kuaihl.engines.scoring import pipeline
+from kuaihl.engines.scoring.reading import Cutting, read_here
 from kuaihl.engines.types import Segment
 
 pytestmark = pytest.mark.timeout(60)
@@ -37,12 +38,13 @@ def test_overload_is_told_only_of_a_live_stream_with_speech(
     scorer = SimpleNamespace(score=lambda segment: segment, state=None)
     with media_server() as server:
         name = server.live("/live.flv", recording.read_bytes()) if is_live else str(recording)
+        stop = threading.Event()
         scored = pipeline.score_source(
-            open_source(name),
+            read_here(name, OPEN_SECONDS, stop),
             cast(Any, encoders),
             cast(Any, scorer),
-            segment_seconds=2.0,
-            stop=threading.Event(),
+            Cutting(2.0),
+            stop=stop,
             encode=cast(Any, slow),
         )
         found = cast(list[Segment], list(scored))

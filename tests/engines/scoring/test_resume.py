@@ -19,7 +19,6 @@ from support.paths import DOCS, EXAMPLES
 from support.small_bundle import segments
 from support.small_model import model_without_encoders
 
-from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.outputs.lock import FolderLock, check_unlocked
 from kuaihl.engines.outputs.run_folder import has_scores, is_finished, tidy_finished, was_interrupted
 from kuaihl.engines.outputs.scores_jsonl import read_scores
@@ -28,6 +27,7 @@ from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.conclude import ScoreResult
 from kuaihl.engines.scoring.journal import AlreadyScored, Earlier
 from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.scoring.reading import Cutting, SourceReading
 from kuaihl.engines.scoring.remake import remake_highlights
 from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.scoring.scorer import StreamingScorer
@@ -42,14 +42,14 @@ FILES = ("scores.jsonl", "events.jsonl", "highlights.json", "run.json")
 
 
 def score_source(
-    source: Source, _encoders: object, scorer: StreamingScorer, *, first: int, **_: object
+    reading: SourceReading, _encoders: object, scorer: StreamingScorer, cutting: Cutting, **_: object
 ) -> Iterator[ScoredSegment]:
     """Stands in for the pipeline: real scores of made-up features, with faults, from segment `first` on."""
     for encoded in segments(COUNT, gaps=(4,)):
-        if encoded.index >= first:
+        if encoded.index >= cutting.first:
             event = Event("gap", encoded.start + 1.0, "why") if encoded.gap else Event("corrupt", encoded.start, "x")
             yield scorer.score(replace(encoded, events=(event,), keyframe_times=(encoded.start + 0.25,)))
-    source.shortfall = None
+    reading.source.shortfall = None
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from support.small_model import model_without_encoders
 
 from kuaihl.engines.highlights.clips import Clip, FailedClip
 from kuaihl.engines.highlights.online import HighlightOpened
-from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.scoring import conclude as conclude_module
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.scoring.reading import SourceReading
 from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Comment, ScoredSegment
@@ -37,14 +37,16 @@ class Pipeline:
         self.scored, self.open = list(scored), False
         self.options: dict[str, Any] = {}
 
-    def __call__(self, source: Source, *_: object, stop: threading.Event, **options: Any) -> Iterator[ScoredSegment]:
+    def __call__(
+        self, reading: SourceReading, *given: Any, stop: threading.Event, **options: Any
+    ) -> Iterator[ScoredSegment]:
         self.open, self.options = True, options
         try:
             for segment in self.scored:
                 if stop.is_set():
                     return
                 yield segment
-            source.shortfall = None
+            reading.source.shortfall = None
         finally:
             self.open = False
 

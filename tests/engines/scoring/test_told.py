@@ -18,12 +18,12 @@ from support.paths import DOCS, EXAMPLES
 from support.ports import free_port
 from support.small_model import model_without_encoders
 
-from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.scoring import journal as journal_module
 from kuaihl.engines.scoring import run as run_module
 from kuaihl.engines.scoring.conclude import ScoreResult
 from kuaihl.engines.scoring.journal import Earlier
 from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.scoring.reading import Cutting, SourceReading
 from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.sinks.delivery import Retry
@@ -37,16 +37,18 @@ FAULT = Event("corrupt", 65.0, "x")
 FAST = Retry(first=0.01, longest=0.05)
 
 
-def score_source(source: Source, *_: object, first: int, **__: object) -> Iterator[ScoredSegment]:
+def score_source(
+    reading: SourceReading, encoders: object, scorer: object, cutting: Cutting, **__: object
+) -> Iterator[ScoredSegment]:
     """Stands in for the pipeline: given scores, from segment `first` on."""
     for index, score in enumerate(SCORES):
         start = index * 30.0
         scored = ScoredSegment(
             index, start, start + 30, start + 30, start + 60, score, f"words {index}", 0, False, 1.7e9 + start
         )
-        if index >= first:
+        if index >= cutting.first:
             yield replace(scored, events=(FAULT,)) if index == 2 else scored
-    source.shortfall = None
+    reading.source.shortfall = None
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +108,8 @@ def test_a_run_that_was_told_whole_tells_nothing_twice_and_one_scored_anew_tells
     assert len(first) == 21
     later = 1.8e9
 
-    def anew(source: Source, *_: object, first: int, **__: object) -> Iterator[ScoredSegment]:
-        return (replace(one, wall_time=later) for one in score_source(source, first=first))
+    def anew(*given: Any, **options: object) -> Iterator[ScoredSegment]:
+        return (replace(one, wall_time=later) for one in score_source(*given, **options))
 
     monkeypatch.setattr(run_module, "score_source", anew)
     score(model, tmp_path / "run", to_file(tmp_path / "told"), "replace")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from support.http_media import MediaServer, begin_stream
-from support.serving import serving, wait_until
+from support.serving import serving
+from support.waiting import wait_until
 
 from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.scoring.model import Model

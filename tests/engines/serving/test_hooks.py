@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from support.http_media import MediaServer
 from support.rtmp_server import RtmpServer, end_publisher, make_broadcast
-from support.serving import Client, serving, wait_until
+from support.serving import Client, serving
+from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving.hooks import Stream, check_template, read_mediamtx, read_nginx_rtmp, read_srs, spec_of

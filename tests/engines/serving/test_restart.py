@@ -1,6 +1,7 @@
 """A server that ends and starts again: every room comes back, and no line of scores is lost or there twice."""
 
 import json
+import multiprocessing
 import threading
 import time
 from dataclasses import replace
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 from support.http_media import MediaServer, silent_server
 from support.rtmp_server import make_broadcast, rtmp_server
-from support.serving import serving, wait_until
+from support.serving import serving
+from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving.register import Register
@@ -116,3 +118,22 @@ def test_a_port_that_is_taken_is_one_line(model: Model, tmp_path: Path) -> None:
         pytest.raises(UsageError, match=f"127.0.0.1:{client.port}"),
     ):
         serve(model, ServeSettings(output=tmp_path / "two", port=client.port), threading.Event(), print)
+
+
+def test_rooms_go_on_after_the_death_of_the_processes_that_read_them(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path
+) -> None:
+    with serving(model, tmp_path, rooms_per_reader=1) as client:
+        for name in ("ann", "bob"):
+            client.add(name, media.live(f"/{name}.flv", flv, stall=True))
+        wait_until(lambda: all(len(client.scores(name)) >= 4 for name in ("ann", "bob")))
+        kept = {name: (client.get(f"/rooms/{name}").json["broadcast"], client.scores(name)) for name in ("ann", "bob")}
+        readers = multiprocessing.active_children()
+        assert len(readers) == 2
+        for reader in readers:
+            reader.kill()
+        for name, (broadcast, scores) in kept.items():
+            wait_until(lambda name=name, last=scores[-1]["segment"]: client.scores(name, after=last))  # type: ignore[misc]
+            assert client.get(f"/rooms/{name}").json["broadcast"] == broadcast
+            assert client.scores(name)[: len(scores)] == scores
+    assert not multiprocessing.active_children()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from support.http_media import MediaServer
-from support.serving import serving, wait_until
+from support.serving import serving
+from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving.room_spec import RoomSpec
