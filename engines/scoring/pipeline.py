@@ -17,8 +17,8 @@ from kuaihl.engines.ingest.live import Resume, live_packets
 from kuaihl.engines.ingest.live_clock import LiveClock
 from kuaihl.engines.ingest.packets import TimedPacket, packets
 from kuaihl.engines.ingest.source import Source
+from kuaihl.engines.overload import BEHIND, skip_speech_when_behind
 from kuaihl.engines.read_ahead import run_stage
-from kuaihl.engines.segmenter.overload import BEHIND, skip_speech_when_behind
 from kuaihl.engines.segmenter.part import part_of
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import CommentFeed, Event, FrameFinder, ScoredSegment

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kuaihl.engines.encoders.scheduler import Scheduler, listeners_for
 from kuaihl.engines.runtimes.device import set_threads
+from kuaihl.engines.runtimes.shared_step import SharedStep
 from kuaihl.engines.serving.access import Allowed, check_source, host_of, parse_allowed
 from kuaihl.engines.serving.leftovers import Leftovers
-from kuaihl.engines.serving.scheduler import Scheduler
 from kuaihl.engines.serving.settings import ServeSettings
-from kuaihl.engines.serving.shared_step import SharedStep
 from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.models.errors import KuaihlError, UsageError
 
@@ -33,7 +33,6 @@ _SWITCH_SECONDS = 5e-4  # for which a room's thread keeps Python's lock from the
 _DRAIN_SECONDS = 8.0  # for the rooms; a supervisor often allows 10 in all
 _CLOSE_SECONDS = 1  # for answers under way
 _PATIENCE = 3.0  # seconds that the end of a broadcast waits for receivers; what is left is delivered later
-_ON_CARD = 4  # segments whose speech is prepared at once for one card
 
 
 def serve(
@@ -60,7 +59,7 @@ def serve(
     scheduler = Scheduler(
         model.encoders,
         max_wait=settings.max_wait,
-        listeners=threads if model.device == "cpu" else _ON_CARD,
+        listeners=listeners_for(model.device, threads),
         observe=metrics.observe_stage,
     )
     told = replace(settings.sinks, patience=min(settings.sinks.patience, _PATIENCE))
