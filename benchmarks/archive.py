@@ -1,4 +1,4 @@
-"""How does an archive run at scale? Part by part: damaged recordings, the throughput of a runner, a long ledger.
+"""How does an archive run at scale? Part by part: damaged recordings, the throughput of a runner, a long ledger, Ray.
 
     python benchmarks/archive.py                          # every part, as large as the limits are meant for
     python benchmarks/archive.py ledger --size 100000     # one part: a module of benchmarks/archive_runs
@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))  # for th
 
 from fault_campaign.result import Figure
 
-SIZES = {"damaged": 20, "throughput": 20, "ledger": 100_000}  # of each part, as its `run` takes it
+SIZES = {"damaged": 20, "throughput": 20, "ledger": 100_000, "on_ray": 20}  # of each part, as its `run` takes it
 
 
 def run_part(name: str, size: int) -> bool:

@@ -1,10 +1,8 @@
 """Many recordings scored in worker processes: what `kuaihl batch` and `kuaihl watch` share."""
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +12,6 @@ from kuaihl.engines.archive.batch_export import BatchExport
 from kuaihl.engines.archive.bookkeeping import score_with_ledger
 from kuaihl.engines.archive.jobs import Following, Job, JobResult
 from kuaihl.engines.archive.ledger import LEDGER_FILE, Ledger
-from kuaihl.engines.archive.pool import score_archive
 from kuaihl.engines.archive.rebuilding import rebuild
 from kuaihl.engines.outputs.run_folder import make_folder
 from kuaihl.engines.sinks.json_lines import STDOUT
@@ -22,19 +19,22 @@ from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.engines.stores.urls import is_stored
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import KuaihlError, SourceError, UsageError
-from kuaihl_cli.limits import LimitOptions, limits_of, rules_of
+from kuaihl_cli.limits import limits_of, rules_of
 from kuaihl_cli.options import WorkOption
 from kuaihl_cli.places import place_on_disk
 from kuaihl_cli.run_options import RunOptions, run_settings
+from kuaihl_cli.runner_options import RAY, RunnerOptions, make_runner, threads_of_each
 from kuaihl_cli.sink_options import SinkOptions, sink_settings
 from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.errors import error_words, worded
 from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import show_results
 
+_ON_CARD = 16  # recordings at once: their segments fill a card's batches
+
 
 @dataclass(frozen=True, kw_only=True)
-class ArchiveOptions(LimitOptions, RunOptions, SinkOptions):
+class ArchiveOptions(RunnerOptions, RunOptions, SinkOptions):
     """The options of a command that scores many recordings."""
 
     place: Annotated[
@@ -45,6 +45,14 @@ class ArchiveOptions(LimitOptions, RunOptions, SinkOptions):
         ),
     ]  # fmt: skip
     work: WorkOption = None
+    per_worker: Annotated[
+        int | None,
+        typer.Option(
+            "--per-worker", min=1, max=256, metavar="N", rich_help_panel=RAY,
+            help="Recordings that a Ray worker scores at once, whose segments share the encoders' batches; 16 with "
+            "--device cuda, otherwise 1.",
+        ),
+    ] = None  # fmt: skip
 
     @property
     def output(self) -> Path:
@@ -52,7 +60,7 @@ class ArchiveOptions(LimitOptions, RunOptions, SinkOptions):
         return place_on_disk(self.place, self.work)
 
     @property
-    def address(self) -> str | None:
+    def store(self) -> str | None:
         """The place, if it is in a store."""
         return self.place if is_stored(self.place) else None
 
@@ -89,15 +97,31 @@ def score_rooms(
     from kuaihl.engines.scoring.archive_work import scoring_work
     from kuaihl.engines.scoring.stored_work import kept_in_store
 
-    settings = run_settings(options, threads=options.threads or max(1, (os.cpu_count() or 1) // options.jobs))
+    threads = threads_of_each(options, options.threads)
+    settings = run_settings(options, threads=threads)
+    per_worker = _recordings_together(options)
     show = worded(log_only if options.quiet else say)
     work = scoring_work(
-        settings, again=force, report=show, notify=say_notice, follow=follow, sinks=_shared_sinks(options)
+        settings,
+        again=force,
+        report=show,
+        notify=say_notice,
+        follow=follow,
+        sinks=_shared_sinks(options),
+        together=per_worker is not None,
     )
     results = score_with_ledger(
         (replace(room, comments=None) if room and options.no_comments else room for room in rooms),
-        work if options.address is None else kept_in_store(work, options.address, show),
-        partial(score_archive, processes=options.jobs + (follow.most if follow is not None else 0)),
+        work if options.store is None else kept_in_store(work, options.store, show),
+        make_runner(
+            options,
+            jobs=options.jobs + (follow.most if follow is not None else 0),
+            threads=threads,
+            device=options.device,
+            outputs=options.output if options.store is None else None,
+            report=show,
+            per_worker=per_worker,
+        ),
         ledger,
         rules=rules_of(options, again=force),
         limits=limits_of(options),
@@ -117,6 +141,18 @@ def score_rooms(
         finally:
             if options.report:
                 _write_index(options.output)
+
+
+def _recordings_together(options: ArchiveOptions) -> int | None:
+    """The recordings that a worker scores at once; None if it scores one after another.
+
+    Raises UsageError if a report is wanted of recordings that share batches.
+    """
+    if options.report and options.per_worker is not None:
+        raise UsageError("a report needs each recording alone", setting="per_worker", value=options.per_worker)
+    if options.per_worker is None and options.runner == "ray" and options.device.startswith("cuda"):
+        return None if options.report else _ON_CARD
+    return options.per_worker
 
 
 def say_notice(notice: KuaihlError | str) -> None:

@@ -12,7 +12,7 @@ from kuaihl_cli.main import COMMANDS
 
 # Each folder, and the folders that its files may import; imports inside functions and for typing count too.
 ENGINES = {
-    "": set(),  # types, one_line, read_ahead
+    "": set(),  # types, one_line, read_ahead, overload
     "weights": set(),
     "stores": set(),
     "archive": {"", "outputs", "stores"},

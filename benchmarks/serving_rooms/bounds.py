@@ -15,11 +15,11 @@ from pathlib import Path
 from kuaihl.engines.encoders.encode import encode_pictures, encode_text, transcribe
 from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import packets
+from kuaihl.engines.runtimes.shared_step import SharedStep
 from kuaihl.engines.scoring.model import Model, load_model
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.segmenter.segmenter import segments
-from kuaihl.engines.serving.shared_step import SharedStep
 from kuaihl.engines.types import EncodedSegment, Segment, Transcript
 from kuaihl.models.features import SegmentFeatures
 from kuaihl.models.signals import unknown_values

@@ -19,6 +19,7 @@ from kuaihl.models.errors import KuaihlError, SourceError, SourceUnavailable
 
 _PAUSE = 2.0  # seconds before the second try, and twice as long before each that follows
 _LONGEST_PAUSE = 60.0
+_MOST_LOST_HANDS = 7  # times that a job waits for its lost worker to end: 4 min in all
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,10 @@ class _Books:
     def takes_again(self, result: JobResult) -> bool:
         """Whether a result is not the last word on its job: then another try follows."""
         name = result.job.output.name
+        if self._is_in_lost_hands(result):
+            self._ledger.give_back(name)
+            self._try_again(result.job)
+            return True
         if result.status != "failed" or result.no_space:
             return False
         match result.reason:
@@ -159,19 +164,32 @@ class _Books:
             return False
         self._report(result)
         self._ledger.end(result, "waiting", None)
+        self._try_again(result.job)
+        return True
+
+    def _try_again(self, job: Job) -> None:
+        name = job.output.name
         self._begun.discard(name)
         pause = min(_PAUSE * 2 ** self._under_way[name], _LONGEST_PAUSE)
-        self._again.append((time.monotonic() + pause, result.job))
+        self._again.append((time.monotonic() + pause, job))
         self._under_way[name] += 1
-        return True
+
+    def _is_in_lost_hands(self, result: JobResult) -> bool:
+        """Whether the lost worker of a job still writes: on a machine out of reach it lives for a minute or so."""
+        tried = self._under_way[result.job.output.name]
+        is_skipped = result.status == "skipped" and result.reason is not None
+        return is_skipped and 0 < tried <= _MOST_LOST_HANDS and not self._work.is_done(result.job)
 
     def enter(self, result: JobResult) -> JobResult:
         """Enter the last result of a job; returns it, or that the job was not begun for it is quarantined."""
         job, name = result.job, result.job.output.name
-        self._under_way.pop(name, None)
+        tried = self._under_way.pop(name, 0)
         self._begun.discard(name)
         if (reason := self._quarantined.pop(name, None)) is not None:
             return replace(result, status="quarantined", reason=reason)
+        if result.status == "skipped" and result.reason is not None and tried and self._work.is_done(job):
+            # The worker that this run has lost was able to end it.
+            result = replace(result, status="done", reason=None, warnings=tuple(self._work.warnings(job)))
         if result.status == "done":
             self._ledger.end(result, "done", self._work.products(job))
         elif result.status == "failed" and not result.no_space:

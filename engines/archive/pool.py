@@ -5,7 +5,6 @@ whose process dies in a decoder, is reported with its reason. The worker is star
 ends with the process that started it.
 """
 
-import errno
 import math
 import multiprocessing
 import os
@@ -16,31 +15,18 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Literal
 
-from kuaihl.engines.archive.jobs import (
-    NO_LIMITS,
-    NO_PROGRESS,
-    InHand,
-    Job,
-    JobResult,
-    Limits,
-    Progress,
-    ScoreJob,
-    WorkerLost,
-)
+from kuaihl.engines.archive.answers import Answer, do_job, excess_of, late_after
+from kuaihl.engines.archive.jobs import NO_LIMITS, NO_PROGRESS, Job, JobResult, Limits, Progress, ScoreJob, WorkerLost
 from kuaihl.engines.archive.processes import resident_bytes
-from kuaihl.models.errors import KuaihlError, Remedy, reason_of
+from kuaihl.models.errors import KuaihlError
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # what fails one job for lack of space fails every other
 _SECONDS_TO_END = 5.0  # after which a worker that was asked to end is killed
 _ASK_AGAIN = 0.5  # seconds
 _LOOK_AT_MEMORY = 0.25  # seconds
 _TELL_EVERY = 0.5  # seconds
 _NO_MORE = object()
 _ORPHANED = 1  # the exit code of a worker whose parent has died
-
-_Answer = tuple[Literal["done", "skipped", "failed", "full"], KuaihlError | str | None, tuple[str, ...], Progress]
 
 
 @dataclass
@@ -55,8 +41,12 @@ class _Worker:
 
     def late_at(self, limits: Limits) -> float:
         """The monotonic time at which its job has used up its time."""
-        allowed = [one for one in (limits.seconds, limits.seconds_by_length(self.progress)) if one is not None]
-        return self.since + min(allowed, default=math.inf)
+        return self.since + late_after(limits, self.progress)
+
+    def excess(self, limits: Limits) -> WorkerLost | None:
+        """What it has used more of than its job may; None if nothing."""
+        memory = 0 if limits.memory is None else resident_bytes(self.process.pid)
+        return excess_of(limits, self.progress, time.monotonic() - self.since, memory)
 
 
 def score_archive(
@@ -146,24 +136,9 @@ def _wait_for_workers(workers: list[_Worker], limits: Limits, at_most: float) ->
         until = min([end, *(worker.late_at(limits) for worker in busy)])
         pause = until - now if limits.memory is None else min(until - now, _LOOK_AT_MEMORY)
         heard = wait([worker.connection for worker in busy], None if math.isinf(pause) else max(0.0, pause))
-        found = [worker for worker in busy if worker.connection in heard or _excess_of(worker, limits)]
+        found = [worker for worker in busy if worker.connection in heard or worker.excess(limits)]
         if found or time.monotonic() >= end:
             return found
-
-
-def _excess_of(worker: _Worker, limits: Limits) -> WorkerLost | None:
-    """What a worker has used more of than its job may; None if nothing."""
-    if time.monotonic() >= worker.late_at(limits):
-        by_length = limits.seconds_by_length(worker.progress)
-        if by_length is not None and (limits.seconds is None or by_length < limits.seconds):
-            more = Remedy("allow more time", {"time_factor": None})
-            return WorkerLost(f"not done after {by_length:g} s, too long for its length", remedy=more)
-        more = Remedy("allow more time", {"time_limit": None})
-        return WorkerLost(f"not done after {limits.seconds:g} s", remedy=more)
-    if limits.memory is not None and resident_bytes(worker.process.pid) > limits.memory:
-        more = Remedy("allow more memory", {"memory_limit": None})
-        return WorkerLost(f"its process used more than {limits.memory / 1e9:.3g} GB of memory", remedy=more)
-    return None
 
 
 def _collect(worker: _Worker, limits: Limits, tell: Callable[[Job, Progress], None]) -> JobResult | None:
@@ -174,7 +149,7 @@ def _collect(worker: _Worker, limits: Limits, tell: Callable[[Job, Progress], No
     job, seconds = worker.job, time.monotonic() - worker.since
     assert job is not None
     if not worker.connection.poll():
-        excess = _excess_of(worker, limits)
+        excess = worker.excess(limits)
         if excess is None:  # its memory has shrunk again
             return None
         worker.job = None
@@ -192,11 +167,10 @@ def _collect(worker: _Worker, limits: Limits, tell: Callable[[Job, Progress], No
         tell(job, message)
         return None
     worker.job = None
-    kind, reason, warnings, progress = message
-    if kind == "fatal":
-        raise reason
-    status: Literal["done", "skipped", "failed"] = "failed" if kind == "full" else kind
-    return JobResult(job, status, reason, seconds, warnings, no_space=kind == "full", progress=progress)
+    if isinstance(message, KuaihlError):
+        raise message
+    answer: Answer = message
+    return answer.result(job, seconds)
 
 
 def _exit_words(code: int | None) -> str:
@@ -226,7 +200,7 @@ def _serve(connection: Connection, prepare: Callable[[], ScoreJob]) -> None:
     try:
         score_job = prepare()
     except KuaihlError as error:
-        _with_broken_pipe_ignored(connection, ("fatal", error, (), NO_PROGRESS))
+        _with_broken_pipe_ignored(connection, error)
         return
     while True:
         try:
@@ -244,32 +218,14 @@ def _end_with_parent() -> None:
     os._exit(_ORPHANED)
 
 
-def _run_job(score_job: ScoreJob, job: Job, connection: Connection) -> _Answer:
-    """Score one job, telling its progress; its errors do not affect the others."""
-    last, told = NO_PROGRESS, -math.inf
+def _run_job(score_job: ScoreJob, job: Job, connection: Connection) -> Answer:
+    """Do one job, telling its progress now and then."""
+    told = -math.inf
 
     def tell(progress: Progress) -> None:
-        nonlocal last, told
-        last = progress
+        nonlocal told
         if time.monotonic() >= told + _TELL_EVERY:
             told = time.monotonic()
             _with_broken_pipe_ignored(connection, progress)
 
-    try:
-        return "done", None, tuple(score_job(job, tell)), last
-    except InHand as error:
-        return "skipped", str(error), (), last
-    except KuaihlError as error:
-        return "full" if _lacks_space(error) else "failed", error, (), last
-    except Exception as error:
-        reason = f"unexpected {type(error).__name__}: {reason_of(error, 300)}"
-        return "full" if _lacks_space(error) else "failed", reason, (), last
-
-
-def _lacks_space(error: BaseException | None) -> bool:
-    """Whether a full or read-only disk is behind an error."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _NO_SPACE:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return do_job(score_job, job, tell)

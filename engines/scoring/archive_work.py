@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -38,10 +39,12 @@ def scoring_work(
     notify: Report,
     follow: Following | None = None,
     sinks: SinkSettings = _NO_SINKS,
+    together: bool = False,
 ) -> Work:
     """The work of scoring each job into its run folder, `again` also what is done.
 
     Jobs that grow are followed as `follow` says. `sinks` are told what happens, and get what could not be delivered.
+    Jobs of one worker share batches of the encoders if it does them `together`.
     `report` gets lines about earlier runs; `notify` those of the workers, and can be pickled. Raises ModelError if the
     bundle or weights are missing.
     """
@@ -77,7 +80,7 @@ def scoring_work(
         return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     return Work(
-        prepare=partial(_prepare, settings, "replace" if again else "update", notify, follow, sinks),
+        prepare=partial(_prepare, settings, "replace" if again else "update", notify, together, follow, sinks),
         is_done=is_done,
         key=lambda job: (options_of(job.streamer), bundle.head_sha256),
         inputs=state_of_inputs,
@@ -94,18 +97,30 @@ def _state_of_products(job: Job, sinks: SinkSettings) -> str | None:
 
 
 def _prepare(
-    settings: ScoreSettings, earlier: "Earlier", notify: Report, follow: Following | None, sinks: SinkSettings
+    settings: ScoreSettings,
+    earlier: "Earlier",
+    notify: Report,
+    together: bool,
+    follow: Following | None,
+    sinks: SinkSettings,
 ) -> ScoreJob:
     """In a worker: load the models, and return the function that scores a job with them.
 
     What another process has scored since this one began is left alone, if `earlier` is "update".
     """
+    from kuaihl.engines.encoders.scheduler import encode_together
+    from kuaihl.engines.runtimes.device import set_threads
+    from kuaihl.engines.runtimes.shared_step import SharedStep
     from kuaihl.engines.scoring.journal import AlreadyScored
     from kuaihl.engines.scoring.model import load_model
     from kuaihl.engines.scoring.reading import follow_file, read_here
     from kuaihl.engines.scoring.run import Run
 
     model = load_model(settings, notify)
+    encode = None
+    if together:
+        encode = encode_together(model.encoders, set_threads(settings.threads))
+        model = replace(model, step=SharedStep(model.step, lambda _stage, _seconds: None))
 
     def score_one(job: Job, tell: Callable[[Progress], None]) -> Sequence[str]:
         comments = "auto" if job.comments == find_comments(job.source) else job.comments
@@ -121,6 +136,7 @@ def _prepare(
                 sinks=sinks,
                 room=job.output.name,
                 open_reading=partial(follow_file, settled=follow.settled) if follow and job.grows else read_here,
+                encode=encode,
             )
         except (FolderInUse, AlreadyScored) as error:
             raise InHand(error.line(error.subject, remedy="")) from error

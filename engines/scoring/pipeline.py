@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from kuaihl.engines.encoders.encode import BATCH_OF_FILES, Encode
 from kuaihl.engines.encoders.encode import encode as encode_alone
 from kuaihl.engines.highlights.packet_ring import PacketRing
+from kuaihl.engines.overload import BEHIND, skip_speech_when_behind
 from kuaihl.engines.read_ahead import run_stage
 from kuaihl.engines.scoring.reading import Cutting, Reading
-from kuaihl.engines.segmenter.overload import BEHIND, skip_speech_when_behind
 from kuaihl.engines.types import CommentFeed, FrameFinder, ScoredSegment
 from kuaihl.models.errors import SourceError
 

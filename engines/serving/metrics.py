@@ -12,7 +12,7 @@ from kuaihl.engines.serving.room import STATES, Room
 from kuaihl.engines.serving.room_events import RoomEvent
 
 if TYPE_CHECKING:
-    from kuaihl.engines.serving.scheduler import Scheduler
+    from kuaihl.engines.encoders.scheduler import Scheduler
 
 _LAGS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0)  # seconds
 _STAGES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

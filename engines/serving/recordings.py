@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from kuaihl.engines.archive.names import path_name
 from kuaihl.engines.archive.recorder_hooks import read_announcement
+from kuaihl.engines.encoders.scheduler import Closed, Scheduler
 from kuaihl.engines.outputs.atomic import write_output
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.scoring.journal import AlreadyScored
 from kuaihl.engines.scoring.run import Run
-from kuaihl.engines.serving.scheduler import Closed, Scheduler
 from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.models.errors import KuaihlError, UsageError, reason_of
 

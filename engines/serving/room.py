@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kuaihl.engines.encoders.encode import Encode
+from kuaihl.engines.encoders.scheduler import Closed
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import has_scores
 from kuaihl.engines.scoring.conclude import ScoreResult
@@ -28,7 +29,6 @@ from kuaihl.engines.serving.room_events import (
     recorded_scores,
 )
 from kuaihl.engines.serving.room_spec import RoomSpec
-from kuaihl.engines.serving.scheduler import Closed
 from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.engines.types import ScoredSegment
 from kuaihl.models.errors import KuaihlError, SourceUnavailable, UsageError, reason_of

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kuaihl.engines.encoders.scheduler import Scheduler, listeners_for
 from kuaihl.engines.runtimes.device import set_threads
+from kuaihl.engines.runtimes.shared_step import SharedStep
 from kuaihl.engines.scoring.reading import OpenReading, read_here
 from kuaihl.engines.serving.access import Allowed, check_source, host_of, parse_allowed
 from kuaihl.engines.serving.leftovers import Leftovers
 from kuaihl.engines.serving.readers import Readers
-from kuaihl.engines.serving.scheduler import Scheduler
 from kuaihl.engines.serving.settings import ServeSettings
-from kuaihl.engines.serving.shared_step import SharedStep
 from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.models.errors import KuaihlError, UsageError
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _DRAIN_SECONDS = 8.0  # for the rooms; a supervisor often allows 10 in all
 _CLOSE_SECONDS = 1  # for answers under way
 _PATIENCE = 3.0  # seconds that the end of a broadcast waits for receivers; what is left is delivered later
-_ON_CARD = 4  # segments whose speech is prepared at once for one card
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _make_parts(
         scheduler=Scheduler(
             model.encoders,
             max_wait=settings.max_wait,
-            listeners=threads if model.device == "cpu" else _ON_CARD,
+            listeners=listeners_for(model.device, threads),
             observe=metrics.observe_stage,
         ),
         readers=Readers(settings.rooms_per_reader),

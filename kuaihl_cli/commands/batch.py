@@ -87,7 +87,7 @@ def _read_without_collecting(options: BatchOptions) -> Archive:
 
 def _read(options: BatchOptions) -> Archive:
     if is_stored(options.archive):
-        return read_store(options.archive, options.output, results=options.address, min_age=options.min_age)
+        return read_store(options.archive, options.output, results=options.store, min_age=options.min_age)
     return read_archive(Path(options.archive), options.output, min_age=options.min_age)
 
 

@@ -1,16 +1,14 @@
 """`kuaihl dataset build`: its options, the source of labels, and the building of each room."""
 
-import os
 from collections.abc import Generator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from kuaihl.models.errors import UsageError
-from kuaihl_cli.limits import LimitOptions, limits_of, rules_of
+from kuaihl_cli.limits import limits_of, rules_of
 from kuaihl_cli.options import (
     MODEL,
     AsrOption,
@@ -26,6 +24,7 @@ from kuaihl_cli.options import (
     ThreadsOption,
     WhisperModelOption,
 )
+from kuaihl_cli.runner_options import RunnerOptions, make_runner, threads_of_each
 from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.messages import log_only, say
 from kuaihl_cli.terminal.results import show_left_out, show_results
@@ -40,7 +39,7 @@ Labels = Literal["views", "heatmap", "chat", "cuts"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildOptions(LimitOptions):
+class BuildOptions(RunnerOptions):
     """The options of `kuaihl dataset build`."""
 
     archive: Annotated[
@@ -192,7 +191,6 @@ def _build_results(
     options: BuildOptions, labels: Labels, archive: "Archive", progress: ArchiveProgress
 ) -> "Generator[JobResult]":
     """Read the source of the labels, then build room after room."""
-    from kuaihl.engines.archive.pool import score_archive
     from kuaihl.engines.datasets.build import BuildSettings, build_dataset, dataset_facts
     from kuaihl.engines.datasets.room_table import read_room_table
     from kuaihl.engines.encoders.profiles import profile_named
@@ -212,11 +210,12 @@ def _build_results(
         licence=options.licence,
         text_weights=options.text_weights,
     )
+    threads = threads_of_each(options, options.threads)
     settings = BuildSettings(
         folder=options.output,
         facts=facts,
         trained_with=bundle.encoders if profile == bundle.profile else (),
-        threads=options.threads or max(1, (os.cpu_count() or 1) // options.jobs),
+        threads=threads,
         device=options.device,
         asr=options.asr,
         whisper_model=options.whisper_model,
@@ -232,7 +231,9 @@ def _build_results(
         source=source,
         known=read_room_table(options.rooms) if options.rooms else {},
         left_out=[one for one in archive.left_out if not one.is_expected],
-        runner=partial(score_archive, processes=options.jobs),
+        runner=make_runner(
+            options, jobs=options.jobs, threads=threads, device=options.device, outputs=options.output, report=show
+        ),
         rules=rules_of(options, again=options.force),
         limits=limits_of(options),
         tell=progress.tell,

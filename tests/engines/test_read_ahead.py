@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from kuaihl.engines.overload import skip_speech_when_behind
 from kuaihl.engines.read_ahead import run_stage
-from kuaihl.engines.segmenter.overload import skip_speech_when_behind
 from kuaihl.engines.types import Segment
 from kuaihl.models.errors import SourceError
 

@@ -10,7 +10,7 @@ from support.small_model import SmallText, SmallTranscriber, SmallVision, small_
 
 from kuaihl.engines.encoders.encode import encode
 from kuaihl.engines.encoders.profiles import Encoders
-from kuaihl.engines.serving.scheduler import Closed, Scheduler
+from kuaihl.engines.encoders.scheduler import Closed, Scheduler
 from kuaihl.engines.serving.settings import MAX_WAIT
 from kuaihl.engines.types import Comment, EncodedSegment, Frame, Segment
 from kuaihl.models.features import Float16

@@ -7,18 +7,20 @@ much, those that have waited for twice as long are left out, too. A recording ha
 wants to be, and loses nothing.
 """
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from kuaihl.engines.encoders.encode import encode_pictures, encode_text, is_heard, join_features, transcribe
+from kuaihl.engines.encoders.encode import Encode, encode_pictures, encode_text, is_heard, join_features, transcribe
 from kuaihl.engines.encoders.signals.measure import SignalMeter
-from kuaihl.engines.runtimes.device import keep_threads
+from kuaihl.engines.overload import report_overload, without_speech
+from kuaihl.engines.runtimes.device import keep_threads, set_threads
 from kuaihl.engines.runtimes.heap import give_back_freed_memory
-from kuaihl.engines.segmenter.overload import report_overload, without_speech
 from kuaihl.engines.types import EncodedSegment, Segment, Thumbnail, Transcript
 from kuaihl.models.features import Float16, SegmentFeatures
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _BATCH_ON_CPU = 4  # segments: more at once gain nothing there, and all of a batch wait for its last one
 _BATCH_ON_CARD = 64
+_HEARD_ON_CARD = 4  # segments whose speech is prepared at once for one card
 _RECENT = 60.0  # seconds for which a segment without its speech counts as a sign of overload
 
 Observe = Callable[[str, float], None]  # a stage's name, and the seconds it took
@@ -35,6 +38,21 @@ Observe = Callable[[str, float], None]  # a stage's name, and the seconds it too
 
 class Closed(Exception):
     """The scheduler takes no more segments."""
+
+
+def listeners_for(device: str, threads: int) -> int:
+    """The number of segments that are best transcribed at once."""
+    return threads if device == "cpu" else _HEARD_ON_CARD
+
+
+def encode_together(encoders: "Encoders", threads: int) -> Encode:
+    """The encoders' stage of as many recordings as like, each on a thread: their segments share batches.
+
+    It leaves one of torch's `threads` to each recording.
+    """
+    scheduler = Scheduler(encoders, max_wait=math.inf, listeners=listeners_for(encoders.device, threads))
+    set_threads(1)  # else torch would give every one of their threads a pool of its own
+    return partial(scheduler.encode, patient=True)
 
 
 @dataclass(eq=False)
