@@ -156,8 +156,8 @@ class _Books:
         match result.reason:
             case WorkerLost():
                 tries = self._tries_of(name)
-            case SourceUnavailable():
-                tries = self._under_way[name] + 1
+            case SourceUnavailable() if not result.job.grows:  # one that grew is settled, and gets its turn
+                tries = self._under_way.get(name, 0) + 1
             case _:
                 return False
         if tries >= self._rules.tries:
@@ -176,7 +176,7 @@ class _Books:
 
     def _is_in_lost_hands(self, result: JobResult) -> bool:
         """Whether the lost worker of a job still writes: on a machine out of reach it lives for a minute or so."""
-        tried = self._under_way[result.job.output.name]
+        tried = self._under_way.get(result.job.output.name, 0)
         is_skipped = result.status == "skipped" and result.reason is not None
         return is_skipped and 0 < tried <= _MOST_LOST_HANDS and not self._work.is_done(result.job)
 
@@ -195,7 +195,7 @@ class _Books:
         elif result.status == "failed" and not result.no_space:
             self._enter_failure(result)
         elif result.reason is not None:  # another process does it or has done it, it is gone, or there is no space
-            is_there = not result.no_space and self._work.products(job) is not None
+            is_there = not (result.no_space or job.grows) and self._work.products(job) is not None
             self._ledger.give_back(name, "done" if is_there else "waiting")
         return result
 

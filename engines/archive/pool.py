@@ -176,7 +176,8 @@ def _collect(worker: _Worker, limits: Limits, tell: Callable[[Job, Progress], No
 def _exit_words(code: int | None) -> str:
     """A process's exit code in words."""
     if code is not None and code < 0:
-        return f"signal {signal.Signals(-code).name}"
+        named = {one.value: one.name for one in signal.Signals}  # some of the real-time ones have no name
+        return f"signal {named.get(-code, -code)}"
     return f"exit code {code}"
 
 

@@ -160,8 +160,10 @@ class WatchedFolders:
                 if (seen := self._see(path, comments)) is None:
                     continue
                 growing.add(path)
-                if seen.since > -math.inf and not seen.was_followed:  # looks have found it changed
-                    self._growing[path] = replace(job_of(path, comments, folder, self._output), grows=True)
+                job = job_of(path, comments, folder, self._output)
+                # Looks have found it changed.
+                if seen.since > -math.inf and not seen.was_followed and self._owns(job):
+                    self._growing[path] = replace(job, grows=True)
             elif not one.is_expected:
                 self._tell(one)
         return growing
@@ -169,8 +171,7 @@ class WatchedFolders:
     def _note_settled(self, job: Job) -> None:
         """A recording whose own time says that it is ready is so unless looks have found it changed since."""
         path = Path(job.source)
-        if self._owners.setdefault(job.output, path) != path:
-            self._tell(LeftOut(job.source, f"its run folder, {job.output.name}, is that of {self._owners[job.output]}"))
+        if not self._owns(job):
             return
         seen = self._see(path, comments_beside(path))
         if seen is None or seen.is_given:
@@ -179,6 +180,13 @@ class WatchedFolders:
             self._ready[path] = job
         else:
             self._grows = True
+
+    def _owns(self, job: Job) -> bool:
+        """Whether a recording's run folder is its own, which the first one that is seen gets; tells if not."""
+        owner = self._owners.setdefault(job.output, Path(job.source))
+        if owner != Path(job.source):
+            self._tell(LeftOut(job.source, f"its run folder, {job.output.name}, is that of {owner}"))
+        return owner == Path(job.source)
 
     def _see(self, path: Path, comments: Path | None) -> _Seen | None:
         """What is known of a recording, with its state of now; None if it is gone."""
@@ -195,8 +203,9 @@ class WatchedFolders:
     def _take(self) -> Job | None:
         """A job that is ready and in nobody's hand, as it was when it was seen."""
         followed = sum(job.grows for job in self._in_hand.values())
-        if self._growing and followed < self._follow:
-            path, job = self._growing.popitem()
+        free = [path for path in self._growing if path not in self._in_hand]  # one that stalled may be in hand as ended
+        if free and followed < self._follow:
+            path, job = free[-1], self._growing.pop(free[-1])
             self._seen[path].was_followed = True
             self._in_hand[path] = job
             return job

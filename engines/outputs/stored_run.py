@@ -39,8 +39,10 @@ def version_of(url: str) -> str | None:
     return f"{found.size}:{found.modified}:{found.tag}"
 
 
-def put_run(folder: Path, url: str) -> None:
-    """Put a run folder in the place of what is at an address. It goes from the disk unless its run can be gone on with.
+def put_run(folder: Path, url: str, *, keep: bool = False) -> None:
+    """Put a run folder in the place of what is at an address, without what is hidden in it.
+
+    It goes from the disk unless its run can be gone on with, or `keep` is set.
 
     Raises UsageError if it cannot be put or another process is writing into it, SourceUnavailable if the store does not
     answer. The folder is then still there.
@@ -49,7 +51,7 @@ def put_run(folder: Path, url: str) -> None:
     try:
         with _as_output():
             _put_files(folder, url)
-        if not was_interrupted(folder):
+        if not (keep or was_interrupted(folder)):
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         lock.release()
@@ -58,8 +60,9 @@ def put_run(folder: Path, url: str) -> None:
 def _put_files(folder: Path, url: str) -> None:
     before = {one.url for one in list_objects(url)}
     delete_objects({join_url(url, RECORD_FILE)} & before)
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-    files = {join_url(url, *path.relative_to(folder).parts): path for path in paths}
+    paths = {path.relative_to(folder).parts: path for path in sorted(folder.rglob("*")) if path.is_file()}
+    shown = {parts: path for parts, path in paths.items() if not any(part.startswith(".") for part in parts)}
+    files = {join_url(url, *parts): path for parts, path in shown.items()}
     last = [join_url(url, name) for name in _LAST]
     for target in [target for target in files if target not in last]:
         put_file(files[target], target)

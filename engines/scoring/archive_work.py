@@ -19,6 +19,7 @@ from kuaihl.engines.scoring.record import find_encoders, make_record
 from kuaihl.engines.scoring.remake import remake_if_lacking
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.sinks.settings import SPOOLS, SinkSettings, deliver_left
+from kuaihl.engines.sinks.spool import has_waiting
 from kuaihl.engines.warnings import warnings_of
 from kuaihl.models.bundle import load_bundle
 from kuaihl.models.errors import KuaihlError, SourceError
@@ -51,6 +52,8 @@ def scoring_work(
     bundle = load_bundle(settings.model)
     encoders = find_encoders(settings, bundle)
 
+    undelivered: list[Job] = []
+
     def is_done(job: Job) -> bool:
         """Whether an earlier run scored it to its end from the same media, comments, options and weights.
 
@@ -67,9 +70,10 @@ def scoring_work(
             return False
         try:
             remake_if_lacking(job.output, wanted, settings, job.source, report)
+            if not undelivered and not deliver_left(sinks, job.output, report):
+                undelivered.append(job)  # a receiver is away: the next run tries all again
         except KuaihlError as error:
             notify(error.within(job.source))
-        deliver_left(sinks, job.output, report)
         tidy_finished(job.output)
         return True
 
@@ -90,8 +94,8 @@ def scoring_work(
 
 
 def _state_of_products(job: Job, sinks: SinkSettings) -> str | None:
-    """The state of a run folder; None if some of it is gone, or if its events may not all have been delivered."""
-    if sinks.has_any and (job.output / SPOOLS).is_dir():
+    """The state of a run folder; None if some of it is gone, or if some of its events wait to be delivered."""
+    if sinks.has_any and has_waiting(job.output / SPOOLS):
         return None
     return state_of(str(job.output), *(f"{job.output}/{name}" for name in (SCORES_FILE, HIGHLIGHTS_FILE, RECORD_FILE)))
 

@@ -9,6 +9,8 @@ from kuaihl.engines.archive.jobs import Job, Progress, ScoreJob
 from kuaihl.engines.outputs.run_folder import has_scores
 from kuaihl.engines.outputs.stored_run import put_run, version_of, with_stored_run
 from kuaihl.engines.scoring.archive_work import Report
+from kuaihl.engines.sinks.settings import SPOOLS
+from kuaihl.engines.sinks.spool import has_waiting
 from kuaihl.engines.stores.urls import join_url
 from kuaihl.models.errors import BatchError, KuaihlError, SourceError
 
@@ -25,7 +27,7 @@ def kept_in_store(work: Work, address: str, report: Report) -> Work:
         try:
             if has_scores(job.output):
                 if work.is_done(job):
-                    put_run(job.output, _address_of(job, address))
+                    _put(job, address)
                     return True
                 return False
             url, workplace = _address_of(job, address), job.output.parent
@@ -35,6 +37,8 @@ def kept_in_store(work: Work, address: str, report: Report) -> Work:
             return False
 
     def products(job: Job) -> str | None:
+        if has_scores(job.output):  # events of it wait, or it was not put
+            return None
         try:
             return version_of(_address_of(job, address))
         except SourceError:
@@ -64,12 +68,17 @@ def _prepare(prepare: Callable[[], ScoreJob], address: str) -> ScoreJob:
         try:
             warnings = score(job, tell)
         except BatchError:  # a clip could not be cut; everything else is there
-            put_run(job.output, _address_of(job, address))
+            _put(job, address)
             raise
-        put_run(job.output, _address_of(job, address))
+        _put(job, address)
         return warnings
 
     return score_and_put
+
+
+def _put(job: Job, address: str) -> None:
+    """Put a job's run folder, which stays while events of it wait to be delivered."""
+    put_run(job.output, _address_of(job, address), keep=has_waiting(job.output / SPOOLS))
 
 
 def _address_of(job: Job, address: str) -> str:

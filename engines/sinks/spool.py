@@ -168,6 +168,20 @@ class Spool:
         self._size = sum(len(line) for _, line in kept)
 
 
+def has_waiting(folder: Path) -> bool:
+    """Whether events wait in some spool of a folder, as far as it can be read; nobody else must use them meanwhile."""
+    for path in folder.glob("*.jsonl"):
+        try:
+            spool = Spool(folder, path.stem)
+        except OSError:
+            return True
+        waits = len(spool) > 0
+        spool.close()
+        if waits:
+            return True
+    return False
+
+
 def _write_all(descriptor: int, data: bytes, at: int) -> None:
     while data:
         written = os.pwrite(descriptor, data, at)

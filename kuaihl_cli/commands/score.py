@@ -25,7 +25,8 @@ from kuaihl.engines.outputs.run_folder import (
 from kuaihl.engines.outputs.run_record import read_record, reason_to_score
 from kuaihl.engines.outputs.stored_run import is_stored_whole, put_run, with_stored_run
 from kuaihl.engines.scoring.settings import ScoreSettings, check_stream_settings
-from kuaihl.engines.sinks.settings import SinkSettings, deliver_left
+from kuaihl.engines.sinks.settings import SPOOLS, SinkSettings, deliver_left
+from kuaihl.engines.sinks.spool import has_waiting
 from kuaihl.engines.stores.urls import is_stored, join_url
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import BatchError, KuaihlError, SourceError, UsageError, reason_of
@@ -222,7 +223,7 @@ def _is_done_anywhere(room: Job, settings: ScoreSettings, options: ScoreOptions,
         return bool(found)
     is_done = _is_done(room, settings, sinks)
     if is_done:
-        put_run(room.output, address)
+        put_run(room.output, address, keep=has_waiting(room.output / SPOOLS))
     return is_done
 
 
@@ -361,7 +362,7 @@ def _score_one(
     outcome = show_run(run, progress, start=settings.start, end=settings.end)
     address = _address_of(room, options)
     if address is not None and outcome.segments:
-        put_run(room.output, address)
+        put_run(room.output, address, keep=has_waiting(room.output / SPOOLS))
         progress.message(f"wrote {shown_source(address).rstrip('/')}/")
         outcome = replace(outcome, output=None)
     if options.verbose:

@@ -1,6 +1,7 @@
 """An archive: every job ends in a result of its own, whatever happens to the others."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ def touch_output(job: Job, tell: Callable[[Progress], None]) -> list[str]:
         os._exit(7)
     if "killed" in job.source:
         os.kill(os.getpid(), 9)
+    if "unnamed" in job.source:
+        os.kill(os.getpid(), signal.SIGRTMIN + 6)
     if "unreadable" in job.source:
         raise SourceError(f"{job.source}: not media", remedy=LOOK)
     if "held" in job.source:
@@ -97,6 +100,7 @@ def test_a_second_run_skips_what_is_finished(tmp_path: Path) -> None:
         ("bug", "unexpected ZeroDivisionError: a bug"),
         ("crash", "its process died (exit code 7)"),
         ("killed", "its process died (signal SIGKILL)"),
+        ("unnamed", f"its process died (signal {signal.SIGRTMIN + 6})"),
     ],
 )
 def test_a_bad_job_is_reported_with_its_reason_and_the_rest_go_on(tmp_path: Path, bad: str, reason: str) -> None:

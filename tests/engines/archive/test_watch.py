@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -248,3 +248,33 @@ def test_a_recording_is_followed_once_while_it_grows_and_a_job_again_at_its_end(
     watched.conclude(JobResult(before, "done"))
     ends = wait_for_job(jobs)
     assert Path(ends.source).name in ("a.flv", "b.flv") and not ends.grows
+
+
+def grow(paths: Sequence[Path], jobs: Iterator[Job | None], seconds: float) -> list[Job]:
+    """The jobs that come while recordings grow."""
+    end, found = time.monotonic() + seconds, []
+    while time.monotonic() < end:
+        for path in paths:
+            with path.open("a") as file:
+                file.write("x")
+        if (job := next(jobs)) is not None:
+            found.append(job)
+        time.sleep(0.05)
+    return found
+
+
+def test_of_two_that_grow_into_one_run_folder_the_first_is_followed(
+    watch: Callable[..., WatchedFolders], tmp_path: Path, told: list[LeftOut]
+) -> None:
+    both = [put(tmp_path / name / "live.flv") for name in ("x", "y")]
+    jobs = watch(tmp_path / "x", tmp_path / "y", follow=2).jobs()
+    followed = grow(both, jobs, 2.5)
+    assert [job.source for job in followed] == [str(both[0])]
+    assert {one.source for one in told} == {str(both[1])}
+
+
+def test_one_that_grows_again_in_hand_is_not_given_twice(watch: Callable[..., WatchedFolders], folder: Path) -> None:
+    path = put(folder / "stalled.flv")
+    jobs = watch(folder, follow=1).jobs()
+    assert not wait_for_job(jobs).grows
+    assert grow([path], jobs, 2.0) == []

@@ -9,7 +9,7 @@ import pytest
 from support.cloud_events import make_event
 from support.waiting import wait_until
 
-from kuaihl.engines.sinks.spool import Spool
+from kuaihl.engines.sinks.spool import Spool, has_waiting
 
 
 def waiting_in(spool: Spool) -> list[int]:
@@ -48,8 +48,12 @@ def test_what_was_not_delivered_is_there_for_the_next_process(tmp_path: Path) ->
     delivered = first.next()
     assert delivered is not None
     first.finish(delivered)
+    first.close()
+    assert has_waiting(tmp_path)
     assert waiting_in(Spool(tmp_path, "x")) == [1, 2, 3]
     assert waiting_in(Spool(tmp_path, "x")) == []
+    assert not has_waiting(tmp_path)
+    assert not has_waiting(tmp_path / "none")
 
 
 def test_what_was_told_is_not_taken_again_even_if_it_was_delivered_long_ago(tmp_path: Path) -> None:
