@@ -2,6 +2,7 @@
 
     python benchmarks/faults.py                         # every part, 40 faults each
     python benchmarks/faults.py live --faults 200       # one part: a module of benchmarks/fault_campaign
+    python benchmarks/faults.py soak --faults 360       # an hour of 50 rooms
 
 The exit code is 1 if a fault was not survived or a figure passed its limit. Needs what the tests need: ffmpeg, nginx
 with its RTMP module, and pytest.
@@ -19,7 +20,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))  # for th
 
 from fault_campaign.result import Figure, Plan, Result
 
-PARTS = ("live", "kills", "archive", "fuzz")
+PARTS = ("live", "kills", "archive", "fuzz", "soak")
 
 
 def load_part(name: str) -> ModuleType:

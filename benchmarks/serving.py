@@ -14,18 +14,17 @@ First come the bounds: what each part alone could do.
 import argparse
 import http.client
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from serving_rooms.bounds import bounds
+from serving_rooms.server import Server
 
 PACED = Path(__file__).parent / "serving_rooms" / "paced.py"
 DEMO = Path(__file__).parent.parent / "examples" / "demo.flv"
@@ -33,7 +32,6 @@ COLUMNS = (
     *("rooms", "held", "lag p50, s", "p99, s", "after the segment p50, s", "p99, s", "dropped", "missing"),
     *("cores busy", "waits/s", "memory, MB", "per room, MB", "threads"),
 )
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -58,68 +56,6 @@ def make_stream(media: Path, seconds: float, path: Path) -> Path:
     command += ["-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", "-ar", "44100"]
     subprocess.run([*command, "-flvflags", "no_duration_filesize", "-f", "flv", str(path)], check=True)
     return path
-
-
-class Server:
-    """`kuaihl serve` in a process, and what it tells."""
-
-    def __init__(self, folder: Path, options: list[str]) -> None:
-        command = [sys.executable, "-m", "kuaihl_cli", "serve", "-o", str(folder), "--port", "0", *options]
-        command += ["--allow-host", "127.0.0.1", "--max-rooms", "2000"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if line.startswith("serving on"):
-                self.port = int(line.split(",")[0].rpartition(":")[2])
-                break
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
-        self.events: list[tuple[float, dict[str, Any]]] = []
-        threading.Thread(target=self._follow, daemon=True).start()
-
-    def call(self, method: str, path: str, body: object = None) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
-        status = connection.getresponse().status
-        connection.close()
-        return status
-
-    def _follow(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        connection.request("GET", "/events")
-        answer = connection.getresponse()
-        try:
-            while line := answer.readline():
-                if line.startswith(b"data: "):
-                    self.events.append((time.time(), json.loads(line[6:])))
-        except (OSError, http.client.HTTPException):
-            return
-
-    def processes(self) -> list[Path]:
-        """The server, and those that read its rooms."""
-        own = Path(f"/proc/{self.process.pid}")
-        children = [pid for task in (own / "task").iterdir() for pid in (task / "children").read_text().split()]
-        return [own, *(Path("/proc") / pid for pid in children)]
-
-    def memory_mb(self) -> float:
-        lines = [line for one in self.processes() for line in (one / "smaps_rollup").read_text().splitlines()]
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
-
-    def threads(self) -> int:
-        return sum(len(list((one / "task").iterdir())) for one in self.processes())
-
-    def processor(self) -> float:
-        """Seconds of processor so far."""
-        fields = [(one / "stat").read_text().rpartition(")")[2].split() for one in self.processes()]
-        return sum(int(one[11]) + int(one[12]) for one in fields) / TICK
-
-    def switches(self) -> int:
-        """How often a thread has waited so far: for media, for the processor, or for Python's lock."""
-        found = [path.read_text() for one in self.processes() for path in (one / "task").glob("*/status")]
-        return sum(int(text.rpartition("nonvoluntary")[0].split()[-1]) for text in found)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
 
 
 def hold(rooms: int, stream: Path, arguments: argparse.Namespace, folder: Path) -> tuple[Held, float]:

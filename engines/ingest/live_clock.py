@@ -24,6 +24,7 @@ _PIECES_TOLERANCE = 10.0  # the same if media come in pieces of seconds, or if t
 _RESTART_TOLERANCE = 2.0  # the same for pieces whose time stamps do not go on: some part of a piece
 _START_SECONDS = 30.0  # the lag behind the wall clock is the smallest one in this first period
 _HEAD_PACKETS = 16  # this many surely identify a stream's beginning
+_REPEATED_LAG = 10.0  # seconds that another server of the same stream may trail the first: repeats tell exactly
 _GAP_SECONDS = 0.5  # a shorter hole after a reconnect is not a fault
 
 
@@ -133,13 +134,22 @@ class LiveClock:
         first = min(packet.decode_time for packet in fresh)
         traces = [trace(packet.packet, packet.decode_time) for packet in fresh]
         known = self.tail.shift([item for item in traces if item is not None])
-        if known is not None:
+        if known is not None and self.is_on_air(held, known):
             self.shift, self.dropping = known, set(self.decoded)
             repeated = max(self.end - (first + known), 0.0)
             return [Event("replay_dropped", self.end, f"the server repeated {repeated:.1f} s that were seen; dropped")]
         missing = self.measure_missing(held, first)
         self.shift, self.dropping = self.end + missing - first, set()
         return self.describe_gap(missing)
+
+    def is_on_air(self, held: Held, shift: float) -> bool:
+        """Whether media that repeats what was seen can be its latest part, by the wall clock.
+
+        If it cannot, the publisher plays the same file again from somewhere, as streams that never end do.
+        """
+        if not (self.is_paced and held.is_settled):
+            return True
+        return abs(held.lag - shift - self.lag) <= _REPEATED_LAG
 
     def mark(self) -> ClockMark | None:
         """The clock's place, from any thread; None before the first packet."""

@@ -24,7 +24,7 @@ master_process off;
 worker_processes 1;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log warn;
-events {{ worker_connections 64; }}
+events {{ worker_connections 512; }}
 rtmp {{
     access_log off;
     server {{
@@ -113,6 +113,18 @@ class RtmpServer:
         for feeder in self.feeders:
             end_publisher(feeder)
         self.kill()
+
+
+class HookedServer(RtmpServer):
+    """nginx-rtmp that tells of the streams of its application `hooked`."""
+
+    def __init__(self, directory: Path, hooks: str) -> None:
+        """`hooks` is the URL that is called."""
+        super().__init__(directory)
+        self.hooks = hooks
+
+    def more(self) -> str:
+        return f"application hooked {{ live on; wait_key on; on_publish {self.hooks}; on_publish_done {self.hooks}; }}"
 
 
 def end_publisher(feeder: subprocess.Popen[bytes]) -> None:

@@ -67,6 +67,30 @@ def test_media_that_follows_at_once_leaves_no_gap(stream: list[TimedPacket]) -> 
     assert clock.go_on(mark, 4.0, hold([arrived(packet, on_air, begins=4.0) for packet in later[:40]])) == []
 
 
+@pytest.mark.parametrize(
+    ("again", "kind"),
+    [
+        (2.0, "gap"),  # the publisher plays its file again, from there
+        (14.0, "replay_dropped"),  # the server sends the last second again
+    ],
+)
+def test_media_that_comes_again_is_a_repeat_if_it_can_be_the_latest(
+    stream: list[TimedPacket], again: float, kind: str
+) -> None:
+    on_air, clock = time.monotonic() - 40.0, LiveClock(in_pieces=False)
+    for packet in stream:
+        if packet.decode_time < 15.0:
+            clock.packet(packet, arrived(packet, on_air).at)
+    repeated = [packet for packet in stream if packet.decode_time >= again]
+    first = repeated[0].decode_time
+    later = 16.0 - first if kind == "gap" else 0.0
+    held = [arrived(packet, on_air + later, begins=first) for packet in repeated]
+    (event,) = clock.resume(hold(held[:100]))
+    assert event.kind == kind
+    came = [moved for item, at, _ in held if isinstance(item, TimedPacket) and (moved := clock.packet(item, at))]
+    assert came[0].decode_time == pytest.approx(16.0 if kind == "gap" else 15.0, abs=0.2)
+
+
 def test_a_machine_whose_clock_was_set_back_goes_on_where_it_was(stream: list[TimedPacket]) -> None:
     on_air = time.monotonic() - 20.0
     mark = read_until(stream, 5.0, on_air)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from support.http_media import MediaServer
-from support.rtmp_server import RtmpServer, end_publisher, make_broadcast
-from support.serving import Client, serving
+from support.rtmp_server import HookedServer, end_publisher, make_broadcast
+from support.serving import serving
 from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
@@ -97,24 +97,13 @@ def test_a_publisher_who_comes_back_in_time_keeps_the_room(
         wait_until(lambda: client.get("/rooms/ann").json["broadcast"] not in (broadcast, None))
 
 
-class HookedServer(RtmpServer):
-    """nginx-rtmp that tells of its streams."""
-
-    def __init__(self, directory: Path, client: Client) -> None:
-        super().__init__(directory)
-        self.hooks = f"http://127.0.0.1:{client.port}/hooks/nginx-rtmp?token={TOKEN}"
-
-    def more(self) -> str:
-        return f"application hooked {{ live on; on_publish {self.hooks}; on_publish_done {self.hooks}; }}"
-
-
 def test_rooms_of_nginx_rtmp_begin_and_end_with_their_publishers(model: Model, tmp_path: Path) -> None:
     from support.rtmp_server import free_port
 
     port = free_port()
     pull = f"rtmp://127.0.0.1:{port}/{{app}}/{{stream}}"
     with serving(model, tmp_path / "rooms", pull=pull, allow_host=(), grace=0.5, token=TOKEN) as client:
-        server = HookedServer(tmp_path, client)
+        server = HookedServer(tmp_path, f"http://127.0.0.1:{client.port}/hooks/nginx-rtmp?token={TOKEN}")
         server.port = port
         try:
             server.start()
