@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kuaihl.engines.comments.filters import make_filter
 from kuaihl.engines.highlights.clip_style import USUAL_NAME
 from kuaihl.engines.scoring.settings import Products, ScoreSettings
+from kuaihl.models.errors import UsageError
 from kuaihl_cli.options import (
     NO_PADDING,
     USUAL_LENGTH,
@@ -114,14 +115,22 @@ def products_of(options: ProductOptions) -> Products:
     )
 
 
+def check_speech(asr: str, language: str | None, whisper_model: str | None) -> None:
+    """Raise UsageError if it is said how to transcribe speech that is left out."""
+    for option, value in {"--language": language, "--whisper-model": whisper_model}.items():
+        if asr == "none" and value:
+            raise UsageError(f"--asr none and {option} exclude each other: give one of them")
+
+
 def run_settings(
     options: RunOptions, *, threads: int | None, start: float = 0.0, end: float | None = None
 ) -> ScoreSettings:
     """The settings of a run from its options; `start` and `end` in seconds of the recording's clock.
 
-    Raises UsageError for a filter of comments that is none.
+    Raises UsageError for a filter of comments that is none, and for options that exclude each other.
     """
     make_filter(options.ignore_user, options.ignore_words)
+    check_speech(options.asr, options.language, options.whisper_model)
     return ScoreSettings(
         **vars(products_of(options)),
         model=options.model,

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from kuaihl.engines.highlights.burner import Burner, check_fonts
@@ -92,11 +93,12 @@ def cut_clips(
 
     cuts: dict[int, _Cut | FailedClip] = {}
     waiting = plan_readings(highlights, scored if seek else ())
-    with open_source(source) as head:
+    with ExitStack() as stack:
+        head = cache(lambda: stack.enter_context(open_source(source)))  # for readings that begin at a keyframe
         while waiting:
             reading, *waiting = waiting
             try:
-                cuts |= _cut_reading(head, reading, highlights, plan)
+                cuts |= _cut_reading(source, head, reading, highlights, plan)
             except KeyframeMoved:  # the rest as if no keyframe were known
                 left = [place for one in (reading, *waiting) for place in one.places]
                 waiting = [Reading(None, tuple(left))]
@@ -104,7 +106,8 @@ def cut_clips(
 
 
 def _cut_reading(
-    head: Source,
+    source: str,
+    head: Callable[[], Source],
     reading: Reading,
     highlights: Sequence[Highlight],
     plan: "Callable[[int, CuttingPoints], _Cut | FailedClip]",
@@ -116,8 +119,8 @@ def _cut_reading(
 
         def read() -> Iterator[TimedPacket | Event]:
             if reading.point is None:
-                return packets(stack.enter_context(open_source(head.name)))
-            return packets_from(stack.enter_context(source_from(head, reading.point)), reading.point)
+                return packets(stack.enter_context(open_source(source)))
+            return packets_from(stack.enter_context(source_from(head(), reading.point)), reading.point)
 
         for window in read_windows(read(), [highlights[place] for place in reading.places]):
             place = reading.places[window.index]

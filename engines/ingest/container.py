@@ -31,19 +31,10 @@ class UrlBytes:
         """`container` was opened in the format "data"."""
         self.container = container
         self.packets = container.demux()
-        self.ahead = b""
 
-    def peek(self, size: int) -> bytes:
-        """The next `size` bytes, fewer at the end; they stay to be read. Raises FFmpeg's errors."""
-        while len(self.ahead) < size and (more := bytes(next(self.packets, b""))):
-            self.ahead += more
-        return self.ahead
-
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes; empty at the end. Raises FFmpeg's errors."""
-        given = self.peek(1)[:size]
-        self.ahead = self.ahead[len(given) :]
-        return given
+    def read(self, _size: int) -> bytes:
+        """What comes next at once, however much; empty at the end. Raises FFmpeg's errors."""
+        return bytes(next(self.packets, b""))
 
     def close(self) -> None:
         self.container.close()

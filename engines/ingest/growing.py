@@ -17,30 +17,15 @@ class Growth:
 
 
 class GrowingFile:
-    """The file interface that PyAV needs, and no more: `read`, `close`, and a name that suggests no format."""
-
-    name = "growing"
+    """A growing file, read forward alone."""
 
     def __init__(self, path: Path, growth: Growth) -> None:
         """Raises OSError."""
         self._file, self._growth = path.open("rb"), growth
         self._since = time.monotonic()  # of the latest byte
-        self._ahead = b""
-
-    def peek(self, size: int) -> bytes:
-        """The next `size` bytes, fewer at the end; they stay to be read."""
-        while len(self._ahead) < size and (more := self._receive(size - len(self._ahead))):
-            self._ahead += more
-        return self._ahead
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; empty at the end."""
-        if self._ahead:
-            given, self._ahead = self._ahead[:size], self._ahead[size:]
-            return given
-        return self._receive(size)
-
-    def _receive(self, size: int) -> bytes:
         while not (data := self._file.read1(size)):
             if time.monotonic() >= self._since + self._growth.settled or self._growth.stop.wait(_LOOK_SECONDS):
                 return b""

@@ -26,10 +26,10 @@ from kuaihl.engines.ingest.flv import FlvParts, is_flv
 from kuaihl.engines.ingest.growing import GrowingFile, Growth
 from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, is_playlist_head, open_ended
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
-from kuaihl.engines.ingest.parts import Parts, Readable, Spliced, WhatCame
+from kuaihl.engines.ingest.parts import Parts, Peekable, Readable, WhatCame
 from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
 from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Guard, Source
-from kuaihl.engines.ingest.timeouts import call_with_timeout
+from kuaihl.engines.ingest.timeouts import PipeReader, call_with_timeout
 from kuaihl.engines.stores.file import StoredFile
 from kuaihl.engines.stores.urls import SCHEMES, is_stored
 from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
@@ -134,7 +134,7 @@ def _from_path(name: str, path: Path, timeout: float, growth: Growth | None) -> 
     if status.st_size == 0:
         raise SourceError(f"{name}: the file is empty; if it is still being written, wait until data has come")
     if growth is not None:
-        source = _from_bytes(name, GrowingFile(path, growth), timeout)
+        source = _from_bytes(name, Peekable(GrowingFile(path, growth)), timeout)
         source.is_growing = True
         return source
     return _from_file(name, path, timeout)
@@ -222,7 +222,7 @@ def open_at(head: Source, byte: int) -> Source:
     except OSError as error:
         raise SourceError(f"{head.name}: {open_advice(error)}") from error
     kind = TsParts if isinstance(head.parts, TsParts) else FlvParts
-    return _from_parts(head.name, kind(WhatCame(Spliced(first, file))), head.timeout)
+    return _from_parts(head.name, kind(WhatCame(Peekable(file, first))), head.timeout)
 
 
 def _length(source: Source, measure: "Callable[[], InputContainer]") -> float | None:
@@ -254,10 +254,8 @@ def _from_pipe(name: str, timeout: float) -> Source:
 
 def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
     """A pipe, or a file that was redirected to standard input; closes the descriptor in the end."""
-    from kuaihl.engines.ingest.timeouts import PipeReader
-
     is_pipe = not stat.S_ISREG(os.fstat(descriptor).st_mode)
-    file: Any = PipeReader(descriptor, PIPE_SECONDS) if is_pipe else os.fdopen(descriptor, "rb")
+    file: Any = Peekable(PipeReader(descriptor, PIPE_SECONDS)) if is_pipe else os.fdopen(descriptor, "rb")
     source = _from_bytes(name, file, timeout)
     source.is_pipe = is_pipe
     return source
@@ -295,8 +293,8 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
         return open_container(name, url, is_url=True, container_options=options, timeout=limits, **others)
 
     def open_any() -> Source:
-        file = UrlBytes(open_url(format="data", options={"raw_packet_size": str(BUFFER_BYTES)}))
-        is_recording = file.container.size > 0
+        container = open_url(format="data", options={"raw_packet_size": str(BUFFER_BYTES)})
+        file, is_recording = Peekable(UrlBytes(container)), container.size > 0
         try:
             parts = _parts_in(file.peek(HEAD_BYTES), file)
         except Exception as error:

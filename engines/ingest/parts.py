@@ -32,16 +32,27 @@ class WhatCame:
         self.file.close()
 
 
-class Spliced:
-    """A file behind some bytes."""
+class Peekable:
+    """A file, perhaps behind some bytes, whose next ones can be seen before they are read.
 
-    def __init__(self, first: bytes, file: Readable) -> None:
-        self.first = first
+    PyAV needs no more of a file, and finds no name that would suggest a format.
+    """
+
+    def __init__(self, file: Readable, ahead: bytes = b"") -> None:
         self.file = file
+        self.ahead = ahead  # read or put before the file, but not handed out
+
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes or more, fewer at the end; they stay to be read. Raises what reading raises."""
+        while len(self.ahead) < size and (more := self.file.read(size - len(self.ahead))):
+            self.ahead += more
+        return self.ahead
 
     def read(self, size: int) -> bytes:
-        given, self.first = self.first[:size], self.first[size:]
-        return given or self.file.read(size)
+        """Up to `size` bytes, empty at the end; what the file gives beyond that stays ahead."""
+        data = self.ahead or self.file.read(size)
+        self.ahead = data[size:]
+        return data[:size]
 
     def close(self) -> None:
         self.file.close()

@@ -37,32 +37,14 @@ def call_with_timeout(call: Callable[[], T], seconds: float) -> T:
 
 
 class PipeReader:
-    """The file interface that PyAV needs, and no more: `read`, `close`, and a name that suggests no format."""
-
-    name = "pipe"
+    """A pipe as a file, whose silences have an end."""
 
     def __init__(self, descriptor: int, seconds: float) -> None:
         self.descriptor = descriptor
         self.seconds = seconds
-        self.ahead = b""
-
-    def peek(self, size: int) -> bytes:
-        """The next `size` bytes, fewer at the end; they stay to be read. Raises TimeoutError as `read` does."""
-        while len(self.ahead) < size:
-            more = self.receive(size - len(self.ahead))
-            if not more:
-                break
-            self.ahead += more
-        return self.ahead
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; empty at the end. Raises TimeoutError if the writer is silent for too long."""
-        if self.ahead:
-            given, self.ahead = self.ahead[:size], self.ahead[size:]
-            return given
-        return self.receive(size)
-
-    def receive(self, size: int) -> bytes:
         ready, _, _ = select.select([self.descriptor], [], [], self.seconds)
         if not ready:
             raise TimeoutError(f"no data for {self.seconds:.0f} s")

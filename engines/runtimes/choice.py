@@ -97,22 +97,25 @@ def _open_first(openers: Sequence[tuple[str, OpenRuntime]], on_message: OnMessag
     """
 
     def open_runtime(graph: GraphName, source: str, build: "Callable[[], Graph]") -> Runtime:
-        refused: list[tuple[str, ModelError | UsageError]] = []
+        refused: dict[str, ModelError | UsageError] = {}
         missing: NotBuiltError | None = None
-        for name, attempt in openers:
-            try:
-                opened = attempt(graph, source, build)
-            except NotBuiltError as error:
-                missing = error
-            except (ModelError, UsageError) as error:
-                refused.append((name, error))
-            else:
-                for other, reason in refused:
-                    on_message(reason.within(f"{other} cannot run {graph}, {name} does"))
-                return opened
-        if refused:
-            raise refused[-1][1]
-        assert missing is not None
-        raise missing
+        try:
+            for name, attempt in openers:
+                try:
+                    opened = attempt(graph, source, build)
+                except NotBuiltError as error:
+                    missing = error
+                except (ModelError, UsageError) as error:
+                    refused[name] = error
+                else:
+                    for other in refused:
+                        on_message(refused[other].within(f"{other} cannot run {graph}, {name} does"))
+                    return opened
+            if refused:
+                raise refused.popitem()[1]
+            assert missing is not None
+            raise missing
+        finally:
+            del refused, missing  # or they and this frame would keep each other alive
 
     return open_runtime

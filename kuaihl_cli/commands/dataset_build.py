@@ -24,6 +24,7 @@ from kuaihl_cli.options import (
     ThreadsOption,
     WhisperModelOption,
 )
+from kuaihl_cli.run_options import check_speech
 from kuaihl_cli.runner_options import RunnerOptions, make_runner, threads_of_each
 from kuaihl_cli.terminal.archive_progress import ArchiveProgress
 from kuaihl_cli.terminal.messages import log_only, say
@@ -138,6 +139,7 @@ def build_rooms(options: BuildOptions) -> None:
     from kuaihl.engines.archive.manifest import read_archive
 
     labels = _labels_asked_for(options)
+    check_speech(options.asr, options.language, options.whisper_model)
     archive = read_archive(options.archive, options.output, min_age=options.min_age)
     progress = ArchiveProgress(len(archive.rooms), quiet=options.quiet)
     results = _build_results(options, labels, archive, progress)

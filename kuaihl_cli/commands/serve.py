@@ -24,6 +24,7 @@ from kuaihl_cli.options import (
     TimeoutOption,
     WhisperModelOption,
 )
+from kuaihl_cli.run_options import check_speech
 from kuaihl_cli.sink_options import SinkOptions, sink_settings
 from kuaihl_cli.terminal.errors import worded
 from kuaihl_cli.terminal.interrupt import EXIT_INTERRUPTED, stopped_by_signals
@@ -181,6 +182,7 @@ def _token_of(options: ServeOptions) -> str | None:
 
 
 def _score_settings(options: ServeOptions) -> ScoreSettings:
+    check_speech(options.asr, options.language, options.whisper_model)
     return ScoreSettings(
         model=options.model,
         device=options.device,

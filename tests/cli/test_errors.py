@@ -91,6 +91,7 @@ def test_what_needs_a_file_is_refused_for_a_stream(option: list[str], tmp_path: 
         (["score", "x.flv", "--segment-seconds", "1"], ["--segment-seconds", "from 2 s to 300 s"]),
         (["score", "x.flv", "--start", "2:00", "--end", "1:00"], ["--end", "not after --start"]),
         (["score", "x.flv", "--comments", "c.xml", "--no-comments"], ["--comments", "--no-comments"]),
+        (["score", "x.flv", "--asr", "none", "--language", "zh"], ["--asr none", "--language"]),
         (["score", "x.flv", "y.flv", "--comments", "c.xml"], ["--comments is of one recording"]),
         (["train", "x", "-o", "y", "--fps", "0"], ["--fps", "above 0"]),
     ],
