@@ -177,17 +177,17 @@ class _Books:
     def _is_in_lost_hands(self, result: JobResult) -> bool:
         """Whether the lost worker of a job still writes: on a machine out of reach it lives for a minute or so."""
         tried = self._under_way.get(result.job.output.name, 0)
-        is_skipped = result.status == "skipped" and result.reason is not None
-        return is_skipped and 0 < tried <= _MOST_LOST_HANDS and not self._work.is_done(result.job)
+        is_skipped = result.status == "skipped" and result.reason is not None and (tried > 0 or result.was_moved)
+        return is_skipped and tried <= _MOST_LOST_HANDS and not self._work.is_done(result.job)
 
     def enter(self, result: JobResult) -> JobResult:
         """Enter the last result of a job; returns it, or that the job was not begun for it is quarantined."""
         job, name = result.job, result.job.output.name
-        tried = self._under_way.pop(name, 0)
+        had_worker = self._under_way.pop(name, 0) > 0 or result.was_moved
         self._begun.discard(name)
         if (reason := self._quarantined.pop(name, None)) is not None:
             return replace(result, status="quarantined", reason=reason)
-        if result.status == "skipped" and result.reason is not None and tried and self._work.is_done(job):
+        if result.status == "skipped" and result.reason is not None and had_worker and self._work.is_done(job):
             # The worker that this run has lost was able to end it.
             result = replace(result, status="done", reason=None, warnings=tuple(self._work.warnings(job)))
         if result.status == "done":

@@ -98,7 +98,8 @@ class JobResult:
     any more: it is quarantined, with the reason of the last try.
 
     `warnings` are the faults of a recording that was scored all the same. After a job that found `no_space`, no other
-    is begun. `progress` is the last that is known.
+    is begun. `progress` is the last that is known. One that `was_moved` had a worker before, which was ended for the
+    sake of another job, and may write until it is gone.
     """
 
     job: Job
@@ -108,6 +109,7 @@ class JobResult:
     warnings: tuple[str, ...] = ()
     no_space: bool = False
     progress: Progress = NO_PROGRESS
+    was_moved: bool = False
 
 
 class InHand(Exception):

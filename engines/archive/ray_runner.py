@@ -10,8 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from kuaihl.engines.archive.answers import excess_of
@@ -126,6 +127,7 @@ class _Actors:
         self._workers: list[_Worker] = []
         self._waiting: deque[Job] = deque()
         self._suspects: deque[Job] = deque()  # one of them may have ended their worker: each is done alone
+        self._moved: set[Path] = set()  # outputs of jobs whose worker was lost or ended
         self._said: set[str] = set()
         self._deaths = 0  # of workers that loaded, in a row
 
@@ -218,7 +220,7 @@ class _Actors:
             (task,) = (one for one in worker.tasks if one.ref == ref)
             worker.tasks.remove(task)
             worker.is_reserved, worker.busy_at = False, time.monotonic()
-            yield found.result(task.job, task.seconds)
+            yield replace(found.result(task.job, task.seconds), was_moved=task.job.output in self._moved)
 
     def _welcome(self, worker: _Worker, ready: Any) -> None:
         """An actor that has loaded. Raises the error that kept it from it."""
@@ -240,7 +242,7 @@ class _Actors:
 
     def _lose(self, worker: _Worker, error: Exception) -> Iterator[JobResult]:
         """The results of the jobs of an actor that has died; those among which the guilty one is unknown wait again."""
-        self._workers.remove(worker)
+        self._let_go(worker)
         alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
         if worker.node not in alive:
             reason = f"its node {worker.host} was lost"
@@ -277,8 +279,12 @@ class _Actors:
                 self._end(worker)
 
     def _end(self, worker: _Worker) -> None:
-        self._workers.remove(worker)
+        self._let_go(worker)
         self._ray.kill(worker.actor)
+
+    def _let_go(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        self._moved.update(task.job.output for task in worker.tasks)
 
 
 def _refs_of(worker: _Worker) -> list[Any]:

@@ -4,9 +4,11 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.processes import is_alive, wait_for
@@ -17,6 +19,7 @@ from kuaihl.engines.archive.file_states import state_of, state_of_inputs
 from kuaihl.engines.archive.jobs import (
     LEAST_SECONDS,
     NO_LIMITS,
+    InHand,
     Job,
     JobResult,
     LeftOut,
@@ -51,6 +54,8 @@ def write_output(job: Job, tell: Callable[[Progress], None]) -> Sequence[str]:
             wait_for(lambda: not hoard, 600.0)
         case "unreadable":
             raise SourceError(f"{job.source}: not media")
+        case "held" if tries_of(job) == 1:
+            raise InHand("process 7 is writing into it")
         case "offline":
             raise SourceUnavailable(f"{job.source}: does not answer")
     tell(Progress(2, 60.0, 0.0, 60.0))
@@ -128,6 +133,17 @@ def test_a_lost_worker_is_tried_again_then_quarantined_and_takes_nobody_with_it(
     put(tmp_path, bad="put right")
     assert run([bad])["bad"].status == "done"
     assert row_of(bad) == ("done", 1)
+
+
+def test_a_job_waits_for_the_end_of_a_worker_that_was_ended_for_another_one(tmp_path: Path) -> None:
+    (job,) = put(tmp_path, job="held")
+
+    def moving(jobs: Iterable[Job | None], **others: Any) -> Generator[JobResult]:
+        yield from (replace(result, was_moved=True) for result in ONE_PROCESS(jobs, **others))
+
+    with Ledger(tmp_path / "ledger.sqlite", print) as ledger:
+        (result,) = score_with_ledger([job], work(), moving, ledger, rules=Rules(tries=1))
+    assert (result.status, tries_of(job)) == ("done", 2)
 
 
 def test_what_cannot_be_read_has_one_try_per_run_and_other_options_begin_anew(tmp_path: Path) -> None:
