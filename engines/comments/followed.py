@@ -6,13 +6,16 @@ Nothing that happens to the file ends the run: a fault becomes an event, and the
 import io
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from kuaihl.engines.comments.filters import Keep, keep_all
-from kuaihl.engines.comments.formats import LIVE_FORMATS, jsonl
+from kuaihl.engines.comments.formats import LIVE_FORMATS, jsonl, youtube
 from kuaihl.engines.comments.formats.bilibili import RefusedXml
-from kuaihl.engines.comments.formats.comment_format import CommentFormat
+from kuaihl.engines.comments.formats.comment_format import MAX_SECONDS, CommentFormat
 from kuaihl.engines.comments.growing_xml import HEAD, GrowingXml, recognise_xml
 from kuaihl.engines.comments.reader import shift_comment
 from kuaihl.engines.types import Comment, Event
@@ -23,6 +26,8 @@ _MAX_LINE = 1 << 20  # bytes
 _MAX_WAITING = 100_000  # comments held for a later time
 _HEAD = 256  # bytes by which a file is told from another
 _NOISE = 20  # lines at most before the first of a known format
+_REPEATED = 1000  # messages at most with which a chat greets whoever joins it anew
+_SHIFTS = 20  # segments from which the difference between the stream's clock and the wall clock is taken
 _LATE = 120.0  # seconds; a comment that comes later than this counts in no segment
 
 
@@ -54,6 +59,8 @@ class FollowedComments:
         self._backlog = 0  # bytes that the file had when the run began
         self._torn = b""  # a line that is not written to its end yet
         self._waiting: list[Comment] = []
+        self._shifts: deque[float] = deque(maxlen=_SHIFTS)  # from the wall clock to the stream's, in seconds
+        self._latest: deque[Comment] = deque(maxlen=_REPEATED)  # by the wall clock
         self._refused = ""  # why what the file holds cannot be followed, until it holds something else
         self._fault = self._told = ""
         self._since = 0.0  # comments from before this time were taken by an earlier run
@@ -71,6 +78,7 @@ class FollowedComments:
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """The comments with a time before `end` that were not taken yet; none while the file cannot be read."""
+        self._shifts.append(end - time.time())
         try:
             new = self._read_new(start, end)
             self._fault, self.has_chat = self._refused, not self._refused
@@ -78,8 +86,7 @@ class FollowedComments:
             new, self._fault, self.has_chat = [], _reason(error), False
         since, self._since = self._since, 0.0
         for comment in new:
-            time = None if comment is None else comment.time + self._offset
-            if comment is None or time is None or time < max(since, start - _LATE):
+            if comment is None or comment.time + self._offset < max(since, start - _LATE):
                 self.skipped += 1
             elif self._keep(comment):
                 self._waiting.append(shift_comment(comment, self._offset))
@@ -169,7 +176,22 @@ class FollowedComments:
             return iter(())
         if self._format is jsonl.FORMAT:
             return jsonl.read(io.StringIO(lines), now)
+        if self._format is youtube.FORMAT and not self._is_of_source:
+            return self._on_stream(youtube.read(io.StringIO(lines), by_wall_clock=True))
         return self._format.read(io.StringIO(lines))
+
+    def _on_stream(self, comments: Iterable[Comment | None]) -> Iterator[Comment | None]:
+        """Times by the wall clock become the stream's; what a writer that began anew repeats is left out."""
+        # A segment may be taken late, which makes the stream seem to be behind; hardly ever early.
+        shift = sorted(self._shifts)[3 * len(self._shifts) // 4]
+        known = set(self._latest)
+        for comment in comments:
+            if comment is None or comment.time <= MAX_SECONDS:
+                yield comment
+            elif comment not in known:
+                self._latest.append(comment)
+                known.add(comment)
+                yield replace(comment, time=comment.time + shift)
 
     def _format_of(self, lines: str) -> CommentFormat | None:
         """The format of complete lines, None for none. Raises _CannotRead for others."""

@@ -84,15 +84,15 @@ class Model:
     ) -> Run:
         """Open a source and return its run: iterate over it for scored segments as they come.
 
-        `source` is a media file, an rtmp, http(s), HLS or srt URL, or "-" for standard input. `comments` is a file,
-        or Comment objects; "auto" reads the file beside a recording, None reads none. `comments_offset` seconds are
-        added to their times; `ignore_user` and `ignore_words` leave some out. `streamer` is a name that the bundle may
-        know, `language` the spoken one.
-        `start` and `end` (seconds) score a part of a file. `top`, `min_score` and `per_hour` leave out highlights.
-        `length` is their least and most seconds, `padding` is added before and after; without `overlap` padded ones
-        meet instead of sharing media. With `output`, the run writes the same folder as the command. It replaces what
-        an earlier run left there once it has a first segment; with `resume` it goes on with it. `clips`, `plot`,
-        `report` and `formats` ("csv", "srt", "vtt") add files to it. `exact` to `captions` say how clips are made.
+        `source` is a media file, an rtmp, http(s), HLS or srt URL, or "-" for standard input. `comments` is a file, the
+        URL of a page with a chat, or Comment objects; "auto" reads the file beside a recording, None reads none.
+        `comments_offset` seconds are added to their times; `ignore_user` and `ignore_words` leave some out. `streamer`
+        is a name that the bundle may know, `language` the spoken one. `start` and `end` (seconds) score a part of a
+        file. `top`, `min_score` and `per_hour` leave out highlights. `length` is their least and most seconds,
+        `padding` is added before and after; without `overlap` padded ones meet instead of sharing media. With `output`,
+        the run writes the same folder as the command. It replaces what an earlier run left there once it has a first
+        segment; with `resume` it goes on with it. `clips`, `plot`, `report` and `formats` ("csv", "srt", "vtt") add
+        files to it. `exact` to `captions` say how clips are made.
 
         Raises UsageError for options that exclude each other. Raises SourceUnavailable if a network source does not
         answer yet, and SourceError if the source or its comments cannot be read.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from kuaihl.engines.comments.chat_recorder import is_page
 from kuaihl.engines.encoders.profiles import facts_of_weights, profile_named
 from kuaihl.engines.outputs.highlights_json import Setting
 from kuaihl.engines.outputs.run_record import RunRecord, SourceIdentity, identify_source
@@ -11,6 +12,7 @@ from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.stores.urls import is_stored
 from kuaihl.engines.types import Comment, MediaFacts
 from kuaihl.models.bundle import Bundle
+from kuaihl.models.credentials import shown_source
 from kuaihl.models.facts import EncoderFacts
 
 
@@ -69,11 +71,13 @@ def find_encoders(settings: ScoreSettings, bundle: Bundle) -> tuple[EncoderFacts
 
 
 def _identify_comments(comments: str | Path | Iterable[Comment] | None, *, grows: bool) -> SourceIdentity | None:
-    """A file of comments by its content, or by its name if it grows; comments in memory have no identity but that."""
+    """A file of comments by its content; one that grows, and a page, by name. Comments in memory have no identity."""
     if comments is None:
         return None
     if not isinstance(comments, str | Path):
         return SourceIdentity("in memory")
+    if is_page(comments):
+        return SourceIdentity(shown_source(str(comments)))
     if grows or not (is_stored(str(comments)) or Path(comments).exists()):
         return SourceIdentity(str(comments))
     return identify_source(str(comments))

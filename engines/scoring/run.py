@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from kuaihl.engines.archive.names import source_stem
 from kuaihl.engines.comments.followed import FollowedComments
+from kuaihl.engines.comments.page_chat import PageChat
 from kuaihl.engines.encoders.encode import Encode
 from kuaihl.engines.encoders.encode import encode as encode_alone
 from kuaihl.engines.highlights.choose import choose_highlights
@@ -49,7 +50,7 @@ from kuaihl.engines.segmenter.exact_frames import ExactFrames
 from kuaihl.engines.sinks.announce import Announcer
 from kuaihl.engines.sinks.happened import Happened, happened_behind, happened_in
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
-from kuaihl.engines.types import Highlight, MediaFacts, ScoredSegment
+from kuaihl.engines.types import CommentFeed, Highlight, MediaFacts, ScoredSegment
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import SourceError
 
@@ -103,6 +104,7 @@ class Run:
         self._scored: list[ScoredSegment] = []
         self._generator: weakref.ref[Generator[ScoredSegment]] | None = None
         self._result: ScoreResult | None = None
+        self._feed: CommentFeed | None = None
         self._journal: Journal | None = None
         self._sinks: Sinks | None = None
         self._announcer: Announcer | None = None
@@ -114,10 +116,20 @@ class Run:
         self._opened = open_reading(source, settings.timeout, self._stop)
         try:
             self._comments = comments_of(source, comments, is_live=self._opened.is_live)
-            self._feed = open_comments(self._comments, settings, report, self._opened, found=comments == AUTO)
+            self._feed = open_comments(
+                self._comments,
+                settings,
+                report,
+                self._opened,
+                found=comments == AUTO,
+                folder=output,
+                stop=self._stop,
+            )
             self._record = self._make_record(self._opened.facts, grows=self._opened.is_growing)
             if output is not None:
                 self._journal = self._open_journal(output, earlier)
+            if isinstance(self._feed, PageChat):
+                self._feed.start()
             if self._ring is not None and output is not None:
                 self._live_clips = self._follow_with_clips(self._ring, output)
             if sinks is not None and sinks.has_any:
@@ -215,7 +227,7 @@ class Run:
         )
         if journal.segments:
             self._scored = list(journal.segments)
-            if isinstance(self._feed, FollowedComments):
+            if isinstance(self._feed, FollowedComments | PageChat):
                 self._feed.skip_until(self._scored[-1].end)
         return journal
 
@@ -279,8 +291,10 @@ class Run:
             self._close_files()
 
     def _close_files(self) -> None:
-        """Deliver what waits, and free the run folder."""
+        """Deliver what waits, end the recording of a chat, and free the run folder."""
         try:
+            if isinstance(self._feed, PageChat):
+                self._feed.close()
             if self._live_clips is not None:
                 self._live_clips.finish()
             if self._sinks is not None:

@@ -1,19 +1,24 @@
 """The comments that a run reads: a setting in, a feed by time out."""
 
 import logging
+import tempfile
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kuaihl.engines.archive.stored_recordings import find_comments
+from kuaihl.engines.comments.chat_recorder import download_chat, is_page
 from kuaihl.engines.comments.feed import CommentTrack
 from kuaihl.engines.comments.filters import make_filter
 from kuaihl.engines.comments.followed import FollowedComments
+from kuaihl.engines.comments.page_chat import PageChat
 from kuaihl.engines.comments.reader import collect_comments, read_comment_file
 from kuaihl.engines.ingest.opening import is_stream
 from kuaihl.engines.scoring.reading import Reading
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.stores.urls import is_stored
 from kuaihl.engines.types import Comment, CommentFeed, Event
+from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import SourceError
 
 LOG = logging.getLogger("kuaihl")
@@ -26,23 +31,46 @@ Comments = str | Path | Iterable[Comment] | None
 def comments_of(source: str, comments: Comments, *, is_live: bool) -> Comments:
     """The comments meant by the setting; for "auto", the file beside a recording, if there is one."""
     if comments != AUTO:
-        return Path(comments) if isinstance(comments, str) and not is_stored(comments) else comments
+        is_path = isinstance(comments, str) and not is_stored(comments) and not is_page(comments)
+        return Path(str(comments)) if is_path else comments
     return None if is_live or is_stream(source) else find_comments(source)
 
 
 def open_comments(
-    comments: Comments, settings: ScoreSettings, report: Callable[[str], None], reading: Reading, *, found: bool
+    comments: Comments,
+    settings: ScoreSettings,
+    report: Callable[[str], None],
+    reading: Reading,
+    *,
+    found: bool,
+    folder: Path | None,
+    stop: threading.Event,
 ) -> CommentFeed | None:
     """The comments by time: a file is read whole, or followed if it grows with its source.
 
-    Raises UsageError for a filter that is none, and SourceError if the file cannot be read.
-    If it was `found` beside the recording, an event reports it instead.
+    The chat of a page is fetched whole for a recording, until `stop` is set; of a stream it is kept in `folder`.
+    Raises UsageError for a filter that is none, and SourceError if the comments cannot be read.
+    If the file was `found` beside the recording, an event reports it instead.
     """
+    if isinstance(comments, str) and is_page(comments):
+        if reading.is_live or reading.is_pipe:
+            keep = make_filter(settings.ignore_user, settings.ignore_words)
+            return PageChat(comments, folder, offset=settings.comments_offset, keep=keep)
+        return _fetch_comments(comments, settings, report, stop)
     if (reading.is_live or reading.is_growing) and isinstance(comments, str | Path):
         keep = make_filter(settings.ignore_user, settings.ignore_words)
         feed = FollowedComments(comments, offset=settings.comments_offset, keep=keep, is_of_source=reading.is_growing)
         return NotedComments(feed) if reading.is_growing else feed
     return _read_comments(comments, settings, report, found=found)
+
+
+def _fetch_comments(
+    url: str, settings: ScoreSettings, report: Callable[[str], None], stop: threading.Event
+) -> CommentTrack | None:
+    report(f"fetching the chat of {shown_source(url)}")
+    with tempfile.TemporaryDirectory() as place:
+        path = download_chat(url, Path(place), stop)
+        return _read_comments(path, settings, report, found=False)
 
 
 def _read_comments(

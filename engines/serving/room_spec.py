@@ -14,7 +14,7 @@ class RoomSpec:
     url: str
     streamer: str | None = None
     language: str | None = None
-    comments: str | None = None  # a file on this machine that grows
+    comments: str | None = None  # a file on this machine that grows, or the URL of a page with a chat
     origin: Literal["api", "hook", "file"] = "api"
 
     @property

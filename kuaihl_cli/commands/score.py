@@ -12,6 +12,7 @@ import typer
 from kuaihl.engines.archive.jobs import Job
 from kuaihl.engines.archive.names import distinct_stems
 from kuaihl.engines.archive.stored_recordings import find_comments
+from kuaihl.engines.comments.chat_recorder import check_recorder, is_page
 from kuaihl.engines.ingest.opening import STDIN, is_stream, open_source
 from kuaihl.engines.outputs.lock import check_unlocked
 from kuaihl.engines.outputs.run_folder import (
@@ -85,7 +86,8 @@ class ScoreOptions(RunOptions, SinkOptions):
         str | None,
         typer.Option(
             "--comments", metavar="FILE", rich_help_panel=COMMENTS,
-            help="Viewers' comments; by default those beside the recording (NAME.xml, NAME.live_chat.json, …).",
+            help="Viewers' comments; by default those beside the recording (NAME.xml, NAME.live_chat.json, …). "
+            "The URL of a YouTube page means its chat.",
         ),
     ] = None  # fmt: skip
     start: Annotated[
@@ -174,9 +176,10 @@ def _address_of(room: Job, options: ScoreOptions) -> str | None:
 
 
 def _comments_of(source: str, options: ScoreOptions) -> str | Path | None:
-    """The named file or object, else the one beside a recording."""
+    """The named file, object or page, else the file beside a recording."""
     if options.comments is not None:
-        return options.comments if is_stored(options.comments) else Path(options.comments)
+        is_url = is_stored(options.comments) or is_page(options.comments)
+        return options.comments if is_url else Path(options.comments)
     return None if options.no_comments or is_stream(source) else find_comments(source)
 
 
@@ -198,7 +201,9 @@ def _check_before_loading(room: Job, settings: ScoreSettings, options: ScoreOpti
         )
     if room.comments == Path(STDIN):
         raise UsageError("--comments - is not supported: comments are read from a file; save them to one")
-    if isinstance(room.comments, Path) and not room.comments.is_file():
+    if is_page(room.comments):
+        check_recorder()
+    elif isinstance(room.comments, Path) and not room.comments.is_file():
         raise UsageError(f"{room.comments}: no such file of comments")
 
 

@@ -15,7 +15,7 @@ MAX_TEXT = 1000  # characters kept of one comment; platforms allow 20 to 500
 _MAX_AUTHOR = 100
 _MAX_VALUE = 1e9
 _MAX_DIGITS = 40  # characters of a number
-_MAX_SECONDS = 1e7  # 115 days: anything beyond is a clock reading, not a position in a stream
+MAX_SECONDS = 1e7  # 115 days: anything beyond is a clock reading, not a position in a stream
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,24 @@ class CommentFormat:
 
 def parse_seconds(value: object, unit: float = 1.0) -> float | None:
     """A number or numeric string times `unit`; None if it is not a position in a stream (NaN, infinite, a date)."""
+    time = _parse_finite(value, unit)
+    return time if time is not None and abs(time) <= MAX_SECONDS else None
+
+
+def parse_moment(value: object, unit: float) -> float | None:
+    """A number or numeric string times `unit` as seconds since the epoch; None if it is no date (NaN, a position)."""
+    time = _parse_finite(value, unit)
+    return time if time is not None and time > MAX_SECONDS else None
+
+
+def _parse_finite(value: object, unit: float) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str) or _is_long(value):
         return None
     try:
         time = float(value) * unit
     except (ValueError, OverflowError):
         return None
-    return time if math.isfinite(time) and abs(time) <= _MAX_SECONDS else None
+    return time if math.isfinite(time) else None
 
 
 def make_comment(

@@ -1,13 +1,20 @@
 """YouTube's live chat: yt-dlp's `*.live_chat.json`, replay or live capture, and the web client's own responses.
 
-All three carry the same renderers inside `replayChatItemAction`; they differ in where the offset stands.
+All three carry the same renderers inside `replayChatItemAction`; they differ in where the offset stands. That of a live
+capture counts from the capture's start.
 """
 
 import re
 from collections.abc import Iterator
 from typing import TextIO
 
-from kuaihl.engines.comments.formats.comment_format import CommentFormat, make_comment, parse_amount, parse_seconds
+from kuaihl.engines.comments.formats.comment_format import (
+    CommentFormat,
+    make_comment,
+    parse_amount,
+    parse_moment,
+    parse_seconds,
+)
 from kuaihl.engines.comments.json_stream import BAD, dig, json_values
 from kuaihl.engines.types import Comment
 
@@ -31,17 +38,18 @@ def _recognises(head: str) -> bool:
     return head.lstrip()[:1] == "{" and any(mark in head for mark in _MARKS)
 
 
-def _read(stream: TextIO) -> Iterator[Comment | None]:
+def read(stream: TextIO, *, by_wall_clock: bool = False) -> Iterator[Comment | None]:
+    """The messages; `by_wall_clock`, those of a live capture have the seconds since the epoch as their time."""
     for value in json_values(stream):
         if value is BAD:
             yield None
             continue
         page = dig(value, "continuationContents", "liveChatContinuation", "actions")
         for entry in page if isinstance(page, list) else [value]:
-            yield from _parse_entry(entry)
+            yield from _parse_entry(entry, by_wall_clock and dig(entry, "isLive") is True)
 
 
-def _parse_entry(entry: object) -> Iterator[Comment | None]:
+def _parse_entry(entry: object, by_wall_clock: bool) -> Iterator[Comment | None]:
     """The comments of one entry: most hold one action, and most actions that are not messages hold none."""
     replay = dig(entry, "replayChatItemAction")
     offset = dig(replay, "videoOffsetTimeMsec") or dig(entry, "videoOffsetTimeMsec")
@@ -50,7 +58,8 @@ def _parse_entry(entry: object) -> Iterator[Comment | None]:
         item = dig(action, "addChatItemAction", "item")
         if isinstance(item, dict):
             for name, renderer in item.items():
-                yield from _parse_message(name, renderer, parse_seconds(offset, 0.001))
+                said = parse_moment(dig(renderer, "timestampUsec"), 1e-6) if by_wall_clock else None
+                yield from _parse_message(name, renderer, parse_seconds(offset, 0.001) if said is None else said)
 
 
 def _parse_message(name: str, renderer: object, time: float | None) -> Iterator[Comment | None]:
@@ -107,4 +116,4 @@ def _before_start(shown: object) -> float | None:
     return -float(sum(int(field) * 60**place for place, field in enumerate(fields)))
 
 
-FORMAT = CommentFormat("yt-dlp live_chat.json", _recognises, _read)
+FORMAT = CommentFormat("yt-dlp live_chat.json", _recognises, read)
