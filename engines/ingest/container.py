@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal
 
 from kuaihl.engines.ingest.parts import Parts
+from kuaihl.engines.ingest.playlist_parts import PlaylistParts
 from kuaihl.engines.ingest.refusal import cause, refusal
 from kuaihl.models.errors import SourceError
 
@@ -46,18 +47,22 @@ def known_duration(container: "InputContainer") -> float | None:
     return duration / 1_000_000 if duration and duration > 0 else None
 
 
-def open_part(name: str, parts: Parts) -> "InputContainer":
+def open_part(name: str, parts: Parts | PlaylistParts) -> "InputContainer":
     """The demuxer of the next part that holds video or audio. Raises a readable SourceError."""
     while True:
         try:
-            container = open_container(name, parts, format=parts.format, buffer_size=BUFFER_BYTES)
+            if isinstance(parts, PlaylistParts):
+                container = parts.open()
+            else:
+                container = open_container(name, parts, format=parts.format, buffer_size=BUFFER_BYTES)
         except SourceError:
             if not parts.go_on():
                 raise
             continue
         chosen = [choose_best(container, "video"), choose_best(container, "audio")]
         if any(chosen):
-            parts.choose(frozenset(one.id for one in chosen if one is not None), wants_more=None in chosen)
+            if not isinstance(parts, PlaylistParts):
+                parts.choose(frozenset(one.id for one in chosen if one is not None), wants_more=None in chosen)
             return container
         container.close()
         if not parts.go_on():

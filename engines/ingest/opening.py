@@ -8,7 +8,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,9 +24,10 @@ from kuaihl.engines.ingest.container import (
 )
 from kuaihl.engines.ingest.flv import FlvParts, is_flv
 from kuaihl.engines.ingest.growing import GrowingFile, Growth
-from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist, is_playlist_head, open_ended
+from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.parts import Parts, Peekable, Readable, WhatCame
+from kuaihl.engines.ingest.playlist_parts import SHOWN, Open, PlaylistParts, is_playlist_head
 from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
 from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Guard, Source
 from kuaihl.engines.ingest.timeouts import PipeReader, call_with_timeout
@@ -142,7 +143,7 @@ def _from_path(name: str, path: Path, timeout: float, growth: Growth | None) -> 
 
 def _from_file(name: str, path: Path, timeout: float) -> Source:
     if is_playlist(path):
-        return _choose_streams(name, _open_playlist(name, path), timeout)
+        return _from_local_playlist(name, path, timeout)
     file = path.open("rb")
     parts = _parts_in(file.peek(HEAD_BYTES), file)
     if parts is None:
@@ -210,7 +211,7 @@ def _from_parts(name: str, parts: Parts, timeout: float, *, is_url: bool = False
 
 def open_at(head: Source, byte: int) -> Source:
     """The file of a `head` in parts again, from near a byte of it on. Raises SourceError."""
-    assert head.parts is not None
+    assert head.parts is not None and not isinstance(head.parts, PlaylistParts)
     first, begin = head.parts.entry(byte)
     try:
         file: io.BufferedIOBase
@@ -234,11 +235,22 @@ def _length(source: Source, measure: "Callable[[], InputContainer]") -> float | 
     return None
 
 
-def _open_playlist(name: str, path: Path) -> "InputContainer":
+def _from_local_playlist(name: str, path: Path, timeout: float) -> Source:
+    def demux(io_open: Open) -> "InputContainer":
+        return open_container(name, str(path.absolute()), io_open=io_open, container_options=SHOWN)
+
     try:
-        return open_container(name, str(path.absolute()), io_open=open_ended)
+        parts = PlaylistParts(lambda file, _: Path(file).open("rb"), demux, never_grows=True)  # noqa: SIM115
+        return _from_playlist(name, parts, timeout)
     except SourceError:
-        return open_container(name, str(path.absolute()), container_options=UNFINISHED)
+        container = open_container(name, str(path.absolute()), container_options=UNFINISHED)
+        return _choose_streams(name, container, timeout)
+
+
+def _from_playlist(name: str, parts: PlaylistParts, timeout: float) -> Source:
+    source = _choose_streams(name, open_part(name, parts), timeout)
+    source.parts = parts
+    return source
 
 
 def _from_pipe(name: str, timeout: float) -> Source:
@@ -292,18 +304,40 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
     def open_url(**others: Any) -> "InputContainer":
         return open_container(name, url, is_url=True, container_options=options, timeout=limits, **others)
 
+    def demux(io_open: Open) -> "InputContainer":
+        asked = {**options, **SHOWN}
+        return open_container(
+            name, url, is_url=True, io_open=io_open, container_options=asked, timeout=limits, buffer_size=BUFFER_BYTES
+        )
+
+    def fetch(address: str, more: Mapping[str, str]) -> UrlBytes:
+        packets = {"raw_packet_size": str(BUFFER_BYTES)}
+        asked = {**options, **more}
+        return UrlBytes(
+            open_container(
+                name, address, is_url=True, format="data", options=packets, container_options=asked, timeout=limits
+            )
+        )
+
+    def open_named(address: str, more: Mapping[str, str]) -> Peekable:
+        return Peekable(WhatCame(fetch(address, more)))  # without a length, the end is an error
+
     def open_any() -> Source:
-        container = open_url(format="data", options={"raw_packet_size": str(BUFFER_BYTES)})
-        file, is_recording = Peekable(UrlBytes(container)), container.size > 0
+        got = fetch(url, {})
+        file, is_recording = Peekable(got), got.container.size > 0
         try:
-            parts = _parts_in(file.peek(HEAD_BYTES), file)
+            head = file.peek(HEAD_BYTES)
+            parts = _parts_in(head, file)
         except Exception as error:
             if not file.ahead:
                 file.close()
                 raise refusal(name, error, is_url=True) from cause(error)
-            parts = None  # a short answer, such as a playlist, whose end its server did not announce
+            head, parts = file.ahead, None  # a short answer, such as a playlist, whose end its server did not announce
         if parts is None:
             file.close()
+            if is_playlist_head(head):
+                with suppress(SourceError):  # behind a redirect, or with cookies, FFmpeg alone finds the pieces
+                    return _from_playlist(name, PlaylistParts(open_named, demux), timeout)
             return _choose_streams(name, open_url(), timeout)
         source = _from_parts(name, parts, timeout, is_url=True)
         if is_recording:

@@ -179,8 +179,7 @@ def _new_stream(packet: "AnyPacket", stream_tracks: "dict[Stream, _StreamTrack]"
     else:
         stream_track.track, stream_track.shown = before.track, before.shown
         if before.codec != stream_track.codec:
-            time = _decode_time(packet, stream_track, clock) + stream_track.track.shift
-            yield Event("header_change", time, f"the {stream.type} is now {stream_track.codec}")
+            yield Event("header_change", clock.front(), f"the {stream.type} is now {stream_track.codec}")
     stream_tracks[stream] = stream_track
 
 

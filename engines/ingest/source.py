@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kuaihl.engines.ingest.container import choose_best, known_duration, open_part
 from kuaihl.engines.ingest.parts import Parts
+from kuaihl.engines.ingest.playlist_parts import PlaylistParts
 from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.engines.stores.file import StoredFile
 from kuaihl.models.errors import SourceError
@@ -61,7 +62,7 @@ class Source:
     failure: str | None = None
     shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is
     stored: StoredFile | None = None  # the object that it is read from
-    parts: Parts | None = None  # for FLV and MPEG transport streams, whose streams may come late or change
+    parts: Parts | PlaylistParts | None = None  # for FLV, MPEG transport streams and HLS, whose streams may change
     length: float | None = None  # in seconds, for parts that were measured apart from their reading
     used: list[Closable] = field(default_factory=list)  # closed together with the container
     damages: int = 0  # failed reads in a row
@@ -71,7 +72,9 @@ class Source:
 
     @property
     def duration(self) -> float | None:
-        """Duration in seconds according to the container; None if unknown."""
+        """Duration in seconds according to the container or the playlist; None if unknown."""
+        if isinstance(self.parts, PlaylistParts):
+            return self.parts.length
         return self.length or known_duration(self.container)
 
     @property
@@ -97,9 +100,10 @@ class Source:
     def locate(self, keyframe: "TimedPacket") -> int | None:
         """The byte of a recording at which a packet begins; None if it cannot be read from there on."""
         place: int | None = keyframe.packet.pos
-        if self.parts is None or not self.parts.is_plain or self.is_live or place is None:
+        parts = self.parts
+        if parts is None or isinstance(parts, PlaylistParts) or not parts.is_plain or self.is_live or place is None:
             return None
-        return place + self.parts.lead
+        return place + parts.lead
 
     @property
     def longest_silence(self) -> float:
@@ -193,7 +197,7 @@ class Source:
                 yield None
                 break
             self.video, self.audio = choose_best(self.container, "video"), choose_best(self.container, "audio")  # type: ignore[assignment]
-        if parts.file.error is not None:
+        if not isinstance(parts, PlaylistParts) and parts.file.error is not None:
             raise parts.file.error
 
     def close(self) -> None:

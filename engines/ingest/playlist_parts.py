@@ -1,0 +1,160 @@
+"""An HLS stream in parts: a new one begins where its playlist says that anything may change, and is opened anew.
+
+FFmpeg's demuxer keeps the codecs that a stream begins with. So it is shown a playlist that ends before the change, and
+then another demuxer is shown the rest.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kuaihl.engines.ingest.parts import Peekable
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+HEAD = b"#EXTM3U"
+_LONGEST = 1 << 24  # bytes of a playlist: a week of pieces of a second
+_DIGITS, _LONGEST_PIECE = 18, 1e6  # of a number, and in seconds: beyond, a playlist is wrong
+_LIVE_PIECES = 3  # from the end of a live playlist, where reading begins, as by RFC 8216 (6.3.3)
+_END, _NUMBER, _CHANGE, _MAP = "#EXT-X-ENDLIST", "#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-DISCONTINUITY", "#EXT-X-MAP:"
+_KEY, _SECONDS = "#EXT-X-KEY:", "#EXTINF:"
+_OF_PLAYLISTS = ("#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:")
+_OF_A_PIECE = (_SECONDS, _MAP, _KEY, "#EXT-X-BYTERANGE:", "#EXT-X-GAP")
+_OF_PIECES = (*_OF_A_PIECE, _NUMBER)
+
+File = Peekable | io.BufferedReader | io.BytesIO
+Fetch = Callable[[str, Mapping[str, str]], Peekable | io.BufferedReader]
+Open = Callable[[str, int, Mapping[str, str]], File]  # as PyAV asks for a file
+
+# For a demuxer that opens nothing itself, and is shown no piece that it should leave out.
+SHOWN = {"http_persistent": "0", "http_multiple": "0", "live_start_index": "0"}
+
+
+@dataclass(frozen=True)
+class _Piece:
+    number: int
+    lines: tuple[str, ...]  # its own tags, and its address
+    before: tuple[str, ...]  # keys and headers of earlier pieces that hold for it, too
+    changes: bool  # it may have other streams than the piece before
+
+
+@dataclass
+class _Place:
+    """How far a playlist was read."""
+
+    begin: int  # number of the first piece of this part
+    end: int | None = None  # … and of the next one, once it is known
+
+
+class PlaylistParts:
+    """A playlist and all that it names. Once it was opened, a piece that cannot be fetched counts as damage."""
+
+    is_plain, lead = False, 0
+
+    def __init__(self, fetch: Fetch, demux: "Callable[[Open], InputContainer]", *, never_grows: bool = False) -> None:
+        """`fetch` opens an address with FFmpeg's options, `demux` FFmpeg's demuxer of the playlist."""
+        self.fetch, self.demux, self.never_grows = fetch, demux, never_grows
+        self.places: dict[str, _Place] = {}  # by the address of a playlist of pieces
+        self.is_whole = False  # sound has a playlist of its own: both cannot be shown up to the same place
+        self.length: float | None = None  # in seconds; None while it is live
+        self.damaged = self.is_read = False
+
+    def open(self) -> "InputContainer":
+        """The demuxer of this part. Raises a readable SourceError."""
+        container = self.demux(self.open_file)
+        self.is_read = True
+        return container
+
+    def go_on(self) -> bool:
+        """Begin the next part; returns whether there is one."""
+        moved = [place for place in self.places.values() if place.end is not None]
+        for place in moved:
+            place.begin, place.end = place.end or 0, None
+        return bool(moved)
+
+    def open_file(self, url: str, _flags: int, options: Mapping[str, str]) -> File:
+        """What FFmpeg asks for: a playlist up to the end of this part, or a piece.
+
+        Raises what fetching raises, or later ConnectionError for a playlist that cannot be fetched again.
+        """
+        try:
+            file = self.fetch(url, options)
+        except Exception as error:
+            if not self.is_read:
+                raise
+            if url in self.places:
+                raise ConnectionError(str(error)) from error
+            self.damaged = True
+            return io.BytesIO()
+        if not is_playlist_head(file.peek(len(HEAD))):
+            return file  # as it is, for FFmpeg may seek in one on disk
+        text = b""
+        while len(text) < _LONGEST and (more := file.read(_LONGEST)):
+            text += more
+        file.close()
+        return io.BytesIO(self.show(url, text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
+
+    def show(self, url: str, text: str) -> str:
+        """The part of a playlist that is read now."""
+        lines = [line.strip() for line in text.split("\n")]
+        if any(line.startswith(_OF_PLAYLISTS) for line in lines):
+            self.is_whole = any(line.startswith(_OF_PLAYLISTS[1]) and "URI=" in line for line in lines)
+            return text
+        is_over = self.never_grows or _END in lines
+        pieces = list(_pieces_in(lines))
+        if is_over:
+            self.length = max(self.length or 0.0, sum(_seconds_of(piece) for piece in pieces))
+        if not pieces:
+            return text
+        place = self.places.get(url)
+        if place is None or pieces[-1].number < place.begin:  # or its server has begun to count anew
+            first = pieces[0 if is_over else max(0, len(pieces) - _LIVE_PIECES)]
+            place = self.places[url] = _Place(first.number)
+        if place.end is None and not self.is_whole:
+            changes = (one.number for one in pieces if one.number > place.begin and one.changes)
+            place.end = next(changes, None)
+        shown = [one for one in pieces if one.number >= place.begin and (place.end is None or one.number < place.end)]
+        if not shown:
+            return text
+        head = [line for line in lines[: lines.index(pieces[0].lines[-1])] if not line.startswith(_OF_PIECES)]
+        body = [line for piece in shown for line in piece.lines]
+        tail = [_END] if is_over or place.end is not None else []
+        return "\n".join([*head, f"{_NUMBER}{shown[0].number}", *shown[0].before, *body, *tail, ""])
+
+
+def is_playlist_head(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is an HLS playlist."""
+    return head.startswith(HEAD)
+
+
+def _pieces_in(lines: list[str]) -> Iterator[_Piece]:
+    numbers = (line.removeprefix(_NUMBER).strip() for line in lines if line.startswith(_NUMBER))
+    number = next((int(one) for one in numbers if one.isdecimal() and len(one) <= _DIGITS), 0)
+    held: dict[str, str] = {}  # the latest key and header
+    tags: list[str] = []
+    before = dict(held)
+    for line in lines:
+        if line.startswith("#") or not line.strip():
+            tags.append(line)
+            continue
+        own = [tag for tag in tags if tag.startswith(_OF_A_PIECE)]
+        maps = [tag for tag in own if tag.startswith(_MAP)]
+        changes = _CHANGE in tags or any(tag != held.get(_MAP, tag) for tag in maps)
+        yield _Piece(number, (*own, line), tuple(before.values()), changes)
+        for tag in own:
+            for kind in (_KEY, _MAP):
+                if tag.startswith(kind):
+                    held[kind] = tag
+        number, tags, before = number + 1, [], dict(held)
+
+
+def _seconds_of(piece: _Piece) -> float:
+    """As its tag states them; 0.0 if it states none that can be."""
+    with suppress(ValueError, StopIteration):
+        stated = next(line for line in piece.lines if line.startswith(_SECONDS))
+        seconds = float(stated.removeprefix(_SECONDS).partition(",")[0])
+        return seconds if 0 < seconds < _LONGEST_PIECE else 0.0
+    return 0.0
