@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.http_media import media_server
-from support.media import make
+from support.media import make, media_tags, retimed, write_flv
 
 from kuaihl.engines.ingest.live import live_packets
 from kuaihl.engines.ingest.opening import open_source
@@ -75,3 +76,17 @@ def test_a_recording_has_the_same_segments_by_every_way_in(recording: Path, tmp_
         assert_same(read(pipe), expected)
     with media_server() as server:
         assert_same(read(server.file("/recording", recording, "application/octet-stream")), expected)
+
+
+def test_so_has_one_whose_time_stamps_are_all_0(made: Path, tmp_path: Path) -> None:
+    tags = media_tags(make(made / "stamped.flv", seconds=14.0, bframes=2))
+    zeros = write_flv(made / "zeros.flv", retimed(tags, lambda ms: 0))
+    expected = read(str(zeros))
+    assert len(expected) == 4 and all(len(one.frames) == 3 and one.audio.any() for one in expected)
+    with named_pipe(tmp_path / "pipe", [zeros.read_bytes()], 0.0) as pipe:
+        assert_same(read(pipe), expected)
+    with media_server() as server:
+        found = read(server.file("/zeros.flv", zeros))
+    assert "it is a recording" in found[-1].events[-1].detail  # nothing states its length
+    events = (*found[-1].events[:-1], expected[-1].events[-1])
+    assert_same([*found[:-1], replace(found[-1], events=events)], expected)

@@ -67,7 +67,7 @@ from support.cloud_events import make_event
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
 with Sinks(SinkSettings(events="-"), None) as sinks:
     for index in range(2000):
-        sinks(make_event(index, words="x" * 200))
+        sinks(make_event(index, words="直播😀" * 70))
     sinks.close()
     print(sinks.take_notices(), file=sys.stderr)
 """
@@ -79,16 +79,17 @@ def run_script() -> "subprocess.Popen[str]":
         [sys.executable, "-c", SCRIPT],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "gbk"},
     )
 
 
-def test_a_slow_reader_of_standard_output_gets_every_line() -> None:
+def test_a_slow_reader_of_standard_output_gets_every_line_in_utf_8_whatever_the_locale() -> None:
     process = run_script()
     assert process.stdout is not None and process.stderr is not None
     lines = process.stdout.readlines()
     assert [json.loads(line)["data"]["segment"] for line in lines] == list(range(2000))
+    assert json.loads(lines[0])["data"]["text"] == "直播😀" * 70
     assert process.stderr.read() == "[]\n"
     assert process.wait(10) == 0
 
