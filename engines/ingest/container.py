@@ -31,6 +31,7 @@ class UrlBytes:
     def __init__(self, container: "InputContainer") -> None:
         """`container` was opened in the format "data"."""
         self.container = container
+        self.size = container.size  # bytes; 0 or less if unknown
         self.packets = container.demux()
 
     def read(self, _size: int) -> bytes:

@@ -28,8 +28,9 @@ from kuaihl.engines.ingest.local_playlist import UNFINISHED, is_playlist
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.parts import Parts, Peekable, Readable, WhatCame
 from kuaihl.engines.ingest.playlist_parts import SHOWN, Open, PlaylistParts, is_playlist_head
-from kuaihl.engines.ingest.refusal import cause, open_advice, refusal
+from kuaihl.engines.ingest.refusal import cause, lacks_protocol, open_advice, refusal
 from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Guard, Source
+from kuaihl.engines.ingest.srt_program import SrtProgram
 from kuaihl.engines.ingest.timeouts import PipeReader, call_with_timeout
 from kuaihl.engines.stores.file import StoredFile
 from kuaihl.engines.stores.urls import SCHEMES, is_stored
@@ -310,21 +311,24 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
             name, url, is_url=True, io_open=io_open, container_options=asked, timeout=limits, buffer_size=BUFFER_BYTES
         )
 
-    def fetch(address: str, more: Mapping[str, str]) -> UrlBytes:
-        packets = {"raw_packet_size": str(BUFFER_BYTES)}
-        asked = {**options, **more}
-        return UrlBytes(
-            open_container(
+    def fetch(address: str, more: Mapping[str, str]) -> UrlBytes | SrtProgram:
+        asked, packets = {**options, **more}, {"raw_packet_size": str(BUFFER_BYTES)}
+        try:
+            container = open_container(
                 name, address, is_url=True, format="data", options=packets, container_options=asked, timeout=limits
             )
-        )
+        except SourceError as error:
+            if scheme != "srt" or not lacks_protocol(error):
+                raise
+            return SrtProgram(name, address, timeout)
+        return UrlBytes(container)
 
     def open_named(address: str, more: Mapping[str, str]) -> Peekable:
         return Peekable(WhatCame(fetch(address, more)))  # without a length, the end is an error
 
     def open_any() -> Source:
         got = fetch(url, {})
-        file, is_recording = Peekable(got), got.container.size > 0
+        file, is_recording = Peekable(got), got.size > 0
         try:
             head = file.peek(HEAD_BYTES)
             parts = _parts_in(head, file)

@@ -19,6 +19,13 @@ def refusal(name: str, error: Exception, *, is_url: bool) -> SourceError:
     return kind(f"{name}: {advice}", remedy=_more_time(error))
 
 
+def lacks_protocol(error: SourceError) -> bool:
+    """Whether a source cannot be opened because this build of FFmpeg lacks its protocol."""
+    from av.error import ProtocolNotFoundError
+
+    return isinstance(error.__cause__, ProtocolNotFoundError)
+
+
 def cause(error: Exception) -> Exception:
     """The error without the credentials of the URL that FFmpeg puts into it, for a traceback."""
     from av import FFmpegError
