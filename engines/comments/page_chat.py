@@ -23,6 +23,7 @@ class PageChat:
         self._recorder = ChatRecorder(url, Path(self._temporary.name) if self._temporary else folder or Path())
         self._followed = FollowedComments(self._recorder.path, offset=offset, keep=keep)
         self._told = ""
+        self._goes_on = False
         self.has_chat = False
 
     def start(self) -> None:
@@ -30,12 +31,15 @@ class PageChat:
         self._recorder.start()
 
     def skip_until(self, time: float) -> None:
-        """As of a followed file."""
+        """As of a followed file; nor does anything count that was said while nobody scored the stream."""
         self._followed.skip_until(time)
+        self._goes_on = True
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """As of a followed file."""
         found = self._followed.take(start, end)
+        if self._goes_on:
+            found, self._goes_on = tuple(one for one in found if one.time >= start), False
         self.has_chat = self._followed.has_chat and not self._recorder.fault
         return found
 

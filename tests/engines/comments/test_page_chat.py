@@ -69,7 +69,10 @@ def test_a_run_that_goes_on_has_the_chat_of_the_earlier_one_and_takes_none_of_it
 ) -> None:
     began = time.time()
     earlier, _ = follow("http://example.org/live", tmp_path / "run", began, until=0.5)
+    time.sleep(1.0)
+    away_until = time.time() - began
     found, events = follow("http://example.org/live", tmp_path / "run", began, until=earlier[-1].time + 0.5)
+    assert found[0].time > away_until - 0.1  # what was said meanwhile belongs to no segment
     numbers = [int(comment.text) for comment in (*earlier, *found)]
     assert len(set(numbers)) == len(numbers) and events == []
     kept = {comment.text for comment in read_comments(tmp_path / "run" / "comments.live_chat.json", offset=60.0)}
