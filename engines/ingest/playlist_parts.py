@@ -80,14 +80,16 @@ class PlaylistParts:
 
         Raises what fetching raises, or later ConnectionError for a playlist that cannot be fetched again.
         """
+        if self.damaged and not self.is_read:
+            return io.BytesIO()  # PyAV has an error to raise, and would raise it to whoever uses it next
         try:
             file = self.fetch(url, options)
         except Exception as error:
+            self.damaged = True
             if not self.is_read:
                 raise
             if url in self.places:
                 raise ConnectionError(str(error)) from error
-            self.damaged = True
             return io.BytesIO()
         if not is_playlist_head(file.peek(len(HEAD))):
             return file  # as it is, for FFmpeg may seek in one on disk

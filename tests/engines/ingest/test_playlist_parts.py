@@ -118,16 +118,18 @@ def test_a_live_playlist_is_followed_into_another_codec_without_a_new_connection
     assert_followed(found, "header_change", "rebase")
 
 
-def test_a_piece_that_is_gone_is_damage_and_the_others_are_read(folder: Path) -> None:
-    pieces = entries(folder, "gone", 0, {})
+@pytest.mark.parametrize("gone", ["gone0_1.ts", "gone1_1.ts"], ids=["at first", "later"])
+def test_a_piece_that_is_gone_is_damage_and_the_others_are_read(gone: str, folder: Path) -> None:
+    first, second = entries(folder, "gone0", 0, {}), entries(folder, "gone1", LASTS, {})
     with media_server() as server:
         served(server, folder)
-        del server.answers["/gone_1.ts"]
-        (folder / "gone.m3u8").write_text(playlist(*pieces, "#EXT-X-ENDLIST"), encoding="utf-8")
-        with open_source(server.file("/gone.m3u8", folder / "gone.m3u8"), timeout=4) as source:
+        del server.answers[f"/{gone}"]
+        path = folder / "gone.m3u8"
+        path.write_text(playlist(*first, "#EXT-X-DISCONTINUITY", *second, "#EXT-X-ENDLIST"), encoding="utf-8")
+        with open_source(server.file("/gone.m3u8", path), timeout=4) as source:
             found = list(segments(packets(source), segment_seconds=2.0))
     assert "corrupt" in [event.kind for segment in found for event in segment.events]
-    assert number_in(found[-1].frames[-1]) / 10 == pytest.approx(LASTS, abs=1.0)
+    assert number_in(found[-1].frames[-1]) / 10 == pytest.approx(2 * LASTS, abs=1.0)
 
 
 def test_a_live_playlist_that_cannot_be_fetched_again_is_a_lost_connection(folder: Path) -> None:
