@@ -53,31 +53,46 @@ class Holding:
         self.items: list[Arrived] = []
         self.lag = inf
         self.burst = Burst(silence_ends=in_pieces)  # since the last jump
+        self.highest: dict[str, float] = {}  # decode time by kind since the last jump
         self.is_jumping = False  # the next packet comes after a jump
+        self.fallen: list[tuple[int, Arrived]] = []  # packets that stepped back, with their numbers
         self.jump_at: int | None = None
         self.skipped = 0.0  # seconds that the connection's clock went ahead in jumps
-        self.decoded: dict[str, float] = {}  # decode time of the latest packet of each kind since the last jump
         for arrived in items:
             self.add(arrived)
 
     def add(self, arrived: Arrived) -> None:
-        item = arrived.item
+        item, number = arrived.item, len(self.items)
+        self.items.append(arrived)
         if isinstance(item, Event):
             self.is_jumping = self.is_jumping or item.kind in JUMPS
-            self.items.append(arrived)
-            return
-        if self.is_jumping or item.decode_time < self.decoded.get(item.kind, -inf) - STEP_BACK:
-            self.jump(item.decode_time)
-        self.items.append(arrived)
-        self.decoded[item.kind] = item.decode_time
-        self.burst.add(arrived.at, item.decode_time)
-        self.lag = min(self.lag, arrived.at - item.decode_time + self.skipped)
+        elif self.is_jumping:
+            self.jump([(number, arrived)])
+        elif item.decode_time >= self.highest.get(item.kind, -inf) - STEP_BACK:
+            self.fallen = [fell for fell in self.fallen if fell[1].item.kind != item.kind]
+            self.measure(arrived.at, item)
+        else:
+            is_stray = all(fell.item.kind != item.kind for _, fell in self.fallen)  # one by itself is no jump
+            self.fallen.append((number, arrived))
+            if not is_stray:
+                self.jump(self.fallen)
 
-    def jump(self, to: float) -> None:
-        if self.decoded:
-            self.skipped += to - max(self.decoded.values())
-            self.jump_at = len(self.items) if self.jump_at is None else self.jump_at
-        self.burst, self.decoded, self.is_jumping = Burst(silence_ends=self.in_pieces), {}, False
+    def jump(self, later: list[tuple[int, Arrived]]) -> None:
+        """Measure anew with the packets `later`, which come after a jump."""
+        number, first = later[0]
+        if self.highest and isinstance(first.item, TimedPacket):
+            self.skipped += first.item.decode_time - max(self.highest.values())
+            self.jump_at = number if self.jump_at is None else self.jump_at
+        self.burst, self.highest = Burst(silence_ends=self.in_pieces), {}
+        self.fallen, self.is_jumping = [], False
+        for _, arrived in later:
+            if isinstance(arrived.item, TimedPacket):
+                self.measure(arrived.at, arrived.item)
+
+    def measure(self, at: float, packet: TimedPacket) -> None:
+        self.highest[packet.kind] = max(packet.decode_time, self.highest.get(packet.kind, -inf))
+        self.burst.add(at, packet.decode_time)
+        self.lag = min(self.lag, at - packet.decode_time + self.skipped)
 
     def held(self, now: float) -> Held:
         is_settled = self.jump_at is None and self.burst.is_over(now)

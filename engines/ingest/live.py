@@ -25,6 +25,7 @@ from kuaihl.models.errors import SourceError, SourceUnavailable
 _HELD_PACKETS = 4096  # after a fault, while a burst shows neither repeats nor the lag: this many at most, …
 _HELD_SECONDS = 4.0  # … for at most this long
 _DOUBTED_SECONDS = 0.5  # a wait after which the time stamps are compared with the wall clock
+_HARMLESS_SECONDS = 30.0  # if a step back was no fault, the stream's others are ignored for this long
 _NEWS_SECONDS = 1.0  # a connection that brings less does not count
 _CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thread is left to its own time-out
 
@@ -176,15 +177,19 @@ def _relay(
     A wait of `doubted` seconds, or a jump, makes the clock judge what follows; `pending` was held back before. None:
     the wall clock says nothing about the media.
     """
+    harmless_until = -math.inf
     while True:
         arrived = pending.popleft() if pending else _take(connection, stop, limit)
         item = arrived.item
         if isinstance(item, TimedPacket):
-            steps_back = clock.steps_back(item)
+            steps_back = clock.steps_back(item) and arrived.at >= harmless_until
             if doubted is not None and clock.decoded and (steps_back or arrived.waited >= doubted):
                 held = _hold(connection, stop, [arrived, *pending], in_pieces=clock.in_pieces)
-                yield from clock.judge(held, steps_back=steps_back)
+                events = clock.judge(held, steps_back=steps_back)
+                yield from events
                 pending = deque(held.items[1:])
+                if steps_back and not events:
+                    harmless_until = arrived.at + _HARMLESS_SECONDS
             moved = clock.packet(item, arrived.at)
             if moved is not None:
                 yield moved

@@ -171,11 +171,13 @@ class LiveClock:
         The fault is a `jump` of that clock, or its time `steps_back`; otherwise a silence.
         """
         events = [] if jump is None else [self.event(jump)]
-        self.end_start(held)
         late = held.lag - self.shift - self.lag
         restarts = steps_back or (jump is not None and jump.kind == "rebase")
         tolerance = self.restart_tolerance if restarts else self.tolerance
-        if not (self.is_paced and (held.is_settled or restarts) and held.opening) or abs(late) <= tolerance:
+        is_off = (late if steps_back else abs(late)) > tolerance
+        if is_off or not steps_back:  # otherwise it may be the stream's own manner
+            self.end_start(held)
+        if not (self.is_paced and (held.is_settled or restarts) and held.opening and is_off):
             return events
         first = min(packet.decode_time for packet in held.opening)
         ahead = first + self.shift - self.end

@@ -144,3 +144,14 @@ def test_time_stamps_that_begin_anew_after_less_than_a_second_are_seen_and_held_
     events = clock.judge(hold_until(again, now=4.5), steps_back=True)
     assert [event.kind for event in events] == ["rebase", "gap"]
     assert first.decode_time + clock.shift == pytest.approx(2.0, abs=0.1)
+
+
+def test_stray_packets_that_step_back_are_the_streams_own_manner(stream: list[TimedPacket]) -> None:
+    pictures = [packet for packet in stream if packet.kind == "video"]
+    items = [
+        one._replace(item=packet._replace(decode_time=packet.decode_time - 0.3)) if packet in pictures[::2] else one
+        for packet in stream
+        for one in [arrived(packet, 0.0)]
+    ]
+    held = hold_until(items, now=3.0)
+    assert held.is_settled and held.lag == pytest.approx(0.0)
