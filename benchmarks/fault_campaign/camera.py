@@ -69,6 +69,7 @@ def _read(path: Path) -> Look:
         if packet.size and packet.dts is not None:
             opens = packet.stream.type == "video" and packet.is_keyframe
             shots.append(Shot(packet.dts * float(packet.time_base), packet, opens))
+    shots = [shot for shot in shots if shot.time < LENGTH]  # the sound goes on into the next round
     return Look(container, sorted(shots, key=lambda shot: shot.time))
 
 

@@ -172,6 +172,13 @@ def restart_stamps_unseen(stage: Stage) -> None:
     stage.gate.send(("refuse", False))
 
 
+def restart_stamps_twice(stage: Stage) -> None:
+    """The second time after so little media that the stamps hardly step back."""
+    restart_stamps(stage)
+    stage.wait(0.1, 1.5)
+    restart_stamps(stage)
+
+
 def publish_again_ahead(stage: Stage) -> None:
     stage.camera.send(("leave",))
     stage.wait(0.0, TIMEOUT - 0.5)
@@ -219,8 +226,8 @@ def throttle(stage: Stage) -> None:
 
 FAULTS: tuple[Callable[[Stage], None], ...] = (
     kill_server, reset_connection, close_connection, refuse_for_a_while, darken_briefly, darken_for_long,
-    restart_stamps, restart_stamps_unseen, publish_again_ahead, jump_ahead, pause, stay_away, freeze, change_header,
-    throttle,
+    restart_stamps, restart_stamps_twice, restart_stamps_unseen, publish_again_ahead, jump_ahead, pause, stay_away,
+    freeze, change_header, throttle,
 )  # fmt: skip
 
 

@@ -15,7 +15,8 @@ from kuaihl.engines.types import Event
 GAP = 1.0  # seconds: a smaller step is the stream's own rhythm if it has sound; …
 _SPARSE_GAP = 10.0  # … this is the limit if it has only video, for a still screen may send few frames
 MAX_GAP = 300.0  # seconds: a longer jump is a new clock rather than a pause
-BACKWARDS = 1.0  # seconds: a smaller step back is a repeated packet or an overlap
+BACKWARDS = 1.0  # seconds: a smaller step back is a repeated packet or an overlap …
+_FOLLOWS = 0.5  # … but not behind another stream's jump: two streams never jump by quite the same
 SKEW = 10.0  # seconds by which one stream may trail the other in the file
 _LIVELY = 5.0  # seconds: sound that has been silent for longer says nothing about gaps
 
@@ -30,6 +31,7 @@ class Track:
     step: float = 0.0  # from one packet to the next
     stamped: float = nan  # our time of the latest packet that had a time stamp but no duration
     guessed: int = 0  # packets since then that had neither
+    backwards: float = BACKWARDS  # seconds by which it may step back
 
     def advance(self, time: float, duration: float) -> None:
         """Record a packet at `time` that lasts for `duration`."""
@@ -91,9 +93,11 @@ class Clock:
             self.begin(raw)
         front = self.front()
         ceiling = front + self.rhythm()
-        floor = front - SKEW if isnan(track.last) else track.last - BACKWARDS
+        floor = front - SKEW if isnan(track.last) else track.last - track.backwards
         for shift in (track.shift, self.shared):
             if floor <= raw + shift <= ceiling:
+                if shift == self.shared:
+                    track.backwards = BACKWARDS
                 track.shift = shift
                 return True
         return False
@@ -123,6 +127,8 @@ class Clock:
         if 0.0 < ahead <= MAX_GAP:
             return Event("gap", front, f"{ahead:.1f} s of media are missing")
         self.rebases += 1
+        for one in self.tracks:
+            one.backwards = BACKWARDS if one is track else _FOLLOWS
         track.shift = self.shared = front - raw
         direction = "ahead" if ahead > 0.0 else "back"
         detail = f"the time stamps jumped {direction} by {abs(ahead):.1f} s ({track.kind})"

@@ -10,11 +10,11 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from kuaihl.engines.ingest.burst import Burst
-from kuaihl.engines.ingest.live_clock import JUMPS, Arrived, ClockMark, Held, LiveClock
+from kuaihl.engines.ingest.held import JUMPS, Arrived, Held, Holding
+from kuaihl.engines.ingest.live_clock import ClockMark, LiveClock
 from kuaihl.engines.ingest.opening import ALWAYS_LIVE, OPEN_SECONDS, open_source, scheme_of
 from kuaihl.engines.ingest.packets import SILENT, TimedPacket, packets
 from kuaihl.engines.ingest.source import PACKETS_AHEAD, Guard, Source
@@ -24,7 +24,8 @@ from kuaihl.models.errors import SourceError, SourceUnavailable
 
 _HELD_PACKETS = 4096  # after a fault, while a burst shows neither repeats nor the lag: this many at most, …
 _HELD_SECONDS = 4.0  # … for at most this long
-_DOUBTED_SECONDS = 0.8  # a wait after which the time stamps are compared with the wall clock
+_DOUBTED_SECONDS = 0.5  # a wait after which the time stamps are compared with the wall clock
+_HARMLESS_SECONDS = 30.0  # if a step back was no fault, the stream's others are ignored for this long
 _NEWS_SECONDS = 1.0  # a connection that brings less does not count
 _CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thread is left to its own time-out
 
@@ -173,58 +174,49 @@ def _relay(
 ) -> Iterator[TimedPacket | Event]:
     """Pass on one connection's items, on the stream's clock. Always ends with _ConnectionLost or Stopped.
 
-    A wait of `doubted` seconds, or a jump, makes the clock judge what follows; `pending` was judged before. None: the
-    wall clock says nothing about the media.
+    A wait of `doubted` seconds, or a jump, makes the clock judge what follows; `pending` was held back before. None:
+    the wall clock says nothing about the media.
     """
+    harmless_until = -math.inf
     while True:
-        if pending:
-            arrived = pending.popleft()
-        else:
-            arrived = _take(connection, stop, limit)
-            if (
-                doubted is not None
-                and arrived.waited >= doubted
-                and clock.decoded
-                and isinstance(arrived.item, TimedPacket)
-            ):
-                held = _hold(connection, stop, [arrived], in_pieces=clock.in_pieces)
-                yield from clock.judge(held)
-                pending = deque(held.items)
-                continue
+        arrived = pending.popleft() if pending else _take(connection, stop, limit)
         item = arrived.item
         if isinstance(item, TimedPacket):
+            steps_back = clock.steps_back(item) and arrived.at >= harmless_until
+            if doubted is not None and clock.decoded and (steps_back or arrived.waited >= doubted):
+                held = _hold(connection, stop, [arrived, *pending], in_pieces=clock.in_pieces)
+                events = clock.judge(held, steps_back=steps_back)
+                yield from events
+                pending = deque(held.items[1:])
+                if steps_back and not events:
+                    harmless_until = arrived.at + _HARMLESS_SECONDS
             moved = clock.packet(item, arrived.at)
             if moved is not None:
                 yield moved
         elif item.kind == "eof":
             raise _ConnectionLost(item.detail)
         elif item.kind in JUMPS and doubted is not None:
-            held = _hold(connection, stop, [], in_pieces=clock.in_pieces)  # a jump was the last in pending
+            held = _hold(connection, stop, pending, in_pieces=clock.in_pieces)
             yield from clock.judge(held, item)
             pending = deque(held.items)
         else:
             yield clock.event(item)
 
 
-def _hold(connection: Stage[Arrived], stop: threading.Event, items: list[Arrived], *, in_pieces: bool) -> Held:
-    """`items` and what follows, until a burst is over, or another jump or the end comes."""
-    burst, deadline = Burst(silence_ends=in_pieces), time.monotonic() + _HELD_SECONDS
-    for item, at, _ in items:
-        if isinstance(item, TimedPacket):
-            burst.add(at, item.decode_time)
-    while len(items) < _HELD_PACKETS and not burst.is_over(now := time.monotonic()) and now < deadline:
+def _hold(connection: Stage[Arrived], stop: threading.Event, items: Iterable[Arrived], *, in_pieces: bool) -> Held:
+    """`items` and what follows, until a burst is over or the end comes."""
+    holding, deadline = Holding(items, in_pieces=in_pieces), time.monotonic() + _HELD_SECONDS
+    while len(holding.items) < _HELD_PACKETS and not holding.burst.is_over(now := time.monotonic()) and now < deadline:
         try:
-            item, at, _ = arrived = connection.take(burst.wake_at(now, deadline) - now, stop)
+            arrived = connection.take(holding.burst.wake_at(now, deadline) - now, stop)
         except TimeoutError:
             continue
         except (StopIteration, Stopped):  # the next one to ask is told again
             break
-        items.append(arrived)
-        if isinstance(item, TimedPacket):
-            burst.add(at, item.decode_time)
-        elif item.kind in (*JUMPS, "eof"):
+        holding.add(arrived)
+        if isinstance(arrived.item, Event) and arrived.item.kind == "eof":
             break
-    return Held(items, burst.low, burst.is_over(time.monotonic()))
+    return holding.held(time.monotonic())
 
 
 def _connect(

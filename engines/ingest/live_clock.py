@@ -6,11 +6,11 @@ stays missing, so that comments, which follow the wall clock, keep their places.
 """
 
 import time
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kuaihl.engines.ingest.burst import Burst
+from kuaihl.engines.ingest.held import STEP_BACK, Held
 from kuaihl.engines.ingest.packets import TimedPacket
 from kuaihl.engines.ingest.replayed_tail import Tail, trace
 from kuaihl.engines.types import Event
@@ -18,35 +18,14 @@ from kuaihl.engines.types import Event
 if TYPE_CHECKING:
     from av.packet import Packet
 
-JUMPS = ("gap", "rebase")  # what a connection tells of its own clock
 _TOLERANCE = 0.3  # seconds by which time stamps that go on may differ from the wall clock and are believed
 _PIECES_TOLERANCE = 10.0  # the same if media come in pieces of seconds, or if the lag could not be measured
-_RESTART_TOLERANCE = 2.0  # the same for pieces whose time stamps do not go on: some part of a piece
+_RESTART_TOLERANCE = 0.1  # the same for time stamps that do not go on: they say nothing of the time between
+_RESTART_PIECES_TOLERANCE = 2.0  # the same for pieces: some part of a piece
 _START_SECONDS = 30.0  # the lag behind the wall clock is the smallest one in this first period
 _HEAD_PACKETS = 16  # this many surely identify a stream's beginning
 _REPEATED_LAG = 10.0  # seconds that another server of the same stream may trail the first: repeats tell exactly
 _GAP_SECONDS = 0.5  # a shorter hole after a reconnect is not a fault
-
-
-class Arrived(NamedTuple):
-    """A packet or an event, and the moment (time.monotonic) at which it came out of the connection."""
-
-    item: TimedPacket | Event
-    at: float
-    waited: float = 0.0  # seconds that nothing came before it
-
-
-@dataclass(frozen=True)
-class Held:
-    """What was held back after a fault until its burst was over."""
-
-    items: list[Arrived]
-    lag: float  # the least by which a packet's arrival trails its time on the connection's clock
-    is_settled: bool  # the burst is over, so that this is the connection's own lag
-
-    @property
-    def packets(self) -> list[TimedPacket]:
-        return [arrived.item for arrived in self.items if isinstance(arrived.item, TimedPacket)]
 
 
 class ClockMark(NamedTuple):
@@ -68,6 +47,7 @@ class LiveClock:
         self.media_end = 0.0  # the same on the source's own clock
         self.decoded: dict[str, float] = {}  # decode time of the latest packet of each kind
         self.tolerance = _PIECES_TOLERANCE if in_pieces else _TOLERANCE
+        self.restart_tolerance = _RESTART_PIECES_TOLERANCE if in_pieces else _RESTART_TOLERANCE
         self.lag = inf  # the least by which a packet's arrival trailed its time when the stream began
         self.is_starting = True  # that is being measured
         self.is_paced = False  # packets come as they are made: the wall clock says something about them
@@ -92,6 +72,12 @@ class LiveClock:
             self.end = moved.time + moved.duration
             self.media_end = packet.media_time + packet.duration
         return moved
+
+    def steps_back(self, packet: TimedPacket) -> bool:
+        """Whether a packet's time falls back, and not because a server repeats itself; pieces may overlap."""
+        if self.in_pieces or packet.kind in self.dropping:
+            return False
+        return packet.decode_time + self.shift < self.decoded.get(packet.kind, -inf) - STEP_BACK
 
     def measure_lag(self, at: float, decode_time: float) -> None:
         self.began_at = min(self.began_at, at)
@@ -131,7 +117,7 @@ class LiveClock:
         if not fresh or not self.decoded:
             return []
         self.end_start(held)
-        first = min(packet.decode_time for packet in fresh)
+        first = min(packet.decode_time for packet in held.opening)
         traces = [trace(packet.packet, packet.decode_time) for packet in fresh]
         known = self.tail.shift([item for item in traces if item is not None])
         if known is not None and self.is_on_air(held, known):
@@ -162,7 +148,7 @@ class LiveClock:
 
         The source's own clock fixes the place if it went on, otherwise the wall clock does.
         """
-        first = min(held.packets, key=lambda packet: packet.time)
+        first = min(held.opening, key=lambda packet: packet.time)
         lag = mark.lag - time.time() + time.monotonic()
         place = first.time + held.lag - lag
         by_source = first.media_time + mark.shift
@@ -179,20 +165,27 @@ class LiveClock:
             return []
         return [Event("gap", end, f"{place - end:.1f} s of the stream are missing: nobody was scoring it")]
 
-    def judge(self, held: Held, jump: Event | None = None) -> list[Event]:
-        """Hold the connection's clock to the wall clock after a `jump` of it or a silence, which `held` follows."""
+    def judge(self, held: Held, jump: Event | None = None, *, steps_back: bool = False) -> list[Event]:
+        """Hold the connection's clock to the wall clock after a fault, which `held` follows.
+
+        The fault is a `jump` of that clock, or its time `steps_back`; otherwise a silence.
+        """
         events = [] if jump is None else [self.event(jump)]
-        self.end_start(held)
         late = held.lag - self.shift - self.lag
-        restarts = jump is not None and jump.kind == "rebase"  # its new time stamps say nothing of the time between
-        tolerance = min(self.tolerance, _RESTART_TOLERANCE) if restarts else self.tolerance
-        if not (self.is_paced and (held.is_settled or restarts) and held.packets) or abs(late) <= tolerance:
+        restarts = steps_back or (jump is not None and jump.kind == "rebase")
+        tolerance = self.restart_tolerance if restarts else self.tolerance
+        is_off = (late if steps_back else abs(late)) > tolerance
+        if is_off or not steps_back:  # otherwise it may be the stream's own manner
+            self.end_start(held)
+        if not (self.is_paced and (held.is_settled or restarts) and held.opening and is_off):
             return events
-        first = min(packet.decode_time for packet in held.packets)
+        first = min(packet.decode_time for packet in held.opening)
         ahead = first + self.shift - self.end
         moved = max(late, -max(ahead, 0.0))  # back at most to the end of the stream so far
         self.shift += moved
-        if jump is not None and jump.kind == "gap":
+        if steps_back:
+            events = [Event("rebase", self.end, f"the time stamps jumped back by {-ahead:.1f} s")]
+        elif jump is not None and jump.kind == "gap":
             events = [
                 Event("rebase", self.end, f"the time stamps jumped ahead by {ahead:.1f} s, against the wall clock")
             ]
@@ -204,7 +197,7 @@ class LiveClock:
     def measure_missing(self, held: Held, first: float) -> float:
         """Seconds of the stream between the last packet before the reconnect and the first after it."""
         by_wall = first + held.lag - self.lag - self.end
-        by_source = min(held.packets, key=lambda packet: packet.time).media_time - self.media_end
+        by_source = min(held.opening, key=lambda packet: packet.time).media_time - self.media_end
         tolerance = self.tolerance if self.is_paced and held.is_settled else _PIECES_TOLERANCE
         if by_source > -_GAP_SECONDS and abs(by_source - by_wall) <= tolerance:
             return max(by_source, 0.0)

@@ -132,7 +132,7 @@ def packets(
             stream_track = stream_tracks[packet.stream]
         track = stream_track.track
         raw = _decode_time(packet, stream_track, clock)
-        if stream_track.suspect is not None or not -BACKWARDS <= raw + track.shift - track.last <= GAP:
+        if stream_track.suspect is not None or not -track.backwards <= raw + track.shift - track.last <= GAP:
             yield from _judge_jump(packet, stream_track, list(stream_tracks.values()), clock, damage)
             if stream_track.suspect is packet:
                 continue

@@ -5,9 +5,11 @@ import time
 import pytest
 from support.rtmp_server import make_broadcast
 
-from kuaihl.engines.ingest.live_clock import Arrived, ClockMark, Held, LiveClock
+from kuaihl.engines.ingest.held import Arrived, Held, Holding
+from kuaihl.engines.ingest.live_clock import ClockMark, LiveClock
 from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.ingest.packets import TimedPacket, packets
+from kuaihl.engines.types import Event
 
 AWAY = 7.0  # seconds that nobody read the stream
 
@@ -98,3 +100,58 @@ def test_a_machine_whose_clock_was_set_back_goes_on_where_it_was(stream: list[Ti
     clock = LiveClock(in_pieces=False)
     clock.go_on(mark._replace(lag=mark.lag + 3600.0), 5.0, hold(held))
     assert clock.end == 5.0
+
+
+def watch_until(stream: list[TimedPacket], seconds: float) -> LiveClock:
+    clock = LiveClock(in_pieces=False)
+    for packet in stream:
+        if packet.decode_time < seconds:
+            clock.packet(packet, packet.decode_time)
+    return clock
+
+
+def hold_until(items: list[Arrived], now: float) -> Held:
+    return Holding([one for one in items if one.at <= now], in_pieces=False).held(now)
+
+
+def test_a_publisher_who_comes_goes_and_comes_again_within_a_burst_keeps_the_time_of_what_comes_last(
+    stream: list[TimedPacket],
+) -> None:
+    clock = watch_until(stream, 5.0)
+    before = [packet for packet in stream if 8.0 <= packet.decode_time < 9.5]
+    after = [packet for packet in stream if packet.decode_time >= 10.0]
+    burst = [arrived(packet, 0.0, stamps=-8.0, begins=8.0)._replace(at=10.9) for packet in before]
+    jump = Arrived(Event("rebase", 1.5, "the time stamps jumped back by 1.5 s"), 10.9)
+    live = [arrived(packet, 0.0, stamps=-10.0, begins=8.5) for packet in after]  # the half second does not show
+    held = hold_until([*burst, jump, *(one._replace(at=max(one.at, 10.9)) for one in live)], now=13.0)
+    clock.resume(held)
+    clock.packet(before[0]._replace(time=0.0, decode_time=0.0), 10.9)
+    assert 8.0 <= clock.decoded[before[0].kind] <= 8.5 + 0.1
+    clock.judge(hold_until(live, now=13.0), Event("rebase", 1.5, ""))
+    first = clock.packet(live[0].item, live[0].at)  # type: ignore[arg-type]
+    assert first is not None
+    assert first.decode_time == pytest.approx(10.0, abs=0.1)
+
+
+def test_time_stamps_that_begin_anew_after_less_than_a_second_are_seen_and_held_to_the_wall_clock(
+    stream: list[TimedPacket],
+) -> None:
+    clock = watch_until(stream, 0.9)
+    again = [arrived(packet, 0.0, begins=2.0) for packet in stream if packet.decode_time >= 2.0]
+    first = again[0].item
+    assert isinstance(first, TimedPacket)
+    assert clock.steps_back(first) and not clock.steps_back(stream[-1])
+    events = clock.judge(hold_until(again, now=4.5), steps_back=True)
+    assert [event.kind for event in events] == ["rebase", "gap"]
+    assert first.decode_time + clock.shift == pytest.approx(2.0, abs=0.1)
+
+
+def test_stray_packets_that_step_back_are_the_streams_own_manner(stream: list[TimedPacket]) -> None:
+    pictures = [packet for packet in stream if packet.kind == "video"]
+    items = [
+        one._replace(item=packet._replace(decode_time=packet.decode_time - 0.3)) if packet in pictures[::2] else one
+        for packet in stream
+        for one in [arrived(packet, 0.0)]
+    ]
+    held = hold_until(items, now=3.0)
+    assert held.is_settled and held.lag == pytest.approx(0.0)

@@ -205,6 +205,17 @@ def test_after_a_rebase_the_other_stream_follows_in_silence() -> None:
     assert audio.shift == video.shift
 
 
+@pytest.mark.parametrize("jumps", ["video", "audio"])
+def test_streams_stay_together_if_only_one_of_them_steps_back_far_enough_to_jump(jumps: str) -> None:
+    clock, video, audio = two_tracks()
+    first, second = (video, audio) if jumps == "video" else (audio, video)
+    for track, last in ((first, 1.06), (second, 0.98)):  # both begin again at 0
+        track.advance(last, 0.02)
+    clock.jump(first, 0.0)
+    assert clock.fits(second, 0.0)
+    assert second.shift == first.shift == pytest.approx(1.08)
+
+
 def test_video_alone_may_pause_for_seconds_without_a_gap() -> None:
     video = Track("video")
     clock = Clock([video], origin=0.0)
