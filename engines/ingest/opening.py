@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from kuaihl.engines.ingest.container import (
     BUFFER_BYTES,
+    RAW_PACKETS,
     UrlBytes,
     choose_best,
     known_duration,
@@ -293,7 +294,7 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
         return open_container(name, url, is_url=True, container_options=options, timeout=limits, **others)
 
     def open_any() -> Source:
-        container = open_url(format="data", options={"raw_packet_size": str(BUFFER_BYTES)})
+        container = open_url(format="data", options=RAW_PACKETS)
         file, is_recording = Peekable(UrlBytes(container)), container.size > 0
         try:
             parts = _parts_in(file.peek(HEAD_BYTES), file)

@@ -20,12 +20,16 @@ _SHORT_SIDE = 288  # pixels at most: encoders read 224 to 260 …
 _LONG_SIDE = 1024  # … and a panorama must not cost too much
 _TELLING_SECONDS = 1.0
 _MICRO = 1_000_000  # decoders carry whole numbers through: microseconds of our own clock
+_WITH_HEADER = frozenset({"h264", "hevc"})  # codecs of which a decoder need not know more than the header …
+_WITHOUT_MORE = frozenset({"flv", "mpegts"})  # … in containers that say no more, such as how to turn the picture
 
 
 class FrameDecoder:
     """Decodes the requested frames in order of time; to be used by one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rests: bool = False) -> None:
+        """`rests`: it holds no decoder between keyframes if it can, for that costs memory: some 2 MB at 720p."""
+        self.rests = rests
         self.context: Any = None  # of the stream whose packets come
         self.reformatter: VideoReformatter | None = None
         self.size: tuple[int, int] | None = None  # of the decoded frames
@@ -58,8 +62,13 @@ class FrameDecoder:
         if self.gop is not None:
             self.context.flush_buffers()  # after a Gop was decoded forward, it is at its end or holds frames
             self.gop = None
+        own = self.context
+        if self.rests and _stands_alone(key):
+            self.context = _copy_of(own)
         frames = self.decode(key) + self.decode(None)
-        self.context.flush_buffers()
+        if self.context is own:
+            own.flush_buffers()
+        self.context = own
         clean = [frame for frame in frames if not frame.is_corrupt]
         if not clean:
             self.report_damage(key.time, "a keyframe that cannot be decoded")
@@ -145,7 +154,23 @@ class FrameDecoder:
         rgb = self.reformatter.reformat(
             frame, width, height, format="rgb24", interpolation=Interpolation.BILINEAR, threads=1
         )
+        if self.rests:
+            self.reformatter = None
         return Frame(time, turn_upright(np.asarray(rgb.to_ndarray(), np.uint8), frame.rotation))
+
+
+def _stands_alone(key: TimedPacket) -> bool:
+    """Whether a new decoder with the stream's header decodes the keyframe as the stream's own one does."""
+    stream = key.packet.stream
+    return stream.codec_context.name in _WITH_HEADER and stream.container.format.name in _WITHOUT_MORE
+
+
+def _copy_of(context: Any) -> Any:
+    from av.codec.context import CodecContext
+
+    copy = CodecContext.create(context.codec, "r")
+    copy.extradata, copy.thread_count = context.extradata, context.thread_count
+    return copy
 
 
 def _time_of(frame: "VideoFrame") -> float:

@@ -125,6 +125,7 @@ class _DistantReading:
         while isinstance(got := self._receive(), Cut):
             self._mark = got.mark
             yield got.segment if comments is None else _with_comments(got.segment, comments)
+            del got  # the next one may be half a minute away
         assert isinstance(got, Ended)
         self.is_live, self.shortfall = got
 
