@@ -4,6 +4,7 @@ Frames are scaled down as they are converted, so that a segment's three cost the
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ _SHORT_SIDE = 288  # pixels at most: encoders read 224 to 260 …
 _LONG_SIDE = 1024  # … and a panorama must not cost too much
 _TELLING_SECONDS = 1.0
 _MICRO = 1_000_000  # decoders carry whole numbers through: microseconds of our own clock
+_GONE: RgbImage = np.zeros((0, 0, 3), np.uint8)
 _WITH_HEADER = frozenset({"h264", "hevc"})  # codecs of which a decoder need not know more than the header …
 _WITHOUT_MORE = frozenset({"flv", "mpegts"})  # … in containers that say no more, such as how to turn the picture
 
@@ -45,7 +47,7 @@ class FrameDecoder:
     def frame(self, wanted: FrameRequest) -> Frame | None:
         """The frame of an instant, or the nearest one that can be decoded if its own is damaged; None before any."""
         if wanted.gop is None:
-            return self.latest
+            return self.recall()
         found = self.forward(wanted, wanted.gop) if wanted.forward else self.keyframe(wanted.gop.key)
         for key in wanted.others:
             if found is not None or (self.latest is not None and self.latest.time > key.time):
@@ -53,28 +55,42 @@ class FrameDecoder:
             found = self.keyframe(key)
         if found is not None:
             self.latest = found
+        return self.recall()
+
+    def rest(self) -> None:
+        """Let go of the latest frame's picture, if it can be decoded again."""
+        if self.rests and self.latest is not None and self.key is not None and _stands_alone(self.key):
+            self.latest = replace(self.latest, image=_GONE)
+
+    def recall(self) -> Frame | None:
+        """The latest frame, decoded again after a rest."""
+        if self.latest is not None and self.latest.image is _GONE and self.key is not None:
+            self.latest = self.convert(self.decode_alone(self.key)[0], self.latest.time)
         return self.latest
 
     def keyframe(self, key: TimedPacket) -> Frame | None:
         if key is self.key and self.latest is not None:
-            return self.latest
+            return self.recall()
         self.use(key)
         if self.gop is not None:
             self.context.flush_buffers()  # after a Gop was decoded forward, it is at its end or holds frames
             self.gop = None
-        own = self.context
-        if self.rests and _stands_alone(key):
-            self.context = _copy_of(own)
-        frames = self.decode(key) + self.decode(None)
-        if self.context is own:
-            own.flush_buffers()
-        self.context = own
-        clean = [frame for frame in frames if not frame.is_corrupt]
+        clean = self.decode_alone(key)
         if not clean:
             self.report_damage(key.time, "a keyframe that cannot be decoded")
             return None
         self.key = key
         return self.convert(clean[0], key.time)
+
+    def decode_alone(self, key: TimedPacket) -> "list[VideoFrame]":
+        """The frames of a keyframe, without damaged ones."""
+        own = self.context
+        if self.rests and _stands_alone(key):
+            self.context = _copy_of(key.packet.stream.codec_context)
+        frames = self.decode(key) + self.decode(None)
+        self.context.flush_buffers()
+        self.context = own
+        return [frame for frame in frames if not frame.is_corrupt]
 
     def forward(self, wanted: FrameRequest, gop: Gop) -> Frame | None:
         """The frame shown at the instant: the last one shown at or before it."""
@@ -106,7 +122,7 @@ class FrameDecoder:
         time = _time_of(shown)
         if shown.is_corrupt:
             self.report_damage(time, "a damaged frame")
-        if self.latest is not None and self.latest.time == time:
+        if self.latest is not None and self.latest.time == time and self.latest.image is not _GONE:
             return self.latest
         return self.convert(shown, time)
 

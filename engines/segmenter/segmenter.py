@@ -192,6 +192,7 @@ class _Cutter:
             self.early[one] if one in self.early else self.submit(self.keyframes.request(one, tolerance))
             for one in self.instants(seconds)
         ]
+        self.worker.submit(self.decoder.rest)
         self.pending = _PendingSegment(
             Segment(
                 index=self.index,
