@@ -48,7 +48,7 @@ def test_a_segment_has_three_keyframes_and_all_of_its_sound(made: Path) -> None:
 @pytest.mark.parametrize(("gop", "seconds"), [(50, 6.0), (50, 1.5), (1000, 6.0)])  # in 1.5 s some keyframes serve twice
 def test_a_decoder_that_rests_between_segments_sees_the_same(made: Path, gop: int, seconds: float) -> None:
     path = make(made / f"rests_{gop}.flv", seconds=20.0, gop=gop)
-    kept, rested = ([one for found in cut(path, seconds, rests=rests) for one in found.frames] for rests in (False, True))
+    kept, rested = ([one for found in cut(path, seconds, rests=each) for one in found.frames] for each in (False, True))
     assert [frame.time for frame in rested] == [frame.time for frame in kept]
     assert all(np.array_equal(one.image, other.image) for one, other in zip(kept, rested, strict=True))
 
