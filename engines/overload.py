@@ -21,8 +21,9 @@ def skip_speech_when_behind(segments: Stage[Segment], *, behind: int = BEHIND) -
         waiting = segments.waiting
         if waiting < behind or not segment.audio.size:
             yield segment
-            continue
-        yield without_speech(segment, f"{waiting} segments waited")
+        else:
+            yield without_speech(segment, f"{waiting} segments waited")
+        del segment  # the next one may be half a minute away
 
 
 def without_speech(segment: Segment, why: str) -> Segment:

@@ -92,6 +92,7 @@ def _produce(upstream: Iterable[T], channel: Channel[T]) -> None:
             for item in upstream:
                 if not channel.put(item):
                     break
+                del item  # the next one may be half a minute away
         finally:
             close = getattr(upstream, "close", None)
             if close is not None:

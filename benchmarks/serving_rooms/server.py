@@ -54,10 +54,12 @@ class Server:
             return
 
     def processes(self) -> list[Path]:
-        """The server, and those that read its rooms."""
-        own = Path(f"/proc/{self.process.pid}")
-        children = [pid for task in (own / "task").iterdir() for pid in (task / "children").read_text().split()]
-        return [own, *(Path("/proc") / pid for pid in children)]
+        """The server, and those that it started or had started: they read its rooms."""
+        found = [Path(f"/proc/{self.process.pid}")]
+        for one in found:
+            children = [pid for task in (one / "task").iterdir() for pid in (task / "children").read_text().split()]
+            found += [Path("/proc") / pid for pid in children]
+        return found
 
     def memory_mb(self) -> float:
         lines = [line for one in self.processes() for line in (one / "smaps_rollup").read_text().splitlines()]

@@ -147,7 +147,9 @@ class Scheduler:
             segment, transcript = ticket.segment, ticket.transcript
             signals = meter.measure(segment, transcript if is_heard(segment, own) else None)
             features = SegmentFeatures(visual=ticket.visual, text=ticket.text, signals=signals)
-            yield join_features(segment, transcript, features, meter.previous)
+            encoded = join_features(segment, transcript, features, meter.previous)
+            del segment, ticket  # the next one may be half a minute away
+            yield encoded
 
     def depths(self) -> dict[str, int]:
         """The number of segments that wait, by stage."""
@@ -219,11 +221,15 @@ class Scheduler:
     def _see(self) -> None:
         """The thread of the pictures."""
         while group := self._take(self._unseen):
-            self._leave_out_pictures(group)
-            for ticket, visual in self._encode_group("vision", group, self._encode_pictures):
-                ticket.visual = visual
-                ticket.check_done()
+            self._see_group(group)
+            del group  # with its pictures and sound: the next one may not come soon
             give_back_freed_memory()
+
+    def _see_group(self, group: Sequence[_Ticket]) -> None:
+        self._leave_out_pictures(group)
+        for ticket, visual in self._encode_group("vision", group, self._encode_pictures):
+            ticket.visual = visual
+            ticket.check_done()
 
     def _leave_out_pictures(self, group: Sequence[_Ticket]) -> None:
         """Mark those that have waited for too long; the oldest come first, so these cost nothing."""
@@ -242,11 +248,15 @@ class Scheduler:
     def _read(self) -> None:
         """The thread of the words."""
         while group := self._take(self._unread):
-            for ticket, text in self._encode_group("text", group, self._encode_words):
-                ticket.text = text
-                ticket.check_done()
+            self._read_group(group)
+            del group
             with self._changed:
                 self._expire()
+
+    def _read_group(self, group: Sequence[_Ticket]) -> None:
+        for ticket, text in self._encode_group("text", group, self._encode_words):
+            ticket.text = text
+            ticket.check_done()
 
     def _encode_words(self, group: Sequence[_Ticket]) -> Float16:
         transcripts = [ticket.transcript or Transcript() for ticket in group]

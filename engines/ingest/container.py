@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.stream import Stream
 
-BUFFER_BYTES = 1 << 18  # handed to FFmpeg at once: each hand-over costs time
+BUFFER_BYTES = 1 << 18  # asked of a store at once
+PIECE_BYTES = 1 << 16  # handed to FFmpeg at once: smaller ones cost time, and larger ones memory in every room
+RAW_PACKETS = {"raw_packet_size": str(PIECE_BYTES)}  # of the format "data"
 
 
 def open_container(name: str, file: Any, *, is_url: bool = False, **options: Any) -> "InputContainer":
@@ -29,7 +31,7 @@ class UrlBytes:
     """The bytes behind a URL, through FFmpeg's client with its limits and time-outs."""
 
     def __init__(self, container: "InputContainer") -> None:
-        """`container` was opened in the format "data"."""
+        """`container` was opened in the format "data", with RAW_PACKETS."""
         self.container = container
         self.size = container.size  # bytes; 0 or less if unknown
         self.packets = container.demux()
@@ -55,7 +57,7 @@ def open_part(name: str, parts: Parts | PlaylistParts) -> "InputContainer":
             if isinstance(parts, PlaylistParts):
                 container = parts.open()
             else:
-                container = open_container(name, parts, format=parts.format, buffer_size=BUFFER_BYTES)
+                container = open_container(name, parts, format=parts.format, buffer_size=PIECE_BYTES)
         except SourceError:
             if not parts.go_on():
                 raise

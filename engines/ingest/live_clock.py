@@ -54,7 +54,7 @@ class LiveClock:
         self.start = Burst(silence_ends=True)
         self.began_at = inf
         self.tail = Tail()
-        self.head: set[bytes] = set()  # digests of the stream's first packets
+        self.head: set[int] = set()  # digests of the stream's first packets
         self.dropping: set[str] = set()  # kinds that may still be repeated
 
     def packet(self, packet: TimedPacket, at: float) -> TimedPacket | None:

@@ -16,6 +16,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from kuaihl.engines.ingest.container import (
     BUFFER_BYTES,
+    PIECE_BYTES,
+    RAW_PACKETS,
     UrlBytes,
     choose_best,
     known_duration,
@@ -308,14 +310,14 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
     def demux(io_open: Open) -> "InputContainer":
         asked = {**options, **SHOWN}
         return open_container(
-            name, url, is_url=True, io_open=io_open, container_options=asked, timeout=limits, buffer_size=BUFFER_BYTES
+            name, url, is_url=True, io_open=io_open, container_options=asked, timeout=limits, buffer_size=PIECE_BYTES
         )
 
     def fetch(address: str, more: Mapping[str, str]) -> UrlBytes | SrtProgram:
-        asked, packets = {**options, **more}, {"raw_packet_size": str(BUFFER_BYTES)}
+        asked = {**options, **more}
         try:
             container = open_container(
-                name, address, is_url=True, format="data", options=packets, container_options=asked, timeout=limits
+                name, address, is_url=True, format="data", options=RAW_PACKETS, container_options=asked, timeout=limits
             )
         except SourceError as error:
             if scheme != "srt" or not lacks_protocol(error):

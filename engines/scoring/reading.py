@@ -132,6 +132,7 @@ class SourceReading:
             end=cutting.end,
             first=begins,
             locate=self.source.locate,
+            rests=self.source.is_live,
         )
         return cut if begins >= cutting.first else (one for one in cut if one.index >= cutting.first)
 

@@ -4,6 +4,7 @@ Frames are scaled down as they are converted, so that a segment's three cost the
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +21,17 @@ _SHORT_SIDE = 288  # pixels at most: encoders read 224 to 260 …
 _LONG_SIDE = 1024  # … and a panorama must not cost too much
 _TELLING_SECONDS = 1.0
 _MICRO = 1_000_000  # decoders carry whole numbers through: microseconds of our own clock
+_GONE: RgbImage = np.zeros((0, 0, 3), np.uint8)
+_WITH_HEADER = frozenset({"h264", "hevc"})  # codecs of which a decoder need not know more than the header …
+_WITHOUT_MORE = frozenset({"flv", "mpegts"})  # … in containers that say no more, such as how to turn the picture
 
 
 class FrameDecoder:
     """Decodes the requested frames in order of time; to be used by one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rests: bool = False) -> None:
+        """`rests`: it holds no decoder between keyframes if it can, for that costs memory: some 2 MB at 720p."""
+        self.rests = rests
         self.context: Any = None  # of the stream whose packets come
         self.reformatter: VideoReformatter | None = None
         self.size: tuple[int, int] | None = None  # of the decoded frames
@@ -41,7 +47,7 @@ class FrameDecoder:
     def frame(self, wanted: FrameRequest) -> Frame | None:
         """The frame of an instant, or the nearest one that can be decoded if its own is damaged; None before any."""
         if wanted.gop is None:
-            return self.latest
+            return self.recall()
         found = self.forward(wanted, wanted.gop) if wanted.forward else self.keyframe(wanted.gop.key)
         for key in wanted.others:
             if found is not None or (self.latest is not None and self.latest.time > key.time):
@@ -49,23 +55,42 @@ class FrameDecoder:
             found = self.keyframe(key)
         if found is not None:
             self.latest = found
+        return self.recall()
+
+    def rest(self) -> None:
+        """Let go of the latest frame's picture, if it can be decoded again."""
+        if self.rests and self.latest is not None and self.key is not None and _stands_alone(self.key):
+            self.latest = replace(self.latest, image=_GONE)
+
+    def recall(self) -> Frame | None:
+        """The latest frame, decoded again after a rest."""
+        if self.latest is not None and self.latest.image is _GONE and self.key is not None:
+            self.latest = self.convert(self.decode_alone(self.key)[0], self.latest.time)
         return self.latest
 
     def keyframe(self, key: TimedPacket) -> Frame | None:
         if key is self.key and self.latest is not None:
-            return self.latest
+            return self.recall()
         self.use(key)
         if self.gop is not None:
             self.context.flush_buffers()  # after a Gop was decoded forward, it is at its end or holds frames
             self.gop = None
-        frames = self.decode(key) + self.decode(None)
-        self.context.flush_buffers()
-        clean = [frame for frame in frames if not frame.is_corrupt]
+        clean = self.decode_alone(key)
         if not clean:
             self.report_damage(key.time, "a keyframe that cannot be decoded")
             return None
         self.key = key
         return self.convert(clean[0], key.time)
+
+    def decode_alone(self, key: TimedPacket) -> "list[VideoFrame]":
+        """The frames of a keyframe, without damaged ones."""
+        own = self.context
+        if self.rests and _stands_alone(key):
+            self.context = _copy_of(key.packet.stream.codec_context)
+        frames = self.decode(key) + self.decode(None)
+        self.context.flush_buffers()
+        self.context = own
+        return [frame for frame in frames if not frame.is_corrupt]
 
     def forward(self, wanted: FrameRequest, gop: Gop) -> Frame | None:
         """The frame shown at the instant: the last one shown at or before it."""
@@ -97,7 +122,7 @@ class FrameDecoder:
         time = _time_of(shown)
         if shown.is_corrupt:
             self.report_damage(time, "a damaged frame")
-        if self.latest is not None and self.latest.time == time:
+        if self.latest is not None and self.latest.time == time and self.latest.image is not _GONE:
             return self.latest
         return self.convert(shown, time)
 
@@ -145,7 +170,23 @@ class FrameDecoder:
         rgb = self.reformatter.reformat(
             frame, width, height, format="rgb24", interpolation=Interpolation.BILINEAR, threads=1
         )
+        if self.rests:
+            self.reformatter = None
         return Frame(time, turn_upright(np.asarray(rgb.to_ndarray(), np.uint8), frame.rotation))
+
+
+def _stands_alone(key: TimedPacket) -> bool:
+    """Whether a new decoder with the stream's header decodes the keyframe as the stream's own one does."""
+    stream = key.packet.stream
+    return stream.codec_context.name in _WITH_HEADER and stream.container.format.name in _WITHOUT_MORE
+
+
+def _copy_of(context: Any) -> Any:
+    from av.codec.context import CodecContext
+
+    copy = CodecContext.create(context.codec, "r")
+    copy.extradata, copy.thread_count = context.extradata, context.thread_count
+    return copy
 
 
 def _time_of(frame: "VideoFrame") -> float:

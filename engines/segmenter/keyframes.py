@@ -8,10 +8,14 @@ needed.
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from kuaihl.engines.ingest.packets import TimedPacket
 from kuaihl.engines.segmenter.entry_points import decodes_alone
 from kuaihl.engines.types import SAME_TIME
+
+if TYPE_CHECKING:
+    from av.packet import Packet, PacketSideData
 
 MAX_HELD_BYTES = 48 << 20  # of packets: beyond it they are decoded early or dropped
 _FALLBACKS = 3  # keyframes to try if one is damaged
@@ -56,14 +60,26 @@ class KeyframeSelector:
         self.tolerance = spacing / 2
         self.gops: deque[Gop] = deque()
         self.held = 0  # bytes of followers
+        self.stream: object = None  # whose packets come
+        self.header: PacketSideData | None = None  # its decoder's, if it has changed
 
     def push(self, timed: TimedPacket) -> None:
         if timed.keyframe:
+            self.add_header(timed.packet)
             context = timed.packet.stream.codec_context
             self.open(timed, alone=decodes_alone(context.name, bytes(timed.packet), context.extradata))
         elif self.gops:
             self.gops[-1].followers.append(timed)
             self.held += timed.packet.size
+
+    def add_header(self, packet: "Packet[Any]") -> None:
+        """Give a keyframe the header that came with an earlier one: that one may never be decoded."""
+        if packet.stream is not self.stream:
+            self.stream, self.header = packet.stream, None
+        if packet.has_sidedata("new_extradata"):
+            self.header = packet.get_sidedata("new_extradata")
+        elif self.header is not None:
+            packet.set_sidedata(self.header)
 
     def open(self, key: TimedPacket, *, alone: bool = True) -> None:
         """Open a Gop at a keyframe, and drop whatever is no longer needed of the one before it."""

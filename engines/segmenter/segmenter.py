@@ -40,17 +40,19 @@ def segments(
     end: float | None = None,
     first: int = 0,
     locate: Callable[[TimedPacket], int | None] | None = None,
+    rests: bool = False,
 ) -> Iterator[Segment]:
     """Cut the stream from `start` on, in seconds of its clock, to `end` if it goes on for that long.
 
     `exact` replaces the keyframes with the frames shown at the exact instants. `first` is the number of the first
     segment, which begins that many segments behind `start`. `locate` tells at which byte of a file a keyframe begins.
+    `rests`: the stream is slow, so memory between the frames counts for more than the time to open a decoder.
 
     Every segment is `segment_seconds` long except the last, which ends with the stream. A rest at the end is left out
     if it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond its end and
     its frames are decoded.
     """
-    cutter = _Cutter(segment_seconds, exact, comments, start, end, first, locate)
+    cutter = _Cutter(segment_seconds, exact, comments, start, end, first, locate, rests=rests)
     with cutter.worker:
         for item in stream:
             if isinstance(item, Event):
@@ -88,6 +90,8 @@ class _Cutter:
         limit: float | None = None,
         first: int = 0,
         locate: Callable[[TimedPacket], int | None] | None = None,
+        *,
+        rests: bool = False,
     ) -> None:
         self.length = length
         self.origin = origin  # where segment 0 begins
@@ -98,7 +102,7 @@ class _Cutter:
         self.keyframes = KeyframeSelector(length / FRAMES_PER_SEGMENT, origin)
         self.index = first
         self.sound = AudioDecoder(self.start)
-        self.decoder = FrameDecoder()
+        self.decoder = FrameDecoder(rests=rests)
         self.worker = ThreadPoolExecutor(1, "frames")  # one thread: decoding frames and sound overlap
         self.enough = self.start + length + _MIN_SECONDS  # the time that streams must reach before the segment can end
         self.reached: dict[str, float] = {}  # decode time of the latest packet, by its kind
@@ -188,6 +192,7 @@ class _Cutter:
             self.early[one] if one in self.early else self.submit(self.keyframes.request(one, tolerance))
             for one in self.instants(seconds)
         ]
+        self.worker.submit(self.decoder.rest)
         self.pending = _PendingSegment(
             Segment(
                 index=self.index,

@@ -87,6 +87,7 @@ def _read_room(asked: Begin, stop: threading.Event, pipe: "Connection[object, Cu
                 pipe.send(Opened(reading.is_live, reading.duration))
                 for segment in reading.segments(pipe.recv()):
                     pipe.send(Cut(segment, reading.mark()))
+                    del segment  # the next one may be half a minute away
                     give_back_freed_memory()
                 pipe.send(Ended(reading.is_live, reading.shortfall))
         except KuaihlError as error:

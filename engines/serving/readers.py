@@ -22,6 +22,7 @@ from kuaihl.engines.serving.reader_process import Begin, Cut, Ended, Opened, Sto
 from kuaihl.engines.types import CommentFeed, FrameFinder, MediaFacts, Segment
 from kuaihl.models.errors import KuaihlError, SourceUnavailable
 
+_MODULES = "kuaihl.engines.serving.reader_modules"
 _ASK_SECONDS = 0.5  # between two looks whether a room is to end
 _END_SECONDS = 2.0  # after which a process that was asked to end is killed
 
@@ -76,8 +77,10 @@ class Readers:
 
 
 def _start() -> _Process:
-    # Spawn, not fork: a fork after torch has started its threads may hang.
-    context = multiprocessing.get_context("spawn")
+    # Not a fork of this process, which may hang after torch has started its threads, but of one with little in it,
+    # whose modules take their memory once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([_MODULES])
     ours, theirs = context.Pipe()
     process = context.Process(target=read_rooms, args=(theirs,), name="kuaihl-reader", daemon=True)
     process.start()
@@ -125,6 +128,7 @@ class _DistantReading:
         while isinstance(got := self._receive(), Cut):
             self._mark = got.mark
             yield got.segment if comments is None else _with_comments(got.segment, comments)
+            del got  # the next one may be half a minute away
         assert isinstance(got, Ended)
         self.is_live, self.shortfall = got
 

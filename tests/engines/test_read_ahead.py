@@ -4,6 +4,8 @@ import gc
 import itertools
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -164,6 +166,26 @@ def test_taking_with_a_time_limit_says_when_nothing_came() -> None:
             stage.take(0.05)
         release.set()
         assert stage.take(2.0) == 7
+
+
+def test_a_stage_that_waits_does_not_keep_what_it_has_handed_over() -> None:
+    release, kept = threading.Event(), []
+
+    def upstream() -> Iterator[Segment]:
+        for index in range(2):
+            made = segment(index)
+            kept.append(weakref.ref(made))
+            yield made
+            del made
+            release.wait(5)
+
+    with run_stage(upstream(), 2) as stage:
+        consumer = threading.Thread(target=deque, args=(skip_speech_when_behind(stage), 0))  # keeps nothing either
+        consumer.start()
+        wait_until(lambda: kept and kept[0]() is None)
+        release.set()
+        consumer.join(5)
+    assert len(kept) == 2
 
 
 def segment(index: int) -> Segment:

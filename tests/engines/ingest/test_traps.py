@@ -33,13 +33,13 @@ pytestmark = pytest.mark.timeout(60)  # whatever happens, nothing hangs
 AAC_START = 0.03  # seconds by which the encoder's first packet pushes pictures back in FLV
 
 
-def cut_source(source: Source, seconds: float = 6.0) -> list[Segment]:
+def cut_source(source: Source, seconds: float = 6.0, *, rests: bool = False) -> list[Segment]:
     with source:
-        return list(segments(packets(source), segment_seconds=seconds))
+        return list(segments(packets(source), segment_seconds=seconds, rests=rests))
 
 
-def cut(path: Path, seconds: float = 6.0) -> list[Segment]:
-    return cut_source(open_source(str(path)), seconds)
+def cut(path: Path, seconds: float = 6.0, *, rests: bool = False) -> list[Segment]:
+    return cut_source(open_source(str(path)), seconds, rests=rests)
 
 
 def kinds(found: list[Segment]) -> list[str]:
@@ -234,6 +234,15 @@ def test_resolution_changes_midway(made: Path, plain: Path) -> None:
     assert_truthful(found)
     shapes = [frame.image.shape[:2] for one in found for frame in one.frames]
     assert [shape for shape, _ in itertools.groupby(shapes)] == [(96, 192), (192, 384)]
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_resolution_changes_at_a_keyframe_that_is_not_decoded(made: Path, plain: Path, rests: bool) -> None:
+    joined(made, plain, "resolution", size=(384, 192))
+    found = cut(made / "resolution.flv", seconds=18.0, rests=rests)
+    assert kinds(found) == ["header_change", "eof"]
+    assert [(round(frame.time), len(frame.image)) for frame in found[0].frames] == [(2, 96), (8, 96), (14, 192)]
+    assert_truthful(found)
 
 
 def test_sample_rate_and_channels_change_midway(made: Path, plain: Path) -> None:

@@ -45,6 +45,14 @@ def test_a_segment_has_three_keyframes_and_all_of_its_sound(made: Path) -> None:
     assert [event.kind for event in found[-1].events] == ["eof"]
 
 
+@pytest.mark.parametrize(("gop", "seconds"), [(50, 6.0), (50, 1.5), (1000, 6.0)])  # in 1.5 s some keyframes serve twice
+def test_a_decoder_that_rests_between_segments_sees_the_same(made: Path, gop: int, seconds: float) -> None:
+    path = make(made / f"rests_{gop}.flv", seconds=20.0, gop=gop)
+    kept, rested = ([one for found in cut(path, seconds, rests=each) for one in found.frames] for each in (False, True))
+    assert [frame.time for frame in rested] == [frame.time for frame in kept]
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(kept, rested, strict=True))
+
+
 @pytest.mark.parametrize("suffix", ["ts", "flv"])
 @pytest.mark.parametrize("seconds", [2.0, 6.0, 30.0])
 def test_pictures_that_are_refreshed_column_by_column_are_whole(made: Path, suffix: str, seconds: float) -> None:
