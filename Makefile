@@ -39,14 +39,15 @@ demo: install
 		--output demo-output --force --plot --format csv,srt
 	@echo "results are in demo-output/: highlights.json, scores.jsonl, scores.png, highlights.csv, highlights.srt"
 
-# The live tests feed a real nginx-rtmp server by ffmpeg, and those of sinks a real Redis; without root or apt they are
-# skipped, with that reason.
+# The live tests feed a real nginx-rtmp server by ffmpeg, and those of sinks a real Redis and a real NATS; without root
+# or apt they are skipped, with that reason.
 system-packages:
 	@missing=""; \
 	command -v ffmpeg >/dev/null || missing="$$missing ffmpeg"; \
 	{ [ -x /usr/sbin/nginx ] && ls /usr/lib/nginx/modules/ngx_rtmp_module.so >/dev/null 2>&1; } \
 		|| missing="$$missing nginx-light libnginx-mod-rtmp"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v nats-server >/dev/null || missing="$$missing nats-server"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \

@@ -125,6 +125,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with sigterm_interrupts():
             code = command.main(args=arguments, prog_name="kuaihl", obj=asked, standalone_mode=False)
+        if code == EXIT_INTERRUPTED:
+            _leave_at_once(code)  # all is written, and to take torch apart is 0.8 s of a processor that may be busy
         sys.exit(code if isinstance(code, int) else _EXIT_OK)
     except TyperException as error:
         if not error.format_message():  # a group without a command: its help has been printed
@@ -135,7 +137,8 @@ def main(arguments: list[str] | None = None) -> None:
             _print_traceback()
         _fail(error_words(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _leave_at_once("interrupted", EXIT_INTERRUPTED)
+        _print_error("interrupted")
+        _leave_at_once(EXIT_INTERRUPTED)  # a thread still at work inside a library in C++ would abort an orderly end
     except Exception as error:
         LOG.debug("traceback", exc_info=True)
         if asked["debug"]:
@@ -174,23 +177,24 @@ def _print_traceback() -> None:
     typer.echo(mask_credentials(format_exc()), err=True, nl=False)
 
 
-def _fail(message: str, code: int) -> None:
-    """Print an error on standard error and exit with `code`."""
+def _print_error(message: str) -> None:
     message = mask_credentials(message)
     LOG.error(message)
     typer.echo(f"kuaihl: error: {message}", err=True)
+
+
+def _fail(message: str, code: int) -> None:
+    """Print an error on standard error and exit with `code`."""
+    _print_error(message)
     sys.exit(code)
 
 
-def _leave_at_once(message: str, code: int) -> None:
-    """As `_fail`; a thread still at work inside a library in C++ would abort an orderly end."""
-    try:
-        _fail(message, code)
-    except SystemExit:
-        logging.shutdown()
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-        os._exit(code)
+def _leave_at_once(code: int) -> None:
+    """Exit without the interpreter's own end."""
+    logging.shutdown()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,13 @@ class SinkOptions:
             help="Settings of Kafka's client, a line NAME=VALUE each: TLS, passwords.",
         ),
     ] = None  # fmt: skip
+    nats: Annotated[
+        str | None,
+        typer.Option(
+            "--nats", metavar="URL", rich_help_panel=PROGRAMS,
+            help="Publish each event to nats://HOST:PORT/SUBJECT, a subject that a JetStream stream keeps.",
+        ),
+    ] = None  # fmt: skip
     on_highlight: Annotated[
         str | None,
         typer.Option(
@@ -103,6 +110,7 @@ def sink_settings(options: SinkOptions) -> SinkSettings:
         redis_stream=options.redis_stream or REDIS_STREAM,
         kafka=options.kafka,
         kafka_settings=_read_kafka_settings(options.kafka_config) if options.kafka_config is not None else (),
+        nats=options.nats,
         on_highlight=options.on_highlight,
         on_highlight_timeout=options.on_highlight_timeout or COMMAND_SECONDS,
     )

@@ -14,7 +14,7 @@ from support.paths import REPOSITORY
 OURS = {"kuaihl", "kuaihl_cli"}
 FOLDERS = [folder for folder in ("api", "engines", "models", "kuaihl_cli") if (REPOSITORY / folder).is_dir()]
 # Import names that are not their distribution's in lower case with "-" for "_".
-DISTRIBUTIONS = {"PIL": "pillow", "whisper": "openai-whisper", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"PIL": "pillow", "nats": "nats-py", "whisper": "openai-whisper", "yaml": "pyyaml"}
 
 
 def declared() -> dict[str, list[str]]:

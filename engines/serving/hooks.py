@@ -102,11 +102,23 @@ def read_mediamtx(body: bytes) -> Stream | None:
     return None if there is None else Stream("", said["path"], there)
 
 
+def read_node_media_server(body: bytes) -> Stream | None:
+    """node-media-server's `postPublish` and `donePublish`; it sends its other events to the same address."""
+    said = json.loads(body)
+    there = {"postPublish": True, "donePublish": False}.get(str(said["action"]))
+    return None if there is None else Stream(str(said["app"]), str(said["name"]), there)
+
+
 def _read_form(body: bytes) -> Mapping[str, str]:
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))
 
 
-READERS: dict[str, Reader] = {"srs": read_srs, "nginx-rtmp": read_nginx_rtmp, "mediamtx": read_mediamtx}
+READERS: dict[str, Reader] = {
+    "srs": read_srs,
+    "nginx-rtmp": read_nginx_rtmp,
+    "mediamtx": read_mediamtx,
+    "node-media-server": read_node_media_server,
+}
 
 
 def hook_routes(rooms: "Rooms", template: str, grace: float, report: Callable[[str], None]) -> list[Route]:

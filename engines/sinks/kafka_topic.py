@@ -27,16 +27,15 @@ class KafkaTopic:
         """
         self.name = f"kafka {brokers} topic {topic}"
         self._topic, self._timeout = topic, timeout
-        self._producer = _connect(
-            {
-                "bootstrap.servers": brokers,
-                "client.id": "kuaihl",
-                "enable.idempotence": True,  # its own tries leave no copy
-                "log_level": 2,  # what fails is an answer to an event as well
-                "message.timeout.ms": round(timeout * 1000),
-                **(settings or {}),
-            }
-        )
+        self._settings = {
+            "bootstrap.servers": brokers,
+            "client.id": "kuaihl",
+            "enable.idempotence": True,  # its own tries leave no copy
+            "log_level": 2,  # what fails is an answer to an event as well
+            "message.timeout.ms": round(timeout * 1000),
+            **(settings or {}),
+        }
+        self._producer = _connect(self._settings)
 
     def send(self, waiting: Waiting) -> None:
         from confluent_kafka import KafkaError, KafkaException
@@ -52,6 +51,9 @@ class KafkaTopic:
             )
             self._producer.flush(self._timeout + 1.0)
         except (KafkaException, BufferError) as error:
+            if isinstance(error, KafkaException) and error.args[0].code() == KafkaError._FATAL:
+                # The cluster has forgotten this producer, which will never send again; another one may.
+                self._producer = _connect(self._settings)
             raise Unreachable(f"does not take events ({reason_of(error)})") from error
         if not answers:
             self._producer.purge()

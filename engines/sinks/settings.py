@@ -13,6 +13,7 @@ from kuaihl.engines.sinks.command import Command
 from kuaihl.engines.sinks.delivery import Delivery, Retry, Sender
 from kuaihl.engines.sinks.json_lines import STDOUT, JsonLines, check_target
 from kuaihl.engines.sinks.kafka_topic import KafkaTopic
+from kuaihl.engines.sinks.nats_subject import NatsSubject
 from kuaihl.engines.sinks.redis_stream import RedisStream
 from kuaihl.engines.sinks.spool import Spool
 from kuaihl.engines.sinks.webhook import Webhook
@@ -42,6 +43,7 @@ class SinkSettings:
     redis_stream: str = REDIS_STREAM
     kafka: str | None = None  # HOST:PORT[,…]/TOPIC
     kafka_settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # librdkafka's
+    nats: str | None = None  # nats://HOST:PORT/SUBJECT
     on_highlight: str | None = None  # a command for each closed highlight
     on_highlight_timeout: float = COMMAND_SECONDS
     timeout: float = 10.0  # seconds that a receiver has to answer
@@ -51,7 +53,7 @@ class SinkSettings:
     @property
     def has_any(self) -> bool:
         """Whether there is a sink."""
-        return bool(self.webhooks or self.events or self.redis or self.kafka or self.on_highlight)
+        return bool(self.webhooks or self.events or self.redis or self.kafka or self.nats or self.on_highlight)
 
     def check(self) -> None:
         """Raise UsageError for what cannot be used, before anything is scored."""
@@ -95,6 +97,9 @@ def _ways_of(settings: SinkSettings, folder: Path | None) -> list[_Way]:
         brokers, topic = _split_kafka(settings.kafka)
         topic_of = KafkaTopic(brokers, topic, settings=dict(settings.kafka_settings), timeout=settings.timeout)
         ways.append(_Way(topic_of, "kafka", settings.kafka, settings.patience))
+    if settings.nats is not None:
+        nats = NatsSubject(settings.nats, timeout=settings.timeout)
+        ways.append(_Way(nats, "nats", settings.nats, settings.patience))
     if settings.on_highlight is not None:
         run_folder = str(folder.resolve()) if folder is not None else None
         command = Command(settings.on_highlight, timeout=settings.on_highlight_timeout, folder=run_folder)

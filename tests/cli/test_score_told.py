@@ -20,6 +20,7 @@ QUICK = ("--asr", "none", "--segment-seconds", "10", "--no-comments")
         (["--redis", "http://host"], ["--redis http://host", "redis://"]),
         (["--redis-stream", "x"], ["--redis-stream says how --redis works", "give both"]),
         (["--kafka", "host/topic"], ["--kafka host/topic", "HOST:PORT"]),
+        (["--nats", "nats://me:pw@host/a b"], ["--nats nats://host/a b: not nats://HOST:PORT/SUBJECT"]),
         (["--on-highlight", "no-such-program"], ["--on-highlight no-such-program", "no program"]),
         (["--events", "."], ["--events .: a folder"]),
         (["--events", "gone/x.jsonl"], ["--events gone/x.jsonl: there is no folder gone"]),

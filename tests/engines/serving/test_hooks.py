@@ -13,7 +13,15 @@ from support.serving import serving
 from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
-from kuaihl.engines.serving.hooks import Stream, check_template, read_mediamtx, read_nginx_rtmp, read_srs, spec_of
+from kuaihl.engines.serving.hooks import (
+    Stream,
+    check_template,
+    read_mediamtx,
+    read_nginx_rtmp,
+    read_node_media_server,
+    read_srs,
+    spec_of,
+)
 from kuaihl.models.errors import UsageError
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -35,6 +43,10 @@ def test_each_server_is_understood() -> None:
     assert read_nginx_rtmp(nginx + b"&call=publish_done&name=ann") == Stream("live", "ann", False)
     assert read_nginx_rtmp(nginx + b"&call=play&name=ann") is None
     assert read_mediamtx(b"event=available&path=live%2Fann") == Stream("", "live/ann", True)
+    node = {"id": "mwxzhax14nvjuhai", "ip": "127.0.0.1", "app": "live", "name": "ann", "query": {}, "protocol": "rtmp"}
+    for action, stream in (("postPublish", Stream("live", "ann", True)), ("prePlay", None)):
+        assert read_node_media_server(json.dumps(node | {"action": action}).encode()) == stream
+    assert read_node_media_server(json.dumps(node | {"action": "donePublish"}).encode()) == Stream("live", "ann", False)
 
 
 def test_a_template_says_where_a_stream_is_read() -> None:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from support.cloud_events import make_event
+from support.kafka_broker import kafka_broker
 from support.ports import free_port
+from support.waiting import wait_until
 
 from kuaihl.engines.sinks.delivery import Retry
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
@@ -49,6 +51,32 @@ def test_events_wait_for_a_cluster_that_is_away(tmp_path: Path) -> None:
         told = sinks.take_notices()
     assert "does not take events" in told[0] and "tried again" in told[0]
     assert "1 event not delivered" in told[-1]
+
+
+def test_a_cluster_that_has_forgotten_us_gets_every_event_once(tmp_path: Path) -> None:
+    port = free_port()
+    known = SinkSettings(kafka=f"127.0.0.1:{port}/rooms", timeout=1.0, retry=Retry(first=0.01, longest=0.1))
+    with Sinks(known, tmp_path) as sinks:
+        with kafka_broker(port) as broker:
+            sinks(make_event(0))
+            found = [one_message(broker)]
+        sinks(make_event(1))
+        told: list[str] = []
+        wait_until(lambda: told.extend(sinks.take_notices()) or told, "the notice")  # type: ignore[func-returns-value]
+        with kafka_broker(port) as broker:
+            sinks(make_event(2))
+            found += [one_message(broker, offset) for offset in range(2)]
+    assert [json.loads(message.value() or b"")["data"]["segment"] for message in found] == [0, 1, 2]
+
+
+def one_message(broker: str, offset: int = 0) -> Message:
+    """The message with this number, as soon as it is there."""
+    consumer = Consumer({"bootstrap.servers": broker, "group.id": "test", "allow.auto.create.topics": True})
+    consumer.assign([TopicPartition("rooms", 0, offset)])
+    try:
+        return wait_until(lambda: (found := consumer.poll(0.5)) and not found.error() and found, "the message")
+    finally:
+        consumer.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""Events on a subject of a real NATS server, kept by a stream of JetStream."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import nats
+import pytest
+from nats.js.api import RawStreamMsg
+from support.cloud_events import make_event
+from support.nats_server import nats_server
+from support.ports import free_port
+from support.waiting import wait_until
+
+from kuaihl.engines.sinks.delivery import Retry
+from kuaihl.engines.sinks.nats_subject import NatsSubject
+from kuaihl.engines.sinks.settings import Sinks, SinkSettings
+from kuaihl.engines.sinks.spool import Waiting
+from kuaihl.models.errors import UsageError
+
+
+def settings(url: str) -> SinkSettings:
+    return SinkSettings(nats=url, timeout=2.0, retry=Retry(first=0.01, longest=0.05))
+
+
+def make_stream(url: str) -> None:
+    async def make() -> None:
+        async with await nats.connect(url) as client:
+            await client.jetstream().add_stream(name="rooms", subjects=["rooms.>"])
+
+    asyncio.run(make())
+
+
+def stored(url: str) -> list[RawStreamMsg]:
+    async def read() -> list[RawStreamMsg]:
+        async with await nats.connect(url) as client:
+            manager = client.jetstream()
+            count = (await manager.stream_info("rooms")).state.messages
+            return [await manager.get_msg("rooms", number) for number in range(1, count + 1)]
+
+    return asyncio.run(read())
+
+
+def test_an_event_is_a_message_with_its_id_once(tmp_path: Path) -> None:
+    with nats_server(tmp_path, free_port()) as url:
+        make_stream(url)
+        event = make_event(0, words="你好")
+        sender = NatsSubject(f"{url}/rooms.live")
+        for _ in range(2):  # as after a kill between a delivery and its record
+            sender.send(Waiting(0, event.id, event.to_dict()))
+        sender.close()
+        (message,) = stored(url)
+    assert message.subject == "rooms.live"
+    assert json.loads(message.data or b"") == event.to_dict()
+    assert message.headers == {"Nats-Msg-Id": event.id, "Content-Type": "application/cloudevents+json"}
+
+
+def test_a_server_that_was_killed_gets_every_event_once(tmp_path: Path) -> None:
+    port = free_port()
+    with Sinks(settings(f"nats://127.0.0.1:{port}/rooms.live"), tmp_path / "run") as sinks:
+        told: list[str] = []
+        with nats_server(tmp_path, port) as url:
+            sinks(make_event(0))
+            wait_until(lambda: told.extend(sinks.take_notices()) or told, "the notice")  # type: ignore[func-returns-value]
+            assert "no stream of JetStream has the subject rooms.live; tried again" in told[0]
+            make_stream(url)
+            wait_until(lambda: len(stored(url)) == 1, "the first event")
+        sinks(make_event(1))
+        with nats_server(tmp_path, port) as url:
+            sinks(make_event(2))
+            wait_until(lambda: len(stored(url)) == 3, "the others")
+            ids = [json.loads(message.data or b"")["id"] for message in stored(url)]
+    assert ids == [make_event(number).id for number in range(3)]
+
+
+def test_a_wrong_password_is_told_without_being_shown(tmp_path: Path) -> None:
+    port = free_port()
+    with nats_server(tmp_path, port, "--user", "me", "--pass", "right"):
+        wrong = SinkSettings(nats=f"nats://me:hunter2@127.0.0.1:{port}", patience=0.1, retry=Retry(first=0.01))
+        with Sinks(wrong, tmp_path / "run") as sinks:
+            sinks(make_event(0))
+            sinks.close()
+            told = " ".join(sinks.take_notices())
+    assert "Authorization Violation" in told and "hunter2" not in told
+
+
+@pytest.mark.parametrize("url", ["http://host/x", "nats:///x", "nats://host/a..b", "nats://host/rooms.*"])
+def test_an_address_that_is_none_is_refused_before_anything_is_scored(url: str) -> None:
+    with pytest.raises(UsageError, match="nats"):
+        SinkSettings(nats=url).check()
