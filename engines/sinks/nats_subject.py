@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
 SUBJECT = "kuaihl"  # unless the address has another one
+_ALIVE_SECONDS = 1  # in which a server answers a ping; the client does not tell at once that a connection was closed
 
 
 class NatsSubject:
@@ -72,7 +73,7 @@ class NatsSubject:
 
         if self._client is not None:
             try:
-                await self._client.flush(timeout=max(1, round(self._timeout)))
+                await self._client.flush(timeout=_ALIVE_SECONDS)
                 return self._client
             except (Error, OSError, TimeoutError):
                 await self._disconnect()
@@ -83,21 +84,22 @@ class NatsSubject:
             password=self._address.password,
             token=self._address.token,
             name="kuaihl",
-            allow_reconnect=False,  # the delivery tries again
+            allow_reconnect=False,
             connect_timeout=max(1, round(self._timeout)),
-            error_cb=_ignore,  # what fails is an answer to an event as well
+            error_cb=self._give_up,
         )
         self._client = client
         return client
+
+    async def _give_up(self, error: Exception) -> None:
+        """End a connect that fails: the client would try for two minutes, and the delivery tries again anyway."""
+        if self._client is None:
+            raise error
 
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
-
-
-async def _ignore(_: Exception) -> None:
-    pass
 
 
 def _check_package() -> None:

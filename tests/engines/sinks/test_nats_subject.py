@@ -12,7 +12,7 @@ from support.nats_server import nats_server
 from support.ports import free_port
 from support.waiting import wait_until
 
-from kuaihl.engines.sinks.delivery import Retry
+from kuaihl.engines.sinks.delivery import Retry, Unreachable
 from kuaihl.engines.sinks.nats_subject import NatsSubject
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
 from kuaihl.engines.sinks.spool import Waiting
@@ -58,11 +58,11 @@ def test_an_event_is_a_message_with_its_id_once(tmp_path: Path) -> None:
 def test_a_server_that_was_killed_gets_every_event_once(tmp_path: Path) -> None:
     port = free_port()
     with Sinks(settings(f"nats://127.0.0.1:{port}/rooms.live"), tmp_path / "run") as sinks:
+        sinks(make_event(0))
         told: list[str] = []
+        wait_until(lambda: told.extend(sinks.take_notices()) or told, "the notice")  # type: ignore[func-returns-value]
+        assert "does not take events" in told[0] and "tried again" in told[0]
         with nats_server(tmp_path, port) as url:
-            sinks(make_event(0))
-            wait_until(lambda: told.extend(sinks.take_notices()) or told, "the notice")  # type: ignore[func-returns-value]
-            assert "no stream of JetStream has the subject rooms.live; tried again" in told[0]
             make_stream(url)
             wait_until(lambda: len(stored(url)) == 1, "the first event")
         sinks(make_event(1))
@@ -82,6 +82,14 @@ def test_a_wrong_password_is_told_without_being_shown(tmp_path: Path) -> None:
             sinks.close()
             told = " ".join(sinks.take_notices())
     assert "Authorization Violation" in told and "hunter2" not in told
+
+
+def test_a_subject_without_a_stream_is_told(tmp_path: Path) -> None:
+    with nats_server(tmp_path, free_port()) as url:
+        sender = NatsSubject(f"{url}/rooms.live")
+        with pytest.raises(Unreachable, match=r"no stream of JetStream has the subject rooms\.live"):
+            sender.send(Waiting(0, make_event(0).id, make_event(0).to_dict()))
+        sender.close()
 
 
 @pytest.mark.parametrize("url", ["http://host/x", "nats:///x", "nats://host/a..b", "nats://host/rooms.*"])
