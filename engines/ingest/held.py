@@ -43,6 +43,13 @@ class Held:
         """The packets before a jump."""
         return [arrived.item for arrived in self.items[: self.jump_at] if isinstance(arrived.item, TimedPacket)]
 
+    @property
+    def is_fast(self) -> bool:
+        """Whether the opening came at least twice as fast as it is shown."""
+        came = [(at, item.decode_time) for item, at, _ in self.items[: self.jump_at] if isinstance(item, TimedPacket)]
+        (began, first), (ended, last) = came[0], came[-1]
+        return last - first >= 2 * (ended - began)
+
 
 class Holding:
     """Items that are being held back."""

@@ -133,9 +133,9 @@ class LiveClock:
 
         If it cannot, the publisher plays the same file again from somewhere, as streams that never end do.
         """
-        if not (self.is_paced and held.is_settled):
+        if not self.is_paced or abs(held.lag - shift - self.lag) <= _REPEATED_LAG:
             return True
-        return abs(held.lag - shift - self.lag) <= _REPEATED_LAG
+        return not held.is_settled and held.is_fast  # the lag may still fall
 
     def mark(self) -> ClockMark | None:
         """The clock's place, from any thread; None before the first packet."""

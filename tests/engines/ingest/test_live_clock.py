@@ -1,6 +1,7 @@
 """The clock of a live stream goes on in another process: by the source's own clock, otherwise by the wall clock."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from support.rtmp_server import make_broadcast
@@ -70,27 +71,27 @@ def test_media_that_follows_at_once_leaves_no_gap(stream: list[TimedPacket]) -> 
 
 
 @pytest.mark.parametrize(
-    ("again", "kind"),
+    ("again", "back_at", "pace", "is_settled", "kind"),
     [
-        (2.0, "gap"),  # the publisher plays its file again, from there
-        (14.0, "replay_dropped"),  # the server sends the last second again
+        (2.0, 16.0, 1.0, True, "gap"),  # the publisher plays its file again, from there
+        (2.0, 16.0, 1.0, False, "gap"),  # so it does, over a link whose lag is not known yet
+        (2.0, 16.0, 4.0, False, "replay_dropped"),  # the server sends 13 s again, and is not done yet
+        (14.0, 14.0, 1.0, True, "replay_dropped"),  # the server sends the last second again
     ],
 )
 def test_media_that_comes_again_is_a_repeat_if_it_can_be_the_latest(
-    stream: list[TimedPacket], again: float, kind: str
+    stream: list[TimedPacket], again: float, back_at: float, pace: float, is_settled: bool, kind: str
 ) -> None:
     on_air, clock = time.monotonic() - 40.0, LiveClock(in_pieces=False)
     for packet in stream:
         if packet.decode_time < 15.0:
             clock.packet(packet, arrived(packet, on_air).at)
-    repeated = [packet for packet in stream if packet.decode_time >= again]
-    first = repeated[0].decode_time
-    later = 16.0 - first if kind == "gap" else 0.0
-    held = [arrived(packet, on_air + later, begins=first) for packet in repeated]
-    (event,) = clock.resume(hold(held[:100]))
+    repeated = [arrived(packet, 0.0, begins=again) for packet in stream if packet.decode_time >= again]
+    held = [Arrived(item, on_air + back_at + (at - again) / pace) for item, at, _ in repeated]
+    (event,) = clock.resume(replace(hold(held[:100]), is_settled=is_settled))
     assert event.kind == kind
     came = [moved for item, at, _ in held if isinstance(item, TimedPacket) and (moved := clock.packet(item, at))]
-    assert came[0].decode_time == pytest.approx(16.0 if kind == "gap" else 15.0, abs=0.2)
+    assert came[0].decode_time == pytest.approx(back_at if kind == "gap" else 15.0, abs=0.2)
 
 
 def test_a_machine_whose_clock_was_set_back_goes_on_where_it_was(stream: list[TimedPacket]) -> None:
