@@ -73,6 +73,10 @@ _CUTS = {  # by suffix
     ".ffmetadata": b";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=30000\nEND=60000\ntitle=goal\n",
     ".chapters.txt": b"0:00 start\n1:30 a goal\n2:10:00 end\n",
 }
+_PLAYLIST = (
+    b"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:1.000,\npiece.ts\n"
+    b"#EXT-X-DISCONTINUITY\n#EXTINF:1.000,\n#EXT-X-BYTERANGE:9400@0\npiece.ts\n#EXT-X-ENDLIST\n"
+)
 _MANIFEST = b'# rooms\none.flv\nrtmp://host/live/two?token=1\n{"source": "a.flv", "id": "x", "cuts": "b.edl"}\n'
 _CONFIG = b'[score]\ndevice = "cpu"\nsegment-seconds = 2.5\n[dataset.build]\nasr = "none"\n'
 
@@ -84,6 +88,7 @@ def make_valid(folder: Path) -> dict[str, bytes]:
     found |= {f"cuts, {suffix}": content for suffix, content in _CUTS.items()}
     for suffix in ("flv", "mp4", "ts", "mkv"):
         found[f"media, {suffix}"] = make(folder / f"valid.{suffix}", seconds=1.0).read_bytes()
+    found["media, m3u8"] = _PLAYLIST  # its piece lies beside it, valid
     make_bundle(folder / "bundle", seed=0)
     graph = write_onnx(folder / "bundle", small_graph("vision"))
     return found | {
@@ -107,6 +112,8 @@ def places(folder: Path, made: Path) -> dict[str, tuple[Path, Read]]:
         found[f"cuts, {suffix}"] = folder / f"cuts{suffix}", lambda path: read_spans(path, MediaClock(25.0))
     for suffix in ("flv", "mp4", "ts", "mkv"):
         found[f"media, {suffix}"] = folder / f"media.{suffix}", _read_media
+    shutil.copy(made / "valid.ts", folder / "piece.ts")
+    found["media, m3u8"] = folder / "media.m3u8", _read_media
     return found | {
         "bundle.json": (folder / "bundle" / "bundle.json", lambda path: load_bundle(path.parent).network()),
         "ONNX": (folder / "graph.onnx", _run_onnx),
