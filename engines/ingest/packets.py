@@ -181,6 +181,13 @@ def _new_stream(packet: "AnyPacket", stream_tracks: "dict[Stream, _StreamTrack]"
         if before.codec != stream_track.codec:
             yield Event("header_change", clock.front(), f"the {stream.type} is now {stream_track.codec}")
     stream_tracks[stream] = stream_track
+    replaced = [
+        one
+        for one, its in stream_tracks.items()
+        if one.type == stream.type and one.container is not stream.container and its.suspect is None
+    ]
+    for one in replaced:  # it would keep its container and decoders
+        del stream_tracks[one]
 
 
 def _judge_jump(

@@ -36,6 +36,10 @@ class StandingStamps:
         stream = packet.stream
         counted = self.streams.get(stream)
         if counted is None:
+            for one in [
+                one for one in self.streams if one.type == stream.type and one.container is not stream.container
+            ]:
+                del self.streams[one]  # it would keep its container and decoders
             counted = self.streams[stream] = _Counted(stream)
         step = counted.step or (packet.duration or 0) * counted.tick
         if stream.type == "audio":

@@ -1,5 +1,6 @@
 """Transport streams whose programs and PIDs change midway: each stream is followed, wherever the bytes come from."""
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from support.media import make, number_in, second_heard
 
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
 from kuaihl.engines.ingest.opening import open_source
-from kuaihl.engines.ingest.packets import packets
+from kuaihl.engines.ingest.packets import TimedPacket, packets
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Segment
 
@@ -65,6 +66,19 @@ def fifo(folder: Path, data: bytes) -> Iterator[str]:
     writer.start()
     yield str(path)
     writer.join(10)
+
+
+def test_containers_of_earlier_pids_are_let_go(made: Path) -> None:
+    path = made / "often.ts"
+    path.write_bytes(3 * (part(made, 0) + part(made, 1, muxer=PIDS)))
+    with open_source(str(path)) as source:
+        alive = [_containers() for item in packets(source) if isinstance(item, TimedPacket) and item.keyframe]
+    assert len(alive) > 6 and max(alive) <= 2, alive
+
+
+def _containers() -> int:
+    gc.collect()  # a container and its streams hold each other
+    return sum(type(one).__name__ == "InputContainer" for one in gc.get_objects())
 
 
 @pytest.mark.parametrize("muxer", [PIDS, PROGRAM], ids=["pids", "program"])
