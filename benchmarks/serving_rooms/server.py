@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,9 @@ class Server:
         """The server, and those that it started or had started: they read its rooms."""
         found = [Path(f"/proc/{self.process.pid}")]
         for one in found:
-            children = [pid for task in (one / "task").iterdir() for pid in (task / "children").read_text().split()]
-            found += [Path("/proc") / pid for pid in children]
+            for task in (one / "task").iterdir():
+                with suppress(FileNotFoundError):  # the thread has just ended
+                    found += [Path("/proc") / pid for pid in (task / "children").read_text().split()]
         return found
 
     def memory_mb(self) -> float:
@@ -75,8 +77,11 @@ class Server:
 
     def switches(self) -> int:
         """How often a thread has waited so far: for media, for the processor, or for Python's lock."""
-        found = [path.read_text() for one in self.processes() for path in (one / "task").glob("*/status")]
-        return sum(int(text.rpartition("nonvoluntary")[0].split()[-1]) for text in found)
+        waits = 0
+        for path in (path for one in self.processes() for path in (one / "task").glob("*/status")):
+            with suppress(FileNotFoundError):
+                waits += int(path.read_text().rpartition("nonvoluntary")[0].split()[-1])
+        return waits
 
     def stop(self) -> None:
         self.process.terminate()
