@@ -47,6 +47,9 @@ class _Place:
 
     begin: int  # number of the first piece of this part
     end: int | None = None  # … and of the next one, once it is known
+    last: int = -1  # number of the last piece that was seen, …
+    text: str = ""  # … in this playlist
+    is_over: bool = False  # it does not grow
 
 
 class PlaylistParts:
@@ -82,13 +85,16 @@ class PlaylistParts:
         """
         if self.damaged and not self.is_read:
             return io.BytesIO()  # PyAV has an error to raise, and would raise it to whoever uses it next
+        place = self.places.get(url)
+        if place is not None and place.is_over:
+            return self.show_as_file(url, place.text)
         try:
             file = self.fetch(url, options)
         except Exception as error:
             self.damaged = True
             if not self.is_read:
                 raise
-            if url in self.places:
+            if place is not None:
                 raise ConnectionError(str(error)) from error
             return io.BytesIO()
         if not is_playlist_head(file.peek(len(HEAD))):
@@ -97,11 +103,14 @@ class PlaylistParts:
         while len(text) < _LONGEST and (more := file.read(_LONGEST)):
             text += more
         file.close()
-        return io.BytesIO(self.show(url, text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
+        return self.show_as_file(url, text.decode("utf-8", "surrogateescape"))
+
+    def show_as_file(self, url: str, text: str) -> io.BytesIO:
+        return io.BytesIO(self.show(url, text).encode("utf-8", "surrogateescape"))
 
     def show(self, url: str, text: str) -> str:
         """The part of a playlist that is read now."""
-        lines = [line.strip() for line in text.split("\n")]
+        lines = _lines_of(text)
         if any(line.startswith(_OF_PLAYLISTS) for line in lines):
             self.is_whole = any(line.startswith(_OF_PLAYLISTS[1]) and "URI=" in line for line in lines)
             return text
@@ -112,24 +121,34 @@ class PlaylistParts:
         if not pieces:
             return text
         place = self.places.get(url)
-        if place is None or pieces[-1].number < place.begin:  # or its server has begun to count anew
+        if place is not None and pieces[-1].number < place.begin:
+            latest = list(_pieces_in(_lines_of(place.text)))
+            if any((one.number, one.lines[-1]) == (pieces[-1].number, pieces[-1].lines[-1]) for one in latest):
+                return self.show(url, place.text)  # one of several servers, which is behind the others
+            place = None  # its server has begun to count anew
+        if place is None:
             first = pieces[0 if is_over else max(0, len(pieces) - _LIVE_PIECES)]
             place = self.places[url] = _Place(first.number)
+        if pieces[-1].number >= place.last:
+            place.last, place.text, place.is_over = pieces[-1].number, text, is_over
         if place.end is None and not self.is_whole:
             changes = (one.number for one in pieces if one.number > place.begin and one.changes)
             place.end = next(changes, None)
         shown = [one for one in pieces if one.number >= place.begin and (place.end is None or one.number < place.end)]
-        if not shown:
-            return text
         head = [line for line in lines[: lines.index(pieces[0].lines[-1])] if not line.startswith(_OF_PIECES)]
+        number, before = (shown[0].number, shown[0].before) if shown else (place.end, ())  # it was not read in time
         body = [line for piece in shown for line in piece.lines]
         tail = [_END] if is_over or place.end is not None else []
-        return "\n".join([*head, f"{_NUMBER}{shown[0].number}", *shown[0].before, *body, *tail, ""])
+        return "\n".join([*head, f"{_NUMBER}{number}", *before, *body, *tail, ""])
 
 
 def is_playlist_head(head: bytes) -> bool:
     """Whether a file that begins with these bytes is an HLS playlist."""
     return head.startswith(HEAD)
+
+
+def _lines_of(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\n")]
 
 
 def _pieces_in(lines: list[str]) -> Iterator[_Piece]:

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 
 from kuaihl.engines.ingest.timeouts import PipeReader
-from kuaihl.models.errors import SourceError, reason_of
+from kuaihl.models.errors import SourceError, SourceUnavailable, reason_of
 
 _GRACE = 2.0  # seconds by which our own watch is later than the program's time-out
 _END_SECONDS = 2.0
@@ -19,19 +19,26 @@ class SrtProgram:
     size = 0  # unknown, as of any live stream
 
     def __init__(self, name: str, url: str, timeout: float) -> None:
-        """`timeout`: seconds without data after which reading fails. Raises SourceError if there is no such program."""
+        """`timeout`: seconds without data after which reading fails.
+
+        Raises SourceError if there is no such program, SourceUnavailable if it cannot be started at present.
+        """
         program = shutil.which("ffmpeg")
         if program is None:
             raise SourceError(f"{name}: SRT needs the ffmpeg program, which is not on the path; install it")
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the program
         asked = ["-f", "data", "-protocol_whitelist", "srt,udp", "-timeout", str(int(timeout * 1_000_000)), "-i", url]
-        self._process = subprocess.Popen(
-            [program, "-nostdin", "-loglevel", "error", *asked, "-map", "0", "-c", "copy", "-f", "data", "pipe:1"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            start_new_session=True,  # Ctrl-C is for us
-        )
+        try:
+            self._process = subprocess.Popen(
+                [program, "-nostdin", "-loglevel", "error", *asked, "-map", "0", "-c", "copy", "-f", "data", "pipe:1"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                start_new_session=True,  # Ctrl-C is for us
+            )
+        except OSError as error:  # no more processes or files
+            self._complaints.close()
+            raise SourceUnavailable(f"{name}: the ffmpeg program cannot be started ({error.strerror})") from error
         assert self._process.stdout is not None
         self._pipe = PipeReader(os.dup(self._process.stdout.fileno()), timeout + _GRACE)
         self._process.stdout.close()

@@ -87,7 +87,8 @@ def host_of(url: str) -> str:
         raise Refused(f"{url}: not a URL ({error})") from error
     if "%" in host or not (":" in host or _HOST.fullmatch(host)):
         raise Refused(f"{url}: names no host")
-    if scheme.lower() == "srt" and dict(parse_qsl(parts.query)).get("mode", "caller") != "caller":
+    asked = parse_qsl(url.partition("?")[2])  # as FFmpeg sees it: the first of a name counts, and no fragment ends it
+    if scheme.lower() == "srt" and any(name == "mode" and value != "caller" for name, value in asked):
         raise Refused(f"{url}: a room only calls; leave mode out")
     return host
 

@@ -190,6 +190,23 @@ def test_a_live_playlist_begins_three_pieces_before_its_end_and_may_count_anew(p
     assert parts.length is None and not parts.go_on()
 
 
+def test_a_server_that_is_behind_the_others_brings_nothing_twice(parts: PlaylistParts) -> None:
+    ahead = playlist("#EXTINF:2,", "a", "#EXTINF:2,", "b", "#EXT-X-DISCONTINUITY", "#EXTINF:2,", "c", number=5)
+    behind = playlist("#EXTINF:2,", "a", "#EXTINF:2,", "b", number=5)
+    assert shown(parts, ahead)[3:] == ["#EXT-X-MEDIA-SEQUENCE:5", *behind.splitlines()[4:], "#EXT-X-ENDLIST"]
+    shown(parts, behind)
+    assert parts.go_on()
+    assert shown(parts, behind)[3:] == ["#EXT-X-MEDIA-SEQUENCE:7", "#EXTINF:2,", "c"]
+
+
+def test_a_part_whose_rest_was_not_read_in_time_ends(parts: PlaylistParts) -> None:
+    shown(parts, playlist("#EXTINF:2,", "a", "#EXT-X-DISCONTINUITY", "#EXTINF:2,", "b", number=5))
+    later = playlist("#EXTINF:2,", "c", "#EXTINF:2,", "d", number=9)
+    assert shown(parts, later)[3:] == ["#EXT-X-MEDIA-SEQUENCE:6", "#EXT-X-ENDLIST"]
+    assert parts.go_on()
+    assert shown(parts, later)[3:] == later.splitlines()[3:]
+
+
 def test_where_sound_has_a_playlist_of_its_own_nothing_is_cut(parts: PlaylistParts) -> None:
     master = playlist('#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",URI="a.m3u8"', "#EXT-X-STREAM-INF:BANDWIDTH=1", "v.m3u8")
     assert shown(parts, master) == master.splitlines()

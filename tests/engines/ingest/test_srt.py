@@ -59,13 +59,18 @@ def test_a_sender_that_comes_back_with_other_streams_is_followed(tmp_path: Path)
     assert {"reconnect", "gap"} <= {event.kind for event in events}
 
 
-def test_nobody_there_may_be_there_later_and_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there_may_be_there_later_and_a_missing_program_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     find_srt()
     url = f"srt://127.0.0.1:{free_port()}?connect_timeout=300"
     began = time.monotonic()
     with pytest.raises(SourceUnavailable, match="no connection") as caught:
         open_source(url, timeout=3)
     assert time.monotonic() < began + 10 and "\n" not in str(caught.value)
+    monkeypatch.setattr(srt_program.shutil, "which", lambda _: str(tmp_path))
+    with pytest.raises(SourceUnavailable, match="cannot be started"):
+        open_source(url, timeout=3)
     monkeypatch.setattr(srt_program.shutil, "which", lambda _: None)
     with pytest.raises(SourceError, match="needs the ffmpeg program"):
         open_source(url, timeout=3)

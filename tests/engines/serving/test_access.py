@@ -48,6 +48,8 @@ def resolve_to(*addresses: str) -> Any:
         "http://example.org:99999/",
         "http://exämple.org/",
         "srt://example.org:9000?mode=listener",
+        "srt://example.org:9000?mode=listener&mode=caller",  # FFmpeg takes the first
+        "srt://example.org:9000#?mode=rendezvous",  # and knows no fragment
         "http://example.org/" + "x" * 2_000,
     ],
 )
