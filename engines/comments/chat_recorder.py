@@ -63,7 +63,7 @@ class ChatRecorder:
     """Has a live chat written to `path` from `start` to `close`; a recorder that ends is started again."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        """Raises UsageError without yt-dlp. What an earlier recorder wrote into `folder` is kept."""
+        """Raises UsageError without yt-dlp."""
         check_recorder()
         self._url, self._folder = url, folder
         self._whole = folder / _WHOLE
@@ -71,20 +71,21 @@ class ChatRecorder:
         self.fault = ""  # why nothing is recorded at present
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_recording, name="kuaihl-chat", daemon=True)
-        self._bring_back()
 
     def start(self) -> None:
-        """Begin. The file is there then."""
+        """Begin. The file is there then, with what an earlier recorder wrote into the folder."""
+        self._bring_back()
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             self.path.touch()
         self._thread.start()
 
     def close(self) -> None:
-        """End, and give the file the name of a whole one. Idempotent."""
+        """End, and give the file the name of a whole one. Idempotent; without a start it leaves the folder alone."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        if self._thread.ident is None:
+            return
+        self._thread.join()
         with suppress(OSError):
             for torn in self._folder.glob(self.path.name + "-Frag*"):
                 torn.unlink()

@@ -1,6 +1,7 @@
 """The live chat of a page's URL as comments by time: a recorder writes it to a file, which is followed."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from kuaihl.engines.comments.chat_recorder import ChatRecorder
@@ -16,30 +17,33 @@ class PageChat:
     def __init__(self, url: str, folder: Path | None, *, offset: float, keep: Keep) -> None:
         """The chat is kept in `folder`, where the next run goes on with it; without one, nowhere.
 
-        Raises UsageError without yt-dlp, SourceError if what is there is no chat.
+        Raises UsageError without yt-dlp.
         """
         self._name = shown_source(url)
         self._temporary = tempfile.TemporaryDirectory() if folder is None else None
         self._recorder = ChatRecorder(url, Path(self._temporary.name) if self._temporary else folder or Path())
-        self._followed = FollowedComments(self._recorder.path, offset=offset, keep=keep)
+        self._follow = partial(FollowedComments, self._recorder.path, offset=offset, keep=keep)
+        self._followed: FollowedComments  # from the start on
+        self._since: float | None = None  # an earlier run has taken what was said before
         self._told = ""
-        self._goes_on = False
         self.has_chat = False
 
     def start(self) -> None:
-        """Begin to record; whoever writes into the folder must hold its lock."""
+        """Begin to record, with the lock of the folder. Raises SourceError if what lies there is no chat."""
         self._recorder.start()
+        self._followed = self._follow()
+        if self._since is not None:
+            self._followed.skip_until(self._since)
 
     def skip_until(self, time: float) -> None:
-        """As of a followed file; nor does anything count that was said while nobody scored the stream."""
-        self._followed.skip_until(time)
-        self._goes_on = True
+        """As of a followed file, before the start; nor does anything count that was said while nobody scored."""
+        self._since = time
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         """As of a followed file."""
         found = self._followed.take(start, end)
-        if self._goes_on:
-            found, self._goes_on = tuple(one for one in found if one.time >= start), False
+        if self._since is not None:
+            found, self._since = tuple(one for one in found if one.time >= start), None
         self.has_chat = self._followed.has_chat and not self._recorder.fault
         return found
 

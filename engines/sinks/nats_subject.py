@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -46,10 +47,9 @@ class NatsSubject:
             raise Unreachable(f"does not take events ({reason_of(str(error) or type(error).__name__)})") from error
 
     def close(self) -> None:
-        if self._client is not None:
-            ending = threading.Thread(target=self._end)  # for the caller's thread may have a running loop
-            ending.start()
-            ending.join()
+        ending = threading.Thread(target=self._end)  # for the caller's thread may have a running loop
+        ending.start()
+        ending.join()
 
     def _end(self) -> None:
         self._runner.run(self._disconnect())
@@ -78,16 +78,21 @@ class NatsSubject:
             except (Error, OSError, TimeoutError):
                 await self._disconnect()
         client = Client()
-        await client.connect(
-            self._address.server,
-            user=self._address.user,
-            password=self._address.password,
-            token=self._address.token,
-            name="kuaihl",
-            allow_reconnect=False,
-            connect_timeout=max(1, round(self._timeout)),
-            error_cb=self._give_up,
-        )
+        try:
+            await client.connect(
+                self._address.server,
+                user=self._address.user,
+                password=self._address.password,
+                token=self._address.token,
+                name="kuaihl",
+                allow_reconnect=False,
+                connect_timeout=max(1, round(self._timeout)),
+                error_cb=self._give_up,
+            )
+        except BaseException:
+            with suppress(Error, OSError):
+                await client.close()  # a server that refuses us leaves the socket open
+            raise
         self._client = client
         return client
 

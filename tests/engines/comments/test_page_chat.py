@@ -79,6 +79,13 @@ def test_a_run_that_goes_on_has_the_chat_of_the_earlier_one_and_takes_none_of_it
     assert kept >= {str(number) for number in numbers}
 
 
+def test_a_recorder_that_was_not_started_leaves_the_folder_of_another_one_alone(tmp_path: Path) -> None:
+    torn = tmp_path / "comments.live_chat.json.part"
+    torn.write_text('{"being written": ', encoding="utf-8")
+    PageChat("http://example.org/live", tmp_path, offset=0.0, keep=keep_all).close()
+    assert torn.read_text(encoding="utf-8") == '{"being written": '
+
+
 @pytest.mark.parametrize(
     ("page", "words"),
     [

@@ -84,6 +84,21 @@ def test_a_wrong_password_is_told_without_being_shown(tmp_path: Path) -> None:
     assert "Authorization Violation" in told and "hunter2" not in told
 
 
+def test_a_server_that_refuses_us_costs_no_sockets(tmp_path: Path) -> None:
+    def count_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    port, before = free_port(), count_files()
+    with nats_server(tmp_path, port, "--user", "me", "--pass", "right"):
+        sender, counts = NatsSubject(f"nats://me:wrong@127.0.0.1:{port}"), list[int]()
+        for number in range(3):
+            with pytest.raises(Unreachable):
+                sender.send(Waiting(number, make_event(number).id, make_event(number).to_dict()))
+            counts.append(count_files())
+        sender.close()
+    assert len(set(counts)) == 1 and count_files() == before
+
+
 def test_a_subject_without_a_stream_is_told(tmp_path: Path) -> None:
     with nats_server(tmp_path, free_port()) as url:
         sender = NatsSubject(f"{url}/rooms.live")
