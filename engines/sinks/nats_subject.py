@@ -1,7 +1,9 @@
 """Events on a subject of NATS that a JetStream stream keeps: the stream leaves out what it has had, by its id."""
 
 import asyncio
+import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -77,18 +79,20 @@ class NatsSubject:
                 return self._client
             except (Error, OSError, TimeoutError):
                 await self._disconnect()
-        client = Client()
+        client, context = Client(), ssl.create_default_context() if self._address.is_encrypted else None
         try:
             await client.connect(
                 self._address.server,
-                user=self._address.user,
-                password=self._address.password,
-                token=self._address.token,
+                tls=context,
+                user=_told_in_private(self._address.user, context),
+                password=_told_in_private(self._address.password, context),
+                token=_told_in_private(self._address.token, context),
                 name="kuaihl",
                 allow_reconnect=False,
                 connect_timeout=max(1, round(self._timeout)),
                 error_cb=self._give_up,
             )
+            _check_private(context)
         except BaseException:
             with suppress(Error, OSError):
                 await client.close()  # a server that refuses us leaves the socket open
@@ -114,12 +118,36 @@ def _check_package() -> None:
         raise UsageError("needs a package that is not here: pip install 'kuaihl[nats]'", setting="nats") from error
 
 
+def _told_in_private(word: str | None, context: ssl.SSLContext | None) -> "str | Callable[[], str] | None":
+    """For the client, which leaves it to the server whether to encrypt, and asks for a word when it is to be sent."""
+    if word is None or context is None:
+        return word
+
+    def tell() -> str:
+        _check_private(context)
+        return word
+
+    return tell
+
+
+def _check_private(context: ssl.SSLContext | None) -> None:
+    """Raise an error of NATS if a connection was to be encrypted by `context`, and is not."""
+    from nats.errors import Error
+
+    if context is not None and not context.session_stats()["connect_good"]:
+        raise Error("the server does not encrypt, as tls:// demands")
+
+
 class _Address(NamedTuple):
     server: str  # without the login
     subject: str
     user: str | None = None
     password: str | None = None
     token: str | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.server.startswith("tls:")
 
 
 def _split_address(url: str) -> _Address:

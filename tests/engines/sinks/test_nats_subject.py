@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 
 import nats
@@ -97,6 +98,28 @@ def test_a_server_that_refuses_us_costs_no_sockets(tmp_path: Path) -> None:
             counts.append(count_files())
         sender.close()
     assert len(set(counts)) == 1 and count_files() == before
+
+
+def test_tls_is_demanded_before_a_password_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    asked = ["-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", "-x509", *asked, *files], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    encrypted = ("--tls", "--tlscert", str(certificate), "--tlskey", str(key))
+    users, event = ("--user", "me", "--pass", "right"), make_event(0)
+    plain, reached = "the server does not encrypt", "no stream of JetStream"
+    for login, options, words in (
+        ("me:right@", users, plain),
+        ("", (), plain),
+        ("me:right@", users + encrypted, reached),
+    ):
+        port = free_port()
+        with nats_server(tmp_path, port, *options):
+            sender = NatsSubject(f"tls://{login}127.0.0.1:{port}/rooms.live")
+            with pytest.raises(Unreachable, match=words):
+                sender.send(Waiting(0, event.id, event.to_dict()))
+            sender.close()
 
 
 def test_a_subject_without_a_stream_is_told(tmp_path: Path) -> None:
