@@ -64,7 +64,7 @@ class Broadcasts:
 class Load:
     """What the server took at one moment."""
 
-    memory_mb: float
+    memory_mb: float  # without files: the share of a library changes as other processes come and go
     threads: int
 
 
@@ -101,7 +101,7 @@ def _soak(broadcasts: Broadcasts, server: Server, faults: int) -> list[Load]:
     for number in range(faults):
         broadcasts.wait_until(began + number * EVERY_SECONDS)
         broadcasts.kill_one()
-        loads.append(Load(server.memory_mb(), server.threads()))
+        loads.append(Load(server.memory_mb("Pss_Anon"), server.threads()))
         print(
             f"{number + 1:4d} kills, {loads[-1].memory_mb:6.0f} MB, {loads[-1].threads} threads, "
             f"{len(server.events)} events",

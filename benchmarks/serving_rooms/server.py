@@ -63,9 +63,10 @@ class Server:
                     found += [Path("/proc") / pid for pid in (task / "children").read_text().split()]
         return found
 
-    def memory_mb(self) -> float:
+    def memory_mb(self, kind: str = "Pss") -> float:
+        """The proportional share of all its processes; of kind "Pss_Anon" without files, whose shares others change."""
         lines = [line for one in self.processes() for line in (one / "smaps_rollup").read_text().splitlines()]
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
+        return sum(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")) / 1000
 
     def threads(self) -> int:
         return sum(len(list((one / "task").iterdir())) for one in self.processes())
