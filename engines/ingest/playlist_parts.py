@@ -7,7 +7,7 @@ then another demuxer is shown the rest.
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kuaihl.engines.ingest.parts import Peekable
@@ -48,7 +48,8 @@ class _Place:
     begin: int  # number of the first piece of this part
     end: int | None = None  # … and of the next one, once it is known
     last: int = -1  # number of the last piece that was seen, …
-    text: str = ""  # … in this playlist
+    text: str = ""  # … in this playlist …
+    pieces: list[_Piece] = field(default_factory=list)  # … of these pieces
     is_over: bool = False  # it does not grow
 
 
@@ -115,22 +116,22 @@ class PlaylistParts:
             self.is_whole = any(line.startswith(_OF_PLAYLISTS[1]) and "URI=" in line for line in lines)
             return text
         is_over = self.never_grows or _END in lines
-        pieces = list(_pieces_in(lines))
-        if is_over:
+        place = self.places.get(url)
+        is_known = place is not None and place.text == text  # as at each discontinuity of a recording
+        pieces = place.pieces if place is not None and is_known else list(_pieces_in(lines))
+        if is_over and not is_known:
             self.length = max(self.length or 0.0, sum(_seconds_of(piece) for piece in pieces))
         if not pieces:
             return text
-        place = self.places.get(url)
         if place is not None and pieces[-1].number < place.begin:
-            latest = list(_pieces_in(_lines_of(place.text)))
-            if any((one.number, one.lines[-1]) == (pieces[-1].number, pieces[-1].lines[-1]) for one in latest):
+            if any((one.number, one.lines[-1]) == (pieces[-1].number, pieces[-1].lines[-1]) for one in place.pieces):
                 return self.show(url, place.text)  # one of several servers, which is behind the others
             place = None  # its server has begun to count anew
         if place is None:
             first = pieces[0 if is_over else max(0, len(pieces) - _LIVE_PIECES)]
             place = self.places[url] = _Place(first.number)
         if pieces[-1].number >= place.last:
-            place.last, place.text, place.is_over = pieces[-1].number, text, is_over
+            place.last, place.text, place.pieces, place.is_over = pieces[-1].number, text, pieces, is_over
         if place.end is None and not self.is_whole:
             changes = (one.number for one in pieces if one.number > place.begin and one.changes)
             place.end = next(changes, None)
