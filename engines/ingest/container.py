@@ -1,5 +1,6 @@
 """FFmpeg's demuxer for a file, a URL or any object with `read`, and the choice among its streams."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from kuaihl.engines.ingest.parts import Parts
@@ -82,3 +83,8 @@ def choose_best(container: "InputContainer", kind: Literal["video", "audio"]) ->
         if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
             return stream
     return None
+
+
+def replaced_by(stream: "Stream", earlier: "Iterable[Stream]") -> "list[Stream]":
+    """Those of its kind in other containers: whoever holds one keeps its container and decoders alive."""
+    return [one for one in earlier if one.type == stream.type and one.container is not stream.container]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kuaihl.engines.ingest.clock import BACKWARDS, GAP, SKEW, Clock, Track
+from kuaihl.engines.ingest.container import replaced_by
 from kuaihl.engines.ingest.source import Source
 from kuaihl.engines.ingest.standing import StandingStamps, TimeUnknown
 from kuaihl.engines.types import Event
@@ -181,13 +182,9 @@ def _new_stream(packet: "AnyPacket", stream_tracks: "dict[Stream, _StreamTrack]"
         if before.codec != stream_track.codec:
             yield Event("header_change", clock.front(), f"the {stream.type} is now {stream_track.codec}")
     stream_tracks[stream] = stream_track
-    replaced = [
-        one
-        for one, its in stream_tracks.items()
-        if one.type == stream.type and one.container is not stream.container and its.suspect is None
-    ]
-    for one in replaced:  # it would keep its container and decoders
-        del stream_tracks[one]
+    for one in replaced_by(stream, stream_tracks):
+        if stream_tracks[one].suspect is None:
+            del stream_tracks[one]
 
 
 def _judge_jump(

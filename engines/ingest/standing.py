@@ -6,6 +6,8 @@ frame rate decides. It says nothing of the slices of one picture, so pictures ma
 
 from typing import TYPE_CHECKING, Any
 
+from kuaihl.engines.ingest.container import replaced_by
+
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
@@ -36,10 +38,8 @@ class StandingStamps:
         stream = packet.stream
         counted = self.streams.get(stream)
         if counted is None:
-            for one in [
-                one for one in self.streams if one.type == stream.type and one.container is not stream.container
-            ]:
-                del self.streams[one]  # it would keep its container and decoders
+            for one in replaced_by(stream, self.streams):
+                del self.streams[one]
             counted = self.streams[stream] = _Counted(stream)
         step = counted.step or (packet.duration or 0) * counted.tick
         if stream.type == "audio":
