@@ -1,7 +1,7 @@
 """Compressed audio in, 16 kHz mono out, every sample at its place on the stream's clock; silence fills the holes.
 
-Audio is decoded as it passes, and resampled once per second. Consecutive packets form one piece of sound; a new piece
-begins if their times differ by more than DRIFT.
+Audio is decoded as it passes, and resampled some ten times per second. Consecutive packets form one piece of sound; a
+new piece begins if their times differ by more than DRIFT.
 """
 
 from contextlib import suppress
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _DRIFT = 0.1  # seconds by which sound may drift from its time stamps before it is moved back
-_BATCH_SECONDS = 1.0  # of sound that are resampled in one go, for each go costs time, …
-_PIECE_SAMPLES = 8192  # … but in pieces: the resampler's buffers take eight times the memory of the largest
+_BATCH_SECONDS = 0.09  # of sound resampled in one go: each costs time, but the buffers take eight times its memory
 _TELLING_SECONDS = 1.0  # of media per event about damage, however many packets are damaged
 _FULL_SCALE = 32768.0  # 16-bit samples: FFmpeg scales the mix to mono so that it cannot clip, but only for integers
 
@@ -112,7 +111,7 @@ class AudioDecoder:
         """Turn the whole queue into samples at their place."""
         assert self.fifo is not None and self.resampler is not None
         self.queued_from = self.end
-        while (queued := self.fifo.read(_PIECE_SAMPLES, partial=True)) is not None:
+        if (queued := self.fifo.read()) is not None:
             queued.pts = None
             self.store(self.resampler.resample(queued))
 
