@@ -66,7 +66,7 @@ class Server:
     def memory_mb(self, kind: str = "Pss") -> float:
         """The proportional share of all its processes; of kind "Pss_Anon" without files, whose shares others change."""
         lines = [line for one in self.processes() for line in (one / "smaps_rollup").read_text().splitlines()]
-        return sum(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")) / 1000
+        return sum(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")) * 1024 / 1e6
 
     def threads(self) -> int:
         return sum(len(list((one / "task").iterdir())) for one in self.processes())
