@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from support.media import SCRIPT_TAG, Tag, make
-from support.processes import wait_for
+from support.waiting import wait_until
 
 from fault_campaign.result import Figure, Plan, Result
 
@@ -155,7 +155,7 @@ def _interrupt(archive: Path, output: Path, after: int) -> int:
     process = subprocess.Popen(_command(archive, output), stderr=subprocess.DEVNULL)
     told = output / "batch.jsonl"
     enough = lambda: told.is_file() and told.read_bytes().count(b"\n") >= after  # noqa: E731
-    wait_for(lambda: enough() or process.poll() is not None, LONGEST_SECONDS)
+    wait_until(lambda: enough() or process.poll() is not None, seconds=LONGEST_SECONDS)
     process.send_signal(signal.SIGTERM)
     return process.wait(timeout=120)
 

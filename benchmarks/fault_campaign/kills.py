@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from support.media import make
-from support.processes import is_alive, wait_for
+from support.processes import is_alive
 from support.small_dataset import small_dataset
+from support.waiting import wait_until
 
 from fault_campaign.result import Figure, Plan, Result
 
@@ -123,7 +124,7 @@ class Trial:
         before = self.written()
         process = self.start(arguments)
         if chance.random() < LATE_SHARE:
-            wait_for(lambda: process.poll() is not None or self.written() != before, LONGEST_SECONDS)
+            wait_until(lambda: process.poll() is not None or self.written() != before, seconds=LONGEST_SECONDS)
             time.sleep(chance.uniform(0.0, usual.after))
         else:
             time.sleep(chance.uniform(0.0, usual.before + usual.after))
@@ -195,7 +196,7 @@ def _difference(found: Contents, expected: Contents) -> str:
 def _do_undisturbed(trial: Trial) -> Undisturbed:
     began, before = time.monotonic(), trial.written()
     process = trial.start(trial.work.first)
-    wait_for(lambda: process.poll() is not None or trial.written() != before, LONGEST_SECONDS)
+    wait_until(lambda: process.poll() is not None or trial.written() != before, seconds=LONGEST_SECONDS)
     first = time.monotonic()
     said, _ = process.communicate(timeout=LONGEST_SECONDS)
     assert process.returncode == 0, said
@@ -210,7 +211,7 @@ def _kill_and_go_on(trial: Trial, kills: int, chance: random.Random, usual: Undi
             break
         done, arguments = done + 1, trial.work.again
         try:
-            wait_for(lambda: not trial.orphans(), ORPHAN_SECONDS)
+            wait_until(lambda: not trial.orphans(), seconds=ORPHAN_SECONDS)
         except AssertionError:
             return done, f"processes {trial.orphans()} live on"
     if not done:

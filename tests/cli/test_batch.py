@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from support.command import assert_one_line, kuaihl
 from support.media import make
-from support.processes import children_of, is_alive, wait_for
+from support.processes import children_of, is_alive
+from support.waiting import wait_until
 
 from kuaihl.engines.outputs.lock import FolderLock
 
@@ -96,7 +97,7 @@ def test_sigterm_ends_a_batch_and_its_workers_as_ctrl_c_does(tmp_path: Path, rec
     out = tmp_path / "out"
     command = [sys.executable, "-m", "kuaihl_cli", "batch", str(tmp_path / "in"), "-o", str(out), *OPTIONS]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: (out / "batch.jsonl").is_file() and (out / "batch.jsonl").stat().st_size)
+    wait_until(lambda: (out / "batch.jsonl").is_file() and (out / "batch.jsonl").stat().st_size, seconds=120.0)
     workers = children_of(process.pid)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
@@ -104,7 +105,7 @@ def test_sigterm_ends_a_batch_and_its_workers_as_ctrl_c_does(tmp_path: Path, rec
     assert errors.splitlines()[-1] == "kuaihl: error: interrupted"
     assert " not done" in errors.splitlines()[-2]
     assert workers
-    wait_for(lambda: not any(map(is_alive, workers)), seconds=10.0)
+    wait_until(lambda: not any(map(is_alive, workers)), seconds=10.0)
 
 
 @pytest.mark.slow

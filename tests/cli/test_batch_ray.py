@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from support.media import make
-from support.processes import children_of, is_alive, wait_for
+from support.processes import children_of, is_alive
+from support.waiting import wait_until
 
 LONG_AGO = 1_000_000_000.0
 SCORING = ("--asr", "none", "--segment-seconds", "2", "--threads", "1")
@@ -69,7 +70,7 @@ def test_a_node_that_is_killed_loses_nothing_and_nothing_is_scored_twice(
 
     process = batch(tmp_path / "in", out, "--runner", "ray", "--address", cluster.address, "--jobs", "2")
     raylet = cluster.worker_nodes.copy().pop().all_processes["raylet"][0].process.pid
-    victim = wait_for(lambda: holder_in(out, children_of(raylet)) or process.poll() is not None, seconds=280)
+    victim = wait_until(lambda: holder_in(out, children_of(raylet)) or process.poll() is not None, seconds=280)
     workers = children_of(raylet)
     for each in (raylet, *workers):
         os.kill(each, signal.SIGKILL)
@@ -82,7 +83,7 @@ def test_a_node_that_is_killed_loses_nothing_and_nothing_is_scored_twice(
     assert not [line for line in errors.splitlines() if "raylet" in line or "(pid=" in line], errors
     told = [json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines()]
     assert Counter(Path(one["source"]).name for one in told) == Counter(NAMES)
-    wait_for(lambda: not any(map(is_alive, workers)))
+    wait_until(lambda: not any(map(is_alive, workers)), seconds=120.0)
 
     local = batch(tmp_path / "in", alone)
     assert local.wait(timeout=280) == 0

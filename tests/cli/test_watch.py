@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from support.command import assert_one_line, kuaihl
 from support.media import make
-from support.processes import children_of, is_alive, wait_for
+from support.processes import children_of, is_alive
+from support.waiting import wait_until
 
 LONG_AGO = 1_000_000_000.0
 OPTIONS = ("--asr", "none", "--segment-seconds", "2", "--threads", "1", "--min-age", "1", "--json")
@@ -51,13 +52,13 @@ def test_recordings_are_scored_as_they_are_finished_and_the_next_start_goes_on(t
     has_lines = lines_in(out / "batch.jsonl")
     told = tmp_path / "told.jsonl"
     process = watch(folder, out, "--events", str(told))
-    wait_for(lambda: has_lines(1))
+    wait_until(lambda: has_lines(1), seconds=120.0)
     shutil.copy(recording, folder / "room" / "late.flv.part")
     (folder / "room" / "late.flv.part").rename(folder / "room" / "late.flv")
     (folder / "room" / "bad.flv").write_text("not a recording\n" * 50)
-    wait_for(lambda: has_lines(3))
+    wait_until(lambda: has_lines(3), seconds=120.0)
     (folder / "room" / "late.jsonl").write_text('{"time": 1.0, "text": "what a play"}\n')
-    wait_for(lambda: has_lines(4))
+    wait_until(lambda: has_lines(4), seconds=120.0)
     workers = children_of(process.pid)
     entries, errors = end(process, signal.SIGTERM)
     assert entries == [json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines()]
@@ -69,13 +70,13 @@ def test_recordings_are_scored_as_they_are_finished_and_the_next_start_goes_on(t
     ]
     assert "late.flv: scored again, for comments were left out" in errors
     assert "3 done, 0 skipped, 1 failed" in errors
-    wait_for(lambda: not any(map(is_alive, workers)), seconds=10.0)
+    wait_until(lambda: not any(map(is_alive, workers)), seconds=10.0)
     ends = [one["source"] for one in map(json.loads, told.read_text().splitlines()) if one["type"].endswith("finished")]
     assert sorted(ends) == ["/kuaihl/rooms/before.flv", *["/kuaihl/rooms/room__late.flv"] * 2]
 
     shutil.copy(recording, folder / "while_away.flv")
     again = watch(folder, out, "--poll")
-    wait_for(lambda: has_lines(6))  # what failed is tried again
+    wait_until(lambda: has_lines(6), seconds=120.0)  # what failed is tried again
     entries, errors = end(again, signal.SIGINT)
     assert sorted(Path(one["source"]).name for one in entries) == ["bad.flv", "while_away.flv"]
     assert "1 done, 2 skipped, 1 failed" in errors

@@ -1,14 +1,13 @@
 """A real NATS server with JetStream for tests; skipped with a reason where it is not installed."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support.ports import accepts
-from support.waiting import wait_until
+from support.processes import running
 
 
 @contextmanager
@@ -18,10 +17,5 @@ def nats_server(folder: Path, port: int, *options: str) -> Iterator[str]:
     if program is None:
         pytest.skip("nats-server is not installed (apt-get install nats-server)")
     command = [program, "-js", "-sd", str(folder), "-a", "127.0.0.1", "-p", str(port), *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: accepts(port), "NATS")
+    with running(command, lambda: accepts(port), "NATS"):
         yield f"nats://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()

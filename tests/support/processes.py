@@ -1,18 +1,23 @@
-"""Other processes, watched from outside."""
+"""Other processes: servers that run for a while, and what can be seen of any from outside."""
 
-import time
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from support.waiting import wait_until
 
-def wait_for(found: Callable[[], object], seconds: float = 120.0) -> str:
-    """What `found` gives, once it is true."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if value := found():
-            return str(value)
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
+
+@contextmanager
+def running(command: list[str], answers: Callable[[], bool], name: str) -> Iterator[None]:
+    """A server, from its first answer until it is killed."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(answers, name)
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def is_alive(pid: int) -> bool:

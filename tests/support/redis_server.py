@@ -2,13 +2,12 @@
 
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.waiting import wait_until
+from support.processes import running
 
 
 def answers(port: int) -> bool:
@@ -27,10 +26,5 @@ def redis_server(folder: Path, port: int, *options: str) -> Iterator[str]:
     if program is None:
         pytest.skip("redis-server is not installed (apt-get install redis-server)")
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: answers(port), "Redis")
+    with running(command, lambda: answers(port), "Redis"):
         yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.kill()
-        process.wait()

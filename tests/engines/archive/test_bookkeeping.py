@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import is_alive, wait_for
+from support.processes import is_alive
+from support.waiting import wait_until
 
 from kuaihl.engines.archive.batch_export import BatchExport
 from kuaihl.engines.archive.bookkeeping import Rules, Work, score_with_ledger, undone_first
@@ -48,10 +49,10 @@ def write_output(job: Job, tell: Callable[[Progress], None]) -> Sequence[str]:
             os._exit(7)
         case "hangs":
             (job.output.parent / "pid").write_text(str(os.getpid()))
-            wait_for(lambda: False, 600.0)
+            wait_until(lambda: False, seconds=600.0)
         case "greedy":
             hoard = bytearray(os.urandom(1 << 20)) * 300
-            wait_for(lambda: not hoard, 600.0)
+            wait_until(lambda: not hoard, seconds=600.0)
         case "unreadable":
             raise SourceError(f"{job.source}: not media")
         case "held" if tries_of(job) == 1:
@@ -201,15 +202,14 @@ def test_a_kill_leaves_a_ledger_that_knows_whom_it_hit(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(program)
     parent = subprocess.Popen([sys.executable, str(script), str(tmp_path), str(Path(__file__).parent), str(TESTS)])
-    pid = int(wait_for(lambda: (tmp_path / "out" / "pid").is_file() and (tmp_path / "out" / "pid").read_text()))
+    noted = tmp_path / "out" / "pid"
+    pid = int(wait_until(lambda: noted.is_file() and noted.read_text(), seconds=120.0))
     with Ledger(tmp_path / "out" / "ledger.sqlite", print) as ledger:
-        running = ledger.find("b")
-        assert running is not None
-        assert running.is_running
+        running = wait_until(lambda: (row := ledger.find("b")) is not None and row.is_running and row, "its note")
         assert running.process == parent.pid
     parent.kill()
     parent.wait()
-    wait_for(lambda: not is_alive(pid))
+    wait_until(lambda: not is_alive(pid), seconds=120.0)
     with Ledger(tmp_path / "out" / "ledger.sqlite", pytest.fail) as ledger:
         assert [row.name for row in ledger.rows("running")] == ["b"]
         assert not any(row.is_running for row in ledger.rows("running"))

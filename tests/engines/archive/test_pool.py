@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.processes import is_alive, wait_for
+from support.processes import is_alive
+from support.waiting import wait_until
 
 from kuaihl.engines.archive.jobs import InHand, Job, JobResult, Limits, Progress, ScoreJob
 from kuaihl.engines.archive.pool import score_archive
@@ -167,10 +168,10 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(program)
     parent = subprocess.Popen([sys.executable, str(script), str(tmp_path), str(Path(__file__).parent), str(TESTS)])
-    pid = int(wait_for(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text()))
+    pid = int(wait_until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text(), seconds=120.0))
     parent.kill()
     parent.wait()
-    wait_for(lambda: not is_alive(pid))
+    wait_until(lambda: not is_alive(pid), seconds=120.0)
 
 
 def test_jobs_may_come_while_others_are_done_and_are_taken_when_a_worker_is_free(tmp_path: Path) -> None:
