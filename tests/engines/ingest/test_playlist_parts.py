@@ -1,6 +1,7 @@
 """HLS whose streams change midway: behind a discontinuity every picture is seen and every second heard."""
 
 import io
+import os
 import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler
@@ -17,6 +18,7 @@ from kuaihl.engines.ingest.packets import packets
 from kuaihl.engines.ingest.playlist_parts import PlaylistParts
 from kuaihl.engines.segmenter.segmenter import segments
 from kuaihl.engines.types import Event, Segment
+from kuaihl.models.errors import SourceError
 
 PIECE = 2  # seconds
 LASTS = 6  # seconds of each part
@@ -130,6 +132,14 @@ def test_a_piece_that_is_gone_is_damage_and_the_others_are_read(gone: str, folde
             found = list(segments(packets(source), segment_seconds=2.0))
     assert "corrupt" in [event.kind for segment in found for event in segment.events]
     assert number_in(found[-1].frames[-1]) / 10 == pytest.approx(2 * LASTS, abs=1.0)
+
+
+@pytest.mark.parametrize("before", ["#EXTINF:2.0,", "#EXT-X-STREAM-INF:BANDWIDTH=1"], ids=["a piece", "a playlist"])
+def test_a_pipe_that_a_playlist_names_is_refused_and_not_waited_for(before: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.ts")
+    (tmp_path / "odd.m3u8").write_text(playlist(before, "pipe.ts", "#EXT-X-ENDLIST"), encoding="utf-8")
+    with pytest.raises(SourceError, match=r"pipe\.ts, which is not a file"):
+        open_source(str(tmp_path / "odd.m3u8"))
 
 
 def test_a_live_playlist_that_cannot_be_fetched_again_is_a_lost_connection(folder: Path) -> None:
