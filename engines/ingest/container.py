@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-from kuaihl.engines.ingest.parts import Parts
-from kuaihl.engines.ingest.playlist_parts import PlaylistParts
 from kuaihl.engines.ingest.refusal import cause, refusal
 from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.stream import Stream
+
+    from kuaihl.engines.ingest.parts import Parts
 
 BUFFER_BYTES = 1 << 18  # asked of a store at once
 PIECE_BYTES = 1 << 16  # handed to FFmpeg at once: smaller ones cost time, and larger ones memory in every room
@@ -51,22 +51,18 @@ def known_duration(container: "InputContainer") -> float | None:
     return duration / 1_000_000 if duration and duration > 0 else None
 
 
-def open_part(name: str, parts: Parts | PlaylistParts) -> "InputContainer":
+def open_part(name: str, parts: "Parts") -> "InputContainer":
     """The demuxer of the next part that holds video or audio. Raises a readable SourceError."""
     while True:
         try:
-            if isinstance(parts, PlaylistParts):
-                container = parts.open()
-            else:
-                container = open_container(name, parts, format=parts.format, buffer_size=PIECE_BYTES)
+            container = parts.open(name)
         except SourceError:
             if not parts.go_on():
                 raise
             continue
         chosen = [choose_best(container, "video"), choose_best(container, "audio")]
         if any(chosen):
-            if not isinstance(parts, PlaylistParts):
-                parts.choose(frozenset(one.id for one in chosen if one is not None), wants_more=None in chosen)
+            parts.choose(frozenset(one.id for one in chosen if one is not None), wants_more=None in chosen)
             return container
         container.close()
         if not parts.go_on():

@@ -9,7 +9,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from kuaihl.engines.ingest.parts import WhatCame
+from kuaihl.engines.ingest.parts import ByteParts, WhatCame
 
 HEAD_BYTES = 9  # of a file's header, enough to recognise it
 _LENGTH_BYTES = 4  # a tag's length, again, after it
@@ -53,14 +53,14 @@ def is_flv(head: bytes) -> bool:
     return len(head) >= HEAD_BYTES and head[:3] == b"FLV" and head[3] < 5 and HEAD_BYTES <= _data_offset(head) < 256
 
 
-class FlvParts:
+class FlvParts(ByteParts):
     """FLV as `Parts`: every kind of tag is one stream."""
 
     name = format = "flv"
 
     def __init__(self, file: WhatCame) -> None:
         """`file` is at its beginning, which `is_flv`."""
-        self.file = file
+        super().__init__(file)
         self.ahead = bytearray()  # read, but not handed out
         self.ready = 0  # of them, the bytes of this part that may be handed out
         self.passed = 0  # bytes before them
@@ -72,8 +72,6 @@ class FlvParts:
         self.ends = False  # this part is over after the ready bytes, and another one follows
         self.changed = False  # it is over
         self.parts = 1
-        self.damaged = False
-        self.is_plain = True
         self.fill(HEAD_BYTES)
         first = _data_offset(self.ahead) + _LENGTH_BYTES
         self.head = _file_header(self.ahead[4])  # what a part begins with
@@ -252,6 +250,7 @@ class FlvParts:
         return _file_header(promise) + b"".join(one for one in configurations if one is not None)
 
     def entry(self, byte: int) -> tuple[bytes, int]:
+        """What a reading from the middle of the file begins with, and the byte at which it goes on in the file."""
         return self.preface(), byte
 
     def note(self, tag: _Tag) -> None:
@@ -271,9 +270,6 @@ class FlvParts:
         elif known == tag.codec and len(known) == 1:
             (first,) = _PAIR.unpack_from(self.ahead, self.ready + _TAG_HEADER_BYTES)
             self.usual.add((self.ahead[self.ready], first))
-
-    def close(self) -> None:
-        self.file.close()
 
 
 def _data_offset(head: bytes | bytearray) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.ingest.parts import WhatCame
+from kuaihl.engines.ingest.parts import ByteParts, WhatCame
 
 _READ_BYTES = 1 << 18
 _TABLE_BYTES = 1 << 20  # among so many, the tables come again; they are due ten times per second
@@ -24,14 +24,14 @@ _CRC = 4  # … and after them
 _Key = tuple[int, bytes, int]  # a table's PID, the number of its program, and of its section
 
 
-class TsParts:
+class TsParts(ByteParts):
     """A transport stream as `Parts`."""
 
     name = "transport stream"
     format = "mpegts"
 
     def __init__(self, file: WhatCame) -> None:
-        self.file = file
+        super().__init__(file)
         self.ahead = b""  # read, but not handed out
         self.size = self.sync = 0  # of a packet, and where its sync byte stands; unknown before the first read
         self.pat = b""  # the packet with the latest table of programs
@@ -43,14 +43,12 @@ class TsParts:
         self.chosen: frozenset[int] = frozenset()  # PIDs that are read; empty while FFmpeg looks for them
         self.wants_more = False  # sound or picture is missing: any new stream may be it
         self.changed = False  # this part is over, and another one follows
-        self.damaged = False
-        self.is_plain = True
-        self.lead = 0
 
     def choose(self, pids: frozenset[int], /, *, wants_more: bool) -> None:
         self.chosen, self.wants_more = pids, wants_more
 
     def entry(self, byte: int) -> tuple[bytes, int]:
+        """As of FLV; the tables come again before `byte`."""
         return b"", max(byte - _TABLE_BYTES, 0) // self.size * self.size
 
     def go_on(self) -> bool:
@@ -143,9 +141,6 @@ class TsParts:
         read = self.chosen & before.keys()
         lost = any(streams.get(pid) != before[pid] for pid in read)
         return lost or (bool(read) and self.wants_more and bool(streams.keys() - before.keys()))
-
-    def close(self) -> None:
-        self.file.close()
 
 
 def is_ts(head: bytes) -> bool:

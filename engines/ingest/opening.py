@@ -28,7 +28,7 @@ from kuaihl.engines.ingest.flv import FlvParts, is_flv
 from kuaihl.engines.ingest.growing import GrowingFile, Growth
 from kuaihl.engines.ingest.local_playlist import UNFINISHED, NotAFile, is_playlist, open_piece
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
-from kuaihl.engines.ingest.parts import Parts, Peekable, Readable, WhatCame
+from kuaihl.engines.ingest.parts import Peekable, Readable, WhatCame
 from kuaihl.engines.ingest.playlist_parts import SHOWN, Open, PlaylistParts, is_playlist_head
 from kuaihl.engines.ingest.refusal import cause, lacks_protocol, open_advice, refusal
 from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Guard, Source
@@ -191,18 +191,18 @@ def _open_stored(name: str, file: "io.BufferedReader[Any]", **options: Any) -> "
     return open_container(name, file, buffer_size=BUFFER_BYTES, container_options={"protocol_whitelist": ""}, **options)
 
 
-def _parts_in(head: bytes, file: Readable) -> Parts | None:
+def _parts_in(head: bytes, file: Readable) -> FlvParts | TsParts | None:
     """The file, which begins with `head`, in parts; None if its streams are all known at its beginning."""
     if is_ts(head):
         return TsParts(WhatCame(file))
     return FlvParts(WhatCame(file)) if is_flv(head) else None
 
 
-def _from_parts(name: str, parts: Parts, timeout: float, *, is_url: bool = False) -> Source:
+def _from_parts(name: str, parts: FlvParts | TsParts, timeout: float, *, is_url: bool = False) -> Source:
     try:
         source = _choose_streams(name, open_part(name, parts), timeout)
     except BaseException as error:
-        failure = parts.file.error
+        failure = parts.error
         parts.close()
         if failure is None or isinstance(failure, SourceError) or not isinstance(error, SourceError):
             raise
@@ -214,7 +214,7 @@ def _from_parts(name: str, parts: Parts, timeout: float, *, is_url: bool = False
 
 def open_at(head: Source, byte: int) -> Source:
     """The file of a `head` in parts again, from near a byte of it on. Raises SourceError."""
-    assert head.parts is not None and not isinstance(head.parts, PlaylistParts)
+    assert isinstance(head.parts, FlvParts | TsParts)
     first, begin = head.parts.entry(byte)
     try:
         file: io.BufferedIOBase
@@ -225,8 +225,7 @@ def open_at(head: Source, byte: int) -> Source:
         file.seek(begin)
     except OSError as error:
         raise SourceError(f"{head.name}: {open_advice(error)}") from error
-    kind = TsParts if isinstance(head.parts, TsParts) else FlvParts
-    return _from_parts(head.name, kind(WhatCame(Peekable(file, first))), head.timeout)
+    return _from_parts(head.name, type(head.parts)(WhatCame(Peekable(file, first))), head.timeout)
 
 
 def _length(source: Source, measure: "Callable[[], InputContainer]") -> float | None:

@@ -3,7 +3,12 @@
 FFmpeg's demuxers announce new streams too late for PyAV, which drops their packets. So the bytes pass through here.
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from kuaihl.engines.ingest.container import PIECE_BYTES, known_duration, open_container
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 
 class Readable(Protocol):
@@ -59,25 +64,54 @@ class Peekable:
 
 
 class Parts(Protocol):
-    """A file for FFmpeg that ends where the streams change, and goes on after `go_on`."""
+    """A stream in parts: FFmpeg's demuxer of one ends where the streams change, and `go_on` leads to the next."""
 
-    file: WhatCame
-    name: str
-    format: str  # FFmpeg's name for it
-    damaged: bool  # bytes have been skipped since it was last set to False
-    is_plain: bool  # all so far came in one piece, and needs no more to decode than its beginning told
-    lead: int  # bytes by which a place in the file is later than in what was handed out
+    damaged: bool  # something has been skipped since it was last set to False
 
-    def read(self, size: int) -> bytes:
-        """Bytes of this part, at most `size`; empty at its end."""
+    @property
+    def error(self) -> Exception | None:
+        """Why reading ended before the end."""
+
+    def open(self, name: str) -> "InputContainer":
+        """The demuxer of this part; `name` is the source's. Raises a readable SourceError."""
+
+    def duration(self, container: "InputContainer") -> float | None:
+        """Of all parts, in seconds, as they or the demuxer of this part tell it; None if unknown."""
 
     def choose(self, ids: frozenset[int], /, *, wants_more: bool) -> None:
         """Tell that FFmpeg knows this part's streams: which ones are read, and whether another one would be, too."""
 
-    def entry(self, byte: int) -> tuple[bytes, int]:
-        """What a reading from the middle of the file begins with, and the byte at which it goes on in the file."""
+    def locate(self, byte: int) -> int | None:
+        """The byte of the file that FFmpeg takes for `byte`; None if it cannot be read from there on."""
 
     def go_on(self) -> bool:
         """Skip the rest of this part and begin the next one; returns whether there is one."""
 
-    def close(self) -> None: ...
+
+class ByteParts:
+    """What parts of a file have in common that are handed to FFmpeg as bytes; it ends where a part ends."""
+
+    name: str  # for PyAV, which must find no other format in it
+    format: str  # FFmpeg's name for it
+
+    def __init__(self, file: WhatCame) -> None:
+        self.file = file
+        self.damaged = False
+        self.is_plain = True  # all so far came in one piece, and needs no more to decode than its beginning told
+        self.lead = 0  # bytes by which a place in the file is later than in what was handed out
+
+    @property
+    def error(self) -> Exception | None:
+        return self.file.error
+
+    def open(self, name: str) -> "InputContainer":
+        return open_container(name, self, format=self.format, buffer_size=PIECE_BYTES)
+
+    def duration(self, container: "InputContainer") -> float | None:
+        return known_duration(container)
+
+    def locate(self, byte: int) -> int | None:
+        return byte + self.lead if self.is_plain else None
+
+    def close(self) -> None:
+        self.file.close()

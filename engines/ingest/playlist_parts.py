@@ -56,8 +56,6 @@ class _Place:
 class PlaylistParts:
     """A playlist and all that it names. Once it was opened, a piece that cannot be fetched counts as damage."""
 
-    is_plain, lead = False, 0
-
     def __init__(self, fetch: Fetch, demux: "Callable[[Open], InputContainer]", *, never_grows: bool = False) -> None:
         """`fetch` opens an address with FFmpeg's options, `demux` FFmpeg's demuxer of the playlist."""
         self.fetch, self.demux, self.never_grows = fetch, demux, never_grows
@@ -66,11 +64,25 @@ class PlaylistParts:
         self.length: float | None = None  # in seconds; None while it is live
         self.damaged = self.is_read = False
 
-    def open(self) -> "InputContainer":
+    def open(self, _name: str) -> "InputContainer":
         """The demuxer of this part. Raises a readable SourceError."""
         container = self.demux(self.open_file)
         self.is_read = True
         return container
+
+    @property
+    def error(self) -> None:
+        """None: what cannot be fetched is damage, or FFmpeg's own error."""
+
+    def duration(self, _container: "InputContainer") -> float | None:
+        """That of a playlist that does not grow."""
+        return self.length
+
+    def choose(self, _ids: frozenset[int], /, *, wants_more: bool) -> None:
+        """Nothing follows from it: the playlist says where parts end."""
+
+    def locate(self, _byte: int) -> None:
+        """None: a playlist is read from its beginning."""
 
     def go_on(self) -> bool:
         """Begin the next part; returns whether there is one."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kuaihl.engines.ingest.container import choose_best, known_duration, open_part
 from kuaihl.engines.ingest.parts import Parts
-from kuaihl.engines.ingest.playlist_parts import PlaylistParts
 from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.engines.stores.file import StoredFile
 from kuaihl.models.errors import SourceError
@@ -62,7 +61,7 @@ class Source:
     failure: str | None = None
     shortfall: str | None = "it was not read to its end"  # why the end is not one that it vouches for; None if it is
     stored: StoredFile | None = None  # the object that it is read from
-    parts: Parts | PlaylistParts | None = None  # for FLV, MPEG transport streams and HLS, whose streams may change
+    parts: Parts | None = None  # for FLV, MPEG transport streams and HLS, whose streams may change
     length: float | None = None  # in seconds, for parts that were measured apart from their reading
     used: list[Closable] = field(default_factory=list)  # closed together with the container
     damages: int = 0  # failed reads in a row
@@ -73,9 +72,9 @@ class Source:
     @property
     def duration(self) -> float | None:
         """Duration in seconds according to the container or the playlist; None if unknown."""
-        if isinstance(self.parts, PlaylistParts):
-            return self.parts.length
-        return self.length or known_duration(self.container)
+        if self.length or self.parts is None:
+            return self.length or known_duration(self.container)
+        return self.parts.duration(self.container)
 
     @property
     def origin(self) -> float | None:
@@ -100,10 +99,7 @@ class Source:
     def locate(self, keyframe: "TimedPacket") -> int | None:
         """The byte of a recording at which a packet begins; None if it cannot be read from there on."""
         place: int | None = keyframe.packet.pos
-        parts = self.parts
-        if parts is None or isinstance(parts, PlaylistParts) or not parts.is_plain or self.is_live or place is None:
-            return None
-        return place + parts.lead
+        return None if self.parts is None or self.is_live or place is None else self.parts.locate(place)
 
     @property
     def longest_silence(self) -> float:
@@ -197,8 +193,8 @@ class Source:
                 yield None
                 break
             self.video, self.audio = choose_best(self.container, "video"), choose_best(self.container, "audio")  # type: ignore[assignment]
-        if not isinstance(parts, PlaylistParts) and parts.file.error is not None:
-            raise parts.file.error
+        if parts.error is not None:
+            raise parts.error
 
     def close(self) -> None:
         """Idempotent; never waits for a thread that is reading: that thread then releases the container itself."""
