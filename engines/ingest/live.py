@@ -129,6 +129,7 @@ def live_packets(
                 raise silence(f"{name}: neither picture nor sound came ({lost})") from None
             pending = deque(held.items)
             yield from clock.go_on(resume.mark, resume.end, held)
+            del held  # as below, or what was held back stays for as long as the connection
         while True:
             began = clock.end
             try:
@@ -157,6 +158,7 @@ def live_packets(
             events = clock.resume(back.held)
             away = f"{back.held.items[0].at - budget.since:.1f} s"
             yield Event("reconnect", clock.end, f"{reason}; back after {away}, at try {back.tries}")
+            del back
             yield from events
     except Stopped:
         yield Event("eof", clock.end, "stopped")
@@ -188,6 +190,7 @@ def _relay(
                 events = clock.judge(held, steps_back=steps_back)
                 yield from events
                 pending = deque(held.items[1:])
+                del held
                 if steps_back and not events:
                     harmless_until = arrived.at + _HARMLESS_SECONDS
             moved = clock.packet(item, arrived.at)
@@ -199,6 +202,7 @@ def _relay(
             held = _hold(connection, stop, pending, in_pieces=clock.in_pieces)
             yield from clock.judge(held, item)
             pending = deque(held.items)
+            del held
         else:
             yield clock.event(item)
 

@@ -208,6 +208,7 @@ class Source:
 
     def release(self) -> None:
         self.container.close()
+        self.video = self.audio = None  # a closed source is kept for its name and its end, not for its decoders
         for one in self.used:
             one.close()
 

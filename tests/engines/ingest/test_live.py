@@ -8,6 +8,7 @@ import struct
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -164,6 +165,20 @@ def test_connections_that_break_leave_nothing_for_the_garbage_collector(http: Me
         gc.enable()
     assert kinds.count("reconnect") == 2
     assert not left
+
+
+def test_a_stream_that_goes_on_keeps_nothing_of_its_earlier_connections(http: MediaServer, broadcast: Path) -> None:
+    flv = broadcast.read_bytes()
+    url = http.live("/live.flv", *(part(flv, start, start + 3) for start in (0, 4, 8)), b"")
+    kinds: list[str] = []
+    left: Counter[str] = Counter()
+    gc.collect()
+    for item in live_packets(open_source(url, timeout=2), policy=BRIEF):
+        kinds.append(item.kind)
+        if item.kind == "video" and kinds.count("video") == 150:
+            left.update(type(one).__name__ for one in gc.get_objects())
+    assert kinds.count("reconnect") == 2 and kinds.count("video") == 180
+    assert (left["Held"], left["VideoStream"], left["AudioStream"]) == (0, 1, 1)
 
 
 def _send_and_reset(handler: BaseHTTPRequestHandler, data: bytes) -> None:
