@@ -110,7 +110,7 @@ class ChatRecorder:
             began = time.monotonic()
             try:
                 self.fault = self._record()
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the URL
                 self.fault = reason_of(error)
             if time.monotonic() - began > _STEADY_SECONDS:
                 delay = _FIRST_DELAY
