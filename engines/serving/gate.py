@@ -37,9 +37,10 @@ class Gate:
             return None
         if self._token is None:
             # A page of another site may reach this port through a browser, under a name of its own or none.
-            if _host_in(headers.get("host", "")) not in self._hosts:
+            host = headers.get("host", "")
+            if _host_in(host) not in self._hosts:
                 return HTTPStatus.FORBIDDEN, "call this server by its address: without a token no other name is served"
-            if "origin" in headers and urlsplit(headers["origin"]).netloc != headers.get("host"):
+            if headers.get("origin", f"http://{host}") not in (f"http://{host}", f"https://{host}"):
                 return HTTPStatus.FORBIDDEN, "pages of other sites may not call this server"
             return None
         given = _token_in(headers, path, scope["query_string"])
@@ -60,8 +61,11 @@ def _token_in(headers: Headers, path: str, query: bytes) -> str | None:
 
 
 def _host_in(header: str) -> str:
-    """The host of a Host header, without its port."""
-    return (urlsplit(f"//{header}").hostname or "").lower() if "@" not in header else ""
+    """The host of a Host header, without its port; empty if it is none."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").lower() if "@" not in header else ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

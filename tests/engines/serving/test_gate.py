@@ -39,6 +39,9 @@ def test_without_a_token_no_page_of_a_browser_calls(model: Model, tmp_path: Path
         assert client.get("/rooms", Host=f"evil.example:{client.port}").status == 403  # a name led here
         assert client.get("/rooms", Host=f"localhost@evil.example:{client.port}").status == 403
         assert client.get("/rooms", Origin="https://evil.example").status == 403
+        for wrong in ("[", "::1", "[::1"):  # no host, and no URL
+            assert client.get("/rooms", Host=wrong).status == 403
+            assert client.get("/rooms", Origin=f"http://{wrong}").status == 403
         assert client.call("POST", "/rooms", {}, Origin="null").status == 403
         assert client.get("/rooms", Host=here, Origin=f"http://{here}").status == 200
 
