@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.serving.rooms import Rooms
 
 _POLL_SECONDS = 1.0
+_NOTHING = ("", "~", "null")  # of a field that is left empty
 _FIELDS = ("id", "url", "streamer", "language", "comments")
 
 
@@ -24,10 +25,11 @@ def read_rooms_file(path: Path) -> list[RoomSpec]:
     import yaml
 
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # All scalars are texts: else `id: 0123` were 83, `language: no` were False, and a date that is none an error.
+        said = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({reason_of(error)})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path}: not YAML ({reason_of(error)})") from error
     entries = said.get("rooms") if isinstance(said, dict) and set(said) == {"rooms"} else None
     if not isinstance(entries, list):
@@ -42,11 +44,14 @@ def read_rooms_file(path: Path) -> list[RoomSpec]:
 
 
 def _parse_entry(place: str, entry: Any) -> RoomSpec:
-    if not isinstance(entry, dict) or not {"id", "url"} <= set(entry) <= set(_FIELDS):
+    texts = {name: value for name, value in entry.items() if value not in _NOTHING} if isinstance(entry, dict) else {}
+    if not {"id", "url"} <= set(texts) <= set(_FIELDS):
         raise UsageError(f"{place}: give id and url, and if wanted streamer, language and comments")
-    texts = {name: str(value) for name, value in entry.items() if value is not None}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{place}: {name} is no text")
     try:
-        host_of(texts.get("url", ""))
+        host_of(texts["url"])
     except SourceError as error:
         raise UsageError(f"{place}: {error}") from error
     return RoomSpec(

@@ -29,11 +29,13 @@ rooms:
     language: zh
     comments: /var/chat/ann.jsonl
   - {id: 7, url: "https://example.org/7.flv"}
+  - {id: 2024-99-99, url: "https://example.org/8.flv", language: no, streamer: 007, comments: ~}
 """,
     )
-    ann, seven = read_rooms_file(path)
+    ann, seven, dated = read_rooms_file(path)
     assert ann == RoomSpec("ann", "rtmp://media/live/ann", "Ann", "zh", "/var/chat/ann.jsonl", origin="file")
     assert (seven.id, seven.url) == ("7", "https://example.org/7.flv")
+    assert (dated.id, dated.language, dated.streamer, dated.comments) == ("2024-99-99", "no", "007", None)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,10 @@ rooms:
         ("rooms: [{id: ann, url: 'rtmp://a/b', asr: none}]", "room 1: give id and url"),
         ("rooms: [{id: ann, url: /etc/passwd}]", "room 1: /etc/passwd: not a source"),
         ("rooms: [{id: a, url: 'rtmp://a/b'}, {id: a, url: 'rtmp://a/c'}]", "room 2: a is there twice"),
-        ("rooms: [!!python/object/apply:os.getcwd []]", "not YAML"),
+        ("rooms: [!!python/object/apply:os.getcwd []]", "room 1: give id and url"),
+        ("rooms: [{id: , url: 'rtmp://a/b'}]", "room 1: give id and url"),
+        ("rooms: [{id: [a], url: 'rtmp://a/b'}]", "room 1: id is no text"),
+        ("rooms: " + "[" * 3_000, "not YAML"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line(text: str, words: str, tmp_path: Path) -> None:
