@@ -21,8 +21,9 @@ class Announcement:
 def read_announcement(recorder: str, payload: object, root: Path) -> Announcement | None:
     """The recordings that a recorder's JSON payload announces; None if it is about something else.
 
-    `root` is the folder that the recorder writes into. Relative paths begin there, and no path may leave it. Raises
-    UsageError for an unknown recorder, SourceError for a payload that is not the recorder's or names another place.
+    `root` is the folder that the recorder writes into, as a whole path. Relative paths begin there, and no path may
+    leave it. Raises UsageError for an unknown recorder, SourceError for a payload that is not the recorder's or names
+    another place.
     """
     if recorder not in RECORDERS:
         raise UsageError(f"no such recorder; known are {', '.join(RECORDERS)}", setting="recorder", value=recorder)

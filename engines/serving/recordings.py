@@ -6,6 +6,7 @@ scored already: neither is scored twice.
 
 import json
 import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -50,10 +51,11 @@ class Recordings:
 
     def __init__(self, root: Path, output: Path, desk: Desk) -> None:
         """`output` is the server's folder. Raises UsageError for a list of an earlier process that cannot be read."""
-        self._root, self._output, self._desk = root, output, desk
+        self._root = Path(os.path.normpath(root.absolute()))  # recorders name whole paths
+        self._output, self._desk = output, desk
         self._list = output / ".serve" / _FILE
         self._changed = threading.Condition()
-        self._waiting: list[Path] = [root / name for name in _read_list(self._list)]
+        self._waiting: list[Path] = [self._root / name for name in _read_list(self._list)]
         self._known: OrderedDict[str, None] = OrderedDict()  # announcements
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="kuaihl-recordings", daemon=True)
