@@ -114,8 +114,12 @@ class Scheduler:
         if encoders.transcriber is not None:
             works += [("hear", self._hear)] * listeners
         began = threading.Barrier(len(works) + 1)
-        for name, work in works:
-            threading.Thread(target=_work, args=(work, began), name=f"kuaihl-{name}", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=_work, args=(work, began), name=f"kuaihl-{name}", daemon=True)
+            for name, work in works
+        ]
+        for thread in self._threads:
+            thread.start()
         began.wait()
 
     def encode(
@@ -178,6 +182,12 @@ class Scheduler:
             for ticket in (*self._unseen, *self._unheard, *self._unread, *self._hearing):
                 ticket.fail(Closed("the server is ending"))
             self._changed.notify_all()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the threads of a closed scheduler, `seconds` at most: inside torch they would abort Python's end."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
 
     def _submit(self, ticket: _Ticket) -> _Ticket:
         with self._changed:

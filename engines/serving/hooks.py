@@ -52,7 +52,7 @@ def check_template(template: str) -> str:
         template.format(**dict.fromkeys(_FIELDS, "x"))
     except SourceError as error:
         raise UsageError(str(error), setting="pull", value=template) from error
-    except (KeyError, IndexError, ValueError) as error:
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(
             f"its fields are {', '.join(f'{{{one}}}' for one in _FIELDS)}", setting="pull", value=template
         ) from error

@@ -56,25 +56,35 @@ def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report
 
     Raises UsageError if the folder, the port or a setting cannot be used.
     """
+    allowed = parse_allowed(settings.allow_host)
+    with _listen(settings.host, settings.port) as listening:
+        threads = set_threads(model.settings.threads)
+        parts = _make_parts(model, settings, allowed, threads, report)
+        set_threads(1)  # of each room: torch would give every one of their threads a pool of its own
+        try:
+            return _serve_rooms(parts, listening, stop)
+        except KuaihlError:
+            parts.scheduler.close()
+            parts.scheduler.join(_CLOSE_SECONDS)
+            raise
+        finally:
+            parts.scheduler.close()
+            parts.readers.close()
+            set_threads(threads)
+
+
+def _serve_rooms(parts: _Parts, listening: socket.socket, stop: threading.Event) -> bool:
+    """As `serve`, with all parts but the rooms."""
     from kuaihl.engines.serving.rooms import Rooms
     from kuaihl.engines.serving.rooms_file import RoomsFile
 
-    allowed = parse_allowed(settings.allow_host)
-    listening = _listen(settings.host, settings.port)
-    threads = set_threads(model.settings.threads)
-    parts = _make_parts(model, settings, allowed, threads, report)
-    set_threads(1)  # of each room: torch would give every one of their threads a pool of its own
+    settings, report = parts.settings, parts.report
+    rooms = Rooms(partial(_make_house, parts), settings.output, most=settings.most_rooms)
+    recordings, file = None, None
     try:
-        rooms = Rooms(partial(_make_house, parts), settings.output, most=settings.most_rooms)
-    except KuaihlError:
-        listening.close()
-        parts.scheduler.close()
-        set_threads(threads)
-        raise
-    parts.metrics.watch(rooms.all, parts.scheduler)
-    recordings = _open_recordings(parts)
-    file = RoomsFile(settings.rooms_file, rooms, report) if settings.rooms_file is not None else None
-    try:
+        parts.metrics.watch(rooms.all, parts.scheduler)
+        recordings = _open_recordings(parts)
+        file = RoomsFile(settings.rooms_file, rooms, report) if settings.rooms_file is not None else None
         if (number := rooms.restore()) > 0:
             report(f"{number} rooms go on")
         going_on = {room.folder for room in rooms.all() if room.folder is not None}
@@ -96,11 +106,7 @@ def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report
         if recordings is not None:
             recordings.stop()
         rooms.stop()
-        parts.scheduler.close()
-        parts.readers.close()
         rooms.close()
-        listening.close()
-        set_threads(threads)
 
 
 def _make_parts(
@@ -239,7 +245,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=256)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while ")[0]
         raise UsageError(f"cannot listen on {host}:{port} ({reason}); choose another address") from error
 
 

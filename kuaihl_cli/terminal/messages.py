@@ -18,7 +18,8 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]
 def say(line: str) -> None:
     """Print a line on standard error and log it; URLs lose their credentials, and control characters are left out."""
     line = CONTROL.sub(" ", mask_credentials(line))
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")  # in one piece: rooms speak from threads of their own
+    sys.stderr.flush()
     LOG.info(line)
 
 

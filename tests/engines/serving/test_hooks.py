@@ -68,7 +68,15 @@ def test_a_name_that_would_lead_elsewhere_has_no_room(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["rtmp://media/live", "rtmp://media/{name}", "/x/{stream}", "rtmp://media/{stream"]
+    "template",
+    [
+        "rtmp://media/live",
+        "rtmp://media/{name}",
+        "/x/{stream}",
+        "rtmp://media/{stream",
+        "rtmp://m/{stream.x}",
+        "rtmp://m/{app[x]}",
+    ],
 )
 def test_a_template_that_cannot_work_is_one_line(template: str) -> None:
     with pytest.raises(UsageError, match="pull"):
