@@ -73,8 +73,8 @@ def make_app(service: Service, more: list[Route]) -> Starlette:
 
     def room_scores(request: Request) -> Response:
         room = room_of(request)
-        after = _number_in(request, "after", -1)
-        most = min(_number_in(request, "limit", _MOST_LINES), _MOST_LINES)
+        after = _number_in(request, "after", -1, least=-1)
+        most = min(_number_in(request, "limit", _MOST_LINES, least=1), _MOST_LINES)
         lines = room.scores(after, most)
         return JSONResponse({"room": room.spec.id, "broadcast": room.broadcast, "scores": lines})
 
@@ -192,13 +192,13 @@ def _add(service: Service, spec: RoomSpec) -> tuple[Room, bool]:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), **{"Retry-After": _RETRY}) from error
 
 
-def _number_in(request: Request, name: str, usual: int) -> int:
+def _number_in(request: Request, name: str, usual: int, least: int) -> int:
     """A whole number of the query. Raises Problem."""
     text = request.query_params.get(name)
     if text is None:
         return usual
-    if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 12):
-        raise Problem(HTTPStatus.BAD_REQUEST, f"{name}: give a whole number")
+    if not (text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 12 and int(text) >= least):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"{name}: give a whole number from {least} up")
     return int(text)
 
 

@@ -36,9 +36,10 @@ def _paths() -> dict[str, Any]:
         "name": "after",
         "in": "query",
         "description": "Only segments behind this one.",
-        "schema": {"type": "integer", "default": -1},
+        "schema": {"type": "integer", "default": -1, "minimum": -1},
     }
-    limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "default": 1000, "maximum": 1000}}
+    most = {"type": "integer", "default": 1000, "minimum": 1, "maximum": 1000}
+    limit = {"name": "limit", "in": "query", "schema": most}
     scores = _object(room=_TEXT, broadcast=_OR_NONE, scores=line)
     body = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/NewRoom"}}}}
     return {

@@ -62,6 +62,12 @@ def end_of(room: str, broadcast: str, segment: int, data: dict[str, Any]) -> Roo
     return RoomEvent(room, broadcast, Place(segment, _END), "run.finished", data)
 
 
+def broadcasts_since(folder: Path, name: str) -> list[Path]:
+    """The run folders of a room, from the broadcast of that name to `folder`; it alone if that one is gone."""
+    found = [one for one in sorted(folder.parent.iterdir()) if name <= one.name < folder.name and one.is_dir()]
+    return [*found, folder] if found and found[0].name == name else [folder]
+
+
 def recorded_events(folder: Path, room: str, after: Place | None = None) -> Iterator[RoomEvent]:
     """The events of a run folder behind a place; a line that is being written is left out."""
     others: dict[int, list[Happened]] = {}

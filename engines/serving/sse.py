@@ -5,7 +5,9 @@ The events of one room are replayed from its run folder; those of all rooms from
 
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -13,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from kuaihl.engines.serving.hub import MOST_LISTENERS, Hub
 from kuaihl.engines.serving.problems import problem
 from kuaihl.engines.serving.room import Room
-from kuaihl.engines.serving.room_events import RoomEvent, parse_id, recorded_events
+from kuaihl.engines.serving.room_events import Place, RoomEvent, broadcasts_since, parse_id, recorded_events
 
 _HEARTBEAT = 15.0  # seconds of silence after which a comment keeps proxies from closing the connection
 _BEGIN = "retry: 2000\n\n"
@@ -28,6 +30,10 @@ def stream_room(hub: Hub, room: Room, last_id: str | None) -> Response:
 def stream_all(hub: Hub, last_id: str | None) -> Response:
     """The events of all rooms, those behind `last_id` first."""
     return _too_many() if hub.is_full else _stream(_of_all(hub, last_id))
+
+
+def _read(folder: Path, room: str, after: Place | None) -> list[RoomEvent]:
+    return list(recorded_events(folder, room, after))
 
 
 def _stream(parts: AsyncIterator[str]) -> Response:
@@ -46,10 +52,12 @@ async def _of_room(hub: Hub, room: Room, last_id: str | None) -> AsyncIterator[s
         told = None if last_id is None else parse_id(last_id)
         folder = room.folder
         if told is not None and folder is not None:
-            after = told[1] if told[0] == folder.name else None
-            for event in await run_in_threadpool(lambda: list(recorded_events(folder, room.spec.id, after))):
-                told = event.broadcast, event.place
-                yield _words(event.id, event)
+            for broadcast in await run_in_threadpool(broadcasts_since, folder, told[0]):
+                after = told[1] if told[0] == broadcast.name else None
+                replay = partial(_read, broadcast, room.spec.id, after)
+                for event in await run_in_threadpool(replay):
+                    told = event.broadcast, event.place
+                    yield _words(event.id, event)
         while True:
             try:
                 numbered = await listener.next(_HEARTBEAT)

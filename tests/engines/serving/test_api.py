@@ -136,6 +136,8 @@ def test_a_recording_ends_its_room(model: Model, media: MediaServer, flv: bytes,
         room = wait_until(lambda: (one := client.get("/rooms/ann").json)["state"] == "ended" and one)
         assert (tmp_path / "ann" / room["broadcast"] / "highlights.json").exists()
         assert len(client.scores("ann")) == 6  # still there to read
+        assert len(client.get("/rooms/ann/scores?after=1&limit=2").json["scores"]) == 2
+        assert [client.get(f"/rooms/ann/scores?{query}").status for query in ("limit=0", "after=-2")] == [400, 400]
         assert client.get("/scores").json["scores"] == []
         assert client.add("ann", media.url("/ann.flv")).status == 201  # the id is free
 

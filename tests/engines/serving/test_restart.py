@@ -83,12 +83,15 @@ def test_a_run_of_another_model_is_left_alone_and_another_one_begins(
 ) -> None:
     with serving(model, tmp_path) as client:
         client.add("ann", media.live("/ann.flv", flv, stall=True))
-        wait_until(lambda: client.scores("ann"))
+        wait_until(lambda: len(client.scores("ann")) >= 2)
         first = client.get("/rooms/ann").json["broadcast"]
     old = (tmp_path / "ann" / first / "scores.jsonl").read_bytes()
     other = replace(model, settings=replace(model.settings, segment_seconds=3.0))
     with serving(other, tmp_path) as client:
         wait_until(lambda: client.get("/rooms/ann").json["broadcast"] != first and client.scores("ann"))
+        with client.follow("/rooms/ann/events", f"{first}/0/0") as events:
+            told = [next(events).data for _ in range(2)]
+        assert (told[0]["broadcast"], told[0]["data"]["segment"]) == (first, 1)  # the earlier one's end comes first
     assert (tmp_path / "ann" / first / "scores.jsonl").read_bytes() == old
 
 
@@ -101,6 +104,7 @@ def test_the_register_is_its_owners_alone_and_one_server_has_it(model: Model, tm
         assert "secret-key" not in client.get("/rooms").text
         with pytest.raises(UsageError, match="is writing into it"):
             serve(model, ServeSettings(output=tmp_path, port=0), threading.Event(), print)
+        assert sum(thread.name == "kuaihl-see" for thread in threading.enumerate()) == 1  # the other's have ended
 
 
 def test_a_register_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
