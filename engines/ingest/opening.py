@@ -67,6 +67,7 @@ _NO_STREAMS = frozenset(
     {"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"}
 )  # FFmpeg "plays" pictures and text, too
 
+_UNTRUSTED = "a playlist (HLS), which is read only from hosts that are allowed by name; the operator may allow it"
 _QUICK = {"probesize": "100000", "analyzeduration": "0"}  # to measure a length, streams need not be understood
 
 T = TypeVar("T")
@@ -345,7 +346,12 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
             if is_playlist_head(head):
                 with suppress(SourceError):  # behind a redirect, or with cookies, FFmpeg alone finds the pieces
                     return _from_playlist(name, PlaylistParts(open_named, demux), timeout)
-            return _choose_streams(name, open_url(), timeout)
+            try:
+                return _choose_streams(name, open_url(), timeout)
+            except SourceError as error:
+                if is_playlist_head(head) and "format_whitelist" in options:
+                    raise SourceError(f"{name}: {_UNTRUSTED}") from error
+                raise
         source = _from_parts(name, parts, timeout, is_url=True)
         if is_recording:
             source.length = _length(source, lambda: open_url(options=_QUICK))

@@ -9,12 +9,17 @@ from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 # (its bare -1) for anything that an RTMP server refuses: a room that is not on air.
 _PASSING = frozenset({errno.EIO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
 _REFUSED = "the server refuses it; check the address, and that the stream is on air"
+_LOST = "the server is not found, hangs up or leads elsewhere; check the address, and that the stream is on air"
 
 
 def refusal(name: str, error: Exception, *, is_url: bool) -> SourceError:
     """A readable error for one of FFmpeg or the system; SourceUnavailable if a URL may open later."""
     passes = is_url and _may_pass(error)
-    advice = _REFUSED if passes and isinstance(error, PermissionError) else open_advice(error)
+    advice = open_advice(error)
+    if passes and isinstance(error, PermissionError):
+        advice = _REFUSED
+    elif passes and getattr(error, "errno", None) == errno.EIO:
+        advice = _LOST
     kind = SourceUnavailable if passes else SourceError
     return kind(f"{name}: {advice}", remedy=_more_time(error))
 

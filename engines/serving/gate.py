@@ -45,7 +45,10 @@ class Gate:
             return None
         given = _token_in(headers, path, scope["query_string"])
         if given is None:
-            return HTTPStatus.UNAUTHORIZED, "send the token: Authorization: Bearer …"
+            return (
+                HTTPStatus.UNAUTHORIZED,
+                "send the token: Authorization: Bearer …; a hook has ?token=… in its address",
+            )
         if not hmac.compare_digest(given.encode(), self._token.encode()):
             return HTTPStatus.UNAUTHORIZED, "the token is wrong"
         return None

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from kuaihl.engines.sinks.settings import SPOOLS, SinkSettings, deliver_left
@@ -20,6 +21,7 @@ class Leftovers:
         self._settings, self._report = settings, report
         self._lock = threading.Lock()
         self._folders: set[Path] = set()
+        self._told: dict[Path, set[str]] = {}  # lines of those whose receivers are still away
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="kuaihl-leftovers", daemon=True)
 
@@ -52,8 +54,18 @@ class Leftovers:
                         self._folders.discard(folder)
 
     def _is_delivered(self, folder: Path) -> bool:
+        told = self._told.setdefault(folder, set())
         try:
-            return deliver_left(self._settings, folder, self._report)
+            is_delivered = deliver_left(self._settings, folder, partial(self._report_once, told))
         except (KuaihlError, OSError) as error:
             LOG.warning(f"{folder}: events are left: {reason_of(error)}")
             return False
+        if is_delivered and self._told.pop(folder):
+            self._report(f"{folder}: the events that were left are delivered")
+        return is_delivered
+
+    def _report_once(self, told: set[str], line: str) -> None:
+        """An outage of an hour is one line, not sixty."""
+        if line not in told:
+            told.add(line)
+            self._report(line)

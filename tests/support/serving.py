@@ -37,6 +37,7 @@ class Client:
     def __init__(self, port: int, token: str | None = None) -> None:
         self.port = port
         self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self.lines: list[str] = []  # what the server has said
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """`body` is sent as JSON, bytes and text as they are."""
@@ -107,6 +108,7 @@ def serving(model: Model, folder: Path, **settings: Any) -> Iterator[Client]:
         if isinstance(told, BaseException):
             raise told
         client = Client(int(told.split(",")[0].rpartition(":")[2]), settings.get("token"))
+        client.lines = lines
         wait_until(lambda: client.get("/healthz").status == 200)
         yield client
     finally:

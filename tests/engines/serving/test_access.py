@@ -125,8 +125,8 @@ def test_a_stranger_can_lead_nowhere_else(media: MediaServer, flv: bytes, monkey
     media.answers |= {"/redirect.flv": redirect, "/list.m3u8": playlist}
     media.live("/inner.flv", flv)
     options = {**check_source_as_public(media, monkeypatch)}
-    for path in ("/redirect.flv", "/list.m3u8"):
-        with pytest.raises(SourceError):
+    for path, words in (("/redirect.flv", "leads elsewhere"), ("/list.m3u8", "a playlist.*the operator may allow")):
+        with pytest.raises(SourceError, match=words):
             open_source(media.url(path), guard=lambda url: options).close()
     assert "/inner.flv" not in media.requests
     open_source(media.url("/inner.flv"), guard=lambda url: options).close()

@@ -40,8 +40,12 @@ def test_what_a_broadcast_could_not_tell_is_told_when_the_receiver_is_back(
             wait_until(lambda: len(client.scores("ann")) >= 4, "scores")
             assert client.call("DELETE", "/rooms/ann").status == 204
             wait_until(lambda: list(tmp_path.glob("ann/*/highlights.json")), "the end of the broadcast")
+            tries = len(receiver.requests)
+            wait_until(lambda: len(receiver.requests) >= tries + 12, "later tries")
             assert not receiver.taken
+            assert sum("not delivered; " in line for line in client.lines) <= 2  # at the end, and once later
             receiver.answers.clear()
             wait_until(lambda: any(one["type"] == "kuaihl.run.finished" for one in receiver.taken), "the rest")
+            wait_until(lambda: client.lines[-1].endswith("the events that were left are delivered"), "the good news")
     ids = [one["id"] for one in receiver.taken]
     assert len(set(ids)) == len(ids) and sum(one["type"] == "kuaihl.segment.scored" for one in receiver.taken) >= 4
