@@ -26,7 +26,7 @@ from kuaihl.engines.serving.room_spec import RoomSpec, id_of
 from kuaihl.engines.serving.rooms import RoomExists, Rooms, TooManyRooms
 from kuaihl.engines.serving.sse import stream_all, stream_room
 from kuaihl.models.credentials import shown_source
-from kuaihl.models.errors import SourceUnavailable, reason_of
+from kuaihl.models.errors import SourceUnavailable, UsageError, reason_of
 
 _MOST_LINES = 1_000  # of scores in one answer
 _RETRY = "30"  # seconds after which a room that found no place may be tried again
@@ -42,6 +42,7 @@ class Service:
     hub: Hub
     metrics: Metrics
     allowed: Allowed
+    check_language: Callable[[str | None], None]  # raises UsageError
     why_not_ready: Callable[[], str | None]
 
 
@@ -179,6 +180,10 @@ def _spec_in(said: dict[str, Any]) -> RoomSpec:
 
 def _add(service: Service, spec: RoomSpec) -> tuple[Room, bool]:
     """Add a room whose source is one of those that are read. Raises Problem."""
+    try:
+        service.check_language(spec.language)
+    except UsageError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     try:
         check_source(spec.url, service.allowed)
         return service.rooms.add(spec)

@@ -108,7 +108,9 @@ class Recordings:
                 self._score(path)
             except Closed:
                 return
-            except (FolderInUse, AlreadyScored) as error:
+            except AlreadyScored:
+                self._desk.report(f"recording {path.name}: is scored already")
+            except FolderInUse as error:
                 self._desk.report(f"recording {path.name}: {error}")
             except KuaihlError as error:
                 self._desk.report(f"recording {path.name}: failed: {error}")

@@ -67,8 +67,11 @@ def _parse_entry(place: str, entry: Any) -> RoomSpec:
 class RoomsFile:
     """Follows a file: what it names is added, and what it no longer names ends."""
 
-    def __init__(self, path: Path, rooms: "Rooms", report: Callable[[str], None]) -> None:
-        self._path, self._rooms, self._report = path, rooms, report
+    def __init__(
+        self, path: Path, rooms: "Rooms", check_language: Callable[[str | None], None], report: Callable[[str], None]
+    ) -> None:
+        """`check_language` raises UsageError for one that cannot be transcribed."""
+        self._path, self._rooms, self._check_language, self._report = path, rooms, check_language, report
         self._seen: object = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="kuaihl-rooms-file", daemon=True)
@@ -108,6 +111,7 @@ class RoomsFile:
                 self._rooms.remove(room.spec.id)
         for spec in wanted:
             try:
+                self._check_language(spec.language)
                 self._rooms.add(spec)
             except KuaihlError as error:
-                self._report(f"{self._path}: {error}")
+                self._report(f"{self._path}, {spec.id}: {error}")

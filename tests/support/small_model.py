@@ -15,6 +15,7 @@ from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.scorer import open_step
 from kuaihl.engines.scoring.settings import ScoreSettings
 from kuaihl.engines.types import Audio, RgbImage, Transcript
+from kuaihl.models.errors import UsageError
 from kuaihl.models.facts import EncoderFacts
 from kuaihl.models.features import Float16
 
@@ -61,6 +62,10 @@ class SmallTranscriber:
     def transcribe(
         self, windows: Sequence[Audio], starts: Sequence[float], *, language: str | None = None
     ) -> list[Transcript]:
+        if language == "xx":
+            raise UsageError("this Whisper does not know it", setting="language", value=language)
+        if not windows:
+            return []
         self.begun.append((time.monotonic(), starts[0]))
         time.sleep(self.seconds)
         return [Transcript("x" * (len(window) // 16_000), language=language or "en") for window in windows]

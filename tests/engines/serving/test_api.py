@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 from support.http_media import MediaServer
 from support.serving import serving
+from support.small_model import SmallTranscriber, small_encoders
 from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving.openapi import document
 from kuaihl.engines.serving.room_events import recorded_events
+from kuaihl.engines.serving.server import serve
+from kuaihl.engines.serving.settings import ServeSettings
+from kuaihl.models.errors import UsageError
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
@@ -95,6 +99,21 @@ def test_an_error_is_a_problem_that_says_what_to_do(model: Model, tmp_path: Path
             assert answer.status == status, answer
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json["status"] == status and words in answer.json["detail"]
+
+
+def test_a_language_that_nobody_can_transcribe_is_refused_at_once(model: Model, tmp_path: Path) -> None:
+    hears = replace(model, encoders=small_encoders(transcriber=SmallTranscriber()))
+    file = tmp_path / "rooms.yaml"
+    file.write_text("rooms: [{id: bob, url: 'rtmp://127.0.0.1:1/live/bob', language: xx}]", encoding="utf-8")
+    with serving(hears, tmp_path / "rooms", rooms_file=file) as client:
+        answer = client.add("ann", "rtmp://127.0.0.1:1/live/ann", language="xx")
+        assert answer.status == 422 and "does not know it" in answer.json["detail"]
+        assert client.add("ann", "rtmp://127.0.0.1:1/live/ann", language="zh").status == 201
+        assert any(line.startswith(f"{file}, bob: language 'xx'") for line in client.lines)
+        assert client.get("/rooms/bob").status == 404
+    spoken = replace(hears, settings=replace(hears.settings, language="xx"))
+    with pytest.raises(UsageError, match="does not know it"):
+        serve(spoken, ServeSettings(output=tmp_path / "rooms", port=0), threading.Event(), print)
 
 
 def test_a_follower_that_comes_back_misses_nothing(
