@@ -115,7 +115,8 @@ class Room:
             except Closed:
                 return  # it stays in the register: the next process goes on
             except SourceUnavailable as error:
-                self._enter("waiting", str(error))
+                if not self._stop.is_set():  # else its reader was taken away, which says nothing of the source
+                    self._enter("waiting", str(error))
             except KuaihlError as error:
                 self._enter("failed", str(error))
             except Exception as error:

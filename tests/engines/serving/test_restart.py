@@ -57,12 +57,14 @@ def test_a_room_whose_server_never_answers_holds_nobody_up(
     model: Model, media: MediaServer, flv: bytes, tmp_path: Path
 ) -> None:
     with silent_server() as port:
-        with serving(model, tmp_path) as client:
+        with serving(model, tmp_path, rooms_per_reader=2) as client:
             client.add("silent", f"rtmp://127.0.0.1:{port}/live/x")
             client.add("ann", media.live("/ann.flv", flv, stall=True))
             wait_until(lambda: client.scores("ann"))
             began = time.monotonic()
         assert time.monotonic() - began < 6.0
+        wait_until(lambda: "room silent: ended" in client.lines)
+        assert not any(line.startswith("room silent: waiting") for line in client.lines)
     broadcast = next(path for path in (tmp_path / "ann").iterdir())
     assert (broadcast / "highlights.json").exists()
     assert not (tmp_path / "silent").exists()
