@@ -148,7 +148,7 @@ class Delivery:
                 self._failures += 1
                 if self._failures == 1:
                     self._say(f"{error}; tried again until it answers")
-                self._pause(max(error.after, self._retry.pause(self._failures)))
+                self._pause(self._retry.pause(self._failures), least=error.after)
                 continue
             except Gone as error:
                 self._say(f"{error}; it is told nothing more")
@@ -174,13 +174,15 @@ class Delivery:
                 self._changed.wait()
         return None
 
-    def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
+    def _pause(self, seconds: float, least: float) -> None:
+        now = time.monotonic()
+        until = now + max(seconds, least)
         with self._changed:
             hurried = self._closing
             while not self._stopped and (left := until - time.monotonic()) > 0:
                 if self._closing and not hurried:
-                    return  # the last chance
+                    hurried, until = True, now + least  # the last chance, as soon as the receiver takes it
+                    continue
                 self._changed.wait(left)
 
     def _finish(self, waiting: Waiting) -> None:

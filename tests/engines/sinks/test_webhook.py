@@ -133,11 +133,15 @@ def test_a_receiver_that_is_gone_for_good_is_told_nothing_more(receiver: Receive
     assert len(receiver.requests) == 1
 
 
-def test_the_receiver_says_how_long_to_wait(receiver: Receiver, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", [False, True], ids=["in a run", "at its end"])
+def test_the_receiver_says_how_long_to_wait(ends: bool, receiver: Receiver, tmp_path: Path) -> None:
     receiver.answers = [(429, {"Retry-After": "1"})]
     began = time.monotonic()
     with Sinks(settings(receiver.url), tmp_path) as sinks:
         sinks(make_event(0))
+        wait_until(lambda: receiver.requests, "a request")
+        if ends:
+            sinks.close()
         receiver.wait_for(1)
     assert time.monotonic() - began >= 1.0
 
