@@ -42,6 +42,7 @@ State = Literal["waiting", "live", "failed", "ended"]
 STATES: tuple[State, ...] = ("waiting", "live", "failed", "ended")
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0  # seconds between two tries to open a source
+_ANNOUNCED = 120.0  # seconds for which a hook says more than the end of a broadcast, which takes a minute to be noticed
 _RECENT = 240  # scored segments kept at hand: 2 h
 
 
@@ -74,6 +75,7 @@ class Room:
         self.last: ScoredSegment | None = None
         self._house = house
         self.is_opening = False  # it waits for a server's answer, which nothing can end
+        self._announced_at = float("-inf")  # when a hook told again that there is a publisher
         self._stop = threading.Event()
         self._recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         self._thread = threading.Thread(target=self._work, name=f"kuaihl-room-{spec.id}", daemon=True)
@@ -85,6 +87,10 @@ class Room:
     def stop(self) -> None:
         """Let it end after the media that was read."""
         self._stop.set()
+
+    def announce(self) -> None:
+        """There is a publisher again: should the present broadcast be over, which shows late, his is another one."""
+        self._announced_at = time.monotonic()
 
     @property
     def is_alive(self) -> bool:
@@ -109,7 +115,9 @@ class Room:
             try:
                 goes_on = self._score_broadcast()
                 delay = _FIRST_DELAY
-                if self._stop.is_set() or not (goes_on and self.spec.stays):
+                is_announced = time.monotonic() - self._announced_at < _ANNOUNCED
+                self._announced_at = float("-inf")
+                if self._stop.is_set() or not (is_announced or (goes_on and self.spec.stays)):
                     break
                 self._enter("waiting", "the broadcast is over")
             except Closed:

@@ -67,6 +67,8 @@ class Rooms:
             if there is not None and there.state != "ended":
                 if there.spec.url != spec.url:
                     raise RoomExists(f"room {spec.id} is there, with another source; end it first")
+                if spec.origin == "hook":
+                    there.announce()
                 return there, False
             if self._closed or sum(room.state != "ended" for room in self._rooms.values()) >= self._most:
                 raise TooManyRooms(f"there are {self._most} rooms, as many as this server may have")

@@ -117,6 +117,17 @@ def test_a_publisher_who_comes_back_in_time_keeps_the_room(
         wait_until(lambda: client.get("/rooms/ann").json["broadcast"] not in (broadcast, None))
 
 
+def test_a_publisher_who_is_announced_while_a_broadcast_ends_has_another_one(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path
+) -> None:
+    media.live("/ann.flv", flv)  # the connection closes, and the address starts over
+    with serving(model, tmp_path, pull=media.url("/{path}.flv")) as client:
+        for _ in range(2):
+            client.call("POST", "/hooks/mediamtx", "event=available&path=ann", **FORM)
+        wait_until(lambda: client.get("/rooms/ann").json["state"] == "ended", "the end of the second one")
+        assert len(list((tmp_path / "ann").glob("*/highlights.json"))) == 2
+
+
 def test_rooms_of_nginx_rtmp_begin_and_end_with_their_publishers(model: Model, tmp_path: Path) -> None:
     from support.rtmp_server import free_port
 
