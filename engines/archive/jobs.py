@@ -30,6 +30,7 @@ class Following:
 
     most: int  # at a time
     settled: float  # seconds without a new byte after which one is finished
+    beside: bool = True  # whether comments are read that come beside one later
 
 
 @dataclass(frozen=True)

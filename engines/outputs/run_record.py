@@ -132,7 +132,7 @@ def _differences(recorded: RunRecord, wanted: RunRecord) -> Iterator[str]:
 def identity_change(recorded: SourceIdentity, wanted: SourceIdentity) -> str | None:
     """How a source has changed. The name of a file does not count: an archive may move."""
     if recorded.size is None and wanted.size is not None and recorded.name == wanted.name:
-        return "was still written then"
+        return "was still written then, and comments may have come late"
     if recorded.size is None or wanted.size is None:
         return None if recorded == wanted else f"was {recorded.name}"
     if recorded.size != wanted.size:
@@ -213,6 +213,12 @@ def reason_to_score(folder: Path, wanted: RunRecord) -> str | None:
     if recorded is None:
         return f"no {RECORD_FILE} says what was scored"
     return difference(recorded, wanted)
+
+
+def can_go_on(folder: Path, wanted: RunRecord) -> bool:
+    """Whether a run that was interrupted there has scores that are still good."""
+    recorded = read_record(folder)
+    return was_interrupted(folder) and recorded is not None and difference(recorded, wanted) is None
 
 
 def reason_to_remake(folder: Path, wanted: RunRecord) -> str | None:

@@ -14,7 +14,7 @@ from kuaihl.engines.archive.rebuilding import found_warnings
 from kuaihl.engines.archive.stored_recordings import find_comments
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, RECORD_FILE, SCORES_FILE, has_scores, tidy_finished
-from kuaihl.engines.outputs.run_record import reason_to_score
+from kuaihl.engines.outputs.run_record import can_go_on, reason_to_score
 from kuaihl.engines.scoring.record import find_encoders, make_record
 from kuaihl.engines.scoring.remake import remake_if_lacking
 from kuaihl.engines.scoring.settings import ScoreSettings
@@ -66,7 +66,8 @@ def scoring_work(
         except SourceError:
             return False  # a worker will meet and report it
         if (reason := reason_to_score(job.output, wanted)) is not None:
-            report(f"{job.source}: scored again, for {reason}")
+            goes_on = "goes on where an earlier run was interrupted"
+            report(f"{job.source}: {goes_on if can_go_on(job.output, wanted) else f'scored again, for {reason}'}")
             return False
         try:
             remake_if_lacking(job.output, wanted, settings, job.source, report)
@@ -127,7 +128,8 @@ def _prepare(
         model = replace(model, step=SharedStep(model.step, lambda _stage, _seconds: None))
 
     def score_one(job: Job, tell: Callable[[Progress], None]) -> Sequence[str]:
-        comments = "auto" if job.comments == find_comments(job.source) else job.comments
+        is_beside = job.comments == find_comments(job.source)
+        comments = "auto" if is_beside and not (follow and job.grows and not follow.beside) else job.comments
         try:
             run = Run(
                 model,

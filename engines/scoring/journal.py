@@ -29,9 +29,15 @@ from kuaihl.engines.outputs.run_folder import (
     make_folder,
     restore_earlier,
     set_aside,
-    was_interrupted,
 )
-from kuaihl.engines.outputs.run_record import RunRecord, difference, read_record, reason_to_score, write_record
+from kuaihl.engines.outputs.run_record import (
+    RunRecord,
+    can_go_on,
+    difference,
+    read_record,
+    reason_to_score,
+    write_record,
+)
 from kuaihl.engines.outputs.scores_jsonl import ScoresWriter, parse_score, read_scores
 from kuaihl.engines.scoring.room_state import RoomState, read_state, write_state
 from kuaihl.engines.scoring.scorer import ScorerState
@@ -90,7 +96,7 @@ class Journal:
                 (self.folder / name).unlink(missing_ok=True)
         elif earlier == "update" and reason_to_score(self.folder, record) is None:
             raise AlreadyScored(f"{self.folder}: another run has scored it meanwhile")
-        elif earlier == "resume" or (earlier == "update" and self._can_go_on(record)):
+        elif earlier == "resume" or (earlier == "update" and can_go_on(self.folder, record)):
             self._check_same(record)
             self._read_back()
         elif earlier == "refuse":
@@ -99,10 +105,6 @@ class Journal:
             set_aside(self.folder)
             self._replacing = True
         write_record(self.folder, record)
-
-    def _can_go_on(self, record: RunRecord) -> bool:
-        recorded = read_record(self.folder)
-        return was_interrupted(self.folder) and recorded is not None and difference(recorded, record) is None
 
     def _check_same(self, record: RunRecord) -> None:
         recorded = read_record(self.folder)

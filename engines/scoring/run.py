@@ -43,7 +43,7 @@ from kuaihl.engines.scoring.journal import Earlier, Journal
 from kuaihl.engines.scoring.pipeline import score_source
 from kuaihl.engines.scoring.reading import Cutting, OpenReading, read_here
 from kuaihl.engines.scoring.record import make_record
-from kuaihl.engines.scoring.run_comments import AUTO, Comments, came_in_time, comments_of, open_comments
+from kuaihl.engines.scoring.run_comments import AUTO, Comments, came_in_time, comments_found, comments_of, open_comments
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings, check_settings
 from kuaihl.engines.segmenter.exact_frames import ExactFrames
@@ -211,6 +211,7 @@ class Run:
     def _settle(self) -> None:
         """The file has grown to its end: its scores are those of the finished file, unless comments came too late."""
         try:
+            self._comments = comments_found(self._feed, self._comments, self.source)
             is_known = self._comments is None or not self._went_on  # what an earlier run got is not
             if not (is_known and came_in_time(self._feed, self._comments, self._settings)):
                 return

@@ -50,7 +50,7 @@ def open_comments(
 
     The chat of a page is fetched whole for a recording, until `stop` is set; of a stream it is kept in `folder`.
     Raises UsageError for a filter that is none, and SourceError if the comments cannot be read.
-    If the file was `found` beside the recording, an event reports it instead.
+    If the file was `found` beside the recording, an event reports it instead. Beside one that grows, it may still come.
     """
     if isinstance(comments, str) and is_page(comments):
         if reading.is_live or reading.is_pipe:
@@ -61,6 +61,8 @@ def open_comments(
         keep = make_filter(settings.ignore_user, settings.ignore_words)
         feed = FollowedComments(comments, offset=settings.comments_offset, keep=keep, is_of_source=reading.is_growing)
         return NotedComments(feed) if reading.is_growing else feed
+    if reading.is_growing and comments is None and found:
+        return NotedComments(ComingComments(reading.name, settings))
     return _read_comments(comments, settings, report, found=found)
 
 
@@ -97,34 +99,63 @@ def _read_comments(
     return CommentTrack(kept)
 
 
+class ComingComments:
+    """The comments beside a recording that grows, from the segment in which their recorder made the file."""
+
+    def __init__(self, recording: str, settings: ScoreSettings) -> None:
+        self._recording, self._offset = recording, settings.comments_offset
+        self._keep = make_filter(settings.ignore_user, settings.ignore_words)
+        self._feed: CommentFeed | None = None
+        self.has_chat = False
+
+    def take(self, start: float, end: float) -> tuple[Comment, ...]:
+        if self._feed is None and (path := find_comments(self._recording)) is not None:
+            try:
+                self._feed = FollowedComments(path, offset=self._offset, keep=self._keep, is_of_source=True)
+            except SourceError as error:
+                self._feed = CommentTrack(fault=f"scored without comments: {error}")
+        found = () if self._feed is None else self._feed.take(start, end)
+        self.has_chat = self._feed is not None and self._feed.has_chat
+        return found
+
+    def take_events(self, now: float) -> Sequence[Event]:
+        return () if self._feed is None else self._feed.take_events(now)
+
+
 class NotedComments:
     """A feed, and a note of what each segment got of it."""
 
     def __init__(self, feed: CommentFeed) -> None:
         self._feed = feed
-        self._taken: list[tuple[float, float, tuple[Comment, ...]]] = []
+        self._taken: list[tuple[float, float, tuple[Comment, ...], bool]] = []
         self.has_chat = feed.has_chat
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
         found = self._feed.take(start, end)
         self.has_chat = self._feed.has_chat
-        self._taken.append((start, end, found))
+        self._taken.append((start, end, found, self.has_chat))
         return found
 
     def take_events(self, now: float) -> Sequence[Event]:
         return self._feed.take_events(now)
 
-    def agree(self, whole: CommentFeed) -> bool:
-        """Whether each segment got what it gets of the `whole` file."""
-        return all(whole.take(start, end) == found for start, end, found in self._taken)
+    def agree(self, whole: CommentFeed | None) -> bool:
+        """Whether each segment got what it gets of the `whole` file; None if there is none."""
+        if whole is None:
+            return not any(had_chat for _, _, _, had_chat in self._taken)
+        return all(had_chat and whole.take(start, end) == found for start, end, found, had_chat in self._taken)
+
+
+def comments_found(feed: CommentFeed | None, comments: Comments, source: str) -> Comments:
+    """The comments of a source that has grown, also those that came beside it meanwhile."""
+    return find_comments(source) if comments is None and isinstance(feed, NotedComments) else comments
 
 
 def came_in_time(feed: CommentFeed | None, comments: Comments, settings: ScoreSettings) -> bool:
     """Whether each segment of a source that has grown got what it gets of the finished file. Raises SourceError."""
     if not isinstance(feed, NotedComments):
         return True
-    whole = _read_comments(comments, settings, LOG.debug, found=False)
-    return whole is not None and feed.agree(whole)
+    return feed.agree(_read_comments(comments, settings, LOG.debug, found=False))
 
 
 def words_for(comments: Comments) -> str | None:

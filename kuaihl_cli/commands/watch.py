@@ -93,7 +93,7 @@ def watch(options: WatchOptions) -> int:
             options,
             ledger,
             progress=ArchiveProgress(None, quiet=options.quiet),
-            follow=Following(options.follow, options.min_age),
+            follow=Following(options.follow, options.min_age, beside=not options.no_comments),
             conclude=watched.conclude,
             show_entry=_print_entry if options.as_json else lambda _: None,
         )

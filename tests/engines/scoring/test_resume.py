@@ -21,6 +21,7 @@ from support.small_model import model_without_encoders
 
 from kuaihl.engines.outputs.lock import FolderLock, check_unlocked
 from kuaihl.engines.outputs.run_folder import has_scores, is_finished, tidy_finished, was_interrupted
+from kuaihl.engines.outputs.run_record import can_go_on, read_record
 from kuaihl.engines.outputs.scores_jsonl import read_scores
 from kuaihl.engines.scoring import journal as journal_module
 from kuaihl.engines.scoring import run as run_module
@@ -253,6 +254,9 @@ def test_an_interrupted_run_is_told_from_one_that_its_source_ended(model: Model,
     assert not was_interrupted(tmp_path)
     killed_at(30, tmp_path / "killed", lambda: score(model, tmp_path / "killed"))
     assert was_interrupted(tmp_path / "killed")
+    record = read_record(tmp_path / "killed")
+    assert record is not None and can_go_on(tmp_path / "killed", record)
+    assert not can_go_on(tmp_path / "killed", replace(record, bundle_sha256="ab" * 32))
     for _ in (left := Run(model, DEMO, SETTINGS, output=tmp_path / "left")):
         break
     assert was_interrupted(tmp_path / "left") and not left.finish().complete
