@@ -2,29 +2,27 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 EXIT_INTERRUPTED = 130
+_ONE_WISH = 0.4  # `timeout`, `uv run` and others send a signal twice, to the process and to its group: s between them
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; a second one interrupts at once."""
+    """An event that the first Ctrl-C or SIGTERM sets; a second one interrupts, unless it comes with the first."""
     stop = threading.Event()
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def ask() -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled(ask, signal.SIGINT, signal.SIGTERM):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -33,8 +31,29 @@ def sigterm_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    is_plain = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # and not ignored, as behind a shell's &
+    with _handled(_interrupt, signal.SIGTERM, *([signal.SIGINT] if is_plain else [])):
+        yield
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _handled(act: Callable[[], None], *numbers: signal.Signals) -> Iterator[None]:
+    """Act on those signals, but not on one that comes with another."""
+    last = float("-inf")
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _ONE_WISH:
+            last = time.monotonic()
+            act()
+
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
