@@ -17,6 +17,7 @@ from kuaihl.engines.types import SAME_TIME, Highlight
 from kuaihl.models.errors import reason_of
 
 _LATE = 0.5  # seconds that may be missing at a clip's start without a word
+_WAITING = 5.0  # seconds after the end of a padded highlight within which a kill may come before its clip
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,12 @@ class LiveClips:
             name = name_clip(self._template, self._stem, self._number, padded, self._taken)
             self._ring.reserve(padded.start)
             self._worker.submit(self._cut, one, padded, name)
+
+    def cut_missed(self, closed: Sequence[Highlight], ended: float) -> None:
+        """Have those cut whose clips a kill at time `ended` prevented: each gets a line, if not its media."""
+        known = {(one.start, one.end) for one in self.clips}
+        late = [one for one in closed if one.end + self._padding[1] > ended - _WAITING]
+        self.cut([one for one in late if (one.start, one.end) not in known])
 
     def release(self, before: float) -> None:
         """No highlight that closes later begins before this time."""

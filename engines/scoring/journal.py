@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from kuaihl.engines.highlights.online import HighlightEvent, OnlineDetector
+from kuaihl.engines.highlights.online import HighlightClosed, HighlightEvent, OnlineDetector
 from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.outputs.atomic import cannot_write
 from kuaihl.engines.outputs.events_jsonl import notice_lines, rewrite_events
@@ -43,7 +43,7 @@ from kuaihl.engines.scoring.room_state import RoomState, read_state, write_state
 from kuaihl.engines.scoring.scorer import ScorerState
 from kuaihl.engines.sinks.announce import Announcer
 from kuaihl.engines.sinks.happened import Happened, happened_in
-from kuaihl.engines.types import SAME_TIME, ScoredSegment
+from kuaihl.engines.types import SAME_TIME, Highlight, ScoredSegment
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import Remedy, UsageError
 
@@ -130,14 +130,20 @@ class Journal:
             self.state = state
         self.segments = segments
 
-    def rewrite_events(self, detector: OnlineDetector, announcer: Announcer | None = None) -> None:
-        """Lead the detector through the earlier run's segments, write their events again, and tell them."""
+    def rewrite_events(self, detector: OnlineDetector, announcer: Announcer | None = None) -> list[Highlight]:
+        """Lead the detector through the earlier run's segments, write their events again, and tell them.
+
+        Returns the highlights that closed.
+        """
+        closed: list[Highlight] = []
 
         def tell(scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> None:
+            closed.extend(one.highlight for one in changes if isinstance(one, HighlightClosed))
             if announcer is not None:
                 announcer.segment(scored, happened_in(scored, changes))
 
         rewrite_events(self.folder / EVENTS_FILE, self.segments, detector, tell=tell)
+        return closed
 
     def write(
         self,

@@ -137,7 +137,9 @@ class Run:
                 self._announcer = Announcer(room or self.name, source, self._sinks)
             self._went_on = self._journal is not None and bool(self._journal.segments)
             if self._journal is not None and self._went_on:
-                self._journal.rewrite_events(self._detector, self._announcer)
+                closed = self._journal.rewrite_events(self._detector, self._announcer)
+                if self._live_clips is not None:
+                    self._live_clips.cut_missed(closed, self._scored[-1].end)
         except BaseException:
             self._close_files()
             self._opened.close()

@@ -4,6 +4,7 @@ The encoders and the network are stand-ins, and what they would score is given. 
 """
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -133,6 +134,24 @@ def test_a_run_that_goes_on_begins_with_an_empty_ring_and_keeps_earlier_clips(
     assert len(before) == 1 and document_of(folder)["live_clips"] == before
     assert [path.name for path in (folder / "clips").iterdir()] == ["room_01_00-00-07.mp4"]
     assert not lines
+
+
+def test_a_highlight_whose_clip_a_kill_prevented_is_not_forgotten(model: Model, flv: bytes, tmp_path: Path) -> None:
+    folder, lines = tmp_path / "out", list[str]()
+    with media_server() as server:
+        url = server.live("/room.flv", flv)
+        for scored in Run(model, url, SETTINGS, output=folder):
+            if scored.segment == 16:
+                break
+        shutil.rmtree(folder / "clips")  # as after a kill in the second that a clip waits for its last packets
+        (folder / "highlights.json").unlink()
+        for scored in Run(model, url, SETTINGS, output=folder, earlier="resume", report=lines.append):
+            if scored.segment == 20:
+                break
+    (entry,) = document_of(folder)["live_clips"]
+    assert (entry["start"], entry["end"]) == (7.0, 17.0)
+    assert (folder / entry["clip"]["file"]).is_file(), "this server begins anew, so its media came again"
+    assert lines == ["clip of 0:07–0:17: room_01_00-00-07.mp4"]
 
 
 def test_a_clip_that_cannot_be_written_is_told_and_fails_the_run_at_its_end(
