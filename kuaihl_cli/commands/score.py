@@ -156,15 +156,16 @@ def _check_options(options: ScoreOptions) -> None:
 
 def _rooms_of(options: ScoreOptions) -> list[Job]:
     """Every source with its own output folder and its comments."""
-    names = [f"{stem}.kuaihl" for stem in distinct_stems(options.sources)]
+    stems = distinct_stems(options.sources)
+    names = [f"{stem}.kuaihl" for stem in stems]
     place = place_on_disk(options.output or "", options.work)
     if len(names) == 1 and options.output and not is_stored(options.output):
         folders = [place]
     else:
         folders = [place / name for name in names]
     return [
-        Job(source, folder, _comments_of(source, options), options.streamer)
-        for source, folder in zip(options.sources, folders, strict=True)
+        Job(source, folder, _comments_of(source, options), options.streamer, room=stem)
+        for source, folder, stem in zip(options.sources, folders, stems, strict=True)
     ]
 
 
@@ -357,6 +358,7 @@ def _score_one(
         output=room.output,
         comments=room.comments if options.comments is not None or room.comments is None else "auto",
         streamer=room.streamer,
+        room=room.room,
         earlier=_earlier(room, options),
         sinks=sinks,
         stop=stop,

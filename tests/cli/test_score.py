@@ -192,18 +192,21 @@ def test_a_named_pipe_is_opened_once_and_has_the_scores_of_the_file(tmp_path: Pa
 
 @pytest.mark.slow
 def test_several_sources_each_have_a_folder_and_one_that_fails_stops_no_other(tmp_path: Path, tiny_flv: Path) -> None:
-    for name in ("one.flv", "two.flv"):
+    (tmp_path / "again").mkdir()
+    for name in ("one.flv", "again/one.flv"):
         (tmp_path / name).write_bytes(tiny_flv.read_bytes())
     (tmp_path / "one.xml").write_text('<i><d p="1.0,1,25,1,0,0,u,1">wow</d></i>', encoding="utf-8")
-    sources = [tmp_path / name for name in ("one.flv", "missing.flv", "two.flv")]
-    result = kuaihl("score", *sources, "-o", tmp_path / "out", "--asr", "none", "--threads", "1")
+    sources = [tmp_path / name for name in ("one.flv", "missing.flv", "again/one.flv")]
+    events = tmp_path / "events.jsonl"
+    result = kuaihl("score", *sources, "-o", tmp_path / "out", "--asr", "none", "--threads", "1", "--events", events)
     assert result.returncode == 5, result.stderr
     assert f"{tmp_path / 'missing.flv'}: FAILED: " in result.stderr
     assert result.stderr.splitlines()[-1].startswith("kuaihl: error: 1 of 3 sources failed")
     assert "reading one.xml, which lies beside the recording" in result.stderr
-    counts = [Run(tmp_path / "out" / f"{name}.kuaihl", result).scores[0]["comments"] for name in ("one", "two")]
-    assert counts == [1, 0]
-    assert not (tmp_path / "out" / "missing.kuaihl").exists()
+    folders = list((tmp_path / "out").iterdir())
+    assert sorted(Run(folder, result).scores[0]["comments"] for folder in folders) == [0, 1]
+    rooms = {json.loads(line)["data"]["room"] for line in events.read_text(encoding="utf-8").splitlines()}
+    assert rooms == {folder.name.removesuffix(".kuaihl") for folder in folders} and len(rooms) == 2
 
 
 @pytest.mark.slow
