@@ -8,18 +8,13 @@ from kuaihl.models.errors import Remedy, SourceError, SourceUnavailable
 # The system's errors if a network is down. FFmpeg returns EIO if a name is not found or a server hangs up, and EPERM
 # (its bare -1) for anything that an RTMP server refuses: a room that is not on air.
 _PASSING = frozenset({errno.EIO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
-_REFUSED = "the server refuses it; check the address, and that the stream is on air"
-_LOST = "the server is not found, hangs up or leads elsewhere; check the address, and that the stream is on air"
+_ON_AIR = "check the address, and that the stream is on air"
 
 
 def refusal(name: str, error: Exception, *, is_url: bool) -> SourceError:
     """A readable error for one of FFmpeg or the system; SourceUnavailable if a URL may open later."""
     passes = is_url and _may_pass(error)
-    advice = open_advice(error)
-    if passes and isinstance(error, PermissionError):
-        advice = _REFUSED
-    elif passes and getattr(error, "errno", None) == errno.EIO:
-        advice = _LOST
+    advice = _advice_online(error) if passes else open_advice(error)
     kind = SourceUnavailable if passes else SourceError
     return kind(f"{name}: {advice}", remedy=_more_time(error))
 
@@ -64,6 +59,19 @@ def _more_time(error: Exception) -> Remedy | None:
     return Remedy("if it is, wait longer", {"timeout": None}) if isinstance(error, (ExitError, TimeoutError)) else None
 
 
+def _advice_online(error: Exception) -> str:
+    """The cause and the advice if a URL cannot be opened now: FFmpeg's error number says little there."""
+    match getattr(error, "errno", None):
+        case errno.EPERM:
+            return f"the server refuses it; {_ON_AIR}"
+        case errno.EIO:
+            return f"the server is not found, stays silent, hangs up or leads elsewhere; {_ON_AIR}"
+        case errno.EHOSTUNREACH | errno.ENETUNREACH | errno.ENETDOWN:
+            return f"no connection ({getattr(error, 'strerror', None) or error}); {_ON_AIR}"
+        case _:
+            return open_advice(error)
+
+
 def open_advice(error: Exception) -> str:
     """The cause and the advice for an error of FFmpeg or the system on opening a source."""
     from av import error as ffmpeg
@@ -74,11 +82,11 @@ def open_advice(error: Exception) -> str:
         case PermissionError():
             return "no permission to read it; check its owner and mode"
         case ffmpeg.HTTPError() | ffmpeg.HTTPClientError():
-            return f"the server refuses it ({error.strerror}); check the address, and that the stream is on air"
+            return f"the server refuses it ({error.strerror}); {_ON_AIR}"
         case ffmpeg.ExitError() | TimeoutError():
             return "no data came in time; check that the stream is on air"
         case ConnectionError():
-            return f"no connection ({error.strerror}); check the address, and that the stream is on air"
+            return f"no connection ({error.strerror}); {_ON_AIR}"
         case ffmpeg.ProtocolNotFoundError():
             return "this build of FFmpeg lacks that protocol; record the stream with another tool and pipe it in"
         case ffmpeg.InvalidDataError() | EOFError() | ffmpeg.EOFError():

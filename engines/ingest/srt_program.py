@@ -1,5 +1,6 @@
 """SRT through the ffmpeg program, for the FFmpeg in PyAV's wheels lacks it. Its bytes come as they were sent."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -56,7 +57,8 @@ class SrtProgram:
             complaint = self._complaint()
             if "Protocol not found" in complaint:
                 raise ProtocolNotFoundError(0, complaint)
-            raise ConnectionRefusedError(0, complaint or "nobody answers")
+            says_little = complaint in ("", os.strerror(errno.EIO))
+            raise ConnectionRefusedError(0, "nobody answers" if says_little else complaint)
         self._has_come = True
         return data
 

@@ -45,7 +45,8 @@ class Webhook:
                 raise _meaning(error) from error
         except (OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            raise Unreachable(f"does not answer ({reason_of(str(reason) or type(reason).__name__)})") from error
+            words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+            raise Unreachable(f"does not answer ({reason_of(words)})") from error
 
     def close(self) -> None:
         self._opener.close()

@@ -247,7 +247,14 @@ def test_a_server_that_says_nothing_is_given_up_in_time(scheme: str) -> None:
 def test_a_port_where_nobody_listens_is_one_clear_line(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    refusal(f"{scheme}://127.0.0.1:{port}/live", timeout=1)
+    line = refusal(f"{scheme}://127.0.0.1:{port}/live", timeout=1)
+    assert line.endswith("check the address, and that the stream is on air") and "Input/output" not in line
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtmp", "srt"])
+def test_a_host_that_no_name_server_knows_is_one_clear_line(scheme: str) -> None:
+    line = refusal(f"{scheme}://nobody.invalid:1935/live", timeout=1)
+    assert line.endswith("check the address, and that the stream is on air") and "Input/output" not in line
 
 
 def answer_with(status: str) -> Callable[[socket.socket, threading.Event], None]:
