@@ -86,6 +86,8 @@ def measure(options: argparse.Namespace) -> int:
 
     if not options.dry and not torch.cuda.is_available():
         sys.exit("this torch sees no CUDA device; --dry runs the same on a CPU")
+    if "tests" in options.only and find_spec("pytest") is None:
+        sys.exit("the tests need pytest: pip install pytest, or leave them out: --only head encoders server training")
     setting = Setting(
         torch.device("cpu" if options.dry else "cuda"), options.dry, 0.0 if options.dry else options.seconds
     )
