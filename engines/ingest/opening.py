@@ -281,7 +281,10 @@ def _from_descriptor(name: str, descriptor: int, timeout: float) -> Source:
 def _from_bytes(name: str, file: Any, timeout: float) -> Source:
     """A source that is read through an object with `peek`, `read` and `close`, which is closed in the end."""
     try:
-        parts = _parts_in(file.peek(HEAD_BYTES), file)
+        head = file.peek(HEAD_BYTES)
+        if not head:
+            raise SourceError(f"{name}: no data came; see what the program that writes it says")
+        parts = _parts_in(head, file)
         if parts is not None:
             source = _from_parts(name, parts, timeout)
         else:

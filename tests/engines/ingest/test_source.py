@@ -180,10 +180,10 @@ def test_a_pipe_that_falls_silent_is_given_up() -> None:
     reader.close()
 
 
-@pytest.mark.parametrize("written", [b"", b"this is no media\n" * 100])
-def test_standard_input_without_media_is_one_clear_line(written: bytes) -> None:
+@pytest.mark.parametrize(("written", "said"), [(b"", "no data came"), (b"this is no media\n" * 100, "not media")])
+def test_standard_input_without_media_is_one_clear_line(written: bytes, said: str) -> None:
     run = subprocess.run([sys.executable, "-c", READ_STDIN], input=written, capture_output=True, timeout=50)
-    assert b"SourceError: -: not media" in run.stderr.splitlines()[-1]
+    assert f"SourceError: -: {said}".encode() in run.stderr.splitlines()[-1]
 
 
 # The network
