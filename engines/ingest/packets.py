@@ -4,6 +4,7 @@ The clock begins at 0; `clock.py` treats time stamps that jump or restart. A jum
 with a stray time is dropped as `corrupt`. Nothing seeks, and a read error ends the stream.
 """
 
+import errno
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _CUT_OFF = 2.0  # seconds that may be missing at the end before a file counts as
 _STANDS_STILL = "its time stamps stand still, and neither sound nor a frame rate tells the time"
 _GIVE_IT_TIMES = "remux it at its frame rate, as `ffmpeg -r RATE -i IN -c copy OUT.mp4` does"
 _PIPE_ENDED = "a pipe does not say whether its writer was done"
+_LOST = "the connection was lost"
 SILENT = "no more data came in time"
 _DAMAGE_SECONDS = 1.0  # of media per event about damage, however many packets are damaged
 
@@ -243,7 +245,8 @@ def _receive_packets(source: Source, stop: threading.Event | None, on_own_thread
     except (av.ExitError, TimeoutError):
         source.failure = SILENT
     except (av.FFmpegError, OSError) as error:
-        source.failure = str(getattr(error, "strerror", None) or error)
+        is_lost = source.is_network and error.errno == errno.EIO  # FFmpeg's word for a server that is gone
+        source.failure = _LOST if is_lost else str(getattr(error, "strerror", None) or error)
 
 
 def _cut_off(source: Source, length: float) -> Iterator[Event]:
