@@ -43,7 +43,7 @@ STATES: tuple[State, ...] = ("waiting", "live", "failed", "ended")
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0  # seconds between two tries to open a source
 _ANNOUNCED = 120.0  # seconds for which a hook says more than the end of a broadcast, which takes a minute to be noticed
-_RECENT = 240  # scored segments kept at hand: 2 h
+_RECENT = 20  # scored segments kept at hand: 10 min
 
 
 @dataclass(frozen=True)

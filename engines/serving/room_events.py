@@ -1,5 +1,6 @@
 """What happens in a room, as it is told to everybody who listens, and told again from its run folder."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,16 +30,23 @@ class RoomEvent:
     broadcast: str  # the name of its run folder
     place: Place
     kind: Kind
-    data: dict[str, Any] = field(compare=False)  # as scores.jsonl or events.jsonl has it
+    words: str = field(compare=False)  # its data, as JSON: thousands are kept, and objects take three times as much
 
     @property
     def id(self) -> str:
         """Unique within the room: `20260101T201530Z/12/0`."""
         return f"{self.broadcast}/{self.place.segment}/{self.place.number}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The event with its data, fit for JSON."""
-        return {"id": self.id, "room": self.room, "broadcast": self.broadcast, "kind": self.kind, "data": self.data}
+    @property
+    def data(self) -> dict[str, Any]:
+        """As scores.jsonl or events.jsonl has it."""
+        data: dict[str, Any] = json.loads(self.words)
+        return data
+
+    def to_json(self) -> str:
+        """The event with its data, on one line."""
+        about = {"id": self.id, "room": self.room, "broadcast": self.broadcast, "kind": self.kind}
+        return f'{json.dumps(about, ensure_ascii=False)[:-1]}, "data": {self.words}}}'
 
 
 def parse_id(text: str) -> tuple[str, Place] | None:
@@ -54,18 +62,22 @@ def events_of(
 ) -> Iterator[RoomEvent]:
     """The events of a segment in order, of which the first has the number `first`."""
     for number, (kind, line) in enumerate(happened, start=first):
-        yield RoomEvent(room, broadcast, Place(segment, number), kind, line)
+        yield RoomEvent(room, broadcast, Place(segment, number), kind, _words(line))
 
 
 def end_of(room: str, broadcast: str, segment: int, data: dict[str, Any]) -> RoomEvent:
     """The end of a run whose last segment is `segment`."""
-    return RoomEvent(room, broadcast, Place(segment, _END), "run.finished", data)
+    return RoomEvent(room, broadcast, Place(segment, _END), "run.finished", _words(data))
 
 
 def broadcasts_since(folder: Path, name: str) -> list[Path]:
     """The run folders of a room, from the broadcast of that name to `folder`; it alone if that one is gone."""
     found = [one for one in sorted(folder.parent.iterdir()) if name <= one.name < folder.name and one.is_dir()]
     return [*found, folder] if found and found[0].name == name else [folder]
+
+
+def _words(line: dict[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False)
 
 
 def recorded_events(folder: Path, room: str, after: Place | None = None) -> Iterator[RoomEvent]:

@@ -3,7 +3,6 @@
 The events of one room are replayed from its run folder; those of all rooms from the last ones in memory.
 """
 
-import json
 from collections.abc import AsyncIterator
 from functools import partial
 from http import HTTPStatus
@@ -101,4 +100,4 @@ async def _of_all(hub: Hub, last_id: str | None) -> AsyncIterator[str]:
 
 
 def _words(event_id: str, event: RoomEvent) -> str:
-    return f"id: {event_id}\nevent: {event.kind}\ndata: {json.dumps(event.to_dict(), ensure_ascii=False)}\n\n"
+    return f"id: {event_id}\nevent: {event.kind}\ndata: {event.to_json()}\n\n"
