@@ -1,5 +1,6 @@
 """batch.jsonl as an export of the ledger: one line more per result, written once, whichever process made the result."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -58,7 +59,7 @@ class BatchExport:
         self._ledger.note_exported(self._size())
 
     def _size(self) -> int:
-        return self._lines.path.stat().st_size
+        return os.fstat(self._lines.file.fileno()).st_size  # somebody may have deleted the file
 
 
 def _entry_of(row: Row, folder: Path) -> dict[str, Any]:

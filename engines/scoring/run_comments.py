@@ -57,12 +57,12 @@ def open_comments(
             keep = make_filter(settings.ignore_user, settings.ignore_words)
             return PageChat(comments, folder, offset=settings.comments_offset, keep=keep)
         return _fetch_comments(comments, settings, report, stop)
+    if reading.is_growing and found:
+        return NotedComments(ComingComments(reading.name, settings))
     if (reading.is_live or reading.is_growing) and isinstance(comments, str | Path):
         keep = make_filter(settings.ignore_user, settings.ignore_words)
         feed = FollowedComments(comments, offset=settings.comments_offset, keep=keep, is_of_source=reading.is_growing)
         return NotedComments(feed) if reading.is_growing else feed
-    if reading.is_growing and comments is None and found:
-        return NotedComments(ComingComments(reading.name, settings))
     return _read_comments(comments, settings, report, found=found)
 
 
@@ -100,26 +100,38 @@ def _read_comments(
 
 
 class ComingComments:
-    """The comments beside a recording that grows, from the segment in which their recorder made the file."""
+    """The comments beside a recording that grows, from the moment at which their recorder has made a file that can be
+    followed."""
 
     def __init__(self, recording: str, settings: ScoreSettings) -> None:
         self._recording, self._offset = recording, settings.comments_offset
         self._keep = make_filter(settings.ignore_user, settings.ignore_words)
         self._feed: CommentFeed | None = None
+        self._fault = self._told = ""
         self.has_chat = False
+        self._look()
+
+    def _look(self) -> None:
+        if self._feed is not None or (path := find_comments(self._recording)) is None:
+            return
+        try:
+            self._feed = FollowedComments(path, offset=self._offset, keep=self._keep, is_of_source=True)
+        except SourceError as error:
+            self._fault = str(error)
 
     def take(self, start: float, end: float) -> tuple[Comment, ...]:
-        if self._feed is None and (path := find_comments(self._recording)) is not None:
-            try:
-                self._feed = FollowedComments(path, offset=self._offset, keep=self._keep, is_of_source=True)
-            except SourceError as error:
-                self._feed = CommentTrack(fault=f"scored without comments: {error}")
+        self._look()
         found = () if self._feed is None else self._feed.take(start, end)
         self.has_chat = self._feed is not None and self._feed.has_chat
         return found
 
     def take_events(self, now: float) -> Sequence[Event]:
-        return () if self._feed is None else self._feed.take_events(now)
+        if self._feed is not None:
+            return self._feed.take_events(now)
+        if self._fault == self._told:
+            return ()
+        self._told = self._fault
+        return [Event("comments", now, f"{self._fault}; tried again at each segment")]
 
 
 class NotedComments:

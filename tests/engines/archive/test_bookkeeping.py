@@ -255,6 +255,9 @@ def test_every_result_has_one_line_whoever_writes_it(tmp_path: Path) -> None:
         with BatchExport(one, out, lambda _: None) as first, BatchExport(other, out, lambda _: None) as second:
             first.write()
             second.write()
+            (out / BATCH_FILE).unlink()
+            one.note_told(["a"], told=False)
+            first.write()  # into nothing, without an error
         one.note_told(["a"], told=False)
         one.note_exported(0)
     with Ledger(out / "ledger.sqlite", print) as ledger, BatchExport(ledger, out, lambda _: None):

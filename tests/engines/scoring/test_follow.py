@@ -97,6 +97,7 @@ def test_comments_that_came_late_have_it_scored_again(model: Model, tmp_path: Pa
 def test_comments_that_a_recorder_begins_later_are_read_as_they_come(model: Model, tmp_path: Path, made: Path) -> None:
     recording, comments = tmp_path / "day.flv", tmp_path / "day.xml"
     recording.write_bytes(make(made / "followed.flv", seconds=SECONDS).read_bytes())
+    (tmp_path / "day.json").write_text("{}\n")  # what the recorder notes of the broadcast: it ends no follow
     opened = partial(follow_file, settled=0.5)
     run = Run(model, str(recording), model.settings, output=tmp_path / "run", comments="auto", open_reading=opened)
     on_air = []
@@ -105,5 +106,9 @@ def test_comments_that_a_recorder_begins_later_are_read_as_they_come(model: Mode
         if scored.segment == 1:
             comments.write_text("<i>" + "".join(DANMAKU.format(at=at) for at in (1, 9, 11)))
     assert on_air[:2] == [0, 0] and sum(on_air) >= 2
+    assert [one["detail"] for one in lines_of(tmp_path / "run")[0]["events"]] == [
+        f"{tmp_path}/day.json: cannot be followed live; only danmaku XML and lines of JSON can "
+        "(kuaihl JSON Lines, yt-dlp live_chat.json, chat-downloader JSON); tried again at each segment"
+    ]
     wanted = make_record(str(recording), model.settings, model.bundle, model.encoders.facts, comments=comments)
     assert "still written" in (reason_to_score(tmp_path / "run", wanted) or "")  # the first segments lack theirs
