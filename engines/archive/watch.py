@@ -248,7 +248,7 @@ def _state_of(path: Path, comments: Path | None) -> _State | None:
 def _check_folders(folders: Sequence[Path], output: Path) -> None:
     for folder in folders:
         if not folder.is_dir():
-            raise SourceError(f"{folder}: no such folder")
+            raise SourceError(f"{folder}: no such folder; only folders on disk are watched")
         if output.resolve() == folder.resolve():
             raise UsageError(f"{output}: is a folder of recordings; name another one for the outputs")
     for folder in folders:
