@@ -135,6 +135,9 @@ class LiveClock:
         """
         if not self.is_paced or abs(held.lag - shift - self.lag) <= _REPEATED_LAG:
             return True
+        latest = max(packet.time + packet.duration for packet in held.packets) + shift
+        if self.in_pieces and abs(latest - self.end) < _GAP_SECONDS:
+            return True  # a playlist that was left behind when the stream ended
         return not held.is_settled and held.is_fast  # the lag may still fall
 
     def mark(self) -> ClockMark | None:

@@ -94,6 +94,18 @@ def test_media_that_comes_again_is_a_repeat_if_it_can_be_the_latest(
     assert came[0].decode_time == pytest.approx(back_at if kind == "gap" else 15.0, abs=0.2)
 
 
+def test_a_playlist_that_was_left_behind_brings_no_news_however_late(stream: list[TimedPacket]) -> None:
+    on_air, clock = time.monotonic() - 60.0, LiveClock(in_pieces=True)
+    for packet in stream:
+        if packet.decode_time < 15.0:
+            clock.packet(packet, arrived(packet, on_air).at)
+    left = [arrived(one, 0.0, begins=9.0).item for one in stream if 9.0 <= one.decode_time < 15.0]
+    held = [Arrived(item, on_air + 45.0) for item in left]
+    (event,) = clock.resume(hold(held))
+    assert (event.kind, clock.end) == ("replay_dropped", pytest.approx(15.0, abs=0.1))
+    assert not any(clock.packet(item, at) for item, at, _ in held if isinstance(item, TimedPacket))
+
+
 def test_a_machine_whose_clock_was_set_back_goes_on_where_it_was(stream: list[TimedPacket]) -> None:
     on_air = time.monotonic() - 20.0
     mark = read_until(stream, 5.0, on_air)
