@@ -39,7 +39,8 @@ def main() -> int:
         bases = read_bases(asked.scores)
         rooms = [read_room(run, bases) for run in asked.runs]
     except (OSError, ValueError) as error:
-        print(f"rank_rooms: error: {error}", file=sys.stderr)
+        words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+        print(f"rank_rooms: error: {words}", file=sys.stderr)
         return 3
     for line in table(rooms):
         print(line)

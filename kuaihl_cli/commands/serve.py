@@ -160,9 +160,8 @@ def serve(options: ServeOptions) -> int:
         model = load_model(_score_settings(options), worded(report))
         if stop.is_set():
             return EXIT_INTERRUPTED
-        if not serve_rooms(model, settings, stop, report):
-            raise KeyboardInterrupt  # a thread is still inside FFmpeg: leave at once
-    return EXIT_INTERRUPTED
+        serve_rooms(model, settings, stop, report)
+    return EXIT_INTERRUPTED  # with which the process is left at once: a thread may still be inside FFmpeg
 
 
 def _token_of(options: ServeOptions) -> str | None:
