@@ -4,15 +4,16 @@ FFmpeg takes a playlist without #EXT-X-ENDLIST for a live stream: it begins thre
 more. On disk that is a recorder that was killed or still writes, and a file is read as it is.
 """
 
-import io
-import os
+import re
 import stat
 from pathlib import Path
 
-from kuaihl.engines.ingest.playlist_parts import HEAD, is_playlist_head
+from kuaihl.engines.ingest.playlist_parts import HEAD, LONGEST_BYTES, OF_PLAYLISTS, is_playlist_head
+from kuaihl.models.errors import SourceError
 
 # For pieces that only FFmpeg can open, such as encrypted ones: it waits for some seconds at the end.
 UNFINISHED = {"live_start_index": "0", "max_reload": "1"}
+_ATTRIBUTE = re.compile('URI="([^"]+)"')
 
 
 def is_playlist(path: Path) -> bool:
@@ -21,14 +22,22 @@ def is_playlist(path: Path) -> bool:
         return is_playlist_head(file.read(len(HEAD)))
 
 
-class NotAFile(OSError):
-    """A piece is a pipe, a device or the like."""
-
-
-def open_piece(name: str) -> io.BufferedReader:
-    """A file that a playlist names. Raises NotAFile, or as `open`; a pipe would make whoever opens it wait."""
-    file = os.fdopen(os.open(name, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise NotAFile(f"it names {name}, which is not a file")
-    return file
+def check_names(name: str, path: Path) -> None:
+    """Raise SourceError if a playlist, or one that it names, names a pipe or the like: opening it may take for ever."""
+    waiting, known = [path], {path}
+    while waiting:
+        playlist = waiting.pop()
+        lines = playlist.read_bytes()[:LONGEST_BYTES].decode("utf-8", "surrogateescape").splitlines()
+        is_of_playlists = any(line.startswith(OF_PLAYLISTS) for line in lines)
+        for line in lines:
+            for said in _ATTRIBUTE.findall(line) if line.startswith("#") else (line.strip(),):
+                named = playlist.parent / said.removeprefix("file:")
+                try:
+                    mode = named.stat().st_mode
+                except (OSError, ValueError):  # it is not there, or on another machine
+                    continue
+                if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                    raise SourceError(f"{name}: it names {named}, which is not a file; leave it out")
+                if is_of_playlists and stat.S_ISREG(mode) and named not in known and is_playlist(named):
+                    known.add(named)
+                    waiting.append(named)

@@ -26,7 +26,7 @@ from kuaihl.engines.ingest.container import (
 )
 from kuaihl.engines.ingest.flv import FlvParts, is_flv
 from kuaihl.engines.ingest.growing import GrowingFile, Growth
-from kuaihl.engines.ingest.local_playlist import UNFINISHED, NotAFile, is_playlist, open_piece
+from kuaihl.engines.ingest.local_playlist import UNFINISHED, check_names, is_playlist
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.parts import Peekable, Readable, WhatCame
 from kuaihl.engines.ingest.playlist_parts import SHOWN, Open, PlaylistParts, is_playlist_head
@@ -242,12 +242,11 @@ def _from_local_playlist(name: str, path: Path, timeout: float) -> Source:
     def demux(io_open: Open) -> "InputContainer":
         return open_container(name, str(path.absolute()), io_open=io_open, container_options=SHOWN)
 
+    check_names(name, path)
     try:
-        parts = PlaylistParts(lambda file, _: open_piece(file), demux, never_grows=True)
+        parts = PlaylistParts(lambda file, _: Path(file).open("rb"), demux, never_grows=True)  # noqa: SIM115
         return _from_playlist(name, parts, timeout)
-    except SourceError as error:
-        if isinstance(error.__cause__, NotAFile):
-            raise
+    except SourceError:
         container = open_container(name, str(path.absolute()), container_options=UNFINISHED)
         return _choose_streams(name, container, timeout)
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 HEAD = b"#EXTM3U"
-_LONGEST = 1 << 24  # bytes of a playlist: a week of pieces of a second
+LONGEST_BYTES = 1 << 24  # bytes of a playlist: a week of pieces of a second
 _DIGITS, _LONGEST_PIECE = 18, 1e6  # of a number, and in seconds: beyond, a playlist is wrong
 _LIVE_PIECES = 3  # from the end of a live playlist, where reading begins, as by RFC 8216 (6.3.3)
 _END, _NUMBER, _CHANGE, _MAP = "#EXT-X-ENDLIST", "#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-DISCONTINUITY", "#EXT-X-MAP:"
 _KEY, _SECONDS = "#EXT-X-KEY:", "#EXTINF:"
-_OF_PLAYLISTS = ("#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:")
+OF_PLAYLISTS = ("#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:")
 _OF_A_PIECE = (_SECONDS, _MAP, _KEY, "#EXT-X-BYTERANGE:", "#EXT-X-GAP")
 _OF_PIECES = (*_OF_A_PIECE, _NUMBER)
 
@@ -113,7 +113,7 @@ class PlaylistParts:
         if not is_playlist_head(file.peek(len(HEAD))):
             return file  # as it is, for FFmpeg may seek in one on disk
         text = b""
-        while len(text) < _LONGEST and (more := file.read(_LONGEST)):
+        while len(text) < LONGEST_BYTES and (more := file.read(LONGEST_BYTES)):
             text += more
         file.close()
         return self.show_as_file(url, text.decode("utf-8", "surrogateescape"))
@@ -124,8 +124,8 @@ class PlaylistParts:
     def show(self, url: str, text: str) -> str:
         """The part of a playlist that is read now."""
         lines = _lines_of(text)
-        if any(line.startswith(_OF_PLAYLISTS) for line in lines):
-            self.is_whole = any(line.startswith(_OF_PLAYLISTS[1]) and "URI=" in line for line in lines)
+        if any(line.startswith(OF_PLAYLISTS) for line in lines):
+            self.is_whole = any(line.startswith(OF_PLAYLISTS[1]) and "URI=" in line for line in lines)
             return text
         is_over = self.never_grows or _END in lines
         place = self.places.get(url)

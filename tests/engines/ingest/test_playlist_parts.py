@@ -134,10 +134,19 @@ def test_a_piece_that_is_gone_is_damage_and_the_others_are_read(gone: str, folde
     assert number_in(found[-1].frames[-1]) / 10 == pytest.approx(2 * LASTS, abs=1.0)
 
 
-@pytest.mark.parametrize("before", ["#EXTINF:2.0,", "#EXT-X-STREAM-INF:BANDWIDTH=1"], ids=["a piece", "a playlist"])
-def test_a_pipe_that_a_playlist_names_is_refused_and_not_waited_for(before: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("#EXTINF:2.0,", "missing.ts", "#EXTINF:2.0,", "pipe.ts"),
+        ('#EXT-X-MAP:URI="pipe.ts"', "#EXTINF:2.0,", "missing.ts"),
+        ("#EXT-X-STREAM-INF:BANDWIDTH=1", "missing.m3u8", "#EXT-X-STREAM-INF:BANDWIDTH=2", "other"),
+    ],
+    ids=["a piece", "a header", "a playlist's piece"],
+)
+def test_a_pipe_that_a_playlist_names_is_refused_and_not_waited_for(lines: tuple[str, ...], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.ts")
-    (tmp_path / "odd.m3u8").write_text(playlist(before, "pipe.ts", "#EXT-X-ENDLIST"), encoding="utf-8")
+    (tmp_path / "odd.m3u8").write_text(playlist(*lines, "#EXT-X-ENDLIST"), encoding="utf-8")
+    (tmp_path / "other").write_text(playlist("#EXTINF:2.0,", "pipe.ts"), encoding="utf-8")
     with pytest.raises(SourceError, match=r"pipe\.ts, which is not a file"):
         open_source(str(tmp_path / "odd.m3u8"))
 
