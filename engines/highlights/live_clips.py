@@ -8,16 +8,17 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 
 from kuaihl.engines.highlights.clip_names import name_clip
 from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_held
 from kuaihl.engines.highlights.packet_ring import PacketRing, Taken
+from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.types import SAME_TIME, Highlight
 from kuaihl.models.errors import reason_of
 
 _LATE = 0.5  # seconds that may be missing at a clip's start without a word
-_WAITING = 5.0  # seconds after the end of a padded highlight within which a kill may come before its clip
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class LiveClips:
         self._padding, self._report = padding, report
         self._clips = list(earlier)
         self._number = len(earlier)
-        self._taken = {path.stem.casefold() for path in folder.glob("*")} if earlier else set()
+        self._taken = {one.clip.path.stem.casefold() for one in earlier if isinstance(one.clip, Clip)}
         self._lock = threading.Lock()  # of `_clips`
         self._worker = ThreadPoolExecutor(1, "clips")
 
@@ -64,19 +65,39 @@ class LiveClips:
 
     def cut(self, highlights: Sequence[Highlight]) -> None:
         """Have highlights cut that have just closed; returns at once."""
-        before, after = self._padding
         for one in highlights:
-            self._number += 1
-            padded = replace(one, start=max(one.start - before, 0.0), end=one.end + after)
-            name = name_clip(self._template, self._stem, self._number, padded, self._taken)
-            self._ring.reserve(padded.start)
-            self._worker.submit(self._cut, one, padded, name)
+            self._submit(one, *self._named(one))
 
-    def cut_missed(self, closed: Sequence[Highlight], ended: float) -> None:
-        """Have those cut whose clips a kill at time `ended` prevented: each gets a line, if not its media."""
-        known = {(one.start, one.end) for one in self.clips}
-        late = [one for one in closed if one.end + self._padding[1] > ended - _WAITING]
-        self.cut([one for one in late if (one.start, one.end) not in known])
+    def go_on(self, last: Sequence[Highlight]) -> None:
+        """After a kill: of the highlights that closed `last`, note the clips that are there, and have the others cut.
+
+        Each of those gets a line, if not its media.
+        """
+        known, missed = {(one.start, one.end) for one in self._clips}, []
+        for one in last:
+            if (one.start, one.end) in known:
+                continue
+            padded, name = self._named(one)
+            path = next(self._folder.glob(f"{escape(name)}.*"), None)
+            if path is None:
+                missed.append((one, padded, name))
+            else:
+                clip = Clip(path, max(padded.end - _duration_of(path), 0.0), padded.end)
+                self._clips.append(LiveClip(one.start, one.end, one.score, clip))
+        self._taken |= {path.stem.casefold() for path in self._folder.glob("*")}
+        for each in missed:
+            self._submit(*each)
+
+    def _submit(self, highlight: Highlight, padded: Highlight, name: str) -> None:
+        self._ring.reserve(padded.start)
+        self._worker.submit(self._cut, highlight, padded, name)
+
+    def _named(self, highlight: Highlight) -> tuple[Highlight, str]:
+        """The next highlight with its padding, and the name of its clip."""
+        before, after = self._padding
+        padded = replace(highlight, start=max(highlight.start - before, 0.0), end=highlight.end + after)
+        self._number += 1
+        return padded, name_clip(self._template, self._stem, self._number, padded, self._taken)
 
     def release(self, before: float) -> None:
         """No highlight that closes later begins before this time."""
@@ -112,6 +133,11 @@ class LiveClips:
         if padded.start < taken.began - SAME_TIME:
             return "this run began later, and what an earlier one read is not kept"
         return f"more than {self._ring.most_bytes >> 20} MB of media waited"
+
+
+def _duration_of(path: Path) -> float:
+    with open_source(str(path)) as source:
+        return source.duration or 0.0
 
 
 def find_live_clip(highlight: Highlight, clips: Sequence[LiveClip]) -> Clip | None:

@@ -43,7 +43,7 @@ from kuaihl.engines.scoring.room_state import RoomState, read_state, write_state
 from kuaihl.engines.scoring.scorer import ScorerState
 from kuaihl.engines.sinks.announce import Announcer
 from kuaihl.engines.sinks.happened import Happened, happened_in
-from kuaihl.engines.types import SAME_TIME, Highlight, ScoredSegment
+from kuaihl.engines.types import SAME_TIME, ScoredSegment
 from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import Remedy, UsageError
 
@@ -130,15 +130,15 @@ class Journal:
             self.state = state
         self.segments = segments
 
-    def rewrite_events(self, detector: OnlineDetector, announcer: Announcer | None = None) -> list[Highlight]:
+    def rewrite_events(self, detector: OnlineDetector, announcer: Announcer | None = None) -> list[HighlightClosed]:
         """Lead the detector through the earlier run's segments, write their events again, and tell them.
 
-        Returns the highlights that closed.
+        Returns those that say which highlights closed.
         """
-        closed: list[Highlight] = []
+        closed: list[HighlightClosed] = []
 
         def tell(scored: ScoredSegment, changes: Sequence[HighlightEvent]) -> None:
-            closed.extend(one.highlight for one in changes if isinstance(one, HighlightClosed))
+            closed.extend(one for one in changes if isinstance(one, HighlightClosed))
             if announcer is not None:
                 announcer.segment(scored, happened_in(scored, changes))
 

@@ -139,7 +139,8 @@ class Run:
             if self._journal is not None and self._went_on:
                 closed = self._journal.rewrite_events(self._detector, self._announcer)
                 if self._live_clips is not None:
-                    self._live_clips.cut_missed(closed, self._scored[-1].end)
+                    last = self._scored[-1].segment - 1  # what the one before closed, highlights.json may lack
+                    self._live_clips.go_on([one.highlight for one in closed if one.segment >= last])
         except BaseException:
             self._close_files()
             self._opened.close()

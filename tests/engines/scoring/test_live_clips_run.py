@@ -136,22 +136,33 @@ def test_a_run_that_goes_on_begins_with_an_empty_ring_and_keeps_earlier_clips(
     assert not lines
 
 
-def test_a_highlight_whose_clip_a_kill_prevented_is_not_forgotten(model: Model, flv: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_highlight_whose_clip_a_kill_prevented_or_left_unnoted_is_not_forgotten(
+    is_cut: bool, model: Model, flv: bytes, tmp_path: Path
+) -> None:
     folder, lines = tmp_path / "out", list[str]()
     with media_server() as server:
         url = server.live("/room.flv", flv)
         for scored in Run(model, url, SETTINGS, output=folder):
             if scored.segment == 16:
                 break
-        shutil.rmtree(folder / "clips")  # as after a kill in the second that a clip waits for its last packets
+        (noted,) = document_of(folder)["live_clips"]
+        clip = folder / noted["clip"]["file"]
+        cut = clip.read_bytes()
         (folder / "highlights.json").unlink()
+        if not is_cut:  # as after a kill in the second that a clip waits for its last packets
+            shutil.rmtree(folder / "clips")
         for scored in Run(model, url, SETTINGS, output=folder, earlier="resume", report=lines.append):
             if scored.segment == 20:
                 break
     (entry,) = document_of(folder)["live_clips"]
-    assert (entry["start"], entry["end"]) == (7.0, 17.0)
-    assert (folder / entry["clip"]["file"]).is_file(), "this server begins anew, so its media came again"
-    assert lines == ["clip of 0:07–0:17: room_01_00-00-07.mp4"]
+    assert (entry["start"], entry["end"], entry["clip"]["file"]) == (7.0, 17.0, noted["clip"]["file"])
+    if is_cut:
+        assert clip.read_bytes() == cut and not lines
+        assert entry["clip"]["start"] == pytest.approx(noted["clip"]["start"], abs=0.2)
+    else:
+        assert clip.is_file(), "this server begins anew, so its media came again"
+        assert lines == ["clip of 0:07–0:17: room_01_00-00-07.mp4"]
 
 
 def test_a_clip_that_cannot_be_written_is_told_and_fails_the_run_at_its_end(
