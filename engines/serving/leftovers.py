@@ -60,7 +60,7 @@ class Leftovers:
         except (KuaihlError, OSError) as error:
             LOG.warning(f"{folder}: events are left: {reason_of(error)}")
             return False
-        if is_delivered and self._told.pop(folder):
+        if is_delivered and self._told.pop(folder) and folder.exists():
             self._report(f"{folder}: the events that were left are delivered")
         return is_delivered
 

@@ -25,11 +25,10 @@ def read_rooms_file(path: Path) -> list[RoomSpec]:
     import yaml
 
     try:
-        # All scalars are texts: else `id: 0123` were 83, `language: no` were False, and a date that is none an error.
-        said = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        said = yaml.load(path.read_text(encoding="utf-8"), Loader=_text_loader())
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({reason_of(error)})") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: what is said to be a date, but is none
         raise UsageError(f"{path}: not YAML ({reason_of(error)})") from error
     entries = said.get("rooms") if isinstance(said, dict) and set(said) == {"rooms"} else None
     if not isinstance(entries, list):
@@ -41,6 +40,14 @@ def read_rooms_file(path: Path) -> list[RoomSpec]:
             raise UsageError(f"{path}, room {number}: {spec.id} is there twice")
         found[spec.id] = spec
     return list(found.values())
+
+
+def _text_loader() -> Any:
+    """A loader of YAML whose values are all texts: otherwise `id: 0123` were 83, and `language: no` were False."""
+    import yaml
+
+    merging = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}  # `<<: *defaults`
+    return type("TextLoader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": merging})
 
 
 def _parse_entry(place: str, entry: Any) -> RoomSpec:
@@ -106,12 +113,18 @@ class RoomsFile:
 
     def _apply(self, wanted: list[RoomSpec]) -> None:
         by_id = {spec.id: spec for spec in wanted}
-        for room in self._rooms.all():
-            if room.spec.origin == "file" and by_id.get(room.spec.id) != room.spec:
-                self._rooms.remove(room.spec.id)
         for spec in wanted:
             try:
                 self._check_language(spec.language)
+            except UsageError as error:
+                self._report(f"{self._path}, {spec.id}: {error}")
+                del by_id[spec.id]
+        refused = {spec.id for spec in wanted} - by_id.keys()  # the room of an earlier entry stays
+        for room in self._rooms.all():
+            if room.spec.origin == "file" and room.spec.id not in refused and by_id.get(room.spec.id) != room.spec:
+                self._rooms.remove(room.spec.id)
+        for spec in by_id.values():
+            try:
                 self._rooms.add(spec)
             except KuaihlError as error:
                 self._report(f"{self._path}, {spec.id}: {error}")

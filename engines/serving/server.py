@@ -51,8 +51,8 @@ class _Parts:
     report: Callable[[str], None]
 
 
-def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report: Callable[[str], None]) -> bool:
-    """Serve until `stop` is set; whether no thread of a room is left then.
+def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report: Callable[[str], None]) -> None:
+    """Serve until `stop` is set. A thread of a room that is inside FFmpeg may be left.
 
     Raises UsageError if the folder, the port or a setting cannot be used.
     """
@@ -63,7 +63,7 @@ def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report
         parts = _make_parts(model, settings, allowed, threads, report)
         set_threads(1)  # of each room: torch would give every one of their threads a pool of its own
         try:
-            return _serve_rooms(parts, listening, stop)
+            _serve_rooms(parts, listening, stop)
         except KuaihlError:
             parts.scheduler.close()
             parts.scheduler.join(_CLOSE_SECONDS)
@@ -74,7 +74,7 @@ def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report
             set_threads(threads)
 
 
-def _serve_rooms(parts: _Parts, listening: socket.socket, stop: threading.Event) -> bool:
+def _serve_rooms(parts: _Parts, listening: socket.socket, stop: threading.Event) -> None:
     """As `serve`, with all parts but the rooms."""
     from kuaihl.engines.serving.rooms import Rooms
     from kuaihl.engines.serving.rooms_file import RoomsFile
@@ -100,7 +100,7 @@ def _serve_rooms(parts: _Parts, listening: socket.socket, stop: threading.Event)
         report(f"serving on http://{_address(listening)}, rooms in {settings.output}")
         stop.wait()
         report("ending: the rooms score what they have read")
-        return _drain(parts, rooms, recordings, server, thread)
+        _drain(parts, rooms, recordings, server, thread)
     finally:
         if file is not None:
             file.stop()
@@ -161,8 +161,8 @@ def _drain(
     recordings: "Recordings | None",
     server: "uvicorn.Server",
     thread: threading.Thread,
-) -> bool:
-    """End everything; whether no thread of a room is left. What is not scored by then is lost, as after a kill."""
+) -> None:
+    """End everything. What is not scored by then is lost, as after a kill."""
     parts.scheduler.hurry()
     rooms.stop()
     if recordings is not None:
@@ -173,11 +173,10 @@ def _drain(
     thread.join(_CLOSE_SECONDS + 1.0)
     if not ended:
         parts.scheduler.close()
-        ended = rooms.join(0.5)
+        rooms.join(0.5)
     if recordings is not None and not recordings.join(0.5):
         parts.scheduler.close()  # it goes on after its last segment the next time
-        ended = recordings.join(1.0) and ended
-    return ended
+        recordings.join(1.0)
 
 
 def _make_house(parts: _Parts, note: Callable[[], None]) -> "House":

@@ -1,5 +1,6 @@
 """rooms.yaml: what it names is there, and what it no longer names is gone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,13 +30,15 @@ rooms:
     language: zh
     comments: /var/chat/ann.jsonl
   - {id: 7, url: "https://example.org/7.flv"}
-  - {id: 2024-99-99, url: "https://example.org/8.flv", language: no, streamer: 007, comments: ~}
+  - &other {id: 2024-99-99, url: "https://example.org/8.flv", language: no, streamer: 007, comments: ~}
+  - {<<: *other, id: 2025-01-01}
 """,
     )
-    ann, seven, dated = read_rooms_file(path)
+    ann, seven, dated, alike = read_rooms_file(path)
     assert ann == RoomSpec("ann", "rtmp://media/live/ann", "Ann", "zh", "/var/chat/ann.jsonl", origin="file")
     assert (seven.id, seven.url) == ("7", "https://example.org/7.flv")
     assert (dated.id, dated.language, dated.streamer, dated.comments) == ("2024-99-99", "no", "007", None)
+    assert alike == replace(dated, id="2025-01-01")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,8 @@ rooms:
         ("rooms: [{id: ann, url: 'rtmp://a/b', asr: none}]", "room 1: give id and url"),
         ("rooms: [{id: ann, url: /etc/passwd}]", "room 1: /etc/passwd: not a source"),
         ("rooms: [{id: a, url: 'rtmp://a/b'}, {id: a, url: 'rtmp://a/c'}]", "room 2: a is there twice"),
-        ("rooms: [!!python/object/apply:os.getcwd []]", "room 1: give id and url"),
+        ("rooms: [!!python/object/apply:os.getcwd []]", "not YAML"),
+        ("rooms: [!!timestamp 2024-99-99]", "not YAML"),
         ("rooms: [{id: , url: 'rtmp://a/b'}]", "room 1: give id and url"),
         ("rooms: [{id: [a], url: 'rtmp://a/b'}]", "room 1: id is no text"),
         ("rooms: " + "[" * 3_000, "not YAML"),
