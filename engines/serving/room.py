@@ -98,9 +98,14 @@ class Room:
         return self._thread.is_alive()
 
     @property
+    def home(self) -> Path:
+        """The folder of its run folders."""
+        return self._house.folder / self.spec.id
+
+    @property
     def folder(self) -> Path | None:
         """The run folder of the broadcast."""
-        return None if self.broadcast is None else self._house.folder / self.spec.id / self.broadcast
+        return None if self.broadcast is None else self.home / self.broadcast
 
     def scores(self, after: int, most: int) -> list[dict[str, Any]]:
         """At most `most` lines of scores.jsonl behind segment `after`, of the present broadcast or the last one."""
@@ -184,7 +189,7 @@ class Room:
                 raise
             except UsageError as error:  # of other options, or another model
                 self._house.report(f"room {self.spec.id}: begins anew: {error}")
-        folder = _new_folder(self._house.folder / self.spec.id)
+        folder = _new_folder(self.home)
         run = self._run(folder)
         self.broadcast, self.goes_on = folder.name, True
         return run

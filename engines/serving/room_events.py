@@ -70,10 +70,14 @@ def end_of(room: str, broadcast: str, segment: int, data: dict[str, Any]) -> Roo
     return RoomEvent(room, broadcast, Place(segment, _END), "run.finished", _words(data))
 
 
-def broadcasts_since(folder: Path, name: str) -> list[Path]:
-    """The run folders of a room, from the broadcast of that name to `folder`; it alone if that one is gone."""
-    found = [one for one in sorted(folder.parent.iterdir()) if name <= one.name < folder.name and one.is_dir()]
-    return [*found, folder] if found and found[0].name == name else [folder]
+def broadcasts_since(room: Path, present: Path | None, name: str) -> list[Path]:
+    """The run folders in that of a `room`, from the broadcast `name` to the `present` one; it alone if that is gone.
+
+    A room that was added anew has no present one until its stream is on air.
+    """
+    present_ones = [] if present is None else [present]
+    earlier = [one for one in sorted(room.glob("*")) if one.is_dir() and one not in present_ones and name <= one.name]
+    return [*earlier, *present_ones] if earlier and earlier[0].name == name else present_ones
 
 
 def _words(line: dict[str, Any]) -> str:

@@ -49,9 +49,8 @@ async def _of_room(hub: Hub, room: Room, last_id: str | None) -> AsyncIterator[s
     try:
         yield _BEGIN
         told = None if last_id is None else parse_id(last_id)
-        folder = room.folder
-        if told is not None and folder is not None:
-            for broadcast in await run_in_threadpool(broadcasts_since, folder, told[0]):
+        if told is not None:
+            for broadcast in await run_in_threadpool(broadcasts_since, room.home, room.folder, told[0]):
                 after = told[1] if told[0] == broadcast.name else None
                 replay = partial(_read, broadcast, room.spec.id, after)
                 for event in await run_in_threadpool(replay):

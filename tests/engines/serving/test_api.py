@@ -165,7 +165,10 @@ def test_a_recording_ends_its_room(model: Model, media: MediaServer, flv: bytes,
         assert len(client.get("/rooms/ann/scores?after=1&limit=2").json["scores"]) == 2
         assert [client.get(f"/rooms/ann/scores?{query}").status for query in ("limit=0", "after=-2")] == [400, 400]
         assert client.get("/scores").json["scores"] == []
-        assert client.add("ann", media.url("/ann.flv")).status == 201  # the id is free
+        assert client.add("ann", media.url("/later.flv")).status == 201  # the id is free, for a stream that is not yet
+        assert client.get("/rooms/ann").json["broadcast"] is None
+        with client.follow("/rooms/ann/events", f"{room['broadcast']}/4/0") as events:
+            assert next(events).data["data"]["segment"] == 5  # what the follower missed of the earlier one
 
 
 def test_metrics_and_probes_tell_how_it_goes(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
