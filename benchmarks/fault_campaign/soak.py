@@ -24,6 +24,7 @@ ROOMS = 50
 SEGMENT_SECONDS = 30.0
 EVERY_SECONDS = 10.0
 LONGEST_AWAY = 15.0  # below the server's grace of 20 s
+ON_AIR_SECONDS = 5.0  # before which nobody is killed again: two kills in a row would last for longer than the grace
 NEAR_SECONDS = 3.0  # between a kill and the time of its event
 END_SECONDS = 60.0  # within which the rooms have ended once their publishers have left
 MAX_GROWTH, MAX_THREADS = 0.05, 10.0  # of memory, as a share; threads
@@ -38,14 +39,18 @@ class Broadcasts:
     chance: random.Random
     publishing: dict[str, Any] = field(default_factory=dict)  # the process of each room's publisher
     returns: dict[str, float] = field(default_factory=dict)  # the moment at which a killed one comes back
+    began: dict[str, float] = field(default_factory=dict)  # the moment at which each one came, or came back
     kills: list[tuple[str, float]] = field(default_factory=list)  # the room, and the wall clock
 
     def publish(self, name: str) -> None:
         self.publishing[name] = self.server.publish(EXAMPLES / "demo.flv", name, "hooked")
+        self.began[name] = time.monotonic()
 
     def kill_one(self) -> None:
-        """Any one that is on air."""
-        name = self.chance.choice(sorted(self.publishing.keys() - self.returns.keys()))
+        """Any one that has been on air for a while."""
+        latest = time.monotonic() - ON_AIR_SECONDS
+        on_air = {name for name, began in self.began.items() if began <= latest}
+        name = self.chance.choice(sorted(on_air - self.returns.keys()))
         self.publishing[name].kill()
         self.publishing[name].wait()
         self.kills.append((f"hooked__{name}", time.time()))

@@ -93,6 +93,11 @@ class Room:
         self._announced_at = time.monotonic()
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to end, which takes a moment."""
+        return self._stop.is_set()
+
+    @property
     def is_alive(self) -> bool:
         """Whether its thread runs."""
         return self._thread.is_alive()

@@ -64,7 +64,7 @@ class Rooms:
         with self._lock:
             self._cancel_leaving(spec.id)
             there = self._rooms.get(spec.id)
-            if there is not None and there.state != "ended":
+            if there is not None and there.state != "ended" and not there.is_stopping:
                 if there.spec.url != spec.url:
                     raise RoomExists(f"room {spec.id} is there, with another source; end it first")
                 if spec.origin == "hook":
@@ -136,8 +136,11 @@ class Rooms:
 
     def _end_left(self, room_id: str) -> None:
         with self._lock:
-            leaving = self._leaving.pop(room_id, None)
-            if leaving is None or self._rooms.get(room_id) is not leaving.room:
+            leaving = self._leaving.get(room_id)
+            if leaving is None or leaving.timer is not threading.current_thread():  # called off meanwhile
+                return
+            del self._leaving[room_id]
+            if self._rooms.get(room_id) is not leaving.room:
                 return
         leaving.room.stop()
 

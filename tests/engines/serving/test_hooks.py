@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.http_media import MediaServer
+from support.http_media import MediaServer, silent_server
 from support.rtmp_server import HookedServer, end_publisher, make_broadcast
 from support.serving import serving
 from support.waiting import wait_until
@@ -115,6 +117,21 @@ def test_a_publisher_who_comes_back_in_time_keeps_the_room(
         wait_until(lambda: client.get("/rooms/ann").json["state"] == "ended")
         client.call("POST", "/hooks/mediamtx", "event=available&path=ann", **FORM)
         wait_until(lambda: client.get("/rooms/ann").json["broadcast"] not in (broadcast, None))
+
+
+def test_a_publisher_who_comes_back_while_his_room_still_ends_has_another_one(model: Model, tmp_path: Path) -> None:
+    brief = replace(model, settings=replace(model.settings, timeout=1.0))
+    with silent_server() as port:
+        pull = f"rtmp://127.0.0.1:{port}/{{path}}"
+        with serving(brief, tmp_path, pull=pull, grace=0.1) as client:
+            client.call("POST", "/hooks/mediamtx", "event=available&path=ann", **FORM)
+            client.call("POST", "/hooks/mediamtx", "event=unavailable&path=ann", **FORM)
+            time.sleep(0.3)
+            assert client.get("/rooms/ann").json["state"] != "ended", "it waits for its server, and cannot end at once"
+            client.call("POST", "/hooks/mediamtx", "event=available&path=ann", **FORM)
+            threads = [one for one in threading.enumerate() if one.name == "kuaihl-room-ann"]
+            threads[0].join(5.0)
+            assert client.get("/rooms/ann").json["state"] != "ended"
 
 
 def test_a_publisher_who_is_announced_while_a_broadcast_ends_has_another_one(
