@@ -27,17 +27,19 @@ def check_names(name: str, path: Path) -> None:
     waiting, known = [path], {path}
     while waiting:
         playlist = waiting.pop()
-        lines = playlist.read_bytes()[:LONGEST_BYTES].decode("utf-8", "surrogateescape").splitlines()
+        with playlist.open("rb") as file:
+            lines = file.read(LONGEST_BYTES).decode("utf-8", "surrogateescape").splitlines()
         is_of_playlists = any(line.startswith(OF_PLAYLISTS) for line in lines)
         for line in lines:
             for said in _ATTRIBUTE.findall(line) if line.startswith("#") else (line.strip(),):
                 named = playlist.parent / said.removeprefix("file:")
                 try:
                     mode = named.stat().st_mode
-                except (OSError, ValueError):  # it is not there, or on another machine
+                    is_new = is_of_playlists and stat.S_ISREG(mode) and named not in known and is_playlist(named)
+                except (OSError, ValueError):  # it is not there, not for us to read, or on another machine
                     continue
                 if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                     raise SourceError(f"{name}: it names {named}, which is not a file; leave it out")
-                if is_of_playlists and stat.S_ISREG(mode) and named not in known and is_playlist(named):
+                if is_new:
                     known.add(named)
                     waiting.append(named)
