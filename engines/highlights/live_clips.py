@@ -7,6 +7,7 @@ the highlight that was seen at the time, and nothing is known of those to come.
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
@@ -16,7 +17,7 @@ from kuaihl.engines.highlights.clips import Clip, FailedClip, cut_held
 from kuaihl.engines.highlights.packet_ring import PacketRing, Taken
 from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.types import SAME_TIME, Highlight
-from kuaihl.models.errors import reason_of
+from kuaihl.models.errors import SourceError, reason_of
 
 _LATE = 0.5  # seconds that may be missing at a clip's start without a word
 
@@ -82,7 +83,7 @@ class LiveClips:
             if path is None:
                 missed.append((one, padded, name))
             else:
-                clip = Clip(path, max(padded.end - _duration_of(path), 0.0), padded.end)
+                clip = Clip(path, _start_of(path, padded), padded.end)
                 self._clips.append(LiveClip(one.start, one.end, one.score, clip))
         self._taken |= {path.stem.casefold() for path in self._folder.glob("*")}
         for each in missed:
@@ -135,9 +136,12 @@ class LiveClips:
         return f"more than {self._ring.most_bytes >> 20} MB of media waited"
 
 
-def _duration_of(path: Path) -> float:
-    with open_source(str(path)) as source:
-        return source.duration or 0.0
+def _start_of(path: Path, padded: Highlight) -> float:
+    """Where a clip begins that was cut for a padded highlight: at its own start if the file does not tell."""
+    with suppress(SourceError), open_source(str(path)) as source:
+        if source.duration is not None:
+            return max(padded.end - source.duration, 0.0)
+    return padded.start
 
 
 def find_live_clip(highlight: Highlight, clips: Sequence[LiveClip]) -> Clip | None:
