@@ -70,7 +70,8 @@ class Rooms:
                 if spec.origin == "hook":
                     there.announce()
                 return there, False
-            if self._closed or sum(room.state != "ended" for room in self._rooms.values()) >= self._most:
+            others = [room for room in self._rooms.values() if room is not there and room.state != "ended"]
+            if self._closed or len(others) >= self._most:
                 raise TooManyRooms(f"there are {self._most} rooms, as many as this server may have")
             self._rooms.pop(spec.id, None)  # so that the newest is the last
             room = self._rooms[spec.id] = Room(spec, self._house)

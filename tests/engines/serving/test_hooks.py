@@ -123,7 +123,7 @@ def test_a_publisher_who_comes_back_while_his_room_still_ends_has_another_one(mo
     brief = replace(model, settings=replace(model.settings, timeout=1.0))
     with silent_server() as port:
         pull = f"rtmp://127.0.0.1:{port}/{{path}}"
-        with serving(brief, tmp_path, pull=pull, grace=0.1) as client:
+        with serving(brief, tmp_path, pull=pull, grace=0.1, most_rooms=1) as client:
             client.call("POST", "/hooks/mediamtx", "event=available&path=ann", **FORM)
             client.call("POST", "/hooks/mediamtx", "event=unavailable&path=ann", **FORM)
             time.sleep(0.3)
