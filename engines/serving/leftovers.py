@@ -20,8 +20,7 @@ class Leftovers:
     def __init__(self, settings: SinkSettings, report: Callable[[str], None]) -> None:
         self._settings, self._report = settings, report
         self._lock = threading.Lock()
-        self._folders: set[Path] = set()
-        self._told: dict[Path, set[str]] = {}  # lines of those whose receivers are still away
+        self._left: dict[Path, set[str]] = {}  # run folders, and the lines that were said of each
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="kuaihl-leftovers", daemon=True)
 
@@ -36,7 +35,7 @@ class Leftovers:
     def add(self, folder: Path) -> None:
         """The broadcast of a run folder is over."""
         with self._lock:
-            self._folders.add(folder)
+            self._left.setdefault(folder, set())
 
     def stop(self) -> None:
         """Leave the rest to the next process."""
@@ -45,22 +44,21 @@ class Leftovers:
     def _work(self) -> None:
         while not self._stop.wait(_EVERY):
             with self._lock:
-                folders = sorted(self._folders)
-            for folder in folders:
+                left = sorted(self._left.items())
+            for folder, told in left:
                 if self._stop.is_set():
                     return
-                if self._is_delivered(folder):
+                if self._is_delivered(folder, told):
                     with self._lock:
-                        self._folders.discard(folder)
+                        del self._left[folder]
 
-    def _is_delivered(self, folder: Path) -> bool:
-        told = self._told.setdefault(folder, set())
+    def _is_delivered(self, folder: Path, told: set[str]) -> bool:
         try:
             is_delivered = deliver_left(self._settings, folder, partial(self._report_once, told))
         except (KuaihlError, OSError) as error:
             LOG.warning(f"{folder}: events are left: {reason_of(error)}")
             return False
-        if is_delivered and self._told.pop(folder) and folder.exists():
+        if is_delivered and told and folder.exists():
             self._report(f"{folder}: the events that were left are delivered")
         return is_delivered
 
