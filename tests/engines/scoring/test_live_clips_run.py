@@ -114,15 +114,20 @@ def test_a_stream_leaves_the_clips_of_its_highlights(model: Model, url: str, tmp
     assert made.failed_clips == ()
 
 
+def score_until(segment: int, run: Run) -> None:
+    """Score as far as that segment, and leave the stream then."""
+    for scored in run:
+        if scored.segment == segment:
+            break
+
+
 def test_a_run_that_goes_on_begins_with_an_empty_ring_and_keeps_earlier_clips(
     model: Model, flv: bytes, tmp_path: Path
 ) -> None:
     folder, lines = tmp_path / "out", list[str]()
     with media_server() as server:
         url = server.live("/room.flv", flv)
-        for scored in Run(model, url, SETTINGS, output=folder):
-            if scored.segment == 17:
-                break
+        score_until(17, Run(model, url, SETTINGS, output=folder))
         before = document_of(folder)["live_clips"]
         torn = folder / "clips" / ".room_02.mp4.part"
         torn.write_bytes(b"half a clip of a killed run")
@@ -143,18 +148,14 @@ def test_a_highlight_whose_clip_a_kill_prevented_or_left_unnoted_is_not_forgotte
     folder, lines = tmp_path / "out", list[str]()
     with media_server() as server:
         url = server.live("/room.flv", flv)
-        for scored in Run(model, url, SETTINGS, output=folder):
-            if scored.segment == 16:
-                break
+        score_until(16, Run(model, url, SETTINGS, output=folder))
         (noted,) = document_of(folder)["live_clips"]
         clip = folder / noted["clip"]["file"]
         cut = clip.read_bytes()
         (folder / "highlights.json").unlink()
         if not is_cut:  # as after a kill in the second that a clip waits for its last packets
             shutil.rmtree(folder / "clips")
-        for scored in Run(model, url, SETTINGS, output=folder, earlier="resume", report=lines.append):
-            if scored.segment == 20:
-                break
+        score_until(20, Run(model, url, SETTINGS, output=folder, earlier="resume", report=lines.append))
     (entry,) = document_of(folder)["live_clips"]
     assert (entry["start"], entry["end"], entry["clip"]["file"]) == (7.0, 17.0, noted["clip"]["file"])
     if is_cut:
