@@ -27,9 +27,17 @@ class Server:
             if line.startswith("serving on"):
                 self.port = int(line.split(",")[0].rpartition(":")[2])
                 break
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        self.log = folder.with_suffix(".log")  # what it says, for whoever has to find out why something failed
+        threading.Thread(target=self._keep_log, daemon=True).start()
         self.events: list[tuple[float, dict[str, Any]]] = []
         threading.Thread(target=self._follow, daemon=True).start()
+
+    def _keep_log(self) -> None:
+        assert self.process.stderr is not None
+        with self.log.open("w", encoding="utf-8") as log:
+            for line in self.process.stderr:
+                log.write(f"{time.time():.1f} {line}")
+                log.flush()
 
     def call(self, method: str, path: str, body: object = None) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
