@@ -218,6 +218,7 @@ def _prepare(settings: BuildSettings, source: LabelSource, known: Mapping[str, R
         threads=settings.threads,
         asr=settings.asr,
         whisper_model=settings.whisper_model,
+        language=settings.language,
         text_weights=settings.text_weights,
     )
     check_trained_with(settings.trained_with, encoders)

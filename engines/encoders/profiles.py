@@ -130,6 +130,11 @@ class Encoders:
         """The speech back-end in use, "none" if there is none."""
         return self.transcriber.name if self.transcriber else "none"
 
+    def check_language(self, language: str | None) -> None:
+        """Raise UsageError for a language that this Whisper lacks; otherwise the first segment would tell."""
+        if language is not None and self.transcriber is not None:
+            self.transcriber.transcribe([], [], language=language)
+
 
 def load_encoders(
     profile: Profile,
@@ -138,6 +143,7 @@ def load_encoders(
     threads: int | None = None,
     asr: str = "auto",
     whisper_model: str | None = None,
+    language: str | None = None,
     vision_weights: WhereWeightsAre = None,
     text_weights: WhereWeightsAre = None,
     open_runtime: OpenRuntime | None = None,
@@ -145,8 +151,10 @@ def load_encoders(
     """Load a profile's encoders in parallel; `asr` "none" leaves the speech out.
 
     `open_runtime` opens the runtime of vision and text, torch by default. `whisper_model`, `vision_weights` and
-    `text_weights` name others than the profile's own.
-    Raises UsageError if a device, back-end or package is missing, ModelError if weights are missing or damaged.
+    `text_weights` name others than the profile's own. `language` is the one that will be spoken, if that is known.
+
+    Raises UsageError for a device, back-end, package or language that is missing, ModelError for weights that are
+    missing or damaged.
     """
     from kuaihl.engines.speech.load import load_transcriber
 
@@ -166,7 +174,9 @@ def load_encoders(
         vision, vision_facts = seeing.result()
         transcriber = speaking.result()
     give_back_freed_memory()
-    return Encoders(profile, vision, text, transcriber, (vision_facts, text_facts), place)
+    encoders = Encoders(profile, vision, text, transcriber, (vision_facts, text_facts), place)
+    encoders.check_language(language)
+    return encoders
 
 
 def load_one(

@@ -94,9 +94,10 @@ class Model:
         segment; with `resume` it goes on with it. `clips`, `plot`, `report` and `formats` ("csv", "srt", "vtt") add
         files to it. `exact` to `captions` say how clips are made.
 
-        Raises UsageError for options that exclude each other. Raises SourceUnavailable if a network source does not
-        answer yet, and SourceError if the source or its comments cannot be read.
+        Raises UsageError for an unknown language or options that exclude each other. Raises SourceUnavailable if a
+        network source does not answer yet, and SourceError if the source or its comments cannot be read.
         """
+        self.encoders.check_language(language)
         settings = replace(
             self.settings,
             language=language,
@@ -216,6 +217,7 @@ def load_model(settings: ScoreSettings, report: Callable[[KuaihlError | str], No
         threads=threads,
         asr=settings.asr,
         whisper_model=settings.whisper_model,
+        language=settings.language,
         text_weights=settings.text_weights,
         open_runtime=open_runtime,
     )

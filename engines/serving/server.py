@@ -57,7 +57,6 @@ def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report
     Raises UsageError if the folder, the port or a setting cannot be used.
     """
     allowed = parse_allowed(settings.allow_host)
-    _check_language(model, model.settings.language)
     with _listen(settings.host, settings.port) as listening:
         threads = set_threads(model.settings.threads)
         parts = _make_parts(model, settings, allowed, threads, report)
@@ -86,7 +85,7 @@ def _serve_rooms(parts: _Parts, listening: socket.socket, stop: threading.Event)
         parts.metrics.watch(rooms.all, parts.scheduler)
         recordings = _open_recordings(parts)
         if settings.rooms_file is not None:
-            file = RoomsFile(settings.rooms_file, rooms, partial(_check_language, parts.model), report)
+            file = RoomsFile(settings.rooms_file, rooms, parts.model.encoders.check_language, report)
         if (number := rooms.restore()) > 0:
             report(f"{number} rooms go on")
         going_on = {room.folder for room in rooms.all() if room.folder is not None}
@@ -109,12 +108,6 @@ def _serve_rooms(parts: _Parts, listening: socket.socket, stop: threading.Event)
             recordings.stop()
         rooms.stop()
         rooms.close()
-
-
-def _check_language(model: "Model", language: str | None) -> None:
-    """Raise UsageError for a language that this Whisper lacks: a room would learn of it after its first segment."""
-    if language is not None and (transcriber := model.encoders.transcriber) is not None:
-        transcriber.transcribe([], [], language=language)
 
 
 def _make_parts(
@@ -224,7 +217,7 @@ def _start_http(
         return "rooms are scored late or without their speech" if parts.scheduler.is_behind else None
 
     settings = parts.settings
-    check_language = partial(_check_language, parts.model)
+    check_language = parts.model.encoders.check_language
     service = Service(rooms, parts.hub, parts.metrics, parts.allowed, check_language, why_not_ready)
     hooks = [] if settings.pull is None else hook_routes(rooms, settings.pull, settings.grace, parts.report)
     if recordings is not None:

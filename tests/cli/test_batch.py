@@ -222,6 +222,15 @@ def test_an_output_that_cannot_be_made_or_lies_among_the_recordings_is_one_line(
     assert_one_line(kuaihl("batch", archive, "-o", archive), 2, "the folder of the recordings")
 
 
+def test_a_language_that_nobody_can_transcribe_ends_it_before_a_room(tmp_path: Path, recording: Path) -> None:
+    put(recording, str(tmp_path / "in" / "a.flv"))
+    result = kuaihl("batch", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--language", "xx")
+    assert result.returncode == 2
+    summary, error = result.stderr.splitlines()
+    assert summary == "0 done, 0 skipped, 0 failed, 1 not done"
+    assert error.startswith("kuaihl: error: --language xx: this Whisper does not know it")
+
+
 def test_a_folder_that_is_called_status_is_reached_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("status").mkdir()

@@ -17,9 +17,6 @@ from support.waiting import wait_until
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving.openapi import document
 from kuaihl.engines.serving.room_events import recorded_events
-from kuaihl.engines.serving.server import serve
-from kuaihl.engines.serving.settings import ServeSettings
-from kuaihl.models.errors import UsageError
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
@@ -118,9 +115,6 @@ def test_a_language_that_nobody_can_transcribe_is_refused_at_once(model: Model, 
         file.write_text(text + "\n", encoding="utf-8")
         wait_until(lambda: sum(line.startswith(f"{file}, bob: language 'xx'") for line in client.lines) == 2)
         assert client.get("/rooms/bob").status == 200, "the room stays as it was"
-    spoken = replace(hears, settings=replace(hears.settings, language="xx"))
-    with pytest.raises(UsageError, match="does not know it"):
-        serve(spoken, ServeSettings(output=tmp_path / "rooms", port=0), threading.Event(), print)
 
 
 def test_a_follower_that_comes_back_misses_nothing(
