@@ -1,8 +1,10 @@
 """FFmpeg's demuxer for a file, a URL or any object with `read`, and the choice among its streams."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
+from kuaihl.engines.ingest.mp4_index import NO_INDEX, lacks_index
 from kuaihl.engines.ingest.refusal import cause, refusal
 from kuaihl.models.errors import SourceError
 
@@ -26,6 +28,17 @@ def open_container(name: str, file: Any, *, is_url: bool = False, **options: Any
         return container
     except (av.FFmpegError, OSError, ValueError, EOFError) as error:
         raise refusal(name, error, is_url=is_url) from cause(error)
+
+
+def open_file(name: str, file: Any, what: Any = None, **options: Any) -> "InputContainer":
+    """The demuxer for a `file` with `seek`, opened as `what` if that is another name for it. Raises SourceError."""
+    try:
+        return open_container(name, what or file, **options)
+    except SourceError as error:
+        with suppress(OSError):
+            if lacks_index(file):
+                raise SourceError(f"{name}: {NO_INDEX}") from error
+        raise
 
 
 class UrlBytes:

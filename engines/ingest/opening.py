@@ -22,11 +22,13 @@ from kuaihl.engines.ingest.container import (
     choose_best,
     known_duration,
     open_container,
+    open_file,
     open_part,
 )
 from kuaihl.engines.ingest.flv import FlvParts, is_flv
 from kuaihl.engines.ingest.growing import GrowingFile, Growth
 from kuaihl.engines.ingest.local_playlist import UNFINISHED, check_names, is_playlist
+from kuaihl.engines.ingest.mp4_index import INDEX_LAST, lacks_index
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.parts import Peekable, Readable, WhatCame
 from kuaihl.engines.ingest.playlist_parts import SHOWN, Open, PlaylistParts, is_playlist_head
@@ -151,8 +153,8 @@ def _from_file(name: str, path: Path, timeout: float) -> Source:
     file = path.open("rb")
     parts = _parts_in(file.peek(HEAD_BYTES), file)
     if parts is None:
-        file.close()
-        return _choose_streams(name, open_container(name, str(path.absolute())), timeout)
+        with file:
+            return _choose_streams(name, open_file(name, file, str(path.absolute())), timeout)
     source = _from_parts(name, parts, timeout)
     source.length = _length(source, lambda: open_container(name, str(path.absolute()), options=_QUICK))
     return source
@@ -189,7 +191,7 @@ def _from_store(name: str, timeout: float) -> Source:
 def _open_stored(name: str, file: "io.BufferedReader[Any]", **options: Any) -> "InputContainer":
     """FFmpeg's demuxer of an object from its beginning; what is in it must open neither files nor URLs."""
     file.seek(0)
-    return open_container(name, file, buffer_size=BUFFER_BYTES, container_options={"protocol_whitelist": ""}, **options)
+    return open_file(name, file, buffer_size=BUFFER_BYTES, container_options={"protocol_whitelist": ""}, **options)
 
 
 def _parts_in(head: bytes, file: Readable) -> FlvParts | TsParts | None:
@@ -283,11 +285,15 @@ def _from_bytes(name: str, file: Any, timeout: float) -> Source:
         head = file.peek(HEAD_BYTES)
         if not head:
             raise SourceError(f"{name}: no data came; see what the program that writes it says")
+        is_forward = isinstance(file, Peekable)
+        if is_forward and lacks_index(io.BytesIO(head)):
+            raise SourceError(f"{name}: {INDEX_LAST}")
         parts = _parts_in(head, file)
         if parts is not None:
             source = _from_parts(name, parts, timeout)
         else:
-            source = _choose_streams(name, open_container(name, file), timeout)
+            container = open_container(name, file) if is_forward else open_file(name, file)
+            source = _choose_streams(name, container, timeout)
     except OSError as error:
         file.close()
         raise refusal(name, error, is_url=False) from error
