@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.http_media import MediaServer, media_server
 from support.paths import SHARED
+from support.rtmp_server import RtmpServer, rtmp_server
 
 if TYPE_CHECKING:
     from support.s3_server import S3Server
@@ -46,3 +48,15 @@ def s3(_s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "S3Server":
     _s3_server.asked.clear()
     _s3_server.refuse = lambda _method, _path: None
     return _s3_server
+
+
+@pytest.fixture
+def http() -> Iterator[MediaServer]:
+    with media_server() as server:
+        yield server
+
+
+@pytest.fixture
+def rtmp(tmp_path: Path) -> Iterator[RtmpServer]:
+    with rtmp_server(tmp_path) as server:
+        yield server

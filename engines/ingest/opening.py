@@ -65,9 +65,7 @@ _HLS = {
     "seg_format_options": "merge_pmt_versions=1",
 }
 ALWAYS_LIVE = frozenset({"rtmp", "rtmps", "rtmpt", "srt"})
-_NO_STREAMS = frozenset(
-    {"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"}
-)  # FFmpeg "plays" pictures and text, too
+_NO_STREAMS = frozenset({"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"})  # FFmpeg "plays" them, too
 
 _UNTRUSTED = "a playlist (HLS), which is read only from hosts that are allowed by name; the operator may allow it"
 _QUICK = {"probesize": "100000", "analyzeduration": "0"}  # to measure a length, streams need not be understood
@@ -363,11 +361,12 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
         source = _from_parts(name, parts, timeout, is_url=True)
         if is_recording:
             source.length = _length(source, lambda: open_url(options=_QUICK))
+        source.is_live = not is_recording  # the duration that a publisher states may be that of its own file
         return source
 
     source = _within(name, 2 * longest + PATIENCE, open_any)
     source.is_network, source.url_guard = True, guard
-    source.is_live = scheme in ALWAYS_LIVE or source.duration is None
+    source.is_live |= scheme in ALWAYS_LIVE or source.duration is None
     if source.is_live:
         for stream in source.streams:  # three pictures per segment are no hurry, and many rooms may share a process
             stream.codec_context.thread_count = 1

@@ -6,20 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.rtmp_server import RtmpServer, end_publisher, make_broadcast, rtmp_server
+from support.rtmp_server import RtmpServer, end_publisher, make_broadcast
 
 SECONDS = 2.0  # a segment, so that a test is quick
-
-
-@pytest.fixture
-def rtmp(tmp_path: Path) -> Iterator[RtmpServer]:
-    with rtmp_server(tmp_path) as server:
-        yield server
 
 
 def scoring(url: str, output: Path, *more: str) -> subprocess.Popen[str]:

@@ -1,7 +1,6 @@
 """Live streams against servers that close, stall, repeat, lie and die: right packets or one clear line, in time."""
 
 import gc
-import itertools
 import os
 import socket
 import struct
@@ -9,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -17,16 +16,13 @@ from statistics import median
 
 import pytest
 from support.flv_parts import part
-from support.http_media import MediaServer, begin_stream, media_server, silent_server
-from support.rtmp_server import RtmpServer, end_publisher, find_ffmpeg, free_port, make_broadcast, rtmp_server
+from support.http_media import MediaServer, begin_stream, silent_server
+from support.rtmp_server import find_ffmpeg, free_port, make_broadcast
+from support.watched import BRIEF, Watched, no_thread_left
 
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
 from kuaihl.engines.ingest.opening import open_source
-from kuaihl.engines.ingest.packets import TimedPacket
-from kuaihl.engines.types import Event
-from kuaihl.models.errors import SourceError, SourceUnavailable
-
-BRIEF = ReconnectPolicy(tries=4, patience=3.0, first_delay=0.2)
+from kuaihl.models.errors import SourceError
 
 
 @pytest.fixture(scope="module")
@@ -34,72 +30,10 @@ def broadcast(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_broadcast(tmp_path_factory.mktemp("broadcast") / "first.flv", seconds=20.0)
 
 
-@pytest.fixture(scope="module")
-def second_broadcast(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the streamer sends after coming back: other pictures, other sound."""
-    return make_broadcast(
-        tmp_path_factory.mktemp("broadcast") / "second.flv", seconds=20.0, tone=550, picture="rgbtestsrc"
-    )
-
-
-@pytest.fixture
-def http() -> Iterator[MediaServer]:
-    with media_server() as server:
-        yield server
-
-
-@pytest.fixture
-def rtmp(tmp_path: Path) -> Iterator[RtmpServer]:
-    with rtmp_server(tmp_path) as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + 8
-    while left := set(threading.enumerate()) - before:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.02)
-
-
-class Watched:
-    """What came out of a live stream."""
-
-    def __init__(
-        self, stream: Iterator[TimedPacket | Event], each: Callable[[TimedPacket], None] | None = None
-    ) -> None:
-        began = time.monotonic()
-        self.packets: list[TimedPacket] = []
-        self.events: list[Event] = []
-        for item in stream:
-            if isinstance(item, Event):
-                self.events.append(item)
-                continue
-            self.packets.append(item)
-            if each is not None:
-                each(item)
-        self.seconds = time.monotonic() - began
-
-    @property
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
-
-    def event(self, kind: str) -> Event:
-        return next(event for event in self.events if event.kind == kind)
-
-    def decode_times(self, kind: str) -> list[float]:
-        return [packet.decode_time for packet in self.packets if packet.kind == kind]
-
-    def assert_time_never_runs_back(self) -> None:
-        for kind in ("video", "audio"):
-            times = self.decode_times(kind)
-            assert times and all(a < b for a, b in itertools.pairwise(times)), kind
-
-    def largest_hole(self) -> float:
-        times = self.decode_times("video")
-        return max(b - a for a, b in itertools.pairwise(times))
+    with no_thread_left():
+        yield
 
 
 def test_delays_grow_to_a_limit_and_differ_from_client_to_client() -> None:
@@ -246,6 +180,18 @@ def test_a_recording_served_without_its_length_is_read_once(http: MediaServer, b
     assert len(seen.decode_times("video")) == 120
 
 
+def test_a_broadcast_that_states_the_duration_of_the_publishers_file_is_live(
+    http: MediaServer, broadcast: Path, tmp_path: Path
+) -> None:
+    stated = tmp_path / "stated.flv"
+    subprocess.run([find_ffmpeg(), "-loglevel", "error", "-i", broadcast, "-c", "copy", stated], check=True)
+    flv = stated.read_bytes()
+    assert open_source(str(stated)).duration == pytest.approx(20.0, abs=0.2)
+    url = http.live("/live.flv", part(flv, 0, 6), part(flv, 9, 12), b"")
+    seen = Watched(live_packets(url, timeout=2, policy=BRIEF))
+    assert seen.kinds == ["reconnect", "gap", "eof"]
+
+
 def test_a_file_over_http_ends_at_its_end_without_a_second_try(
     http: MediaServer, broadcast: Path, tmp_path: Path
 ) -> None:
@@ -329,94 +275,3 @@ def test_a_source_that_is_open_already_is_taken_over_and_closed(http: MediaServe
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert source.closed
-
-
-@pytest.mark.slow
-def test_a_publisher_who_goes_silent_and_comes_back_leaves_a_gap_as_long_as_he_was_away(
-    rtmp: RtmpServer, broadcast: Path, second_broadcast: Path
-) -> None:
-    """`live` keeps its viewers when the publisher goes, and sends nothing: the demuxer would wait for ever."""
-    publisher = rtmp.publish(broadcast, "room")
-    stop = threading.Event()
-    left_at: list[float] = []
-
-    def each(packet: TimedPacket) -> None:
-        if packet.time > 4 and not left_at:
-            end_publisher(publisher)
-            left_at.append(time.monotonic())
-            threading.Timer(5.0, lambda: rtmp.publish(second_broadcast, "room")).start()
-        if left_at and packet.time > left_at[0] - began + 12:
-            stop.set()
-
-    time.sleep(1.5)  # until ffmpeg publishes, on a busy machine too
-    began = time.monotonic()
-    policy = ReconnectPolicy(patience=20.0)
-    seen = Watched(live_packets(rtmp.url("room"), timeout=2, policy=policy, stop=stop), each)
-    assert "gap" in seen.kinds and seen.kinds[-1] == "eof"
-    seen.assert_time_never_runs_back()
-    assert seen.largest_hole() == pytest.approx(5.5, abs=2.0)
-
-
-@pytest.mark.parametrize("application", ["live", "strict"])
-def test_a_room_that_nobody_publishes_may_be_asked_again(rtmp: RtmpServer, application: str) -> None:
-    """One server keeps the viewer waiting, the strict one refuses."""
-    with pytest.raises(SourceUnavailable):
-        next(live_packets(rtmp.url("nobody", application), timeout=1, policy=BRIEF))
-
-
-@pytest.mark.slow
-def test_a_publisher_who_leaves_and_does_not_come_back_ends_the_stream_in_time(
-    rtmp: RtmpServer, broadcast: Path
-) -> None:
-    for application in ("live", "strict"):
-        publisher = rtmp.publish(broadcast, "room", application)
-        time.sleep(1.5)  # until ffmpeg publishes, on a busy machine too
-
-        def each(packet: TimedPacket, publisher: "subprocess.Popen[bytes]" = publisher) -> None:
-            if packet.time > 3:
-                end_publisher(publisher)
-
-        seen = Watched(live_packets(rtmp.url("room", application), timeout=1, policy=BRIEF), each)
-        assert seen.kinds == ["eof"] and "not back" in seen.event("eof").detail
-        assert len(seen.packets) > 150 and seen.seconds < 15
-
-
-@pytest.mark.slow
-def test_a_server_that_dies_and_is_started_again_is_found_again(
-    rtmp: RtmpServer, broadcast: Path, second_broadcast: Path
-) -> None:
-    rtmp.publish(broadcast, "room")
-    stop, events = threading.Event(), [0]
-
-    def restart() -> None:
-        rtmp.start()
-        rtmp.publish(second_broadcast, "room")
-
-    def each(packet: TimedPacket) -> None:
-        if packet.time > 3 and not events[0]:
-            events[0] = 1
-            rtmp.kill()
-            threading.Timer(2.0, restart).start()
-        if events[0] and packet.time > 9:
-            stop.set()
-
-    time.sleep(1.5)  # until ffmpeg publishes, on a busy machine too
-    policy = ReconnectPolicy(patience=20.0)
-    seen = Watched(live_packets(rtmp.url("room"), timeout=2, policy=policy, stop=stop), each)
-    assert seen.kinds == ["reconnect", "gap", "eof"]
-    assert seen.event("eof").detail == "stopped"
-    seen.assert_time_never_runs_back()
-    assert 1.5 < seen.largest_hole() < 6
-
-
-@pytest.mark.slow
-def test_a_server_that_dies_for_good_ends_the_stream(rtmp: RtmpServer, broadcast: Path) -> None:
-    rtmp.publish(broadcast, "room")
-    time.sleep(1.5)  # until ffmpeg publishes, on a busy machine too
-
-    def each(packet: TimedPacket) -> None:
-        if packet.time > 3:
-            rtmp.kill()
-
-    seen = Watched(live_packets(rtmp.url("room"), timeout=2, policy=BRIEF), each)
-    assert seen.kinds == ["eof"] and seen.seconds < 12

@@ -2,13 +2,12 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.flv_parts import part
-from support.http_media import MediaServer, media_server
+from support.http_media import MediaServer
 from support.rtmp_server import end_publisher, make_broadcast, rtmp_server
 
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
@@ -22,12 +21,6 @@ BRIEF = ReconnectPolicy(tries=2, patience=1.5, first_delay=0.2)
 @pytest.fixture(scope="module")
 def broadcast(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_broadcast(tmp_path_factory.mktemp("broadcast") / "first.flv", seconds=20.0)
-
-
-@pytest.fixture
-def http() -> Iterator[MediaServer]:
-    with media_server() as server:
-        yield server
 
 
 def cut(http: MediaServer, *parts: bytes) -> list[Segment]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.chat_writer import install_chat_writer
-from support.http_media import MediaServer, media_server
+from support.http_media import MediaServer
 from support.paths import EXAMPLES
 from support.rtmp_server import make_broadcast
 from support.small_model import model_without_encoders
@@ -32,12 +32,6 @@ URL = "https://me:secret@www.youtube.com/watch/"
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return model_without_encoders(tmp_path_factory.mktemp("bundle"), SETTINGS)
-
-
-@pytest.fixture
-def http() -> Iterator[MediaServer]:
-    with media_server() as server:
-        yield server
 
 
 @pytest.fixture
