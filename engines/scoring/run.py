@@ -28,21 +28,20 @@ from kuaihl.engines.ingest.live import Resume
 from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.ingest.media_facts import probe_file
 from kuaihl.engines.ingest.opening import is_stream
-from kuaihl.engines.outputs.highlights_json import parse_live_clips, write_highlights
+from kuaihl.engines.outputs.highlights_json import write_highlights
 from kuaihl.engines.outputs.run_folder import (
-    CLIPS_FOLDER,
     HIGHLIGHTS_FILE,
     RUNNING,
     STOPPED,
-    read_highlights,
 )
 from kuaihl.engines.outputs.run_record import RunRecord
 from kuaihl.engines.outputs.scores_jsonl import parse_score, score_line
-from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, clip_line, conclude, describe
+from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, conclude, describe
 from kuaihl.engines.scoring.journal import Earlier, Journal
 from kuaihl.engines.scoring.pipeline import score_source
 from kuaihl.engines.scoring.reading import Cutting, OpenReading, read_here
 from kuaihl.engines.scoring.record import make_record
+from kuaihl.engines.scoring.run_clips import cut_closed, open_live_clips
 from kuaihl.engines.scoring.run_comments import AUTO, Comments, came_in_time, comments_found, comments_of, open_comments
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings, check_settings
@@ -51,7 +50,6 @@ from kuaihl.engines.sinks.announce import Announcer
 from kuaihl.engines.sinks.happened import Happened, happened_behind, happened_in
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
 from kuaihl.engines.types import CommentFeed, Highlight, MediaFacts, ScoredSegment
-from kuaihl.models.atomic import remove_torn
 from kuaihl.models.errors import SourceError
 
 if TYPE_CHECKING:
@@ -131,7 +129,9 @@ class Run:
             if isinstance(self._feed, PageChat):
                 self._feed.start()
             if self._ring is not None and output is not None:
-                self._live_clips = self._follow_with_clips(self._ring, output)
+                self._live_clips = open_live_clips(
+                    self._ring, output, self.name, settings, goes_on=bool(self._scored), report=report
+                )
             if sinks is not None and sinks.has_any:
                 self._sinks = Sinks(sinks, output)
                 self._announcer = Announcer(room or self.name, source, self._sinks)
@@ -234,21 +234,6 @@ class Run:
             if isinstance(self._feed, FollowedComments | PageChat):
                 self._feed.skip_until(self._scored[-1].end)
         return journal
-
-    def _follow_with_clips(self, ring: PacketRing, output: Path) -> LiveClips:
-        """The cutting of clips while the stream runs, after those of an earlier run."""
-        folder, settings = output / CLIPS_FOLDER, self._settings
-        remove_torn(folder)
-        earlier = parse_live_clips(read_highlights(output), output) if self._scored else []
-        return LiveClips(
-            ring,
-            folder,
-            self.name,
-            settings.clip_name,
-            settings.padding,
-            earlier,
-            lambda highlight, said: self._report(clip_line(highlight, said)),
-        )
 
     def _goes_on(self) -> bool:
         """Whether the source goes on while nobody reads it: what was missed is lost."""
@@ -366,13 +351,8 @@ class Run:
                 yield scored
 
     def _cut_clips(self) -> None:
-        """Have the clips of a stream's highlights cut that have closed; forget media that none can need any more."""
-        if self._live_clips is None:
-            return
-        self._live_clips.cut([one.highlight for one in self.changes if isinstance(one, HighlightClosed)])
-        if self._scored:
-            current = self._detector.state.current
-            self._live_clips.release(self._scored[-1].end if current is None else current.start)
+        if self._live_clips is not None:
+            cut_closed(self._live_clips, self.changes, self._detector, self._scored[-1].end if self._scored else None)
 
     def _rewrite_highlights(self) -> None:
         """Keep highlights.json up to date while the source is on air."""
