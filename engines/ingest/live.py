@@ -151,7 +151,8 @@ def live_packets(
                 return
             if may_be_file and clock.begins_again(back.held):
                 connection = back.connection
-                source.shortfall, source.is_live = source.failure and reason, False
+                source.shortfall = source.failure and reason
+                source.is_live = in_pieces  # a playlist that grew was on air, until its server ended it
                 yield Event("eof", clock.end, f"{reason}; the address starts over: it is a recording")
                 return
             connection, pending = back.connection, deque(back.held.items)

@@ -31,7 +31,7 @@ from kuaihl.engines.ingest.local_playlist import UNFINISHED, check_names, is_pla
 from kuaihl.engines.ingest.mp4_index import INDEX_LAST, lacks_index
 from kuaihl.engines.ingest.mpeg_ts import HEAD_BYTES, TsParts, is_ts
 from kuaihl.engines.ingest.parts import Peekable, Readable, WhatCame
-from kuaihl.engines.ingest.playlist_parts import SHOWN, Open, PlaylistParts, is_playlist_head
+from kuaihl.engines.ingest.playlist_parts import CHANGING_PIECES, SHOWN, Open, PlaylistParts, is_playlist_head
 from kuaihl.engines.ingest.refusal import cause, lacks_protocol, open_advice, refusal
 from kuaihl.engines.ingest.source import PATIENCE, PIPE_SECONDS, Guard, Source
 from kuaihl.engines.ingest.srt_program import SrtProgram
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 STDIN = "-"  # the name of standard input
 OPEN_SECONDS = 10.0  # the longest wait for a network source's answer, unless the caller says otherwise
 _WATCH_SHARE = 3.0  # connecting, redirects and probing each wait: the outside watch is this many times as patient
+_GROWTH_SHARE = 2.0  # a playlist may take this many times as long to grow
 
 # Protocols that each kind of URL may open in turn, never `file`: a playlist from the network must not read local files.
 _WEB_PROTOCOLS = "http,https,tls,tcp,crypto,httpproxy"
@@ -57,16 +58,10 @@ _PROTOCOLS = {
     "rtmpt": "rtmpt,ffrtmphttp,http,tcp",
     "srt": "srt,udp",
 }
-# Pieces of a playlist may have any name, for no local file can be read; their PIDs may change from one to the next.
-_HLS = {
-    "allowed_extensions": "ALL",
-    "allowed_segment_extensions": "ALL",
-    "extension_picky": "0",
-    "seg_format_options": "merge_pmt_versions=1",
-}
 ALWAYS_LIVE = frozenset({"rtmp", "rtmps", "rtmpt", "srt"})
 _NO_STREAMS = frozenset({"image2", "tty", "lrc", "srt", "webvtt", "ass", "txd"})  # FFmpeg "plays" them, too
 
+_LEFT_BEHIND = "its playlist does not grow, so nobody is on air; a server may leave one behind when a stream ends"
 _UNTRUSTED = "a playlist (HLS), which is read only from hosts that are allowed by name; the operator may allow it"
 _QUICK = {"probesize": "100000", "analyzeduration": "0"}  # to measure a length, streams need not be understood
 
@@ -304,7 +299,7 @@ def _from_bytes(name: str, file: Any, timeout: float) -> Source:
 
 def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> Source:
     microseconds = str(int(timeout * 1_000_000))
-    options = _HLS | {"merge_pmt_versions": "1", "protocol_whitelist": _PROTOCOLS[scheme], "rw_timeout": microseconds}
+    options = {"protocol_whitelist": _PROTOCOLS[scheme], "rw_timeout": microseconds, **CHANGING_PIECES}
     if scheme in ("http", "https", "srt"):
         options["timeout"] = microseconds  # for rtmp this option means: listen
     options |= guard(name) if guard is not None else {}
@@ -350,8 +345,11 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
         if parts is None:
             file.close()
             if is_playlist_head(head):
+                parts_shown = PlaylistParts(open_named, demux, patience=_GROWTH_SHARE * timeout)
                 with suppress(SourceError):  # behind a redirect, or with cookies, FFmpeg alone finds the pieces
-                    return _from_playlist(name, PlaylistParts(open_named, demux), timeout)
+                    return _from_playlist(name, parts_shown, timeout)
+                if parts_shown.is_left_behind:
+                    raise SourceUnavailable(f"{name}: {_LEFT_BEHIND}")
             try:
                 return _choose_streams(name, open_url(), timeout)
             except SourceError as error:

@@ -5,10 +5,11 @@ then another demuxer is shown the rest.
 """
 
 import io
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kuaihl.engines.ingest.parts import Peekable
 
@@ -19,6 +20,8 @@ HEAD = b"#EXTM3U"
 LONGEST_BYTES = 1 << 24  # bytes of a playlist: a week of pieces of a second
 _DIGITS, _LONGEST_PIECE = 18, 1e6  # of a number, and in seconds: beyond, a playlist is wrong
 _LIVE_PIECES = 3  # from the end of a live playlist, where reading begins, as by RFC 8216 (6.3.3)
+_GROWS_WITHIN = 2.0  # of its longest piece: RFC 8216 (6.2.2) gives a server 1.5 target durations
+_LOOK_SECONDS = 1.0  # at most, between two looks whether it has grown
 _END, _NUMBER, _CHANGE, _MAP = "#EXT-X-ENDLIST", "#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-DISCONTINUITY", "#EXT-X-MAP:"
 _KEY, _SECONDS = "#EXT-X-KEY:", "#EXTINF:"
 OF_PLAYLISTS = ("#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:")
@@ -29,6 +32,14 @@ File = Peekable | io.BufferedReader | io.BytesIO
 Fetch = Callable[[str, Mapping[str, str]], Peekable | io.BufferedReader]
 Open = Callable[[str, int, Mapping[str, str]], File]  # as PyAV asks for a file
 
+# Pieces of a playlist may have any name, for no local file can be read; their PIDs may change from one to the next.
+CHANGING_PIECES = {
+    "merge_pmt_versions": "1",
+    "allowed_extensions": "ALL",
+    "allowed_segment_extensions": "ALL",
+    "extension_picky": "0",
+    "seg_format_options": "merge_pmt_versions=1",
+}
 # For a demuxer that opens nothing itself, and is shown no piece that it should leave out.
 SHOWN = {"http_persistent": "0", "http_multiple": "0", "live_start_index": "0"}
 
@@ -56,9 +67,21 @@ class _Place:
 class PlaylistParts:
     """A playlist and all that it names. Once it was opened, a piece that cannot be fetched counts as damage."""
 
-    def __init__(self, fetch: Fetch, demux: "Callable[[Open], InputContainer]", *, never_grows: bool = False) -> None:
-        """`fetch` opens an address with FFmpeg's options, `demux` FFmpeg's demuxer of the playlist."""
-        self.fetch, self.demux, self.never_grows = fetch, demux, never_grows
+    def __init__(
+        self,
+        fetch: Fetch,
+        demux: "Callable[[Open], InputContainer]",
+        *,
+        never_grows: bool = False,
+        patience: float = 0.0,
+    ) -> None:
+        """`fetch` opens an address with FFmpeg's options, `demux` FFmpeg's demuxer of the playlist.
+
+        `patience`: seconds that a live playlist may take to grow, before which it is not believed to be on air. One
+        that may take longer is believed at once.
+        """
+        self.fetch, self.demux, self.never_grows, self.patience = fetch, demux, never_grows, patience
+        self.is_left_behind = False  # a live playlist did not grow
         self.places: dict[str, _Place] = {}  # by the address of a playlist of pieces
         self.is_whole = False  # sound has a playlist of its own: both cannot be shown up to the same place
         self.length: float | None = None  # in seconds; None while it is live
@@ -112,11 +135,27 @@ class PlaylistParts:
             return io.BytesIO()
         if not is_playlist_head(file.peek(len(HEAD))):
             return file  # as it is, for FFmpeg may seek in one on disk
-        text = b""
-        while len(text) < LONGEST_BYTES and (more := file.read(LONGEST_BYTES)):
-            text += more
-        file.close()
-        return self.show_as_file(url, text.decode("utf-8", "surrogateescape"))
+        text = first = _text_of(file)
+        if not self.places:
+            text = self.wait_for_growth(url, options, text)
+        if text is not first:
+            self.show(url, first)  # where reading begins: meanwhile a piece may have been added
+        return self.show_as_file(url, text)
+
+    def wait_for_growth(self, url: str, options: Mapping[str, str], text: str) -> str:
+        """A live playlist when it has grown, any other one at once. Raises ConnectionError if it does not grow."""
+        first = _growth_of(text)
+        if self.never_grows or first is None or not 0 < (limit := _GROWS_WITHIN * first.target) <= self.patience:
+            return text
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            time.sleep(min(first.target / 4, _LOOK_SECONDS))
+            with suppress(Exception):  # FFmpeg's: a server that fails once is asked again
+                text = _text_of(self.fetch(url, options))
+            if _growth_of(text) != first:
+                return text
+        self.is_left_behind = self.damaged = True
+        raise ConnectionError("the playlist does not grow")
 
     def show_as_file(self, url: str, text: str) -> io.BytesIO:
         return io.BytesIO(self.show(url, text).encode("utf-8", "surrogateescape"))
@@ -158,6 +197,31 @@ class PlaylistParts:
 def is_playlist_head(head: bytes) -> bool:
     """Whether a file that begins with these bytes is an HLS playlist."""
     return head.startswith(HEAD)
+
+
+def _text_of(file: Peekable | io.BufferedReader) -> str:
+    text = b""
+    while len(text) < LONGEST_BYTES and (more := file.read(LONGEST_BYTES)):
+        text += more
+    file.close()
+    return text.decode("utf-8", "surrogateescape")
+
+
+class _Growth(NamedTuple):
+    """How far a live playlist has grown."""
+
+    target: float  # the longest piece's seconds
+    last: int  # number of the last piece
+    address: str  # of it
+
+
+def _growth_of(text: str) -> _Growth | None:
+    """None of a playlist that does not grow: a finished one, one of playlists, one without pieces."""
+    lines = _lines_of(text)
+    pieces = list(_pieces_in(lines))
+    if _END in lines or any(line.startswith(OF_PLAYLISTS) for line in lines) or not pieces:
+        return None
+    return _Growth(max(map(_seconds_of, pieces)), pieces[-1].number, pieces[-1].lines[-1])
 
 
 def _lines_of(text: str) -> list[str]:

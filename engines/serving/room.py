@@ -19,7 +19,7 @@ from kuaihl.engines.encoders.scheduler import Closed
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import has_scores
 from kuaihl.engines.scoring.conclude import ScoreResult
-from kuaihl.engines.scoring.reading import OpenReading
+from kuaihl.engines.scoring.reading import OpenReading, Reading
 from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.serving.room_events import (
     RoomEvent,
@@ -213,10 +213,18 @@ class Room:
             stop=self._stop,
             report=lambda line: house.report(f"room {spec.id}: {line}"),
             encode=house.encode,
-            open_reading=house.reader(spec),
+            open_reading=self._open_reading,
             sinks=house.sinks,
             room=spec.id,
         )
+
+    def _open_reading(self, name: str, timeout: float, stop: threading.Event) -> Reading:
+        """The source, if it is on air: what ended as a playlist stays there as a recording, which was scored."""
+        reading = self._house.reader(self.spec)(name, timeout, stop)
+        if self.broadcast is not None and not self.goes_on and not reading.is_live:
+            reading.close()
+            raise SourceUnavailable(f"{name}: the last broadcast is still there, as a recording; nobody is on air")
+        return reading
 
 
 def _new_folder(parent: Path) -> Path:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -61,6 +62,19 @@ class MediaServer:
 
         self.answers[path] = answer
         return self.url(path)
+
+    def grown(self, path: str, playlist: Path) -> str:
+        """Serve a live playlist and its pieces: the last comes after it was asked for twice, and its end after four."""
+        url, asked, lines = self.folder(path, playlist.parent), count(), playlist.read_text("utf-8").splitlines()
+        last = max(number for number, line in enumerate(lines) if line.startswith("#EXTINF"))
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            number = next(asked)
+            there = lines[:last] if number < 2 else lines[: last + 2] if number < 4 else lines
+            send_file(handler, "\n".join([*there, ""]).encode(), "application/vnd.apple.mpegurl")
+
+        self.answers[f"{path}/{playlist.name}"] = answer
+        return f"{url}/{playlist.name}"
 
     def folder(self, path: str, directory: Path) -> str:
         """Serve every file of a directory under `path`/, in its state at the time of the request."""

@@ -22,7 +22,7 @@ from support.watched import BRIEF, Watched, no_thread_left
 
 from kuaihl.engines.ingest.live import ReconnectPolicy, live_packets
 from kuaihl.engines.ingest.opening import open_source
-from kuaihl.models.errors import SourceError
+from kuaihl.models.errors import SourceError, SourceUnavailable
 
 
 @pytest.fixture(scope="module")
@@ -224,12 +224,20 @@ def test_a_finished_hls_playlist_is_read_to_its_end(http: MediaServer, broadcast
 
 
 def test_an_hls_playlist_that_stops_growing_is_left_in_time(http: MediaServer, broadcast: Path, tmp_path: Path) -> None:
-    hls(broadcast, tmp_path, "-hls_list_size", "0", "-hls_flags", "omit_endlist")
+    playlist = hls(broadcast, tmp_path, "-hls_list_size", "0", "-hls_flags", "omit_endlist")
     policy = ReconnectPolicy(tries=2, patience=4.0, first_delay=0.2)
-    seen = Watched(live_packets(http.folder("/hls", tmp_path) + "/live.m3u8", timeout=2, policy=policy))
+    seen = Watched(live_packets(http.grown("/hls", playlist), timeout=2, policy=policy))
     assert seen.kinds[-1] == "eof" and seen.seconds < 20
-    assert seen.decode_times("video")[-1] - seen.decode_times("video")[0] == pytest.approx(5.95, abs=0.1)
+    assert seen.decode_times("video")[-1] - seen.decode_times("video")[0] == pytest.approx(7.95, abs=0.1)
     seen.assert_time_never_runs_back()
+
+
+def test_a_playlist_that_a_server_left_behind_is_not_on_air(http: MediaServer, broadcast: Path, tmp_path: Path) -> None:
+    hls(broadcast, tmp_path, "-hls_list_size", "0", "-hls_flags", "omit_endlist")
+    began = time.monotonic()
+    with pytest.raises(SourceUnavailable, match="its playlist does not grow"):
+        open_source(http.folder("/hls", tmp_path) + "/live.m3u8", timeout=2)
+    assert time.monotonic() - began < 6
 
 
 def test_a_playlist_that_names_a_local_file_is_one_clear_line(http: MediaServer, tmp_path: Path) -> None:
