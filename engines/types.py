@@ -41,7 +41,7 @@ EventKind = Literal[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """One fault: its kind, the media time in seconds at which it shows, and a line for the user."""
 
@@ -55,7 +55,7 @@ class Event:
 CommentKind = Literal["chat", "gift", "like", "join"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Comment:
     """A viewer's message: `time` in seconds from the start of the stream."""
 
@@ -86,7 +86,7 @@ class MediaFacts:
         return self.width > 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SeekPoint:
     """A keyframe from which a file can be read again; times in seconds."""
 
@@ -114,7 +114,7 @@ class Segment:
     wall_time: float = 0.0  # seconds since the epoch at which the segment was complete
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """A stretch of speech; times in seconds on the stream's clock."""
 
@@ -171,7 +171,7 @@ class EncodedSegment:
     pictures: tuple[SmallPicture, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScoredSegment:
     """One line of scores.jsonl. `score` is the predicted LVTR of the NEXT segment, [predicts_start, predicts_end].
 

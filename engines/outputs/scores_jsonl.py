@@ -6,6 +6,7 @@ A line holds all that highlights are chosen from, so a run can go on from the fi
 import json
 import math
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -131,6 +132,12 @@ def _seek_entry(point: SeekPoint) -> dict[str, float]:
     }
 
 
+@cache
+def _shared(decibels: float) -> float:
+    """The same object for the same level: a stream of days has millions, and some hundred differ."""
+    return decibels
+
+
 def parse_score(line: str) -> ScoredSegment:
     """The inverse of `score_line`, within its rounding. Raises ValueError, TypeError or KeyError for another line."""
     said = parse_json(line)
@@ -138,7 +145,7 @@ def parse_score(line: str) -> ScoredSegment:
         sentences=tuple(Sentence(**one) for one in said.pop("sentences", ())),
         keyframe_times=tuple(said.pop("keyframes", ())),
         seek=SeekPoint(**said.pop("seek")) if "seek" in said else None,
-        loudness=tuple(said.pop("loudness", ())),
+        loudness=tuple(map(_shared, said.pop("loudness", ()))),
         events=tuple(Event(**one) for one in said.pop("events")),
         **said,
     )
