@@ -9,9 +9,10 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-_TICK = 0.2  # seconds of media that are sent at once
+_TICK = 1 / 30  # seconds of media that are sent at once: a picture, and the sound beside it
 _HEAD = 13  # bytes before an FLV's first tag
 _PREFIX, _SUFFIX = 11, 4  # bytes around a tag's data
 
@@ -37,6 +38,7 @@ class Player:
     def __init__(self, recording: Path) -> None:
         self.head, self.parcels = cut(recording.read_bytes())
         self.started: dict[str, float] = {}
+        self.watching: dict[asyncio.StreamWriter, tuple[float, Iterator[tuple[float, bytes]]]] = {}
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -45,29 +47,39 @@ class Player:
             writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: video/x-flv\r\n\r\n")
             if name == "started":
                 writer.write(json.dumps(self.started).encode())
+                writer.close()
             else:
-                await self.play(name, writer)
+                self.started[name] = time.time()
+                writer.write(self.head)
+                self.watching[writer] = time.monotonic(), iter(self.parcels)
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
             writer.close()
 
-    async def play(self, name: str, writer: asyncio.StreamWriter) -> None:
-        began, writer_time = time.monotonic(), time.time()
-        self.started[name] = writer_time
-        writer.write(self.head)
-        for due, parcel in self.parcels:
-            wait = began + due + _TICK - time.monotonic()  # an encoder sends a picture once it is there
-            if wait > 0:
-                await asyncio.sleep(wait)
-            writer.write(parcel)
-            await writer.drain()
+    async def play(self) -> None:
+        """To all of them, picture by picture; one timer for all costs less than one for each."""
+        due = {}
+        while True:
+            await asyncio.sleep(_TICK / 2)
+            now = time.monotonic()
+            for writer, (began, parcels) in list(self.watching.items()):
+                while (parcel := due.get(writer) or next(parcels, None)) and parcel[0] + _TICK <= now - began:
+                    writer.write(parcel[1])  # an encoder sends a picture once it is there
+                    due.pop(writer, None)
+                if parcel is None or writer.is_closing():
+                    writer.close()
+                    due.pop(writer, None)
+                    del self.watching[writer]
+                else:
+                    due[writer] = parcel
 
 
 async def main(recording: Path) -> None:
-    server = await asyncio.start_server(Player(recording).answer, "127.0.0.1", 0, backlog=1000)
+    player = Player(recording)
+    server = await asyncio.start_server(player.answer, "127.0.0.1", 0, backlog=1000)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(player.play())
+        group.create_task(server.serve_forever())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """FFmpeg's demuxer for a file, a URL or any object with `read`, and the choice among its streams."""
 
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES = 1 << 18  # asked of a store at once
 PIECE_BYTES = 1 << 16  # handed to FFmpeg at once: smaller ones cost time, and larger ones memory in every room
-RAW_PACKETS = {"raw_packet_size": str(PIECE_BYTES)}  # of the format "data"
+RAW_PACKETS = {  # of the format "data"
+    "raw_packet_size": str(PIECE_BYTES),
+    "use_wallclock_as_timestamps": "1",  # when it came, without the wait for Python's lock that follows
+}
+_REST_SECONDS = 0.2  # between two reads of a stream that has no more; servers that merge writes hold as much back
+_WAITED = 0.001  # seconds that a read takes at least if it had to wait
 
 
 def open_container(name: str, file: Any, *, is_url: bool = False, **options: Any) -> "InputContainer":
@@ -49,10 +55,23 @@ class UrlBytes:
         self.container = container
         self.size = container.size  # bytes; 0 or less if unknown
         self.packets = container.demux()
+        self.rests = False  # a few times per second all that has come is read, instead of message by message
+        self._is_drained = False  # the last read had to wait
 
     def read(self, _size: int) -> bytes:
-        """What comes next at once, however much; empty at the end. Raises FFmpeg's errors."""
-        return bytes(next(self.packets, b""))
+        """What comes next at once, however much; empty at the end. Raises FFmpeg's errors.
+
+        A room has a hundred messages per second. If each woke a thread, forty rooms in a process would mostly wait for
+        Python's lock.
+        """
+        if self.rests and self._is_drained:
+            time.sleep(_REST_SECONDS)
+        asked = time.time()
+        packet = next(self.packets, None)
+        if packet is None or packet.pts is None or packet.time_base is None:
+            return b""
+        self._is_drained = float(packet.pts * packet.time_base) - asked > _WAITED
+        return bytes(packet)
 
     def close(self) -> None:
         self.container.close()

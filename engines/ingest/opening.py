@@ -334,6 +334,8 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
     def open_any() -> Source:
         got = fetch(url, {})
         file, is_recording = Peekable(got), got.size > 0
+        if isinstance(got, UrlBytes):
+            got.rests = not is_recording
         try:
             head = file.peek(HEAD_BYTES)
             parts = _parts_in(head, file)
