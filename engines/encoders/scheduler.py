@@ -206,7 +206,9 @@ class Scheduler:
         """What waits in a queue, at most a batch of it; empty once the scheduler is closed."""
         with self._changed:
             while not (queue or self._closed):
-                self._changed.wait(self._expire())
+                left = self._expire()
+                if not queue:  # a thread cannot wake itself for what it has just passed on
+                    self._changed.wait(left)
             if self._closed:
                 return []
             return [queue.popleft() for _ in range(min(len(queue), self._batch))]

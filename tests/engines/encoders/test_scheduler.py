@@ -112,6 +112,21 @@ def test_speech_that_is_not_begun_in_time_is_dropped_and_told() -> None:
             assert np.isnan(one.features.signals).any() or not dropped  # unknown, not silent
 
 
+def test_speech_that_the_thread_of_the_words_gives_up_is_not_left_lying() -> None:
+    # The other threads are busy: nobody else gives it up, or wakes the one that does.
+    vision, transcriber = SmallVision(seconds=0.4), SmallTranscriber(seconds=4.0)
+    encoders = small_encoders(vision=vision, transcriber=transcriber)
+    scheduler = Scheduler(encoders, max_wait=0.2)
+    Room(scheduler, encoders, segments(1))
+    time.sleep(0.05)
+    behind = Room(scheduler, encoders, segments(1, room=1))
+    behind.join(3.0)
+    assert not behind.is_alive()
+    scheduler.close()
+    (encoded,) = behind.encoded
+    assert not encoded.transcript.text
+
+
 def test_a_recording_waits_behind_live_rooms_and_loses_nothing() -> None:
     encoders = small_encoders(transcriber=SmallTranscriber(seconds=0.1))
     scheduler = Scheduler(encoders, max_wait=0.15)
