@@ -8,7 +8,7 @@ from itertools import pairwise
 from kuaihl.engines.highlights.hindsight import hindsight_rates, interests_of
 from kuaihl.engines.types import SAME_TIME, ScoredSegment
 
-Spans = Sequence[tuple[float, float]]  # start and end in seconds, in order of time
+Spans = Sequence[tuple[float, float]]  # start and end in seconds, in order of time, apart from each other
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def predicted_curve(scored: Sequence[ScoredSegment], duration: float | None = No
 def _present_stretches(missing: Spans, start: float, end: float, score: float) -> list[Stretch]:
     """The stretches of [start, end) of which there is media."""
     stretches, after_gap = [], False
-    for gap_start, gap_end in (*missing, (end, end)):
-        if gap_start > end or gap_end < start - SAME_TIME:
-            continue
+    first = _first_until(missing, start)
+    last = bisect_right(missing, end, lo=first, key=lambda span: span[0])
+    for gap_start, gap_end in (*missing[first:last], (end, end)):
         if gap_start > start + SAME_TIME:
             stretches.append(Stretch(start, gap_start, score, after_gap))
         start, after_gap = max(start, gap_end), True
@@ -83,16 +83,37 @@ def missing_spans(scored: Sequence[ScoredSegment]) -> list[tuple[float, float]]:
     A span without length marks missing media of which only the place is known.
     """
     gaps = [event for one in scored for event in one.events if event.kind == "gap"]
-    spans = {(gap.time, max(gap.time, gap.until or 0.0)) for gap in gaps}
-    for before, after in pairwise(scored):
-        jumped = abs(after.start - before.end) > SAME_TIME or after.segment != before.segment + 1
-        # The flag stays up while the gap is in the look-back window: media is missing only where it goes up.
-        unexplained = after.gap and not before.gap and not any(event.kind == "gap" for event in after.events)
-        if jumped:
-            spans.add((min(before.end, after.start), after.start))
-        elif unexplained and not is_missing(sorted(spans), after.start):
-            spans.add((after.start, after.start))
-    return sorted(spans)
+    spans = [(gap.time, max(gap.time, gap.until or 0.0)) for gap in gaps]
+    spans += [(min(one.end, after.start), after.start) for one, after in pairwise(scored) if _jumps(one, after)]
+    known = _joined(spans)
+    # The flag stays up while the gap is in the look-back window: media is missing only where it goes up.
+    unexplained = [
+        (after.start, after.start)
+        for before, after in pairwise(scored)
+        if after.gap and not before.gap and not any(event.kind == "gap" for event in after.events)
+        if not is_missing(known, after.start)
+    ]
+    return _joined([*known, *unexplained])
+
+
+def _jumps(before: ScoredSegment, after: ScoredSegment) -> bool:
+    return abs(after.start - before.end) > SAME_TIME or after.segment != before.segment + 1
+
+
+def _joined(spans: Spans) -> list[tuple[float, float]]:
+    """The same time in spans that do not touch."""
+    joined: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _first_until(missing: Spans, time: float) -> int:
+    """The first span that does not end before a time."""
+    return bisect_left(missing, time - SAME_TIME, key=lambda span: span[1])
 
 
 def gap_edges(scored: Sequence[ScoredSegment]) -> list[float]:
@@ -100,9 +121,19 @@ def gap_edges(scored: Sequence[ScoredSegment]) -> list[float]:
     return sorted({time for span in missing_spans(scored) for time in span})
 
 
+def barriers_around(barriers: Sequence[float], start: float, end: float) -> tuple[float, float]:
+    """The nearest barriers (in order) on both sides of a span; its own start or end if there is none."""
+    before, after = bisect_right(barriers, start), bisect_left(barriers, end)
+    return (
+        barriers[before - 1] if before else start,
+        barriers[after] if after < len(barriers) else end,
+    )
+
+
 def is_missing(missing: Spans, time: float) -> bool:
     """Whether media is missing at a time, or right before it."""
-    return any(start - SAME_TIME <= time <= end + SAME_TIME for start, end in missing)
+    first = _first_until(missing, time)
+    return first < len(missing) and missing[first][0] - SAME_TIME <= time
 
 
 def segments_in(scored: Sequence[ScoredSegment], start: float, end: float) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from kuaihl.engines.highlights.curve import gap_edges, segments_in, words_in
+from kuaihl.engines.highlights.curve import barriers_around, gap_edges, segments_in, words_in
 from kuaihl.engines.highlights.snapping import REACH
 from kuaihl.engines.types import SAME_TIME, Highlight, ScoredSegment
 
@@ -59,8 +59,7 @@ def fit_to_loudness(
     barriers = sorted([scored[0].start, *gap_edges(scored), max(one.end for one in scored)])
     fitted: list[Highlight] = []
     for index, one in enumerate(highlights):
-        floor = max([time for time in barriers if time <= one.start], default=one.start)
-        ceiling = min([time for time in barriers if time >= one.end], default=one.end)
+        floor, ceiling = barriers_around(barriers, one.start, one.end)
         if fitted:
             floor = max(floor, fitted[-1].end)
         if index + 1 < len(highlights):

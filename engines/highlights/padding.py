@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kuaihl.engines.highlights.curve import gap_edges, segments_in, words_in
+from kuaihl.engines.highlights.curve import barriers_around, gap_edges, segments_in, words_in
 from kuaihl.engines.types import Highlight, ScoredSegment
 
 
@@ -21,11 +21,11 @@ def pad_highlights(
     before, after = padding
     if not highlights or not (before or after):
         return list(highlights)
-    barriers = [scored[0].start, *gap_edges(scored), max(one.end for one in scored)]
+    barriers = sorted([scored[0].start, *gap_edges(scored), max(one.end for one in scored)])
     padded: list[Highlight] = []
     for index, one in enumerate(highlights):
-        start = max([one.start - before, *(time for time in barriers if time <= one.start)])
-        end = min([one.end + after, *(time for time in barriers if time >= one.end)])
+        floor, ceiling = barriers_around(barriers, one.start, one.end)
+        start, end = max(one.start - before, floor), min(one.end + after, ceiling)
         if not overlap and index:
             start = max(start, _meeting(highlights[index - 1], one, padding))
         if not overlap and index + 1 < len(highlights):

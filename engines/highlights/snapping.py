@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kuaihl.engines.highlights.curve import gap_edges, segments_in, words_in
+from kuaihl.engines.highlights.curve import barriers_around, gap_edges, segments_in, words_in
 from kuaihl.engines.types import Highlight, ScoredSegment, Sentence
 
 REACH = 5.0  # seconds that a boundary may move
@@ -40,8 +40,7 @@ def snap_highlights(
     offered = collect_surroundings(scored)
     snapped: list[Highlight] = []
     for index, highlight in enumerate(highlights):
-        floor = max([time for time in offered.barriers if time <= highlight.start], default=highlight.start)
-        ceiling = min([time for time in offered.barriers if time >= highlight.end], default=highlight.end)
+        floor, ceiling = barriers_around(offered.barriers, highlight.start, highlight.end)
         if snapped:
             floor = max(floor, snapped[-1].end)
         if index + 1 < len(highlights):

@@ -144,6 +144,7 @@ def describe(
     *,
     clips: Sequence[Clip | FailedClip | None] = (),
     folder: Path | None = None,
+    with_events: bool = True,
 ) -> HighlightsDocument:
     """The content of highlights.json."""
     record, segments = source.record, source.segments
@@ -160,7 +161,7 @@ def describe(
             live_clips=source.live_clips,
             folder=folder or Path(),
             settings=_settings_in_force(record, products),
-            events=[event for scored in segments for event in scored.events],
+            events=[event for scored in segments for event in scored.events] if with_events else [],
         )
     )
 

@@ -29,11 +29,7 @@ from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.ingest.media_facts import probe_file
 from kuaihl.engines.ingest.opening import is_stream
 from kuaihl.engines.outputs.highlights_json import write_highlights
-from kuaihl.engines.outputs.run_folder import (
-    HIGHLIGHTS_FILE,
-    RUNNING,
-    STOPPED,
-)
+from kuaihl.engines.outputs.run_folder import HIGHLIGHTS_FILE, RUNNING, STOPPED
 from kuaihl.engines.outputs.run_record import RunRecord
 from kuaihl.engines.outputs.scores_jsonl import parse_score, score_line
 from kuaihl.engines.scoring.conclude import ScoredSource, ScoreResult, conclude, describe
@@ -364,9 +360,13 @@ class Run:
             self._write_so_far()
 
     def _write_so_far(self) -> None:
-        """Write the highlights of the segments scored so far, as those of a run that has not ended."""
+        """Write the highlights of the segments scored so far, as those of a run that has not ended.
+
+        Its events are left out: a bad stream has tens of thousands, and events.jsonl has them.
+        """
         if self.output is not None and self._scored:
-            document = describe(self._scored_source(RUNNING), self.highlights, self._settings, folder=self.output)
+            so_far = self._scored_source(RUNNING)
+            document = describe(so_far, self.highlights, self._settings, folder=self.output, with_events=False)
             write_highlights(self.output / HIGHLIGHTS_FILE, document)
 
     def _conclude(self, why: str | None) -> ScoreResult:

@@ -12,7 +12,7 @@ from kuaihl.engines.highlights.near_misses import near_misses
 from kuaihl.engines.one_line import one_line
 from kuaihl.engines.outputs.cue import cue_lines
 from kuaihl.engines.outputs.evidence_jsonl import SegmentEvidence
-from kuaihl.engines.outputs.highlights_json import HighlightEntry, HighlightsDocument
+from kuaihl.engines.outputs.highlights_json import HighlightEntry, HighlightsDocument, event_entry
 from kuaihl.engines.outputs.report.chart import draw_chart
 from kuaihl.engines.outputs.report.moments import (
     comments_per_minute,
@@ -120,7 +120,7 @@ def build_page(
         ),
         faults=tuple(
             Fault(one["time"], one["kind"].replace("_", " "), one_line(one["detail"], 200))
-            for one in document["events"][:_MOST_FAULTS]
+            for one in [event_entry(event) for segment in segments for event in segment.events][:_MOST_FAULTS]
             if one["kind"] != "eof"
         ),
         notes=tuple(_notes(segments, evidence, has_why=bool(without), cards=cards)),

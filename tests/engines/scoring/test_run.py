@@ -23,7 +23,7 @@ from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.reading import SourceReading
 from kuaihl.engines.scoring.run import Run
 from kuaihl.engines.scoring.settings import ScoreSettings
-from kuaihl.engines.types import Comment, ScoredSegment
+from kuaihl.engines.types import Comment, Event, ScoredSegment
 from kuaihl.models.errors import BatchError, SourceError, UsageError
 
 DEMO = EXAMPLES / "demo.flv"
@@ -276,6 +276,22 @@ def test_the_highlights_of_a_live_stream_are_on_disk_as_they_close(
             assert (document["complete"], document["why"]) == (False, "the run has not ended")
             assert [one["start"] for one in document["highlights"]] == [one.start for one in run.highlights] != []
     assert document_of(tmp_path)["complete"] is True and "why" not in document_of(tmp_path)
+
+
+def test_the_faults_of_a_bad_stream_are_not_written_again_at_each_highlight(
+    model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scores = [0.3] * 7 + [0.9, 0.2, 0.2]
+    fault = (Event("corrupt", 1.0, "a packet"),)
+    bad = [replace(segment(index, score, interest=None), events=fault) for index, score in enumerate(scores)]
+    monkeypatch.setattr(run_module, "score_source", Pipeline(bad))
+    run = Run(model, str(DEMO), SETTINGS, output=tmp_path)
+    run.is_live = True
+    written = [document_of(tmp_path)["events"] for scored in run if scored.segment >= 8]
+    assert written == [[], []]
+    assert [one["kind"] for one in document_of(tmp_path)["events"]] == ["corrupt"] * 10
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / "events.jsonl").read_text("utf-8").splitlines()]
+    assert kinds.count("corrupt") == 10
 
 
 def test_comments_may_be_handed_over_as_objects(model: Model, pipeline: Pipeline, tmp_path: Path) -> None:
