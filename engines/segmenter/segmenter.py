@@ -27,6 +27,7 @@ from kuaihl.engines.types import (
 from kuaihl.models.errors import SourceError
 
 _MIN_SECONDS = 1.0  # of the stream's last segment; a shorter one is left out, unless it is all there is
+_KEYFRAME_SPACING = 0.4  # seconds: a camera's stream may be nothing but keyframes, and all that are noted are kept
 LAG = 5.0  # seconds by which one stream may trail the other before it is no longer waited for
 
 
@@ -203,7 +204,7 @@ class _Cutter:
                 comments=comments,
                 has_chat=self.comments is not None and self.comments.has_chat,
                 events=tuple(one for one in self.events if last or one.time < end),
-                keyframe_times=tuple(one for one in self.keyframe_times if start <= one < end),
+                keyframe_times=_spaced(one for one in self.keyframe_times if start <= one < end),
                 seek=next((one for one in self.seeks if start <= one.time < end), None),
                 gap=any(gap_start < end and gap_end >= start for gap_start, gap_end in self.gaps),
             ),
@@ -264,6 +265,15 @@ class _Cutter:
             yield from self.collect()
             self.cut(rest, last=True)
         yield from self.collect()
+
+
+def _spaced(times: Iterable[float]) -> tuple[float, ...]:
+    """The first of some times, and each later one that is not too near to the one kept before it."""
+    spaced: list[float] = []
+    for at in times:
+        if not spaced or at >= spaced[-1] + _KEYFRAME_SPACING - SAME_TIME:
+            spaced.append(at)
+    return tuple(spaced)
 
 
 def _complete_frames(found: Sequence[Frame | None]) -> tuple[Frame, ...]:

@@ -89,6 +89,12 @@ def test_a_keyframe_half_an_interval_old_is_near_enough_and_an_older_one_is_not(
     assert_truthful([near, every_frame])
 
 
+def test_of_a_stream_of_keyframes_only_some_are_noted(made: Path) -> None:
+    for one in cut(make(made / "intra.mp4", seconds=13.0, gop=1))[:2]:
+        noted = [time - one.start for time in one.keyframe_times]
+        assert noted == pytest.approx([0.4 * index for index in range(15)], abs=0.01)
+
+
 def test_sound_of_any_rate_and_layout_comes_out_mono_at_16_khz_without_clipping(made: Path) -> None:
     for name, options in (
         ("a.mkv", {"rate": 44_100, "layout": "stereo", "audio": "aac"}),
