@@ -65,18 +65,22 @@ class LiveClips:
             return tuple(self._clips)
 
     def cut(self, highlights: Sequence[Highlight]) -> None:
-        """Have highlights cut that have just closed; returns at once."""
+        """Have highlights cut that have just closed; returns at once.
+
+        One that an earlier run was stopped in has its clip: the gap that follows closes it again, at the same time.
+        """
         for one in highlights:
-            self._submit(one, *self._named(one))
+            if not self._is_known(one):
+                self._submit(one, *self._named(one))
 
     def go_on(self, last: Sequence[Highlight]) -> None:
         """After a kill: of the highlights that closed `last`, note the clips that are there, and have the others cut.
 
         Each of those gets a line, if not its media.
         """
-        known, missed = {(one.start, one.end) for one in self._clips}, []
+        missed = []
         for one in last:
-            if (one.start, one.end) in known:
+            if self._is_known(one):
                 continue
             padded, name = self._named(one)
             path = next(self._folder.glob(f"{escape(name)}.*"), None)
@@ -88,6 +92,10 @@ class LiveClips:
         self._taken |= {path.stem.casefold() for path in self._folder.glob("*")}
         for each in missed:
             self._submit(*each)
+
+    def _is_known(self, highlight: Highlight) -> bool:
+        start, end = highlight.start, highlight.end
+        return any(abs(one.start - start) <= SAME_TIME and abs(one.end - end) <= SAME_TIME for one in self.clips)
 
     def _submit(self, highlight: Highlight, padded: Highlight, name: str) -> None:
         self._ring.reserve(padded.start)

@@ -17,6 +17,7 @@ from typing import Any, cast
 import av
 import jsonschema
 import pytest
+from support.flv_parts import part
 from support.http_media import media_server
 from support.paths import DOCS
 from support.rtmp_server import make_broadcast, rtmp_server
@@ -86,6 +87,10 @@ def document_of(folder: Path) -> dict[str, Any]:
     jsonschema.validate(document, json.loads((DOCS / "highlights.schema.json").read_text(encoding="utf-8")))
     assert isinstance(document, dict)
     return document
+
+
+def events_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def duration_of(path: Path) -> float:
@@ -164,6 +169,27 @@ def test_a_highlight_whose_clip_a_kill_prevented_or_left_unnoted_is_not_forgotte
     else:
         assert clip.is_file(), "this server begins anew, so its media came again"
         assert lines == ["clip of 0:07–0:17: room_01_00-00-07.mp4"]
+
+
+def test_a_highlight_that_a_run_was_stopped_in_has_one_clip(
+    model: Model, flv: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.HIGH", range(6, 21))
+    folder, lines = tmp_path / "out", list[str]()
+    with media_server() as server:
+        url = server.live("/room.flv", flv, part(flv, 20, 24), stall=True)
+        score_until(18, Run(model, url, SETTINGS, output=folder))
+        (before,) = document_of(folder)["live_clips"]
+        assert (before["start"], before["end"]) == (7.0, 19.0)
+        run = Run(model, url, SETTINGS, output=folder, earlier="resume", report=lines.append)
+        for _ in zip(range(3), run, strict=False):
+            pass
+    assert [event["kind"] for event in events_of(folder) if "highlight" in event["kind"]] == [
+        "highlight_opened",
+        "highlight_closed",
+    ]
+    assert document_of(folder)["live_clips"] == [before]
+    assert not lines
 
 
 def test_a_clip_that_cannot_be_written_is_told_and_fails_the_run_at_its_end(
