@@ -37,7 +37,7 @@ from kuaihl.engines.scoring.journal import Earlier, Journal
 from kuaihl.engines.scoring.pipeline import score_source
 from kuaihl.engines.scoring.reading import Cutting, OpenReading, read_here
 from kuaihl.engines.scoring.record import make_record
-from kuaihl.engines.scoring.run_clips import cut_closed, open_live_clips
+from kuaihl.engines.scoring.run_clips import cut_closed, cut_missed, open_live_clips
 from kuaihl.engines.scoring.run_comments import AUTO, Comments, came_in_time, comments_found, comments_of, open_comments
 from kuaihl.engines.scoring.scorer import StreamingScorer
 from kuaihl.engines.scoring.settings import ScoreSettings, check_settings
@@ -135,8 +135,7 @@ class Run:
             if self._journal is not None and self._went_on:
                 closed = self._journal.rewrite_events(self._detector, self._announcer)
                 if self._live_clips is not None:
-                    last = self._scored[-1].segment - 1  # what the one before closed, highlights.json may lack
-                    self._live_clips.go_on([one.highlight for one in closed if one.segment >= last])
+                    cut_missed(self._live_clips, closed, self._scored[-1], settings, self._segment_seconds)
         except BaseException:
             self._close_files()
             self._opened.close()

@@ -1,5 +1,6 @@
 """The clips of a run that are cut while its stream is on air."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from kuaihl.engines.outputs.highlights_json import parse_live_clips
 from kuaihl.engines.outputs.run_folder import CLIPS_FOLDER, read_highlights
 from kuaihl.engines.scoring.conclude import clip_line
 from kuaihl.engines.scoring.settings import ScoreSettings
+from kuaihl.engines.types import ScoredSegment
 from kuaihl.models.atomic import remove_torn
+
+_CUTTING = 1.0  # seconds of media that pass while a clip is cut, at most
 
 
 def open_live_clips(
@@ -34,6 +38,21 @@ def open_live_clips(
         parse_live_clips(read_highlights(output), output) if goes_on else [],
         lambda highlight, said: report(clip_line(highlight, said)),
     )
+
+
+def cut_missed(
+    clips: LiveClips,
+    closed: Sequence[HighlightClosed],
+    last: ScoredSegment,
+    settings: ScoreSettings,
+    segment_seconds: float,
+) -> None:
+    """Note, or have cut, the clips of a killed run that highlights.json may lack; `last` is its last segment.
+
+    A clip waits for its padding, and is noted with the next segment.
+    """
+    waited = math.ceil((settings.padding[1] + _CUTTING) / segment_seconds)  # segments
+    clips.go_on([one.highlight for one in closed if one.segment >= last.segment - waited - 1])
 
 
 def cut_closed(

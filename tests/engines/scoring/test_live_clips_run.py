@@ -171,6 +171,22 @@ def test_a_highlight_whose_clip_a_kill_prevented_or_left_unnoted_is_not_forgotte
         assert lines == ["clip of 0:07–0:17: room_01_00-00-07.mp4"]
 
 
+def test_a_clip_that_a_kill_prevented_while_it_waited_for_its_padding_is_not_forgotten(
+    model: Model, flv: bytes, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, padding=(0.0, 5.0))
+    folder, lines = tmp_path / "out", list[str]()
+    with media_server() as server:
+        url = server.live("/room.flv", flv)
+        score_until(20, Run(model, url, settings, output=folder))
+        (folder / "highlights.json").unlink()  # as after a kill: the clip waits for 22 s
+        shutil.rmtree(folder / "clips")
+        score_until(23, Run(model, url, settings, output=folder, earlier="resume", report=lines.append))
+    (entry,) = document_of(folder)["live_clips"]
+    assert (entry["start"], entry["end"]) == (7.0, 17.0) and "clip" in entry
+    assert lines == ["clip of 0:07–0:17: room_01_00-00-07.mp4"]
+
+
 def test_a_highlight_that_a_run_was_stopped_in_has_one_clip(
     model: Model, flv: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
