@@ -72,6 +72,11 @@ class FollowedComments:
             except (OSError, _CannotRead) as error:
                 raise SourceError(f"{self._path}: {_reason(error)}") from error
 
+    @property
+    def is_recognised(self) -> bool:
+        """Whether the file has begun to say what format it has."""
+        return self._xml is not None or self._format is not None
+
     def skip_until(self, time: float) -> None:
         """Leave out what the file already holds from before `time`, in seconds: an earlier run has taken it."""
         self._since = time

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from kuaihl.engines.archive.recordings import MIN_AGE, why_growing
 from kuaihl.engines.archive.stored_recordings import find_comments
 from kuaihl.engines.comments.chat_recorder import download_chat, is_page
 from kuaihl.engines.comments.feed import CommentTrack
@@ -46,7 +47,7 @@ def open_comments(
     folder: Path | None,
     stop: threading.Event,
 ) -> CommentFeed | None:
-    """The comments by time: a file is read whole, or followed if it grows with its source.
+    """The comments by time: a file is read whole, or followed if it grows with its source, or may do so with a pipe.
 
     The chat of a page is fetched whole for a recording, until `stop` is set; of a stream it is kept in `folder`.
     Raises UsageError for a filter that is none, and SourceError if the comments cannot be read.
@@ -60,10 +61,34 @@ def open_comments(
     if reading.is_growing and found:
         return NotedComments(ComingComments(reading.name, settings))
     if (reading.is_live or reading.is_growing) and isinstance(comments, str | Path):
-        keep = make_filter(settings.ignore_user, settings.ignore_words)
-        feed = FollowedComments(comments, offset=settings.comments_offset, keep=keep, is_of_source=reading.is_growing)
+        feed = _follow(comments, settings, is_of_source=reading.is_growing)
         return NotedComments(feed) if reading.is_growing else feed
+    if reading.is_pipe and isinstance(comments, str | Path):
+        followed = _follow_if_growing(Path(comments), settings)
+        if followed is not None:
+            report(f"{Path(comments).name} may still be written: its comments are followed")
+            return followed
     return _read_comments(comments, settings, report, found=found)
+
+
+def _follow(comments: str | Path, settings: ScoreSettings, *, is_of_source: bool = False) -> FollowedComments:
+    keep = make_filter(settings.ignore_user, settings.ignore_words)
+    return FollowedComments(comments, offset=settings.comments_offset, keep=keep, is_of_source=is_of_source)
+
+
+def _follow_if_growing(path: Path, settings: ScoreSettings) -> FollowedComments | None:
+    """The comments of a pipe if their file is empty, or changed in the last minute and can be followed; else None.
+
+    A pipe does not tell whether its media is on air.
+    """
+    is_empty = path.is_file() and not path.stat().st_size
+    if not is_empty and why_growing(path, None, MIN_AGE) is None:
+        return None
+    try:
+        followed = _follow(path, settings)
+    except SourceError:
+        return None
+    return followed if is_empty or followed.is_recognised else None
 
 
 def _fetch_comments(
