@@ -23,7 +23,7 @@ from kuaihl.engines.outputs.report.build import build_page
 from kuaihl.engines.outputs.report.page import ReportPage
 from kuaihl.engines.outputs.run_folder import read_highlights
 from kuaihl.engines.outputs.run_record import find_media, read_record
-from kuaihl.engines.types import MediaFacts, ScoredSegment, SmallPicture
+from kuaihl.engines.types import Event, MediaFacts, ScoredSegment, SmallPicture
 
 SCORES = [0.4] * 6 + [0.9] + [0.4] * 8 + [0.7] + [0.4] * 9 + [0.6] + [0.4] * 6
 STREAM = scored_stream(SCORES, interests=SCORES)
@@ -50,6 +50,14 @@ def answers(segment: ScoredSegment, **without: float) -> SegmentEvidence:
     interest = segment.interest or 0.0
     found = {part: Answer(without.get(part, segment.score), without.get(part, interest)) for part in PARTS}
     return SegmentEvidence(segment.segment, found, (), ())
+
+
+def test_the_page_of_a_killed_run_has_the_faults_that_its_highlights_lack(tmp_path: Path) -> None:
+    segments = [replace(STREAM[0], events=(Event("corrupt", 3.0, "a packet"),)), *STREAM[1:]]
+    folder = make_run_folder(tmp_path / "run", segments, report=False)
+    document = read_highlights(folder) | {"events": []}
+    page = build_page(folder, document, segments, {}, Choice(), None)  # type: ignore[arg-type]
+    assert [(one.time, one.kind, one.detail) for one in page.faults] == [(3.0, "corrupt", "a packet")]
 
 
 def test_cards_are_in_order_of_rank_with_their_share_of_the_recording(tmp_path: Path) -> None:
