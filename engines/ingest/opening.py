@@ -347,17 +347,14 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
         if parts is None:
             file.close()
             if is_playlist_head(head):
+                if "format_whitelist" in options:
+                    raise SourceError(f"{name}: {_UNTRUSTED}")
                 parts_shown = PlaylistParts(open_named, demux, patience=_GROWTH_SHARE * timeout)
                 with suppress(SourceError):  # behind a redirect, or with cookies, FFmpeg alone finds the pieces
                     return _from_playlist(name, parts_shown, timeout)
                 if parts_shown.is_left_behind:
                     raise SourceUnavailable(f"{name}: {_LEFT_BEHIND}")
-            try:
-                return _choose_streams(name, open_url(), timeout)
-            except SourceError as error:
-                if is_playlist_head(head) and "format_whitelist" in options:
-                    raise SourceError(f"{name}: {_UNTRUSTED}") from error
-                raise
+            return _choose_streams(name, open_url(), timeout)
         source = _from_parts(name, parts, timeout, is_url=True)
         if is_recording:
             source.length = _length(source, lambda: open_url(options=_QUICK))
