@@ -55,7 +55,7 @@ class Leftovers:
     def _is_delivered(self, folder: Path, told: set[str]) -> bool:
         try:
             is_delivered = deliver_left(self._settings, folder, partial(self._report_once, told))
-        except (KuaihlError, OSError) as error:
+        except (KuaihlError, OSError, RuntimeError) as error:  # the last: no thread is to be had
             LOG.warning(f"{folder}: events are left: {reason_of(error)}")
             return False
         if is_delivered and told and folder.exists():

@@ -15,6 +15,8 @@ from kuaihl.models.errors import reason_of
 
 LOG = logging.getLogger("kuaihl")
 
+_LOOK = 0.1  # seconds between two looks at a spool that somebody else empties
+
 
 class Unreachable(Exception):
     """The event did not arrive, and may later: not before `after` seconds if the receiver said so."""
@@ -61,6 +63,7 @@ class Retry:
 class Delivery:
     """Takes events at once, and delivers them in order in the background.
 
+    Its thread frees the sender and the spool when it ends: a call that outlasts `close` still counts if it succeeds.
     `notify` receives a line when deliveries begin to fail, when they succeed again, and for each event that is refused;
     it is called from other threads. No error reaches the caller.
     """
@@ -119,26 +122,45 @@ class Delivery:
         until = self._until
         while self._thread.is_alive() and (until is None or time.monotonic() < until):
             self._thread.join(0.5 if until is None else max(0.0, min(0.5, until - time.monotonic())))
-        with self._changed:
-            self._stopped = True
-            self._changed.notify()
+        self.stop()
         self._thread.join(0.2)
         if self._dropped:
             self._say(f"dropped {_events(self._dropped)}, because too many waited")
         self.left = len(self._spool)
         if self.left and not self._gone:
             self._say(f"{_events(self.left)} not delivered; {self._spool.whereabouts}")
-        if not self._thread.is_alive():  # else it is in a call that has a time-out, and the process ends first
-            self._sender.close()
-            self._spool.close()
+
+    def stop(self) -> None:
+        """End with the call that is under way; what waits stays in the spool."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
 
     def _work(self) -> None:
+        has_turn = self._take_turn()
         try:
-            self._deliver()
+            if has_turn:
+                self._deliver()
         except Exception as error:  # the spool cannot be read any more
             LOG.debug("traceback", exc_info=True)
-            self._gone = True
+            self._take_no_more()
             self._say(f"deliveries end, because their file fails: {reason_of(error)}")
+        finally:
+            if has_turn:
+                self._spool.turn.release()
+            self._spool.close()
+            self._sender.close()
+
+    def _take_turn(self) -> bool:
+        """Wait while another delivery empties this spool; False if there is nothing to do meanwhile."""
+        while not self._spool.turn.acquire(timeout=_LOOK):
+            if self._stopped or (self._closing and not len(self._spool)):
+                return False
+        return True
+
+    def _take_no_more(self) -> None:
+        with self._changed:  # nobody opens the spool anew once it is closed
+            self._gone = True
 
     def _deliver(self) -> None:
         while (waiting := self._next()) is not None:
@@ -152,7 +174,7 @@ class Delivery:
                 continue
             except Gone as error:
                 self._say(f"{error}; it is told nothing more")
-                self._gone = True
+                self._take_no_more()
                 return
             except Refused as error:
                 self._say(f"{error}; event {waiting.id} is left out")

@@ -118,19 +118,8 @@ class Sinks:
         self.left = 0  # events that were not delivered until `close`
         with ExitStack() as stack:
             for way in _ways_of(settings, folder):
-                stack.callback(way.sender.close)
-                try:
-                    spool = Spool(folder / SPOOLS if folder is not None else None, way.spool_name)
-                except OSError as error:
-                    raise UsageError(f"{folder}: events cannot be kept there ({error.strerror})") from error
-                delivery = Delivery(
-                    way.sender,
-                    spool,
-                    notify=self._notices.put,
-                    kinds=way.kinds,
-                    retry=settings.retry,
-                    patience=way.patience,
-                )
+                delivery = _deliver_by(way, folder, settings.retry, self._notices.put)
+                stack.callback(delivery.stop)
                 self._deliveries.append(delivery)
             stack.pop_all()
 
@@ -161,6 +150,20 @@ class Sinks:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _deliver_by(way: _Way, folder: Path | None, retry: Retry, notify: Callable[[str], None]) -> Delivery:
+    """A delivery that has begun. Raises UsageError if it has nowhere to keep events."""
+    with ExitStack() as stack:
+        stack.callback(way.sender.close)
+        try:
+            spool = Spool.shared(folder / SPOOLS if folder is not None else None, way.spool_name)
+        except OSError as error:
+            raise UsageError(f"{folder}: events cannot be kept there ({error.strerror})") from error
+        stack.callback(spool.close)
+        delivery = Delivery(way.sender, spool, notify=notify, kinds=way.kinds, retry=retry, patience=way.patience)
+        stack.pop_all()  # both are the delivery's
+    return delivery
 
 
 def deliver_left(settings: SinkSettings, folder: Path, report: Callable[[str], None]) -> bool:

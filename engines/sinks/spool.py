@@ -31,7 +31,7 @@ class Waiting(NamedTuple):
 
 
 class Spool:
-    """The events for one sink, oldest first; one thread adds while another one delivers.
+    """The events for one sink, oldest first; one thread adds while another one delivers, in its `turn`.
 
     At most `limit` bytes wait: beyond that the oldest events make room, and `dropped` counts them. Raises OSError.
     """
@@ -42,6 +42,9 @@ class Spool:
         self._folder = folder if folder is not None else Path(self._scratch.name if self._scratch else "")
         self._path, self._mark = self._folder / f"{name}.jsonl", self._folder / f"{name}.done"
         self._limit = limit
+        self.turn = threading.Lock()
+        self._users = 1
+        self._shared_as: Path | None = None
         self._lock = threading.Lock()
         self._lines: deque[tuple[int, int]] = deque()  # number and bytes of those that wait
         self._at = self._size = 0  # bytes: where those that wait begin, and the file's end
@@ -52,6 +55,21 @@ class Spool:
         self.dropped = 0
         if self._path.exists():
             self._open()
+
+    @classmethod
+    def shared(cls, folder: Path | None, name: str) -> "Spool":
+        """The spool that somebody in this process still uses, or a new one; each user closes it."""
+        if folder is None:
+            return cls(None, name)
+        path = folder.resolve() / name
+        with _SHARING:
+            spool = _SHARED.get(path)
+            if spool is None:
+                spool = _SHARED[path] = cls(folder, name)
+                spool._shared_as = path
+            else:
+                spool._users += 1
+            return spool
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -100,25 +118,38 @@ class Spool:
                     self._compact()
 
     def close(self) -> None:
-        """Free the files; without a folder, the events are gone."""
-        with self._lock:
-            for descriptor in (self._file, self._marks):
-                if descriptor >= 0:
-                    os.close(descriptor)
-            self._file = self._marks = -1
-            self._lines.clear()
+        """Free the files, unless somebody else uses them; without a folder, the events are gone."""
+        with _SHARING:
+            self._users -= 1
+            if self._users > 0:
+                return
+            if self._shared_as is not None:
+                del _SHARED[self._shared_as]
+            with self._lock:
+                self._close_files()
         if self._scratch is not None:
             self._scratch.cleanup()
+
+    def _close_files(self) -> None:
+        for descriptor in (self._file, self._marks):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._marks = -1
 
     def _open(self) -> None:
         """Open the files, and read what an earlier run left in them."""
         self._folder.mkdir(parents=True, exist_ok=True)
         remove_torn(self._folder)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._marks = os.open(self._mark, os.O_RDWR | os.O_CREAT, 0o600)
-        digits = os.pread(self._marks, 20, 0)
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._marks = os.open(self._mark, os.O_RDWR | os.O_CREAT, 0o600)
+            digits = os.pread(self._marks, 20, 0)
+            lines = self._path.read_bytes().splitlines(keepends=True)
+        except OSError:
+            self._close_files()  # else the next try would take them for open
+            raise
         self._done = self._number = int(digits) if digits.strip().isdigit() else -1
-        for line in self._path.read_bytes().splitlines(keepends=True):
+        for line in lines:
             try:
                 entry = json.loads(line)
                 number, run, segment, id = entry["number"], entry["run"], entry["segment"], entry["event"]["id"]
@@ -168,11 +199,15 @@ class Spool:
         self._size = sum(len(line) for _, line in kept)
 
 
+_SHARED: dict[Path, Spool] = {}  # those in use, by their paths without a suffix
+_SHARING = threading.Lock()
+
+
 def has_waiting(folder: Path) -> bool:
-    """Whether events wait in some spool of a folder, as far as it can be read; nobody else must use them meanwhile."""
+    """Whether events wait in some spool of a folder, as far as it can be read; no other process must use them."""
     for path in folder.glob("*.jsonl"):
         try:
-            spool = Spool(folder, path.stem)
+            spool = Spool.shared(folder, path.stem)
         except OSError:
             return True
         waits = len(spool) > 0

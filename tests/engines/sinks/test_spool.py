@@ -104,6 +104,17 @@ def test_a_torn_line_at_the_end_is_left_out(tmp_path: Path) -> None:
     assert waiting_in(Spool(tmp_path, "x")) == [0, 1]
 
 
+def test_a_spool_that_could_be_opened_by_half_is_opened_at_the_next_try(tmp_path: Path) -> None:
+    (tmp_path / "x.done").mkdir()
+    spool = Spool(tmp_path, "x")
+    with pytest.raises(OSError, match="directory"):
+        spool.append(make_event(0))
+    (tmp_path / "x.done").rmdir()
+    assert spool.append(make_event(0))
+    assert waiting_in(spool) == [0]
+    assert waiting_in(Spool(tmp_path, "x")) == []
+
+
 @pytest.mark.parametrize("moment", [0.005, 0.02, 0.04])
 def test_a_kill_loses_no_event_and_repeats_only_the_one_in_flight(tmp_path: Path, moment: float) -> None:
     """The child notes what it has appended, and what it has delivered before the spool knows of it."""

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,6 +177,58 @@ def test_an_outage_at_the_end_of_a_run_loses_nothing(tmp_path: Path) -> None:
         deliver_left(settings(f"http://127.0.0.1:{port}/hook"), tmp_path, lines.append)
         assert len(receiver.requests) == 3
     assert not lines
+
+
+def test_a_call_that_outlasts_the_end_of_a_run_frees_its_files_and_sockets(receiver: Receiver, tmp_path: Path) -> None:
+    def count_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    receiver.hang.clear()
+    hasty = settings(receiver.url, timeout=5.0, patience=0.02)
+    before = count_files()
+    with Sinks(hasty, tmp_path) as sinks:
+        sinks(make_event(0))
+    for _ in range(3):
+        assert not deliver_left(hasty, tmp_path, lambda _: None)
+    assert count_files() > before, "the first call is still under way"
+    receiver.hang.set()
+    wait_until(lambda: count_files() <= before, "an end of all files")
+
+
+def test_a_call_that_outlasts_the_end_of_a_run_is_waited_for_and_not_repeated(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.hang.clear()
+    hasty = settings(receiver.url, timeout=10.0, patience=0.02)
+    with Sinks(hasty, tmp_path) as sinks:
+        for index in range(3):
+            sinks(make_event(index))
+    assert not deliver_left(hasty, tmp_path, lambda _: None)
+    with Sinks(settings(receiver.url), tmp_path) as sinks:
+        began = time.monotonic()
+        for index in range(5):
+            sinks(make_event(index))
+        assert time.monotonic() - began < 0.2, "events are kept meanwhile"
+        receiver.hang.set()
+        receiver.wait_for(5)
+    assert [one.event["data"]["segment"] for one in receiver.requests] == [0, 1, 2, 3, 4]
+
+
+def test_sinks_that_cannot_be_opened_leave_no_thread_and_no_file(receiver: Receiver, tmp_path: Path) -> None:
+    other = receiver.url + "/other"
+    with Sinks(settings(other), tmp_path) as sinks:
+        sinks(make_event(0))
+    (spool,) = (tmp_path / ".sinks").glob("*.jsonl")
+    spool.unlink()
+    spool.mkdir()
+    with Sinks(settings(receiver.url), tmp_path) as sinks:
+        sinks(make_event(0))
+    threads = threading.active_count()
+    with pytest.raises(UsageError, match="events cannot be kept there"):
+        Sinks(settings(receiver.url, other), tmp_path)
+    wait_until(lambda: threading.active_count() <= threads, "the end of the thread")
+    opened = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    assert not [file for file in opened if tmp_path in file.parents]
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "http://", "host:80", "http://host:port/"])
