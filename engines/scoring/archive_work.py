@@ -71,7 +71,7 @@ def scoring_work(
             return False
         try:
             remake_if_lacking(job.output, wanted, settings, job.source, report)
-            if not undelivered and not deliver_left(sinks, job.output, report):
+            if not undelivered and deliver_left(sinks, job.output, report) == "left":
                 undelivered.append(job)  # a receiver is away: the next run tries all again
         except KuaihlError as error:
             notify(error.within(job.source))

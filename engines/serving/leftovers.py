@@ -48,19 +48,20 @@ class Leftovers:
             for folder, told in left:
                 if self._stop.is_set():
                     return
-                if self._is_delivered(folder, told):
+                if self._is_settled(folder, told):
                     with self._lock:
                         del self._left[folder]
 
-    def _is_delivered(self, folder: Path, told: set[str]) -> bool:
+    def _is_settled(self, folder: Path, told: set[str]) -> bool:
+        """Whether a later try has nothing to do."""
         try:
-            is_delivered = deliver_left(self._settings, folder, partial(self._report_once, told))
+            outcome = deliver_left(self._settings, folder, partial(self._report_once, told))
         except (KuaihlError, OSError, RuntimeError) as error:  # the last: no thread is to be had
             LOG.warning(f"{folder}: events are left: {reason_of(error)}")
             return False
-        if is_delivered and told and folder.exists():
+        if outcome == "delivered" and told and folder.exists():
             self._report(f"{folder}: the events that were left are delivered")
-        return is_delivered
+        return outcome != "left"
 
     def _report_once(self, told: set[str], line: str) -> None:
         """An outage of an hour is one line, not sixty."""

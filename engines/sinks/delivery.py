@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,7 +32,11 @@ class Refused(Exception):
 
 
 class Gone(Exception):
-    """The receiver takes no more events."""
+    """The receiver takes no more events: never, or at least not from this process."""
+
+    def __init__(self, reason: str, *, for_good: bool = True) -> None:
+        super().__init__(reason)
+        self.for_good = for_good  # what waits is left out
 
 
 class Sender(Protocol):
@@ -84,7 +89,7 @@ class Delivery:
         self._changed = threading.Condition()
         self._closing = self._stopped = self._gone = False
         self._until: float | None = None  # the end of the patience
-        self.left = 0  # events that were not delivered until `close`
+        self.left = 0  # events that were not delivered until `close`, and may be later
         self._failures = 0  # in a row
         self._dropped = 0  # told so far
         self._cannot_keep = False
@@ -108,6 +113,11 @@ class Delivery:
                 self._say("too many events wait; the oldest are dropped from here on")
             self._dropped = self._spool.dropped
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the receiver takes no more events."""
+        return self._gone
+
     def hurry(self) -> None:
         """No more events will come: from now on the patience runs."""
         with self._changed:
@@ -120,14 +130,14 @@ class Delivery:
         """Try for `patience` seconds to deliver what waits; the rest stays in the spool."""
         self.hurry()
         until = self._until
-        while self._thread.is_alive() and (until is None or time.monotonic() < until):
+        while self._thread.is_alive() and (until is None or time.monotonic() + self._spool.put_off < until):
             self._thread.join(0.5 if until is None else max(0.0, min(0.5, until - time.monotonic())))
         self.stop()
         self._thread.join(0.2)
         if self._dropped:
             self._say(f"dropped {_events(self._dropped)}, because too many waited")
-        self.left = len(self._spool)
-        if self.left and not self._gone:
+        self.left = 0 if self._gone else len(self._spool)
+        if self.left:
             self._say(f"{_events(self.left)} not delivered; {self._spool.whereabouts}")
 
     def stop(self) -> None:
@@ -170,11 +180,15 @@ class Delivery:
                 self._failures += 1
                 if self._failures == 1:
                     self._say(f"{error}; tried again until it answers")
-                self._pause(self._retry.pause(self._failures), least=error.after)
+                with suppress(OSError):  # then it is known until the end of this process
+                    self._spool.put_off_for(error.after)
+                self._pause(self._retry.pause(self._failures))
                 continue
             except Gone as error:
                 self._say(f"{error}; it is told nothing more")
                 self._take_no_more()
+                if error.for_good:
+                    self._spool.leave_out_all()
                 return
             except Refused as error:
                 self._say(f"{error}; event {waiting.id} is left out")
@@ -187,24 +201,23 @@ class Delivery:
             self._finish(waiting)
 
     def _next(self) -> Waiting | None:
-        """The next event, as soon as there is one; None at the end."""
+        """The next event, as soon as there is one that the receiver may be sent; None at the end."""
         with self._changed:
             while not self._stopped:
-                waiting = self._spool.next()
-                if waiting is not None or self._closing:
+                waiting, put_off = self._spool.next(), self._spool.put_off
+                if waiting is None and self._closing:
+                    return None
+                if waiting is not None and put_off <= 0:
                     return waiting
-                self._changed.wait()
+                self._changed.wait(None if waiting is None else put_off)
         return None
 
-    def _pause(self, seconds: float, least: float) -> None:
-        now = time.monotonic()
-        until = now + max(seconds, least)
+    def _pause(self, seconds: float) -> None:
+        """Wait so long, or until the end begins, which is the last chance."""
+        until = time.monotonic() + seconds
         with self._changed:
-            hurried = self._closing
-            while not self._stopped and (left := until - time.monotonic()) > 0:
-                if self._closing and not hurried:
-                    hurried, until = True, now + least  # the last chance, as soon as the receiver takes it
-                    continue
+            closing = self._closing
+            while not self._stopped and self._closing == closing and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
 
     def _finish(self, waiting: Waiting) -> None:

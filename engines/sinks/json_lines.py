@@ -32,7 +32,7 @@ class JsonLines:
                 while line:
                     line = line[os.write(_STDOUT_DESCRIPTOR, line) :]
             except OSError as error:
-                raise Gone("nobody reads it any more") from error
+                raise Gone("nobody reads it any more", for_good=False) from error
             return
         try:
             if self._file < 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from kuaihl.engines.sinks.cloud_event import CloudEvent, Kind
 from kuaihl.engines.sinks.command import Command
@@ -115,7 +115,8 @@ class Sinks:
         """`folder` is the run folder, which keeps what is not delivered yet."""
         self._notices: SimpleQueue[str] = SimpleQueue()
         self._deliveries: list[Delivery] = []
-        self.left = 0  # events that were not delivered until `close`
+        self.left = 0  # events that were not delivered until `close`, and may be later
+        self.is_gone = False  # some receiver takes no more events
         with ExitStack() as stack:
             for way in _ways_of(settings, folder):
                 delivery = _deliver_by(way, folder, settings.retry, self._notices.put)
@@ -144,6 +145,7 @@ class Sinks:
         for delivery in deliveries:
             delivery.close()
             self.left += delivery.left
+            self.is_gone |= delivery.is_gone
 
     def __enter__(self) -> Self:
         return self
@@ -166,18 +168,23 @@ def _deliver_by(way: _Way, folder: Path | None, retry: Retry, notify: Callable[[
     return delivery
 
 
-def deliver_left(settings: SinkSettings, folder: Path, report: Callable[[str], None]) -> bool:
-    """Deliver what earlier runs into a folder could not; whether nothing is left.
+def deliver_left(
+    settings: SinkSettings, folder: Path, report: Callable[[str], None]
+) -> Literal["delivered", "left", "gone"]:
+    """Deliver what earlier runs into a folder could not.
 
-    Raises UsageError as opening sinks does.
+    Says whether some of it is left for a later try, or else whether a receiver takes no more. Raises UsageError as
+    opening sinks does.
     """
     if not (settings.has_any and (folder / SPOOLS).is_dir()):
-        return True
+        return "delivered"
     with Sinks(settings, folder) as sinks:
         sinks.close()
         for line in sinks.take_notices():
             report(line)
-    return sinks.left == 0
+    if sinks.left:
+        return "left"
+    return "gone" if sinks.is_gone else "delivered"
 
 
 def _split_kafka(address: str) -> tuple[str, str]:

@@ -1,12 +1,14 @@
 """Events on their way to one sink, in a file: an outage of the receiver or a kill of ours loses none.
 
 A line is written before anybody tries to deliver it, and counts as delivered once a second file holds its number. Lines
-of the last segment stay, so that a run that goes on knows what it has told.
+of the last segment stay, so that a run that goes on knows what it has told. The second file also has the time before
+which the receiver wants no more, so that it holds for whoever delivers next.
 """
 
 import json
 import os
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +18,9 @@ from kuaihl.engines.sinks.cloud_event import CloudEvent
 from kuaihl.models.atomic import remove_torn, write_atomic
 
 LIMIT = 16 << 20  # bytes that wait at most: five days of one room
+LONGEST_WAIT = 3600.0  # seconds for which a receiver may put deliveries off
+
+_DIGITS = 20  # of each number in the second file: what is done, and until when the rest is put off
 
 
 class Waiting(NamedTuple):
@@ -49,6 +54,7 @@ class Spool:
         self._lines: deque[tuple[int, int]] = deque()  # number and bytes of those that wait
         self._at = self._size = 0  # bytes: where those that wait begin, and the file's end
         self._number = self._done = -1  # of the last line, and of the last one delivered or dropped
+        self._put_off_until = 0.0  # seconds since the epoch
         self._run, self._segment = "", -1  # of the last line
         self._told: set[str] = set()  # ids of that segment
         self._file = self._marks = -1  # descriptors
@@ -80,6 +86,19 @@ class Spool:
         if self._scratch is not None:
             return "lost with the process, for there is no run folder"
         return f"what waits is in {self._folder}, and the next run into this run folder delivers it"
+
+    @property
+    def put_off(self) -> float:
+        """Seconds for which nothing is to be delivered."""
+        left = self._put_off_until - time.time()
+        return left if 0 < left <= LONGEST_WAIT + 1 else 0.0  # beyond it the machine's clock was set back
+
+    def put_off_for(self, seconds: float) -> None:
+        """Deliver nothing for so long, also not in the next run into this folder."""
+        if seconds > 0:
+            with self._lock:
+                self._put_off_until = time.time() + seconds
+                _write_number(self._marks, round(self._put_off_until * 1000), _DIGITS)
 
     def append(self, event: CloudEvent) -> bool:
         """Keep an event for delivery; False if it was told before."""
@@ -114,8 +133,14 @@ class Spool:
         with self._lock:
             if self._lines and self._lines[0][0] == waiting.number:  # else it had to make room meanwhile
                 self._leave_out()
-                if self._at > self._limit or (not self._lines and self._at > self._limit // 16):
-                    self._compact()
+                self._tidy()
+
+    def leave_out_all(self) -> None:
+        """Nothing that waits will ever be delivered."""
+        with self._lock:
+            while self._lines:
+                self._leave_out()
+            self._tidy()
 
     def close(self) -> None:
         """Free the files, unless somebody else uses them; without a folder, the events are gone."""
@@ -143,12 +168,13 @@ class Spool:
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             self._marks = os.open(self._mark, os.O_RDWR | os.O_CREAT, 0o600)
-            digits = os.pread(self._marks, 20, 0)
+            done, until = (os.pread(self._marks, _DIGITS, at) for at in (0, _DIGITS))
             lines = self._path.read_bytes().splitlines(keepends=True)
         except OSError:
             self._close_files()  # else the next try would take them for open
             raise
-        self._done = self._number = int(digits) if digits.strip().isdigit() else -1
+        self._done = self._number = int(done) if done.isdigit() else -1
+        self._put_off_until = int(until) / 1000 if until.isdigit() else 0.0
         for line in lines:
             try:
                 entry = json.loads(line)
@@ -183,7 +209,11 @@ class Spool:
         number, length = self._lines.popleft()
         self._done = number
         self._at += length
-        _write_all(self._marks, b"%020d" % number, 0)  # of one length, in place: a kill cannot tear it
+        _write_number(self._marks, number, 0)
+
+    def _tidy(self) -> None:
+        if self._at > self._limit or (not self._lines and self._at > self._limit // 16):
+            self._compact()
 
     def _compact(self) -> None:
         """Write the file anew with the lines that wait and those of the last segment."""
@@ -215,6 +245,10 @@ def has_waiting(folder: Path) -> bool:
         if waits:
             return True
     return False
+
+
+def _write_number(descriptor: int, number: int, at: int) -> None:
+    _write_all(descriptor, b"%0*d" % (_DIGITS, number), at)  # of one length, in place: a kill cannot tear it
 
 
 def _write_all(descriptor: int, data: bytes, at: int) -> None:

@@ -15,13 +15,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from kuaihl.engines.sinks.cloud_event import MEDIA_TYPE
 from kuaihl.engines.sinks.delivery import Gone, Refused, Unreachable
-from kuaihl.engines.sinks.spool import Waiting
+from kuaihl.engines.sinks.spool import LONGEST_WAIT, Waiting
 from kuaihl.models.credentials import shown_source
 from kuaihl.models.errors import UsageError, reason_of
 
 _SHORTEST = 24  # bytes of a secret, as the standard has it
 _LATER = {408, 425, 429}  # among the statuses of the 4xx, those that may pass
-_LONGEST_WAIT = 3600.0  # seconds that a receiver may ask for
 
 
 class Webhook:
@@ -125,7 +124,7 @@ def _retry_after(header: str | None) -> float:
         seconds = float(header) if header.strip().isdigit() else _seconds_until(header)
     except (ValueError, TypeError):
         return 0.0
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
+    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def _seconds_until(date: str) -> float:

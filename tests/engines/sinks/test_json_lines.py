@@ -63,9 +63,10 @@ def test_a_file_that_cannot_be_written_is_tried_until_it_can(tmp_path: Path) -> 
 
 SCRIPT = """
 import sys
+from pathlib import Path
 from support.cloud_events import make_event
 from kuaihl.engines.sinks.settings import Sinks, SinkSettings
-with Sinks(SinkSettings(events="-"), None) as sinks:
+with Sinks(SinkSettings(events="-"), Path(sys.argv[1]) if sys.argv[1:] else None) as sinks:
     for index in range(2000):
         sinks(make_event(index, words="直播😀" * 70))
     sinks.close()
@@ -73,10 +74,10 @@ with Sinks(SinkSettings(events="-"), None) as sinks:
 """
 
 
-def run_script() -> "subprocess.Popen[str]":
+def run_script(*folder: Path) -> "subprocess.Popen[str]":
     path = os.pathsep.join(one for one in sys.path if one)
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", SCRIPT, *folder],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -101,4 +102,18 @@ def test_a_reader_that_leaves_ends_nothing() -> None:
     process.stdout.close()
     errors = process.stderr.read()
     assert "standard output: nobody reads it any more" in errors and "Traceback" not in errors
+    assert process.wait(10) == 0
+
+
+def test_the_next_reader_gets_what_one_that_left_did_not(tmp_path: Path) -> None:
+    process = run_script(tmp_path)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(20) == 0
+    process = run_script(tmp_path)
+    assert process.stdout is not None
+    segments = [json.loads(line)["data"]["segment"] for line in process.stdout]
+    assert segments == list(range(segments[0], 2000))
+    assert segments[0] < 500, "a pipe holds 64 KiB"
     assert process.wait(10) == 0

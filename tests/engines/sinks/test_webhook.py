@@ -134,6 +134,43 @@ def test_a_receiver_that_is_gone_for_good_is_told_nothing_more(receiver: Receive
     assert len(receiver.requests) == 1
 
 
+def test_what_waits_for_a_receiver_that_is_gone_for_good_is_left_out(receiver: Receiver, tmp_path: Path) -> None:
+    hasty = settings(receiver.url, patience=0.1)
+    receiver.answers = [503] * 1000
+    with Sinks(hasty, tmp_path) as sinks:
+        for index in range(3):
+            sinks(make_event(index))
+    tries = len(receiver.requests)
+    receiver.answers = [410] * 10
+    outcomes = [deliver_left(hasty, tmp_path, lambda _: None) for _ in range(3)]
+    assert outcomes == ["gone", "delivered", "delivered"]
+    assert len(receiver.requests) == tries + 1
+
+
+def test_the_time_that_a_receiver_asks_for_holds_for_later_runs_and_nobody_waits_in_vain(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.answers = [(503, {"Retry-After": "3600"})]
+    began = time.monotonic()
+    for last in range(2):
+        with Sinks(settings(receiver.url), tmp_path) as sinks:
+            sinks(make_event(last))
+            wait_until(lambda: receiver.requests, "a request")
+        assert deliver_left(settings(receiver.url), tmp_path, lambda _: None) == "left"
+    assert time.monotonic() - began < 3.0, "the patience is 5 s each time"
+    assert len(receiver.requests) == 1
+
+
+def test_a_later_run_delivers_as_soon_as_the_receiver_takes_events(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.answers = [(429, {"Retry-After": "1"})]
+    began = time.monotonic()
+    with Sinks(settings(receiver.url, patience=0.1), tmp_path) as sinks:
+        sinks(make_event(0))
+        wait_until(lambda: receiver.requests, "a request")
+    assert deliver_left(settings(receiver.url), tmp_path, lambda _: None) == "delivered"
+    assert time.monotonic() - began >= 1.0 and len(receiver.taken) == 1
+
+
 @pytest.mark.parametrize("ends", [False, True], ids=["in a run", "at its end"])
 def test_the_receiver_says_how_long_to_wait(ends: bool, receiver: Receiver, tmp_path: Path) -> None:
     receiver.answers = [(429, {"Retry-After": "1"})]
@@ -189,7 +226,7 @@ def test_a_call_that_outlasts_the_end_of_a_run_frees_its_files_and_sockets(recei
     with Sinks(hasty, tmp_path) as sinks:
         sinks(make_event(0))
     for _ in range(3):
-        assert not deliver_left(hasty, tmp_path, lambda _: None)
+        assert deliver_left(hasty, tmp_path, lambda _: None) == "left"
     assert count_files() > before, "the first call is still under way"
     receiver.hang.set()
     wait_until(lambda: count_files() <= before, "an end of all files")
@@ -203,7 +240,7 @@ def test_a_call_that_outlasts_the_end_of_a_run_is_waited_for_and_not_repeated(
     with Sinks(hasty, tmp_path) as sinks:
         for index in range(3):
             sinks(make_event(index))
-    assert not deliver_left(hasty, tmp_path, lambda _: None)
+    assert deliver_left(hasty, tmp_path, lambda _: None) == "left"
     with Sinks(settings(receiver.url), tmp_path) as sinks:
         began = time.monotonic()
         for index in range(5):
