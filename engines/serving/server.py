@@ -117,7 +117,8 @@ def _make_parts(
     from kuaihl.engines.serving.metrics import Metrics
 
     metrics = Metrics()
-    sinks = replace(settings.sinks, patience=min(settings.sinks.patience, _PATIENCE))
+    patience = min(settings.sinks.patience, _PATIENCE)
+    sinks = replace(settings.sinks, patience=patience, reader_patience=patience)
     return _Parts(
         model=replace(model, step=SharedStep(model.step, metrics.observe_stage)),
         settings=settings,

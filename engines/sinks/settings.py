@@ -48,6 +48,7 @@ class SinkSettings:
     on_highlight_timeout: float = COMMAND_SECONDS
     timeout: float = 10.0  # seconds that a receiver has to answer
     patience: float = 10.0  # seconds that the end of a run waits for receivers
+    reader_patience: float | None = None  # the same for whoever reads standard output; None: without end
     retry: Retry = field(default_factory=Retry)
 
     @property
@@ -86,10 +87,9 @@ def _ways_of(settings: SinkSettings, folder: Path | None) -> list[_Way]:
         for url in settings.webhooks
     ]
     if settings.events is not None:
-        # A reader of our standard output may take its time.
-        patience = None if settings.events == STDOUT else settings.patience
+        patience = settings.reader_patience if settings.events == STDOUT else settings.patience
         place = STDOUT if settings.events == STDOUT else str(Path(settings.events).resolve())
-        ways.append(_Way(JsonLines(settings.events), "events", place, patience))
+        ways.append(_Way(JsonLines(settings.events, timeout=settings.timeout), "events", place, patience))
     if settings.redis is not None:
         sender = RedisStream(settings.redis, settings.redis_stream, timeout=settings.timeout)
         ways.append(_Way(sender, "redis", f"{settings.redis} {settings.redis_stream}", settings.patience))

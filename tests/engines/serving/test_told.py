@@ -1,5 +1,7 @@
 """A server tells programs what happens in its rooms, and what they missed once they are back."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving import leftovers
+from kuaihl.engines.sinks import json_lines
 from kuaihl.engines.sinks.delivery import Retry
 from kuaihl.engines.sinks.settings import SinkSettings
 
@@ -26,6 +29,27 @@ def test_a_program_is_told_of_every_room_by_its_id(
     assert {one["data"]["room"] for one in told} == {"ann", "bob"}
     assert len({one["id"] for one in told}) == len(told)
     assert {one["source"] for one in told} == {"/kuaihl/rooms/ann", "/kuaihl/rooms/bob"}
+
+
+def test_a_stalled_reader_of_standard_output_holds_up_no_room(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setattr(json_lines, "_STDOUT_DESCRIPTOR", writer)
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"\n" * 4096)
+    os.set_blocking(writer, True)
+    sinks = SinkSettings(events="-", patience=0.2)
+    try:
+        with serving(model, tmp_path, sinks=sinks) as client:
+            client.add("ann", media.live("/live.flv", flv))
+            wait_until(lambda: any("not delivered" in line for line in client.lines), "the end of the broadcast")
+    finally:
+        os.close(reader)  # whoever still writes ends
+        with json_lines._PRINTING:
+            os.close(writer)
 
 
 def test_what_a_broadcast_could_not_tell_is_told_when_the_receiver_is_back(
