@@ -43,7 +43,7 @@ class JsonLines:
             if waiting.id not in self._had:
                 with _locked(self._file, self._timeout):
                     _append(self._file, line)
-            self._had.add(waiting.id)
+                self._had = {waiting.id}  # events come in order: no later one is there
         except OSError as error:
             self.close()
             raise Unreachable(f"cannot be written ({error.strerror})") from error
