@@ -158,7 +158,7 @@ class LiveClock:
         tolerance = self.tolerance if mark.is_paced and held.is_settled else _PIECES_TOLERANCE
         if abs(by_source - place) <= tolerance:
             place = by_source
-        if place < end - _START_SECONDS:  # the machine's clock was set back
+        elif place < end - _START_SECONDS:  # the machine's clock was set back
             place = end
         self.shift = place - first.time
         self.end, self.media_end = place, first.media_time

@@ -115,6 +115,19 @@ def test_a_machine_whose_clock_was_set_back_goes_on_where_it_was(stream: list[Ti
     assert clock.end == 5.0
 
 
+def test_pieces_that_were_scored_and_come_again_keep_their_time(stream: list[TimedPacket]) -> None:
+    slow = [
+        one._replace(time=5 * one.time, decode_time=5 * one.decode_time, media_time=5 * one.media_time)
+        for one in stream  # of 100 s, for three pieces of 15 s are long
+    ]
+    on_air = time.monotonic() - 100.0
+    mark = read_until(slow, 100.0, on_air)
+    pieces = [arrived(one, on_air, begins=55.0)._replace(at=on_air + 100.0) for one in slow if one.time >= 55.0]
+    clock = LiveClock(in_pieces=True)
+    assert clock.go_on(mark, 98.0, hold(pieces)) == []
+    assert clock.end == pytest.approx(55.0, abs=0.5)
+
+
 def watch_until(stream: list[TimedPacket], seconds: float) -> LiveClock:
     clock = LiveClock(in_pieces=False)
     for packet in stream:
