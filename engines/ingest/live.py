@@ -261,7 +261,7 @@ def reconnect(
             raise Stopped
         if not budget.remaining():
             return None
-        connection = _connect(name, min(timeout, budget.remaining()), guard, through)
+        connection = _connect(name, timeout, guard, through)
         try:
             held = _first_items(connection, stop, budget.remaining(), in_pieces=in_pieces)
             return Reconnected(connection, held, number)

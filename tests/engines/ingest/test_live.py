@@ -155,6 +155,28 @@ def test_a_connection_that_falls_silent_is_given_up_and_made_again(http: MediaSe
     assert seen.seconds < 12
 
 
+def test_a_connection_made_late_may_be_silent_for_as_long_as_any_other(http: MediaServer, broadcast: Path) -> None:
+    flv, began = broadcast.read_bytes(), time.monotonic()
+    ways = iter(["first", "late", "gone"])
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        way = "none yet" if len(http.requests) > 1 and time.monotonic() < began + 1.5 else next(ways, "gone")
+        if way in ("none yet", "gone"):
+            handler.send_error(503)
+            return
+        begin_stream(handler)
+        handler.wfile.write(part(flv, 0, 3) if way == "first" else part(flv, 6, 9))
+        if way == "late":
+            time.sleep(2.0)  # longer than the patience that was left
+            handler.wfile.write(part(flv, 9, 12)[len(part(flv, 9, 9)) :])
+
+    http.answers["/live.flv"] = answer
+    policy = ReconnectPolicy(patience=3.0, first_delay=0.1, growth=1.0)
+    seen = Watched(live_packets(http.url("/live.flv"), timeout=5, policy=policy))
+    assert seen.kinds == ["reconnect", "gap", "eof"]
+    assert seen.decode_times("video")[-1] == pytest.approx(11.95, abs=0.1)
+
+
 def test_a_stream_that_is_gone_ends_when_patience_does(http: MediaServer, broadcast: Path) -> None:
     url = http.live("/live.flv", part(broadcast.read_bytes(), 0, 6), b"")
     seen = Watched(live_packets(url, timeout=2, policy=BRIEF))
