@@ -44,6 +44,17 @@ class Held:
         return [arrived.item for arrived in self.items[: self.jump_at] if isinstance(arrived.item, TimedPacket)]
 
     @property
+    def latest(self) -> float:
+        """Where the packets end."""
+        return max(packet.time + packet.duration for packet in self.packets)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the connection has ended."""
+        last = self.items[-1].item
+        return isinstance(last, Event) and last.kind == "eof"
+
+    @property
     def is_fast(self) -> bool:
         """Whether the opening came at least twice as fast as it is shown."""
         came = [(at, item.decode_time) for item, at, _ in self.items[: self.jump_at] if isinstance(item, TimedPacket)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kuaihl.engines.ingest.burst import Burst
 from kuaihl.engines.ingest.held import STEP_BACK, Held
 from kuaihl.engines.ingest.packets import TimedPacket
-from kuaihl.engines.ingest.replayed_tail import Tail, trace
+from kuaihl.engines.ingest.replayed_tail import REMEMBERED_SECONDS, Tail, trace
 from kuaihl.engines.types import Event
 
 if TYPE_CHECKING:
@@ -103,23 +103,35 @@ class LiveClock:
                 self.head.add(found.digest)
 
     def begins_again(self, held: Held) -> bool:
-        """Whether a new connection starts with the stream's very first packets, as only a file does."""
+        """Whether a new connection starts with the stream's very first packets, as a file does.
+
+        So does a young stream, if its server sends a viewer all that it holds.
+        """
         traces = [trace(packet.packet, 0.0) for packet in held.packets]
         first = {found.digest for found in traces if found is not None}
-        return len(self.head) >= _HEAD_PACKETS and self.head <= first
+        if len(self.head) < _HEAD_PACKETS or not self.head <= first:
+            return False
+        self.end_start(held)
+        known = self.find_repeats(held)
+        if self.end >= REMEMBERED_SECONDS or known is None or not self.is_on_air(held, known):
+            return True
+        return held.is_all and abs(held.latest + known - self.end) <= STEP_BACK
+
+    def find_repeats(self, held: Held) -> float | None:
+        """Seconds from a new connection's clock to the stream's, by packets that are repeated; None without any."""
+        traces = [trace(packet.packet, packet.decode_time) for packet in held.packets]
+        return self.tail.shift([found for found in traces if found is not None])
 
     def resume(self, held: Held) -> list[Event]:
         """Join a new connection, which begins with `held`, to the stream so far; the events describe the join.
 
         Before the very first packet there is nothing to join: the clock then starts with the connection.
         """
-        fresh = held.packets
-        if not fresh or not self.decoded:
+        if not held.packets or not self.decoded:
             return []
         self.end_start(held)
         first = min(packet.decode_time for packet in held.opening)
-        traces = [trace(packet.packet, packet.decode_time) for packet in fresh]
-        known = self.tail.shift([item for item in traces if item is not None])
+        known = self.find_repeats(held)
         if known is not None and self.is_on_air(held, known):
             self.shift, self.dropping = known, set(self.decoded)
             repeated = max(self.end - (first + known), 0.0)
@@ -135,7 +147,7 @@ class LiveClock:
         """
         if not self.is_paced or abs(held.lag - shift - self.lag) <= _REPEATED_LAG:
             return True
-        latest = max(packet.time + packet.duration for packet in held.packets) + shift
+        latest = held.latest + shift
         if self.in_pieces and abs(latest - self.end) < _GAP_SECONDS:
             return True  # a playlist that was left behind when the stream ended
         return not held.is_settled and held.is_fast  # the lag may still fall

@@ -202,6 +202,14 @@ def test_a_recording_served_without_its_length_is_read_once(http: MediaServer, b
     assert len(seen.decode_times("video")) == 120
 
 
+def test_a_young_stream_whose_server_sends_all_it_holds_is_no_recording(http: MediaServer, broadcast: Path) -> None:
+    flv = broadcast.read_bytes()
+    seen = Watched(live_packets(http.live("/live.flv", part(flv, 0, 2), part(flv, 0, 12), b""), policy=BRIEF))
+    assert seen.kinds == ["reconnect", "replay_dropped", "eof"]
+    assert len(seen.decode_times("video")) == 240
+    seen.assert_time_never_runs_back()
+
+
 def test_a_broadcast_that_states_the_duration_of_the_publishers_file_is_live(
     http: MediaServer, broadcast: Path, tmp_path: Path
 ) -> None:

@@ -106,6 +106,28 @@ def test_a_playlist_that_was_left_behind_brings_no_news_however_late(stream: lis
     assert not any(clock.packet(item, at) for item, at, _ in held if isinstance(item, TimedPacket))
 
 
+@pytest.mark.parametrize(
+    ("seen", "back_at", "pace", "is_file"),
+    [
+        (15.0, 15.3, 1.0, True),  # as fast as it is shown, and 15 s late
+        (5.0, 5.3, 1e6, False),  # what the server holds, and it goes on
+        (5.0, 15.0, 1e6, False),
+        (70.0, 70.3, 1e6, True),  # more than a server holds
+    ],
+)
+def test_a_stream_that_begins_again_is_a_file_if_no_server_would_send_it(
+    stream: list[TimedPacket], seen: float, back_at: float, pace: float, is_file: bool
+) -> None:
+    on_air, clock = time.monotonic() - 100.0, LiveClock(in_pieces=False)
+    for packet in stream:
+        if packet.decode_time < seen:
+            clock.packet(packet, arrived(packet, on_air).at)
+    clock.end = seen
+    came = [Arrived(one, on_air + back_at + one.decode_time / pace) for one in stream if one.decode_time < back_at]
+    assert clock.begins_again(hold(came)) is is_file
+    assert not clock.begins_again(hold(came[40:]))
+
+
 def test_a_machine_whose_clock_was_set_back_goes_on_where_it_was(stream: list[TimedPacket]) -> None:
     on_air = time.monotonic() - 20.0
     mark = read_until(stream, 5.0, on_air)
