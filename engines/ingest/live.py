@@ -17,9 +17,11 @@ from kuaihl.engines.ingest.held import JUMPS, Arrived, Held, Holding
 from kuaihl.engines.ingest.live_clock import ClockMark, LiveClock
 from kuaihl.engines.ingest.opening import ALWAYS_LIVE, OPEN_SECONDS, open_source, scheme_of
 from kuaihl.engines.ingest.packets import SILENT, TimedPacket, packets
+from kuaihl.engines.ingest.playlist_parts import PlaylistParts
 from kuaihl.engines.ingest.source import PACKETS_AHEAD, Guard, Source
 from kuaihl.engines.read_ahead import Stage, Stopped, run_stage
 from kuaihl.engines.types import Event
+from kuaihl.engines.warnings import READING_FAILED
 from kuaihl.models.errors import SourceError, SourceUnavailable
 
 _HELD_PACKETS = 4096  # after a fault, while a burst shows neither repeats nor the lag: this many at most, …
@@ -28,6 +30,7 @@ _DOUBTED_SECONDS = 0.5  # a wait after which the time stamps are compared with t
 _HARMLESS_SECONDS = 30.0  # if a step back was no fault, the stream's others are ignored for this long
 _NEWS_SECONDS = 1.0  # a connection that brings less does not count
 _CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thread is left to its own time-out
+_PLAYLIST_ENDED = "the server has ended the playlist"
 
 Pass = Callable[[Iterator[TimedPacket | Event]], Iterator[TimedPacket | Event]]
 
@@ -78,6 +81,14 @@ class _ConnectionLost(Exception):
     """A connection is over; the message says why."""
 
 
+class _StreamEnded(Exception):
+    """The server says that the stream is over, in these words."""
+
+
+class _End(Event):
+    """A connection's last event, if its server says that nothing follows."""
+
+
 @dataclass(frozen=True)
 class Reconnected:
     """A re-established connection: its reader, what came first, and the number of tries it took."""
@@ -114,9 +125,9 @@ def live_packets(
     source = source if isinstance(source, Source) else open_source(source, timeout=timeout)
     name, is_live, timeout = source.name, source.is_live, source.timeout
     silence = SourceUnavailable if is_live else SourceError  # a pipe and a recording will bring no more
-    may_be_file = scheme_of(name) not in ALWAYS_LIVE  # perhaps: a file may be served without its length
     clock = clock or clock_of(source)
     in_pieces = clock.in_pieces
+    may_be_file = not in_pieces and scheme_of(name) not in ALWAYS_LIVE  # perhaps: it may be served without its length
     doubted = None if not is_live else math.inf if in_pieces else _DOUBTED_SECONDS
     connection = _connect(source, timeout, through=through)
     pending: deque[Arrived] = deque()
@@ -131,20 +142,30 @@ def live_packets(
             yield from clock.go_on(resume.mark, resume.end, held)
             del held  # as below, or what was held back stays for as long as the connection
         while True:
-            began = clock.end
+            began, is_over = clock.end, not is_live
             try:
                 yield from _relay(connection, pending, clock, stop, source.longest_silence, doubted)
             except _ConnectionLost as lost:
                 reason = str(lost)
+            except _StreamEnded as ended:
+                reason, is_over, source.shortfall = str(ended), True, None
             connection.close(_CLOSE_SECONDS)
             if not clock.decoded:
                 raise silence(f"{name}: neither picture nor sound came ({reason}); check that it plays elsewhere")
-            if not is_live:
+            if is_over:
                 yield Event("eof", clock.end, reason)
                 return
             if budget is None or clock.end > began + _NEWS_SECONDS:
                 budget = RetryBudget(policy)
-            back = reconnect(name, timeout, budget, stop, in_pieces=in_pieces, guard=source.url_guard, through=through)
+            try:
+                back = reconnect(
+                    name, timeout, budget, stop, in_pieces=in_pieces, guard=source.url_guard, through=through
+                )
+            except _StreamEnded as ended:
+                why = f"{reason}; {ended}"
+                source.shortfall = why if reason.startswith(READING_FAILED) else None
+                yield Event("eof", clock.end, why)
+                return
             if back is None:
                 source.shortfall = f"{reason}; not back within {budget.waited():.1f} s"
                 yield Event("eof", clock.end, source.shortfall)
@@ -152,7 +173,7 @@ def live_packets(
             if may_be_file and clock.begins_again(back.held):
                 connection = back.connection
                 source.shortfall = source.failure and reason
-                source.is_live = in_pieces  # a playlist that grew was on air, until its server ended it
+                source.is_live = False
                 yield Event("eof", clock.end, f"{reason}; the address starts over: it is a recording")
                 return
             connection, pending = back.connection, deque(back.held.items)
@@ -175,7 +196,7 @@ def _relay(
     limit: float,
     doubted: float | None,
 ) -> Iterator[TimedPacket | Event]:
-    """Pass on one connection's items, on the stream's clock. Always ends with _ConnectionLost or Stopped.
+    """Pass on one connection's items, on the stream's clock. Ends with _ConnectionLost, _StreamEnded or Stopped.
 
     A wait of `doubted` seconds, or a jump, makes the clock judge what follows; `pending` was held back before. None:
     the wall clock says nothing about the media.
@@ -198,7 +219,7 @@ def _relay(
             if moved is not None:
                 yield moved
         elif item.kind == "eof":
-            raise _ConnectionLost(item.detail)
+            raise _StreamEnded(item.detail) if isinstance(item, _End) else _ConnectionLost(item.detail)
         elif item.kind in JUMPS and doubted is not None:
             held = _hold(connection, stop, pending, in_pieces=clock.in_pieces)
             yield from clock.judge(held, item)
@@ -237,12 +258,30 @@ def _read_connection(
 ) -> Iterator[Arrived]:
     """One connection from its opening to its end, every item stamped with its arrival time."""
     with source if isinstance(source, Source) else open_source(source, timeout=timeout, guard=guard) as opened:
+        if opened is not source:
+            _check_live(opened)
         asked = time.monotonic()
         read = packets(opened, stop=left, on_own_thread=True)
         for item in read if through is None else through(read):
             at = time.monotonic()
-            yield Arrived(item, at, at - asked)
+            is_end = isinstance(item, Event) and item.kind == "eof" and _has_ended(opened)
+            yield Arrived(_End("eof", item.time, _PLAYLIST_ENDED) if is_end else item, at, at - asked)
             asked = time.monotonic()  # later than `at` if the stream's reader is slow
+
+
+def _check_live(again: Source) -> None:
+    """Raise _StreamEnded if a stream's playlist is a recording by now, SourceError if its address has another one."""
+    if again.is_live:
+        return
+    if again.container.format.name == "hls":
+        raise _StreamEnded(f"{_PLAYLIST_ENDED} meanwhile")
+    raise SourceError(f"{again.name}: not a live stream")
+
+
+def _has_ended(source: Source) -> bool:
+    """Whether a live playlist was read to the end that its server has written."""
+    parts = source.parts
+    return source.is_live and source.failure is None and isinstance(parts, PlaylistParts) and parts.is_over
 
 
 def reconnect(
@@ -255,7 +294,7 @@ def reconnect(
     guard: Guard | None = None,
     through: Pass | None = None,
 ) -> Reconnected | None:
-    """Try until packets come; None once the tries or the patience run out. Raises Stopped."""
+    """Try until packets come; None once the tries or the patience run out. Raises Stopped or _StreamEnded."""
     for number, delay in budget.delays:
         if stop.wait(min(delay, budget.remaining())):
             raise Stopped

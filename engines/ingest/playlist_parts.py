@@ -97,6 +97,11 @@ class PlaylistParts:
     def error(self) -> None:
         """None: what cannot be fetched is damage, or FFmpeg's own error."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its server has written its end."""
+        return any(place.is_over for place in self.places.values())
+
     def duration(self, _container: "InputContainer") -> float | None:
         """That of a playlist that does not grow."""
         return self.length

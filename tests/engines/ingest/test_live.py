@@ -16,7 +16,7 @@ from statistics import median
 
 import pytest
 from support.flv_parts import part
-from support.http_media import MediaServer, begin_stream, silent_server
+from support.http_media import MediaServer, begin_stream, send_file, silent_server
 from support.rtmp_server import find_ffmpeg, free_port, make_broadcast
 from support.watched import BRIEF, Watched, no_thread_left
 
@@ -185,6 +185,21 @@ def test_a_stream_that_is_gone_ends_when_patience_does(http: MediaServer, broadc
     assert "not back" in seen.event("eof").detail
     assert 0.5 < seen.seconds < 5
     assert 3 <= len(http.requests) <= 5
+
+
+def test_a_file_at_the_address_of_a_stream_that_is_gone_is_not_the_stream(http: MediaServer, broadcast: Path) -> None:
+    flv = broadcast.read_bytes()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if len(http.requests) > 1:
+            send_file(handler, part(flv, 9, 12), "video/x-flv")
+            return
+        begin_stream(handler)
+        handler.wfile.write(part(flv, 0, 6))
+
+    http.answers["/live.flv"] = answer
+    seen = Watched(live_packets(http.url("/live.flv"), timeout=2, policy=ReconnectPolicy(tries=2, first_delay=0.1)))
+    assert seen.kinds == ["eof"] and "not back" in seen.event("eof").detail
 
 
 def test_a_server_that_repeats_the_same_tail_for_ever_is_left(http: MediaServer, broadcast: Path) -> None:
