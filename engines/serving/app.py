@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -22,7 +23,7 @@ from kuaihl.engines.serving.metrics import Metrics
 from kuaihl.engines.serving.openapi import PAGE, document
 from kuaihl.engines.serving.problems import Problem, problem, read_object
 from kuaihl.engines.serving.room import Room
-from kuaihl.engines.serving.room_spec import RoomSpec, id_of
+from kuaihl.engines.serving.room_spec import RoomSpec, id_of, is_unicode
 from kuaihl.engines.serving.rooms import RoomExists, Rooms, TooManyRooms
 from kuaihl.engines.serving.sse import stream_all, stream_room
 from kuaihl.models.credentials import shown_source
@@ -63,7 +64,7 @@ def make_app(service: Service, more: list[Route]) -> Starlette:
         spec = _spec_in(await read_object(request))
         room, is_new = await run_in_threadpool(_add, service, spec)
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
-        return JSONResponse(describe(room), int(status), headers={"Location": f"/rooms/{room.spec.id}"})
+        return JSONResponse(describe(room), int(status), headers={"Location": f"/rooms/{quote(room.spec.id)}"})
 
     def show_room(request: Request) -> Response:
         return JSONResponse(describe(room_of(request)))
@@ -170,6 +171,8 @@ def _spec_in(said: dict[str, Any]) -> RoomSpec:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name[:40]!r}: there are {', '.join(_FIELDS)}")
         if value is not None and not isinstance(value, kind):
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: give a text")
+        if value is not None and not is_unicode(value):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: give a text in Unicode, not half a character")
         if name != "url" and value is not None and not 0 < len(value) <= _MOST_CHARACTERS:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: give 1 to {_MOST_CHARACTERS} characters")
     if not said.get("url"):

@@ -21,7 +21,7 @@ from kuaihl.engines.archive.names import path_name
 from kuaihl.engines.archive.recorder_hooks import RECORDERS
 from kuaihl.engines.serving.access import host_of
 from kuaihl.engines.serving.problems import Problem, read_body
-from kuaihl.engines.serving.room_spec import RoomSpec
+from kuaihl.engines.serving.room_spec import RoomSpec, is_unicode
 from kuaihl.models.errors import KuaihlError, SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def spec_of(stream: Stream, template: str) -> RoomSpec:
     parts = [part for part in (*stream.app.split("/"), *stream.name.split("/")) if part]
     if not parts or any(set(part) == {"."} for part in parts):
         raise UsageError(f"a stream called {stream.name!r} has no room; give it another name")
+    if not all(map(is_unicode, (stream.app, stream.name, stream.vhost))):
+        raise UsageError(f"a stream called {stream.name!a} has no room; its name, app or host is not Unicode")
     if not template.lower().startswith("http") and not all(map(_PLAIN.fullmatch, parts)):
         # RTMP and SRT do not decode a URL: the name would have to stand there as it is.
         raise UsageError(f"a stream called {stream.name!r} has no room; use letters and digits of ASCII")

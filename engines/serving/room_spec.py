@@ -23,6 +23,15 @@ class RoomSpec:
         return self.origin != "hook"
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: JSON and YAML can name half a character, a lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def id_of(text: str) -> str:
     """The id of a room, made from an untrusted text: also the name of its folder."""
     return stable_name(text)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kuaihl.engines.serving.access import host_of
-from kuaihl.engines.serving.room_spec import RoomSpec, id_of
+from kuaihl.engines.serving.room_spec import RoomSpec, id_of, is_unicode
 from kuaihl.models.errors import KuaihlError, SourceError, UsageError, reason_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def _parse_entry(place: str, entry: Any) -> RoomSpec:
     for name, value in texts.items():
         if not isinstance(value, str):
             raise UsageError(f"{place}: {name} is no text")
+        if not is_unicode(value):
+            raise UsageError(f"{place}: {name} has half a character, {value[:40]!a}")
     try:
         host_of(texts["url"])
     except SourceError as error:

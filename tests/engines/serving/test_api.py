@@ -99,6 +99,23 @@ def test_an_error_is_a_problem_that_says_what_to_do(model: Model, tmp_path: Path
             assert answer.json["status"] == status and words in answer.json["detail"]
 
 
+def test_an_id_may_have_letters_of_any_script(model: Model, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as client:
+        for status in (201, 200):
+            answer = client.add("主播", "rtmp://127.0.0.1:1/live/x", streamer="主播")
+            assert (answer.status, answer.headers["location"]) == (status, "/rooms/%E4%B8%BB%E6%92%AD")
+        assert client.get(answer.headers["location"]).json["id"] == "主播"
+
+
+def test_half_a_character_is_refused_and_nobody_elses_answer_fails(model: Model, tmp_path: Path) -> None:
+    with serving(model, tmp_path) as client:
+        for field in ("id", "url", "streamer", "language"):
+            answer = client.call("POST", "/rooms", {"url": "rtmp://127.0.0.1:1/live/x", field: "rtmp://a/\ud800"})
+            assert answer.status == 422 and answer.json["detail"].startswith(f"{field}: ")
+        assert client.call("POST", "/rooms", {"\ud800": "x"}).status == 422
+        assert client.get("/rooms").json == {"rooms": []}
+
+
 def test_a_language_that_nobody_can_transcribe_is_refused_at_once(model: Model, tmp_path: Path) -> None:
     hears = replace(model, encoders=small_encoders(transcriber=SmallTranscriber()))
     file = tmp_path / "rooms.yaml"

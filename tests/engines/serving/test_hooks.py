@@ -90,9 +90,19 @@ def test_srs_is_answered_with_0_whatever_becomes_of_the_room(
 ) -> None:
     media.live("/live/ann.flv", flv, stall=True)
     said = {"action": "on_publish", "app": "live", "stream": "ann", "vhost": "v"}
-    pull = media.url("/{app}/{stream}.flv")
+    pull, half = media.url("/{app}/{stream}.flv"), "\ud800"  # half a character
     with serving(model, tmp_path, pull=pull, allow_host=(), grace=0.2, most_rooms=1) as client:
-        for body in (said, said, said | {"stream": "second"}, said | {"stream": ".."}, {"action": 1}, [], "{"):
+        for body in (
+            said,
+            said,
+            said | {"stream": "second"},
+            said | {"stream": ".."},
+            said | {"stream": half},
+            said | {"vhost": half},
+            {"action": 1},
+            [],
+            "{",
+        ):
             began = time.monotonic()
             answer = client.call("POST", "/hooks/srs", body if isinstance(body, str) else json.dumps(body))
             assert (answer.status, answer.text) == (200, "0")

@@ -56,6 +56,7 @@ rooms:
         ("rooms: [!!timestamp 2024-99-99]", "not YAML"),
         ("rooms: [{id: , url: 'rtmp://a/b'}]", "room 1: give id and url"),
         ("rooms: [{id: [a], url: 'rtmp://a/b'}]", "room 1: id is no text"),
+        ('rooms: [{id: a, url: "rtmp://a/b", streamer: "\\ud800"}]', "room 1: streamer has half a character"),
         ("rooms: " + "[" * 3_000, "not YAML"),
     ],
 )
