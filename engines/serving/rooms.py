@@ -9,7 +9,7 @@ from pathlib import Path
 from kuaihl.engines.serving.register import Entry, Register
 from kuaihl.engines.serving.room import House, Room
 from kuaihl.engines.serving.room_spec import RoomSpec
-from kuaihl.models.errors import UsageError
+from kuaihl.models.errors import UsageError, reason_of
 
 _POLL_SECONDS = 0.05
 _KEPT_ENDED = 1_000  # ended rooms that are still listed
@@ -20,7 +20,7 @@ class RoomExists(UsageError):
 
 
 class TooManyRooms(UsageError):
-    """The server has as many rooms as it may have."""
+    """The server has as many rooms as it may have, or as the system gives it threads for."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,19 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._leaving: dict[str, Leaving] = {}
         self._closed = False
+        self._fault = ""  # why the register could not be written the last time
 
     def restore(self) -> int:
-        """Bring the rooms of the last process back; their number. Raises UsageError as `Register.read`."""
-        entries = self._register.read()
-        for spec, broadcast in entries:
-            with self._lock:
-                room = self._rooms[spec.id] = Room(spec, self._house, broadcast)
-            room.start()
-        return len(entries)
+        """Bring the rooms of the last process back; their number.
+
+        Raises UsageError as `Register.read`, TooManyRooms if the system has no thread for one.
+        """
+        rooms = [Room(spec, self._house, broadcast) for spec, broadcast in self._register.read()]
+        with self._lock:  # all of them before the first one starts, which may write the register
+            self._rooms |= {room.spec.id: room for room in rooms}
+        for room in rooms:
+            _start(room)
+        return len(rooms)
 
     def add(self, spec: RoomSpec) -> tuple[Room, bool]:
         """A room, and whether it is new: one that has the same source is left as it is.
@@ -62,22 +66,24 @@ class Rooms:
         Raises RoomExists if another source has its id, TooManyRooms if there is no place.
         """
         with self._lock:
-            self._cancel_leaving(spec.id)
             there = self._rooms.get(spec.id)
             if there is not None and there.state != "ended" and not there.is_stopping:
                 if there.spec.url != spec.url:
                     raise RoomExists(f"room {spec.id} is there, with another source; end it first")
+                self._cancel_leaving(spec.id)
                 if spec.origin == "hook":
                     there.announce()
                 return there, False
             others = [room for room in self._rooms.values() if room is not there and room.state != "ended"]
             if self._closed or len(others) >= self._most:
                 raise TooManyRooms(f"there are {self._most} rooms, as many as this server may have")
+            room = Room(spec, self._house)
+            _start(room)  # before it is listed: one without a thread would look as if it waited
+            self._cancel_leaving(spec.id)
             self._rooms.pop(spec.id, None)  # so that the newest is the last
-            room = self._rooms[spec.id] = Room(spec, self._house)
+            self._rooms[spec.id] = room
             self._forget_ended()
         self._write()
-        room.start()
         return room, True
 
     def remove(self, room_id: str) -> Room | None:
@@ -99,8 +105,12 @@ class Rooms:
             self._cancel_leaving(room_id)
             timer = threading.Timer(grace, self._end_left, (room_id,))
             timer.daemon = True
-            self._leaving[room_id] = Leaving(room, timer)
-            timer.start()
+            try:
+                timer.start()
+            except RuntimeError:  # no thread to wait on
+                room.stop()
+            else:
+                self._leaving[room_id] = Leaving(room, timer)
 
     def get(self, room_id: str) -> Room | None:
         """The room of an id."""
@@ -155,11 +165,32 @@ class Rooms:
             del self._rooms[room_id]
 
     def _write(self) -> None:
-        """Bring the register up to date, unless the server is ending: then everything is to come back."""
-        if not self._closed:
+        """Bring the register up to date, unless the server is ending: then everything is to come back.
+
+        A disk that is full ends no room: it is reported once, and the next news of a room is another try.
+        """
+        if self._closed:
+            return
+        try:
             self._register.write(lambda: list(self._entries()))
+            fault = ""
+        except UsageError as error:
+            fault = str(error)
+        if fault != self._fault:
+            self._fault = fault
+            self._house.report(
+                f"after a restart other rooms would come back: {fault}" if fault else "the register is written again"
+            )
 
     def _entries(self) -> Iterator[Entry]:
         for room in self.all():
             if room.state != "ended":
                 yield Entry(room.spec, room.broadcast if room.goes_on else None)
+
+
+def _start(room: Room) -> None:
+    """Start a room's thread. Raises TooManyRooms if the system has none."""
+    try:
+        room.start()
+    except RuntimeError as error:
+        raise TooManyRooms(f"room {room.spec.id}: the system has no thread for it ({reason_of(error)})") from error

@@ -82,6 +82,8 @@ class RoomsFile:
         """`check_language` raises UsageError for one that cannot be transcribed."""
         self._path, self._rooms, self._check_language, self._report = path, rooms, check_language, report
         self._seen: object = None
+        self._unmet: list[RoomSpec] = []  # found no place, or their id is another room's
+        self._told: set[str] = set()  # lines on the file as it is now
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="kuaihl-rooms-file", daemon=True)
 
@@ -99,12 +101,14 @@ class RoomsFile:
         while not self._stop.wait(_POLL_SECONDS):
             mark = self._mark()
             if mark == self._seen:
+                self._add(self._unmet)
                 continue
             self._seen = mark
+            self._told.clear()
             try:
                 self._apply(read_rooms_file(self._path))
             except KuaihlError as error:
-                self._report(f"the rooms stay as they are: {error}")
+                self._say(f"the rooms stay as they are: {error}")
 
     def _mark(self) -> object:
         try:
@@ -119,14 +123,24 @@ class RoomsFile:
             try:
                 self._check_language(spec.language)
             except UsageError as error:
-                self._report(f"{self._path}, {spec.id}: {error}")
+                self._say(f"{self._path}, {spec.id}: {error}")
                 del by_id[spec.id]
         refused = {spec.id for spec in wanted} - by_id.keys()  # the room of an earlier entry stays
         for room in self._rooms.all():
             if room.spec.origin == "file" and room.spec.id not in refused and by_id.get(room.spec.id) != room.spec:
                 self._rooms.remove(room.spec.id)
-        for spec in by_id.values():
+        self._add(list(by_id.values()))
+
+    def _add(self, specs: list[RoomSpec]) -> None:
+        self._unmet = []
+        for spec in specs:
             try:
                 self._rooms.add(spec)
             except KuaihlError as error:
-                self._report(f"{self._path}, {spec.id}: {error}")
+                self._unmet.append(spec)
+                self._say(f"{self._path}, {spec.id}: {error}")
+
+    def _say(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._report(line)

@@ -1,6 +1,7 @@
 """The API as a program calls it: rooms come and go, and their scores are read or followed."""
 
 import json
+import shutil
 import threading
 import time
 from dataclasses import replace
@@ -16,6 +17,7 @@ from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.serving.openapi import document
+from kuaihl.engines.serving.room import Room
 from kuaihl.engines.serving.room_events import recorded_events
 
 
@@ -76,6 +78,37 @@ def test_a_room_is_added_once_and_an_id_is_taken_once(
     assert {path.name for path in tmp_path.iterdir()} <= {"ann", ".serve"} | {
         path.name for path in tmp_path.glob("etc_ann-*")
     }
+
+
+def test_a_room_runs_though_the_register_cannot_be_written(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path
+) -> None:
+    register, url = tmp_path / ".serve" / "rooms.json", media.live("/ann.flv", flv, stall=True)
+    fault = "after a restart other rooms would come back: "
+    with serving(model, tmp_path, pull=media.url("/{path}.flv")) as client:
+        (register / "in the way").mkdir(parents=True)  # as good as a full disk
+        assert client.add("bob", url).status == 201
+        assert client.call("POST", "/hooks/mediamtx", "event=available&path=ann").text == "0"
+        wait_until(lambda: client.scores("ann") and client.scores("bob"))
+        assert sum(line.startswith(fault) for line in client.lines) == 1
+        shutil.rmtree(register)
+        client.call("DELETE", "/rooms/bob")
+        assert "the register is written again" in client.lines
+        assert [one["room"]["id"] for one in json.loads(register.read_bytes())["rooms"]] == ["ann"]
+
+
+def test_a_room_without_a_thread_is_none(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(room: Room) -> None:
+        raise RuntimeError("can't start new thread")
+
+    url = "rtmp://127.0.0.1:1/live/x"
+    with serving(model, tmp_path, pull="rtmp://127.0.0.1:1/{path}") as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(Room, "start", no_thread)
+            assert (client.add("ann", url).status, client.get("/rooms/ann").status) == (503, 404)
+            assert client.call("POST", "/hooks/mediamtx", "event=available&path=bob").text == "0"
+        assert client.add("ann", url).status == 201
+        assert [room["id"] for room in client.get("/rooms").json["rooms"]] == ["ann"]
 
 
 def test_an_error_is_a_problem_that_says_what_to_do(model: Model, tmp_path: Path) -> None:

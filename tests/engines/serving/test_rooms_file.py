@@ -66,6 +66,17 @@ def test_what_is_wrong_with_a_file_is_one_line(text: str, words: str, tmp_path: 
     assert words in str(found.value) and "\n" not in str(found.value)
 
 
+def test_a_room_that_found_no_place_comes_when_there_is_one(model: Model, tmp_path: Path) -> None:
+    entry = "  - {{id: {0}, url: 'rtmp://127.0.0.1:1/live/{0}'}}\n"
+    path = write(tmp_path / "rooms.yaml", "rooms:\n" + entry.format("ann") + entry.format("bob"))
+    with serving(model, tmp_path / "rooms", rooms_file=path, most_rooms=2) as client:
+        write(path, "rooms:\n" + "".join(map(entry.format, ("ann", "bob", "eve"))))
+        wait_until(lambda: [line for line in client.lines if line.startswith(f"{path}, eve: there are 2 rooms")])
+        assert client.call("DELETE", "/rooms/bob").status == 204
+        wait_until(lambda: client.get("/rooms/eve").status == 200)
+        assert sum(line.startswith(f"{path}, eve: ") for line in client.lines) == 1
+
+
 def test_rooms_follow_the_file(model: Model, media: MediaServer, flv: bytes, tmp_path: Path) -> None:
     urls = {name: media.live(f"/{name}.flv", flv, stall=True) for name in ("ann", "bob", "api")}
     entry = "  - {{id: {0}, url: '{1}'}}\n"
