@@ -76,6 +76,7 @@ class Room:
         self._house = house
         self.is_opening = False  # it waits for a server's answer, which nothing can end
         self._announced_at = float("-inf")  # when a hook told again that there is a publisher
+        self._delay = _FIRST_DELAY  # before the next try to open the source
         self._stop = threading.Event()
         self._recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         self._thread = threading.Thread(target=self._work, name=f"kuaihl-room-{spec.id}", daemon=True)
@@ -120,11 +121,9 @@ class Room:
         return [line for line in recent if line["segment"] > after][:most]
 
     def _work(self) -> None:
-        delay = _FIRST_DELAY
         while not self._stop.is_set():
             try:
                 goes_on = self._score_broadcast()
-                delay = _FIRST_DELAY
                 is_announced = time.monotonic() - self._announced_at < _ANNOUNCED
                 self._announced_at = float("-inf")
                 if self._stop.is_set() or not (is_announced or (goes_on and self.spec.stays)):
@@ -140,8 +139,8 @@ class Room:
             except Exception as error:
                 LOG.warning(f"room {self.spec.id}: unexpected {type(error).__name__}", exc_info=True)
                 self._enter("failed", f"unexpected {type(error).__name__}: {reason_of(error)}")
-            self._stop.wait(delay)
-            delay = min(2 * delay, _LONGEST_DELAY)
+            self._stop.wait(self._delay)
+            self._delay = min(2 * self._delay, _LONGEST_DELAY)
         self._enter("ended")
         self._house.note()
 
@@ -154,14 +153,16 @@ class Room:
         """Score one broadcast; whether the room may have another. Raises KuaihlError, and whatever goes wrong."""
         house, room = self._house, self.spec.id
         with self._open() as run:
-            self._enter("live")
-            house.note()
             name, last, number = self.broadcast or "", None, 0
             if run.segments and self.folder is not None:
-                self.last = last = run.segments[-1]
+                last = run.segments[-1]
                 number = sum(event.place.segment == last.segment for event in recorded_events(self.folder, room))
+            self.last = last  # before it is live: the score of an earlier broadcast is not this one's
             self._recent.clear()
+            self._enter("live")
+            house.note()
             for scored in run:
+                self._delay = _FIRST_DELAY  # also if its reader dies; not before, for it may fail at once each time
                 self._recent.append(run.happened[0].line)
                 self.last, last, number = scored, scored, len(run.happened)
                 for event in events_of(room, name, scored.segment, run.happened):
