@@ -41,6 +41,7 @@ class Register:
             raise cannot_write(self._path.parent, error) from error
         self._lock = FolderLock(self._path.parent)
         self._writing = threading.Lock()
+        self._is_closed = False
         remove_torn(self._path.parent)
 
     def read(self) -> list[Entry]:
@@ -58,10 +59,14 @@ class Register:
     def write(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """Write what `entries` gives, whole or not at all. Raises UsageError if it cannot be written."""
         with self._writing:  # asked under the lock: the last one to write has the newest
+            if self._is_closed:  # the folder may be the next server's
+                return
             rooms = [{"room": asdict(one.spec), "broadcast": one.broadcast} for one in entries()]
             text = json.dumps({"version": _FORMAT_VERSION, "rooms": rooms}, ensure_ascii=False, indent=1)
             write_output(self._path, text + "\n")
 
     def close(self) -> None:
         """Free the folder."""
-        self._lock.release()
+        with self._writing:
+            self._is_closed = True
+            self._lock.release()

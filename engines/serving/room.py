@@ -8,14 +8,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kuaihl.engines.encoders.encode import Encode
 from kuaihl.engines.encoders.scheduler import Closed
+from kuaihl.engines.ingest.live_clock import ClockMark
 from kuaihl.engines.outputs.lock import FolderInUse
 from kuaihl.engines.outputs.run_folder import has_scores
 from kuaihl.engines.scoring.conclude import ScoreResult
@@ -30,7 +32,7 @@ from kuaihl.engines.serving.room_events import (
 )
 from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.engines.sinks.settings import SinkSettings
-from kuaihl.engines.types import ScoredSegment
+from kuaihl.engines.types import MediaFacts, ScoredSegment, Segment
 from kuaihl.models.errors import KuaihlError, SourceUnavailable, UsageError, reason_of
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ STATES: tuple[State, ...] = ("waiting", "live", "failed", "ended")
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0  # seconds between two tries to open a source
 _ANNOUNCED = 120.0  # seconds for which a hook says more than the end of a broadcast, which takes a minute to be noticed
+_AWAY = 60.0  # seconds after which a broadcast that was being scored counts as over, as within a run
 _RECENT = 20  # scored segments kept at hand: 10 min
 
 
@@ -64,8 +67,10 @@ class House:
 class Room:
     """A room and its thread. All methods may be called from any thread."""
 
-    def __init__(self, spec: RoomSpec, house: House, broadcast: str | None = None) -> None:
-        """`broadcast` is the run folder of an earlier process, which goes on."""
+    def __init__(
+        self, spec: RoomSpec, house: House, broadcast: str | None = None, *, is_restored: bool = False
+    ) -> None:
+        """`broadcast` is the run folder of an earlier process, which goes on if its publisher has not left since."""
         self.spec = spec
         self.broadcast = broadcast  # the present one, or the last
         self.goes_on = broadcast is not None  # it is not over
@@ -76,6 +81,8 @@ class Room:
         self._house = house
         self.is_opening = False  # it waits for a server's answer, which nothing can end
         self._announced_at = float("-inf")  # when a hook told again that there is a publisher
+        is_missed = is_restored and (self.goes_on or not spec.stays)
+        self._away_since = time.monotonic() if is_missed else None  # what an earlier reader or process followed
         self._delay = _FIRST_DELAY  # before the next try to open the source
         self._stop = threading.Event()
         self._recent: deque[dict[str, Any]] = deque(maxlen=_RECENT)
@@ -124,9 +131,7 @@ class Room:
         while not self._stop.is_set():
             try:
                 goes_on = self._score_broadcast()
-                is_announced = time.monotonic() - self._announced_at < _ANNOUNCED
-                self._announced_at = float("-inf")
-                if self._stop.is_set() or not (is_announced or (goes_on and self.spec.stays)):
+                if self._stop.is_set() or not self._has_another(goes_on):
                     break
                 self._enter("waiting", "the broadcast is over")
             except Closed:
@@ -134,6 +139,12 @@ class Room:
             except SourceUnavailable as error:
                 if not self._stop.is_set():  # else its reader was taken away, which says nothing of the source
                     self._enter("waiting", str(error))
+                    if self._away_since is None and self.goes_on:
+                        self._away_since = time.monotonic()
+                    if self._is_given_up:
+                        if not self._has_another(True):
+                            break
+                        self._house.note()
             except KuaihlError as error:
                 self._enter("failed", str(error))
             except Exception as error:
@@ -143,6 +154,17 @@ class Room:
             self._delay = min(2 * self._delay, _LONGEST_DELAY)
         self._enter("ended")
         self._house.note()
+
+    @property
+    def _is_given_up(self) -> bool:
+        return self._away_since is not None and time.monotonic() - self._away_since > _AWAY
+
+    def _has_another(self, goes_on: bool) -> bool:
+        """Whether another broadcast is waited for, behind one that is over."""
+        self._away_since, self.goes_on = None, False
+        is_announced = time.monotonic() - self._announced_at < _ANNOUNCED
+        self._announced_at = float("-inf")
+        return is_announced or (goes_on and self.spec.stays)
 
     def _enter(self, state: State, detail: str = "") -> None:
         if (state, detail) != (self.state, self.detail):
@@ -159,7 +181,8 @@ class Room:
                 number = sum(event.place.segment == last.segment for event in recorded_events(self.folder, room))
             self.last = last  # before it is live: the score of an earlier broadcast is not this one's
             self._recent.clear()
-            self._enter("live")
+            if self._away_since is None:
+                self._enter("live")
             house.note()
             for scored in run:
                 self._delay = _FIRST_DELAY  # also if its reader dies; not before, for it may fail at once each time
@@ -203,6 +226,7 @@ class Room:
     def _run(self, folder: Path) -> Run:
         spec, house = self.spec, self._house
         settings = replace(house.model.settings, language=spec.language or house.model.settings.language)
+        resumes = has_scores(folder)
         return Run(
             house.model,
             spec.url,
@@ -210,22 +234,51 @@ class Room:
             output=folder,
             comments=spec.comments,
             streamer=spec.streamer,
-            earlier="resume" if has_scores(folder) else "refuse",
+            earlier="resume" if resumes else "refuse",
             stop=self._stop,
             report=lambda line: house.report(f"room {spec.id}: {line}"),
             encode=house.encode,
-            open_reading=self._open_reading,
+            open_reading=partial(self._open_reading, resumes),
             sinks=house.sinks,
             room=spec.id,
         )
 
-    def _open_reading(self, name: str, timeout: float, stop: threading.Event) -> Reading:
-        """The source, if it is on air: what ended as a playlist stays there as a recording, which was scored."""
-        reading = self._house.reader(self.spec)(name, timeout, stop)
+    def _open_reading(self, resumes: bool, name: str, timeout: float, stop: threading.Event) -> Reading:
+        """The source, if it is on air: what ended as a playlist stays there as a recording, which was scored.
+
+        A broadcast that goes on is over if the source was away for too long.
+        """
+        try:
+            reading = self._house.reader(self.spec)(name, timeout, stop)
+        except SourceUnavailable as error:
+            if resumes and self._is_given_up and not stop.is_set():
+                return _Over(name, f"{error}; not back within {_AWAY:g} s")
+            raise
+        self._away_since = None
         if self.broadcast is not None and not self.goes_on and not reading.is_live:
             reading.close()
             raise SourceUnavailable(f"{name}: the last broadcast is still there, as a recording; nobody is on air")
         return reading
+
+
+class _Over:
+    """The reading of a broadcast that nobody is on air with any more: its run ends with what was scored."""
+
+    is_live, is_pipe, is_growing = True, False, False
+    duration: float | None = None
+    facts: MediaFacts | None = None
+
+    def __init__(self, name: str, shortfall: str) -> None:
+        self.name, self.shortfall = name, shortfall
+
+    def mark(self) -> ClockMark | None:
+        return None
+
+    def segments(self, *_: object, **__: object) -> Iterator[Segment]:
+        return iter(())
+
+    def close(self) -> None:
+        pass
 
 
 def _new_folder(parent: Path) -> Path:

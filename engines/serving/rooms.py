@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class RoomExists(UsageError):
 
 
 class TooManyRooms(UsageError):
-    """The server has as many rooms as it may have, or as the system gives it threads for."""
+    """The server has as many rooms as it may have, or as the system gives it threads for, or is ending."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Rooms:
         Raises UsageError if the folder cannot be used, or another server uses it.
         """
         self._register = Register(folder)
-        self._house = make_house(self._write)
+        self._house = make_house(self._note)
         self._most = most
         self._lock = threading.RLock()
         self._rooms: dict[str, Room] = {}
         self._leaving: dict[str, Leaving] = {}
-        self._closed = False
+        self._kept: dict[str, Entry] | None = None  # for the next process, once this one ends
         self._fault = ""  # why the register could not be written the last time
 
     def restore(self) -> int:
@@ -53,7 +53,7 @@ class Rooms:
 
         Raises UsageError as `Register.read`, TooManyRooms if the system has no thread for one.
         """
-        rooms = [Room(spec, self._house, broadcast) for spec, broadcast in self._register.read()]
+        rooms = [Room(spec, self._house, broadcast, is_restored=True) for spec, broadcast in self._register.read()]
         with self._lock:  # all of them before the first one starts, which may write the register
             self._rooms |= {room.spec.id: room for room in rooms}
         for room in rooms:
@@ -66,31 +66,46 @@ class Rooms:
         Raises RoomExists if another source has its id, TooManyRooms if there is no place.
         """
         with self._lock:
-            there = self._rooms.get(spec.id)
-            if there is not None and there.state != "ended" and not there.is_stopping:
-                if there.spec.url != spec.url:
-                    raise RoomExists(f"room {spec.id} is there, with another source; end it first")
-                self._cancel_leaving(spec.id)
-                if spec.origin == "hook":
-                    there.announce()
-                return there, False
-            others = [room for room in self._rooms.values() if room is not there and room.state != "ended"]
-            if self._closed or len(others) >= self._most:
-                raise TooManyRooms(f"there are {self._most} rooms, as many as this server may have")
-            room = Room(spec, self._house)
-            _start(room)  # before it is listed: one without a thread would look as if it waited
+            found = None if self._is_left_to_next(spec) else self._find_or_start(spec)
+        if found is None or found[1]:
+            self._write()
+        if found is None:
+            raise TooManyRooms("the server is ending; the next one takes rooms")
+        return found
+
+    def _find_or_start(self, spec: RoomSpec) -> tuple[Room, bool]:
+        there = self._rooms.get(spec.id)
+        if there is not None and there.state != "ended" and not there.is_stopping:
+            if there.spec.url != spec.url:
+                raise RoomExists(f"room {spec.id} is there, with another source; end it first")
             self._cancel_leaving(spec.id)
-            self._rooms.pop(spec.id, None)  # so that the newest is the last
-            self._rooms[spec.id] = room
-            self._forget_ended()
-        self._write()
+            if spec.origin == "hook":
+                there.announce()
+            return there, False
+        others = [room for room in self._rooms.values() if room is not there and room.state != "ended"]
+        if len(others) >= self._most:
+            raise TooManyRooms(f"there are {self._most} rooms, as many as this server may have")
+        room = Room(spec, self._house)
+        _start(room)  # before it is listed: one without a thread would look as if it waited
+        self._cancel_leaving(spec.id)
+        self._rooms.pop(spec.id, None)  # so that the newest is the last
+        self._rooms[spec.id] = room
+        self._forget_ended()
         return room, True
+
+    def _is_left_to_next(self, spec: RoomSpec) -> bool:
+        """Whether the server is ending; the stream of a hook, which tells once, is then left to the next process."""
+        if self._kept is not None and spec.origin == "hook" and len(self._kept) < self._most:
+            self._kept.setdefault(spec.id, Entry(spec, None))
+        return self._kept is not None
 
     def remove(self, room_id: str) -> Room | None:
         """End a room, which is then no longer listed; None if there is none."""
         with self._lock:
             self._cancel_leaving(room_id)
             room = self._rooms.pop(room_id, None)
+            if self._kept is not None:
+                self._kept.pop(room_id, None)
         if room is not None:
             room.stop()
             self._write()
@@ -100,7 +115,7 @@ class Rooms:
         """Its publisher has left: end a room that a hook began, unless it is added again within `grace` seconds."""
         with self._lock:
             room = self._rooms.get(room_id)
-            if room is None or room.spec.origin != "hook" or self._closed:
+            if room is None or room.spec.origin != "hook" or self._kept is not None:
                 return
             self._cancel_leaving(room_id)
             timer = threading.Timer(grace, self._end_left, (room_id,))
@@ -125,7 +140,8 @@ class Rooms:
     def stop(self) -> None:
         """Let every room end after the media that was read; the register keeps them for the next process."""
         with self._lock:
-            self._closed = True
+            if self._kept is None:
+                self._kept = {one.spec.id: one for one in self._entries()}
             for leaving in self._leaving.values():
                 leaving.timer.cancel()
             rooms = list(self._rooms.values())
@@ -164,15 +180,18 @@ class Rooms:
         for room_id in ended[: max(len(ended) - _KEPT_ENDED, 0)]:
             del self._rooms[room_id]
 
+    def _note(self) -> None:
+        """A room has news. While the server is ending all rooms end, but are to come back."""
+        if self._kept is None:
+            self._write()
+
     def _write(self) -> None:
-        """Bring the register up to date, unless the server is ending: then everything is to come back.
+        """Bring the register up to date.
 
         A disk that is full ends no room: it is reported once, and the next news of a room is another try.
         """
-        if self._closed:
-            return
         try:
-            self._register.write(lambda: list(self._entries()))
+            self._register.write(self._entries)
             fault = ""
         except UsageError as error:
             fault = str(error)
@@ -182,10 +201,15 @@ class Rooms:
                 f"after a restart other rooms would come back: {fault}" if fault else "the register is written again"
             )
 
-    def _entries(self) -> Iterator[Entry]:
-        for room in self.all():
-            if room.state != "ended":
-                yield Entry(room.spec, room.broadcast if room.goes_on else None)
+    def _entries(self) -> list[Entry]:
+        with self._lock:
+            if self._kept is not None:
+                return list(self._kept.values())
+            return [
+                Entry(room.spec, room.broadcast if room.goes_on else None)
+                for room in self._rooms.values()
+                if room.state != "ended"
+            ]
 
 
 def _start(room: Room) -> None:

@@ -3,16 +3,21 @@
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from support.waiting import wait_until
 
+from kuaihl.engines.encoders.encode import encode
 from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.scoring.reading import OpenReading
+from kuaihl.engines.serving.room import House
+from kuaihl.engines.serving.room_spec import RoomSpec
 from kuaihl.engines.serving.server import serve
 from kuaihl.engines.serving.settings import ServeSettings
+from kuaihl.engines.sinks.settings import SinkSettings
 
 
 class Answer(NamedTuple):
@@ -86,6 +91,23 @@ def _parse_events(answer: http.client.HTTPResponse) -> Iterator[ServerSent]:
         elif "data" in fields:
             yield ServerSent(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
             fields = {}
+
+
+def make_house(
+    model: Model, folder: Path, reader: Callable[[RoomSpec], OpenReading], note: Callable[[], None] = lambda: None
+) -> House:
+    """What rooms share, for rooms without a server; nobody is told anything."""
+    return House(
+        model=model,
+        encode=encode,
+        publish=lambda event: None,
+        reader=reader,
+        sinks=SinkSettings(),
+        folder=folder,
+        note=note,
+        ended=lambda folder: None,
+        report=lambda line: None,
+    )
 
 
 @contextmanager

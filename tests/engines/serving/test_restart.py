@@ -4,18 +4,23 @@ import json
 import multiprocessing
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.http_media import MediaServer, silent_server
 from support.rtmp_server import make_broadcast, rtmp_server
-from support.serving import serving
+from support.serving import ServerSent, make_house, serving
 from support.waiting import wait_until
 
 from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.scoring.reading import read_here
 from kuaihl.engines.serving.register import Register
+from kuaihl.engines.serving.room_spec import RoomSpec
+from kuaihl.engines.serving.rooms import Rooms, TooManyRooms
 from kuaihl.engines.serving.server import serve
 from kuaihl.engines.serving.settings import ServeSettings
 from kuaihl.models.errors import UsageError
@@ -95,6 +100,69 @@ def test_a_run_of_another_model_is_left_alone_and_another_one_begins(
             told = [next(events).data for _ in range(2)]
         assert (told[0]["broadcast"], told[0]["data"]["segment"]) == (first, 1)  # the earlier one's end comes first
     assert (tmp_path / "ann" / first / "scores.jsonl").read_bytes() == old
+
+
+def test_a_broadcast_that_ended_while_no_server_ran_is_concluded(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuaihl.engines.serving.room._AWAY", 1.0)
+    rooms = {"ann": media.live("/ann.flv", flv, stall=True), "bob": media.live("/bob.flv", flv, stall=True)}
+    pull, out = media.url("/{path}.flv"), tmp_path / "out"
+    with serving(model, out, pull=pull) as client:
+        client.call("POST", "/hooks/mediamtx", "event=available&path=ann")
+        client.add("bob", rooms["bob"])
+        wait_until(lambda: min(len(client.scores(name)) for name in rooms) >= 4)
+        first = {name: client.get(f"/rooms/{name}").json["broadcast"] for name in rooms}
+    on_air = {path: media.answers.pop(path) for path in ("/ann.flv", "/bob.flv")}
+    with serving(model, out, pull=pull) as client:
+        with client.follow("/events") as events:
+            ended = {event.data["room"]: event.data for event in islice(only_ends(events), 2)}
+        for name, broadcast in first.items():
+            assert ended[name]["broadcast"] == broadcast and "not back within 1 s" in ended[name]["data"]["why"]
+            said = json.loads((out / name / broadcast / "highlights.json").read_bytes())
+            assert said["complete"] is False and "not back within" in said["why"]
+        wait_until(lambda: client.get("/rooms/ann").json["state"] == "ended")  # its publisher is announced each time
+        wait_until(lambda: client.get("/rooms/bob").json["state"] == "waiting")
+        assert not any(line.endswith(": live") for line in client.lines)
+        media.answers |= on_air
+        client.call("POST", "/hooks/mediamtx", "event=available&path=ann")
+        for name, broadcast in first.items():
+            wait_until(lambda name=name: client.get(f"/rooms/{name}").json["state"] == "live")  # type: ignore[misc]
+            assert client.get(f"/rooms/{name}").json["broadcast"] != broadcast
+
+
+def only_ends(events: Iterator[ServerSent]) -> Iterator[ServerSent]:
+    return (event for event in events if event.kind == "run.finished")
+
+
+def test_a_room_of_a_hook_that_was_never_on_air_ends_after_a_restart(
+    model: Model, media: MediaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuaihl.engines.serving.room._AWAY", 0.5)
+    with serving(model, tmp_path, pull=media.url("/{path}.flv")) as client:
+        client.call("POST", "/hooks/mediamtx", "event=available&path=ann")
+        wait_until(lambda: client.get("/rooms/ann").json["detail"])
+        client.add("bob", media.url("/bob.flv"))
+    with serving(model, tmp_path, pull=media.url("/{path}.flv")) as client:
+        wait_until(lambda: client.get("/rooms/ann").json["state"] == "ended")
+        assert client.get("/rooms/bob").json["state"] == "waiting"
+
+
+def test_what_comes_and_goes_while_a_server_ends_is_known_to_the_next(model: Model, tmp_path: Path) -> None:
+    rooms = Rooms(lambda note: make_house(model, tmp_path, lambda spec: read_here, note), tmp_path)
+    for name in ("ann", "bob"):
+        rooms.add(RoomSpec(name, f"rtmp://127.0.0.1:1/live/{name}"))
+    rooms.stop()
+    for late, origin in (("eve", "hook"), ("joe", "api")):  # a caller is answered 503, and knows
+        with pytest.raises(TooManyRooms, match="the server is ending"):
+            rooms.add(RoomSpec(late, f"rtmp://127.0.0.1:1/live/{late}", origin=origin))  # type: ignore[arg-type]
+    rooms.remove("bob")
+    assert rooms.join(10.0)
+    rooms.close()
+    rooms.remove("ann")  # too late: the folder may be another server's
+    register = Register(tmp_path)
+    assert [entry.spec.id for entry in register.read()] == ["ann", "eve"]
+    register.close()
 
 
 def test_the_register_is_its_owners_alone_and_one_server_has_it(model: Model, tmp_path: Path) -> None:

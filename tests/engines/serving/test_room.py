@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 from support.http_media import MediaServer, begin_stream
-from support.serving import serving
+from support.serving import make_house, serving
 from support.waiting import wait_until
 
-from kuaihl.engines.encoders.encode import encode
 from kuaihl.engines.scoring.model import Model
 from kuaihl.engines.scoring.reading import Reading, read_here
-from kuaihl.engines.serving.room import House, Room
+from kuaihl.engines.serving.room import Room
 from kuaihl.engines.serving.room_spec import RoomSpec
-from kuaihl.engines.sinks.settings import SinkSettings
 from kuaihl.engines.types import Segment
 from kuaihl.models.errors import SourceUnavailable
 
@@ -75,17 +73,7 @@ def test_a_room_whose_reader_dies_waits_as_briefly_as_at_first(
 
         return segments
 
-    house = House(
-        model=model,
-        encode=encode,
-        publish=lambda event: None,
-        reader=lambda spec: open_reading,
-        sinks=SinkSettings(),
-        folder=tmp_path,
-        note=lambda: None,
-        ended=lambda folder: None,
-        report=lambda line: None,
-    )
+    house = make_house(model, tmp_path, reader=lambda spec: open_reading)
     room = Room(RoomSpec("ann", media.live("/ann.flv", flv, stall=True)), house)
     waits: list[float] = []
     monkeypatch.setattr(room._stop, "wait", waits.append)
