@@ -19,6 +19,7 @@ _MOST_CHARACTERS = 2_000  # of a URL
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}", re.ASCII)
 _PLAIN = re.compile(r"[!-~]+", re.ASCII)  # no space, no control character, nothing beyond ASCII
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GIVEN_OUT = ipaddress.ip_network("2000::/3")  # all that the internet's unicast has of IPv6
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -116,9 +117,9 @@ def check_source(url: str, allowed: Allowed) -> Mapping[str, str]:
 def is_public(address: Address) -> bool:
     """Whether an address belongs to the public internet, with any address inside it."""
     if isinstance(address, ipaddress.IPv6Address):
-        inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64:
-            inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if not all(one is None or is_public(one) for one in inside):
+        if address.ipv4_mapped is not None or address in _NAT64:
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        inside = [address.sixtofour, *(address.teredo or ())]
+        if address not in _GIVEN_OUT or not all(one is None or is_public(one) for one in inside):
             return False
     return address.is_global and not address.is_multicast

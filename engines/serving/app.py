@@ -1,5 +1,6 @@
 """The HTTP API of a server: its routes, over the rooms and the hub (docs/serving.md)."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _MOST_LINES = 1_000  # of scores in one answer
 _RETRY = "30"  # seconds after which a room that found no place may be tried again
 _FIELDS = {"id": str, "url": str, "streamer": str, "language": str}
 _MOST_CHARACTERS = 200  # of an id, a streamer or a language
+_MOST_ADDED = 20  # rooms at a time: half of the threads, for a look-up of a name may take many seconds
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Service:
 
 def make_app(service: Service, more: list[Route]) -> Starlette:
     """The application; `more` are the routes of hooks."""
-    rooms = service.rooms
+    rooms, adding = service.rooms, asyncio.Semaphore(_MOST_ADDED)
 
     def room_of(request: Request) -> Room:
         room = rooms.get(id_of(request.path_params["id"]))
@@ -62,7 +64,8 @@ def make_app(service: Service, more: list[Route]) -> Starlette:
 
     async def add_room(request: Request) -> Response:
         spec = _spec_in(await read_object(request))
-        room, is_new = await run_in_threadpool(_add, service, spec)
+        async with adding:
+            room, is_new = await run_in_threadpool(_add, service, spec)
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         return JSONResponse(describe(room), int(status), headers={"Location": f"/rooms/{quote(room.spec.id)}"})
 
@@ -94,10 +97,10 @@ def make_app(service: Service, more: list[Route]) -> Starlette:
     def metrics(request: Request) -> Response:
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    def healthz(request: Request) -> Response:
+    async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok")
 
-    def readyz(request: Request) -> Response:
+    async def readyz(request: Request) -> Response:
         why = service.why_not_ready()
         return PlainTextResponse("ok") if why is None else problem(HTTPStatus.SERVICE_UNAVAILABLE, why)
 

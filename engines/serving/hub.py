@@ -47,6 +47,8 @@ class Listener:
             self._queue.put_nowait(numbered)
         elif not self._is_left:  # it is too slow: it may come back with the id of its last event
             self._is_left = True
+            while not self._queue.empty():
+                self._queue.get_nowait()
             self._queue.put_nowait(None)
 
 

@@ -1,7 +1,9 @@
 """The server: one model, all rooms, and the API over them, from their start until they are told to end."""
 
+import resource
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 _DRAIN_SECONDS = 8.0  # for the rooms; a supervisor often allows 10 in all
 _CLOSE_SECONDS = 1  # for answers under way
+_STALL_SECONDS = 30.0  # after which a client that takes nothing is let go
+_OPEN_FILES = 65_536  # at most; a room takes three, and two per receiver of events
 _PATIENCE = 3.0  # seconds that the end of a broadcast waits for receivers; what is left is delivered later
 
 
@@ -57,6 +61,7 @@ def serve(model: "Model", settings: ServeSettings, stop: threading.Event, report
     Raises UsageError if the folder, the port or a setting cannot be used.
     """
     allowed = parse_allowed(settings.allow_host)
+    _raise_open_files()
     with _listen(settings.host, settings.port) as listening:
         threads = set_threads(model.settings.threads)
         parts = _make_parts(model, settings, allowed, threads, report)
@@ -245,10 +250,21 @@ def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises UsageError if the address cannot be used."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=256)
+        listening = socket.create_server((host, port), family=family, backlog=256)
     except (OSError, UnicodeError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).partition(" (while ")[0]
         raise UsageError(f"cannot listen on {host}:{port} ({reason}); choose another address") from error
+    if sys.platform == "linux":  # its connections inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_STALL_SECONDS * 1000))
+    return listening
+
+
+def _raise_open_files() -> None:
+    """Let this process, and those that it starts, open as many files as the system allows them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _address(listening: socket.socket) -> str:

@@ -1,5 +1,6 @@
 """What a room may read: no local file, and nothing of the inner network that the operator has not named."""
 
+import ipaddress
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from support.waiting import wait_until
 
 from kuaihl.engines.ingest.opening import open_source
 from kuaihl.engines.scoring.model import Model
-from kuaihl.engines.serving.access import Refused, check_source, parse_allowed
+from kuaihl.engines.serving.access import Refused, check_source, is_public, parse_allowed
 from kuaihl.models.errors import SourceError, SourceUnavailable, UsageError
 
 NOBODY = parse_allowed(())
@@ -81,11 +82,21 @@ def test_only_a_plain_url_of_a_live_protocol_is_a_source(url: str) -> None:
         "[::ffff:127.0.0.1]",
         "[64:ff9b::7f00:1]",  # 127.0.0.1 behind a NAT64
         "[2002:7f00:1::]",  # and in 6to4
+        "[64:ff9b:1::7f00:1]",  # behind a NAT64 of the inner network
+        "[::127.0.0.1]",
+        "[::ffff:0:127.0.0.1]",
+        "[fec0::1]",
+        "[5f00::1]",
     ],
 )
 def test_no_address_of_the_inner_network_is_read(host: str) -> None:
     with pytest.raises((Refused, SourceUnavailable)):
         check_source(f"rtmp://{host}/live/x", NOBODY)
+
+
+@pytest.mark.parametrize("text", ["2606:4700::1111", "::ffff:93.184.216.34", "64:ff9b::5db8:d822", "2002:5db8:d822::"])
+def test_an_address_of_the_internet_is_read_in_each_notation(text: str) -> None:
+    assert is_public(ipaddress.ip_address(text))
 
 
 def test_every_address_of_a_name_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,10 @@
 """The API as a program calls it: rooms come and go, and their scores are read or followed."""
 
+import http.client
 import json
+import resource
 import shutil
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -11,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.http_media import MediaServer
-from support.serving import serving
+from support.serving import Client, serving
 from support.small_model import SmallTranscriber, small_encoders
 from support.waiting import wait_until
 
@@ -228,6 +231,70 @@ def test_metrics_and_probes_tell_how_it_goes(model: Model, media: MediaServer, f
         for stage in ("vision", "text", "head"):
             assert any(line.startswith(f'kuaihl_stage_seconds_count{{stage="{stage}"}}') for line in lines)
         assert client.get("/readyz").text == "ok"
+
+
+def test_a_client_that_takes_nothing_frees_its_place(
+    model: Model, media: MediaServer, flv: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuaihl.engines.serving.server._STALL_SECONDS", 1.0)
+    monkeypatch.setattr("kuaihl.engines.serving.hub.MOST_LISTENERS", 1)
+    with serving(model, tmp_path) as client, socket.socket() as stalled:
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        stalled.connect(("127.0.0.1", client.port))
+        stalled.sendall(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert stalled.recv(12) == b"HTTP/1.1 200"
+        wait_until(lambda: is_refused(client))
+        for number in range(6):
+            client.add(f"r{number}", media.live(f"/{number}.flv", flv, stall=True))
+        wait_until(lambda: not is_refused(client), "the place of the other one")
+
+
+def is_refused(client: Client) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=20)
+    connection.request("GET", "/events")
+    try:
+        return connection.getresponse().status == 503
+    finally:
+        connection.close()
+
+
+def test_probes_are_answered_while_names_are_looked_up(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, answered = socket.getaddrinfo, threading.Event()
+
+    def resolve_slowly(host: str, *more: Any, **named: Any) -> Any:
+        if host.endswith(".example"):
+            answered.wait(20)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve(host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
+    urls = {f"r{number}": f"http://{number}.example/x" for number in range(60)}
+    with serving(model, tmp_path) as client:
+        adding = [threading.Thread(target=client.add, args=one) for one in urls.items()]
+        for thread in adding:
+            thread.start()
+        try:
+            wait_until(lambda: sum(one.name.startswith("AnyIO") for one in threading.enumerate()) >= 20)
+            began = time.monotonic()
+            for path in ("/healthz", "/readyz", "/rooms"):
+                assert client.get(path).status == 200
+            assert time.monotonic() - began < 5.0
+        finally:
+            answered.set()
+        for thread in adding:
+            thread.join()
+
+
+def test_as_many_files_may_be_open_as_the_system_allows(model: Model, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        with serving(model, tmp_path):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(hard, 65_536)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_document_names_every_route_and_the_page_needs_nothing_from_elsewhere(model: Model, tmp_path: Path) -> None:
