@@ -41,10 +41,10 @@ def do_job(score_job: ScoreJob, job: Job, tell: Callable[[Progress], None]) -> A
     except InHand as error:
         return Answer("skipped", str(error), (), last)
     except KuaihlError as error:
-        return Answer("full" if _lacks_space(error) else "failed", error, (), last)
+        return Answer("full" if lacks_space(error) else "failed", error, (), last)
     except Exception as error:
         reason = f"unexpected {type(error).__name__}: {reason_of(error, 300)}"
-        return Answer("full" if _lacks_space(error) else "failed", reason, (), last)
+        return Answer("full" if lacks_space(error) else "failed", reason, (), last)
 
 
 def late_after(limits: Limits, progress: Progress) -> float:
@@ -67,7 +67,7 @@ def excess_of(limits: Limits, progress: Progress, seconds: float, memory: int) -
     return None
 
 
-def _lacks_space(error: BaseException | None) -> bool:
+def lacks_space(error: BaseException | None) -> bool:
     """Whether a full or read-only disk is behind an error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_SPACE:

@@ -10,7 +10,10 @@ import pytest
 from support.serving import Client, serving
 from support.waiting import wait_until
 
+from kuaihl.engines.outputs.lock import FolderLock
 from kuaihl.engines.scoring.model import Model
+from kuaihl.engines.scoring.run import Run
+from kuaihl.engines.serving.recordings import Recordings
 from kuaihl.engines.serving.register import Register
 from kuaihl.engines.serving.server import serve
 from kuaihl.engines.serving.settings import ServeSettings
@@ -59,6 +62,90 @@ def test_what_waits_is_scored_by_the_next_process(model: Model, flv: bytes, tmp_
         wait_until(lambda: is_complete(output / "recordings" / "day.flv"), "the scores")
 
 
+def listed(output: Path) -> Any:
+    return json.loads((output / ".serve" / "recordings.json").read_bytes())
+
+
+def test_a_recording_waits_for_a_disk_that_is_full_and_for_a_folder_in_use(
+    model: Model, flv: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kuaihl.engines.serving.recordings._AGAIN", 0.2)
+    root, output = tmp_path / "recordings", tmp_path / "out"
+    root.mkdir()
+    output.mkdir()
+    names = ["one.flv", "two.flv"]
+    for name in names:
+        (root / name).write_bytes(flv)
+    (output / "recordings").write_text("in the way", encoding="utf-8")  # as good as a full disk
+    with serving(model, output, recordings=root) as client:
+        for name in names:
+            assert announce(client, name, name) == 204
+        wait_until(lambda: any(line.startswith("recording one.flv: waits: ") for line in client.lines))
+        wait_until(lambda: [one["recording"] for one in listed(output)] == names)
+        (output / "recordings").unlink()
+        (output / "recordings" / "one.flv").mkdir(parents=True)
+        lock = FolderLock(output / "recordings" / "one.flv")
+        wait_until(lambda: is_complete(output / "recordings" / "two.flv"), "the scores behind the one in use")
+        wait_until(lambda: [one["recording"] for one in listed(output)] == names[:1])
+        lock.release()
+        wait_until(lambda: is_complete(output / "recordings" / "one.flv"), "the scores")
+        wait_until(lambda: listed(output) == [])
+        assert sum(line.startswith("recording one.flv: waits: ") for line in client.lines) <= 3  # once per reason
+
+
+def test_a_recording_that_failed_may_be_announced_again(model: Model, flv: bytes, tmp_path: Path) -> None:
+    root, output = tmp_path / "recordings", tmp_path / "out"
+    root.mkdir()
+    with serving(model, output, recordings=root) as client:
+        announce(client, "day.flv", "one")
+        wait_until(lambda: any(line.startswith("recording day.flv: failed: ") for line in client.lines))
+        (root / "day.flv").write_bytes(flv)
+        announce(client, "day.flv", "one")
+        wait_until(lambda: is_complete(output / "recordings" / "day.flv"), "the scores")
+
+
+def test_a_recording_that_kills_the_server_is_left_out(
+    model: Model, flv: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, output = tmp_path / "recordings", tmp_path / "out"
+    root.mkdir()
+    for name in ("bad.flv", "day.flv"):
+        (root / name).write_bytes(flv)
+    (output / ".serve").mkdir(parents=True)
+    entries = [{"recording": "bad.flv", "tries": 2}, {"recording": "day.flv", "tries": 0}]
+    (output / ".serve" / "recordings.json").write_text(json.dumps(entries), encoding="utf-8")
+    began = []
+
+    class NotedRun(Run):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
+            began.append(listed(output))
+
+    monkeypatch.setattr("kuaihl.engines.serving.recordings.Run", NotedRun)
+    with serving(model, output, recordings=root) as client:
+        wait_until(lambda: is_complete(output / "recordings" / "day.flv"), "the scores of the other one")
+        assert began == [[{"recording": "day.flv", "tries": 1}]], "the try is on disk before it can kill"
+        assert any(line.startswith("recording bad.flv: failed: the server died 2 times") for line in client.lines)
+
+
+def test_an_end_in_order_counts_as_no_try(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def score(recordings: Recordings, path: Path) -> None:
+        begun.set()
+        ended.wait(20)  # longer than the server waits
+
+    monkeypatch.setattr(Recordings, "_score", score)
+    root, output = tmp_path / "recordings", tmp_path / "out"
+    root.mkdir()
+    with serving(model, output, recordings=root) as client:
+        announce(client, "day.flv", "one")
+        assert begun.wait(20)
+        assert listed(output) == [{"recording": "day.flv", "tries": 1}]
+    assert listed(output) == [{"recording": "day.flv", "tries": 0}]
+    ended.set()
+
+
 def test_what_is_not_the_recorders_is_refused(model: Model, tmp_path: Path) -> None:
     root = tmp_path / "recordings"
     root.mkdir()
@@ -73,7 +160,8 @@ def test_what_is_not_the_recorders_is_refused(model: Model, tmp_path: Path) -> N
 
 def test_a_list_that_cannot_be_read_ends_the_server_and_frees_its_folder(model: Model, tmp_path: Path) -> None:
     (tmp_path / ".serve").mkdir()
-    (tmp_path / ".serve" / "recordings.json").write_text("{", encoding="utf-8")
-    with pytest.raises(UsageError, match="delete it"):
-        serve(model, ServeSettings(output=tmp_path, port=0, recordings=tmp_path), threading.Event(), print)
+    for text in ("{", "{}", "[1]", '[{"recording": "day.flv"}]'):
+        (tmp_path / ".serve" / "recordings.json").write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError, match="delete it"):
+            serve(model, ServeSettings(output=tmp_path, port=0, recordings=tmp_path), threading.Event(), print)
     Register(tmp_path).close()
