@@ -41,27 +41,32 @@ def test_a_part_passes_if_all_was_survived_within_the_limits(
     assert make(contract).passed is passes
 
 
-def test_each_part_gets_its_faults_its_seed_and_a_folder(
-    contract: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_each_part_gets_its_faults_its_seed_and_a_folder_that_is_kept_if_it_fails(
+    contract: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     import faults  # type: ignore[import-not-found]
 
     assert all(callable(faults.load_part(name).run) for name in faults.PARTS)
-    plans = []
+    monkeypatch.setattr(faults.tempfile, "tempdir", str(tmp_path))
+    plans, lost = [], [1, 0]
     part = ModuleType("part", "What it forces.\n\nMore.")
 
     def run(plan: Any) -> Any:
         plans.append(plan)
-        return contract.Result(plan.faults, plan.faults - 1, failures=("one: lost",))
+        missing = lost.pop(0)
+        return contract.Result(plan.faults, plan.faults - missing, failures=("one: lost",) * missing)
 
     part.run = run  # type: ignore[attr-defined]
     monkeypatch.setattr(faults, "PARTS", ("part",))
     monkeypatch.setattr(faults, "load_part", {"part": part}.__getitem__)
     monkeypatch.setattr(sys, "argv", ["faults.py", "--faults", "7", "--seed", "3"])
     assert faults.main() == 1
-    assert (plans[0].faults, plans[0].seed) == (7, 3) and not plans[0].folder.exists()
+    assert (plans[0].faults, plans[0].seed) == (7, 3) and plans[0].folder.is_dir()
     shown = capsys.readouterr().out
     assert "What it forces." in shown and "one: lost" in shown and "FAILED" in shown
+    assert f"kept in {plans[0].folder}" in shown
+    assert faults.main() == 0
+    assert not plans[1].folder.exists() and "kept in" not in capsys.readouterr().out
 
 
 def _hang(_: Path) -> None:
