@@ -21,10 +21,11 @@ _FORMAT_VERSION = 1
 
 
 class Entry(NamedTuple):
-    """A room, and the broadcast that goes on, if one does."""
+    """A room, the broadcast that goes on, if one does, and whether its stream was live before."""
 
     spec: RoomSpec
     broadcast: str | None
+    was_live: bool = False
 
 
 class Register:
@@ -50,7 +51,9 @@ class Register:
             said = json.loads(self._path.read_text(encoding="utf-8"))
             if said["version"] != _FORMAT_VERSION:
                 raise ValueError(f"version {said['version']}")
-            return [Entry(RoomSpec(**one["room"]), one["broadcast"]) for one in said["rooms"]]
+            return [
+                Entry(RoomSpec(**one["room"]), one["broadcast"], one.get("was_live", False)) for one in said["rooms"]
+            ]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -61,7 +64,9 @@ class Register:
         with self._writing:  # asked under the lock: the last one to write has the newest
             if self._is_closed:  # the folder may be the next server's
                 return
-            rooms = [{"room": asdict(one.spec), "broadcast": one.broadcast} for one in entries()]
+            rooms = [
+                {"room": asdict(one.spec), "broadcast": one.broadcast, "was_live": one.was_live} for one in entries()
+            ]
             text = json.dumps({"version": _FORMAT_VERSION, "rooms": rooms}, ensure_ascii=False, indent=1)
             write_output(self._path, text + "\n")
 

@@ -68,12 +68,19 @@ class Room:
     """A room and its thread. All methods may be called from any thread."""
 
     def __init__(
-        self, spec: RoomSpec, house: House, broadcast: str | None = None, *, is_restored: bool = False
+        self,
+        spec: RoomSpec,
+        house: House,
+        broadcast: str | None = None,
+        *,
+        is_restored: bool = False,
+        was_live: bool = False,
     ) -> None:
         """`broadcast` is the run folder of an earlier process, which goes on if its publisher has not left since."""
         self.spec = spec
         self.broadcast = broadcast  # the present one, or the last
         self.goes_on = broadcast is not None  # it is not over
+        self.was_live = was_live  # so what is there when a broadcast is over is its recording, and no other one
         self.state: State = "waiting"
         self.detail = ""  # why it waits or failed
         self.since = time.time()  # of the state
@@ -181,6 +188,8 @@ class Room:
                 number = sum(event.place.segment == last.segment for event in recorded_events(self.folder, room))
             self.last = last  # before it is live: the score of an earlier broadcast is not this one's
             self._recent.clear()
+            opened_live = run.is_live
+            self.was_live |= opened_live
             if self._away_since is None:
                 self._enter("live")
             house.note()
@@ -195,12 +204,14 @@ class Room:
                 for event in events_of(room, name, last.segment, run.happened, first=number):
                     house.publish(event)
                 house.publish(end_of(room, name, last.segment, _end_of_run(result, self.folder)))
+        if opened_live and not run.is_live:  # it proved to be a recording
+            self.was_live = False
         if not self._stop.is_set():
             self.goes_on = False
             house.note()
         if self.folder is not None:
             house.ended(self.folder)
-        return run.is_live
+        return self.was_live
 
     def _open(self) -> Run:
         """The run of the next broadcast, or of the one that an earlier process left."""
@@ -255,7 +266,7 @@ class Room:
                 return _Over(name, f"{error}; not back within {_AWAY:g} s")
             raise
         self._away_since = None
-        if self.broadcast is not None and not self.goes_on and not reading.is_live:
+        if self.was_live and not self.goes_on and not reading.is_live:
             reading.close()
             raise SourceUnavailable(f"{name}: the last broadcast is still there, as a recording; nobody is on air")
         return reading

@@ -53,7 +53,8 @@ class Rooms:
 
         Raises UsageError as `Register.read`, TooManyRooms if the system has no thread for one.
         """
-        rooms = [Room(spec, self._house, broadcast, is_restored=True) for spec, broadcast in self._register.read()]
+        entries = self._register.read()
+        rooms = [Room(spec, self._house, one, is_restored=True, was_live=live) for spec, one, live in entries]
         with self._lock:  # all of them before the first one starts, which may write the register
             self._rooms |= {room.spec.id: room for room in rooms}
         for room in rooms:
@@ -206,7 +207,7 @@ class Rooms:
             if self._kept is not None:
                 return list(self._kept.values())
             return [
-                Entry(room.spec, room.broadcast if room.goes_on else None)
+                Entry(room.spec, room.broadcast if room.goes_on else None, room.was_live)
                 for room in self._rooms.values()
                 if room.state != "ended"
             ]

@@ -28,3 +28,6 @@ def test_a_playlist_that_was_ended_is_scored_once_and_the_room_waits(
             "the last three pieces, and one more"
         )
     assert (broadcast / "highlights.json").exists()
+    with serving(model, rooms) as client:
+        wait_until(lambda: client.get("/rooms/ann").json["detail"].endswith("as a recording; nobody is on air"))
+        assert list((rooms / "ann").iterdir()) == [broadcast], "a restart does not score it again"
