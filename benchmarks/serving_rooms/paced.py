@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _TICK = 1 / 30  # seconds of media that are sent at once: a picture, and the sound beside it
@@ -32,13 +32,21 @@ def cut(flv: bytes) -> tuple[bytes, list[tuple[float, bytes]]]:
     return flv[:_HEAD], parcels
 
 
+@dataclass
+class Viewer:
+    """One who watches since a moment, by the monotonic clock, and the number of the next parcel."""
+
+    began: float
+    place: int = 0
+
+
 class Player:
     """The recording, and who watches it."""
 
     def __init__(self, recording: Path) -> None:
         self.head, self.parcels = cut(recording.read_bytes())
         self.started: dict[str, float] = {}
-        self.watching: dict[asyncio.StreamWriter, tuple[float, Iterator[tuple[float, bytes]]]] = {}
+        self.watching: dict[asyncio.StreamWriter, Viewer] = {}
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -51,26 +59,25 @@ class Player:
             else:
                 self.started[name] = time.time()
                 writer.write(self.head)
-                self.watching[writer] = time.monotonic(), iter(self.parcels)
+                self.watching[writer] = Viewer(time.monotonic())
         except (ConnectionError, asyncio.IncompleteReadError):
             writer.close()
 
     async def play(self) -> None:
         """To all of them, picture by picture; one timer for all costs less than one for each."""
-        due = {}
         while True:
             await asyncio.sleep(_TICK / 2)
             now = time.monotonic()
-            for writer, (began, parcels) in list(self.watching.items()):
-                while (parcel := due.get(writer) or next(parcels, None)) and parcel[0] + _TICK <= now - began:
-                    writer.write(parcel[1])  # an encoder sends a picture once it is there
-                    due.pop(writer, None)
-                if parcel is None or writer.is_closing():
+            for writer, viewer in list(self.watching.items()):
+                while viewer.place < len(self.parcels):
+                    due, parcel = self.parcels[viewer.place]
+                    if viewer.began + due + _TICK > now:  # an encoder sends a picture once it is there
+                        break
+                    writer.write(parcel)
+                    viewer.place += 1
+                if viewer.place == len(self.parcels) or writer.is_closing():
                     writer.close()
-                    due.pop(writer, None)
                     del self.watching[writer]
-                else:
-                    due[writer] = parcel
 
 
 async def main(recording: Path) -> None:

@@ -8,7 +8,7 @@ import re
 import stat
 from pathlib import Path
 
-from kuaihl.engines.ingest.playlist_parts import HEAD, LONGEST_BYTES, OF_PLAYLISTS, is_playlist_head
+from kuaihl.engines.ingest.playlist_parts import HEAD, OF_PLAYLISTS, is_playlist_head, text_of
 from kuaihl.models.errors import SourceError
 
 # For pieces that only FFmpeg can open, such as encrypted ones: it waits for some seconds at the end.
@@ -28,7 +28,7 @@ def check_names(name: str, path: Path) -> None:
     while waiting:
         playlist = waiting.pop()
         with playlist.open("rb") as file:
-            lines = file.read(LONGEST_BYTES).decode("utf-8", "surrogateescape").splitlines()
+            lines = text_of(file).splitlines()
         is_of_playlists = any(line.startswith(OF_PLAYLISTS) for line in lines)
         for line in lines:
             for said in _ATTRIBUTE.findall(line) if line.startswith("#") else (line.strip(),):

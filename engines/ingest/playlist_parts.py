@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 HEAD = b"#EXTM3U"
-LONGEST_BYTES = 1 << 24  # bytes of a playlist: a week of pieces of a second
+_LONGEST_BYTES = 1 << 24  # bytes of a playlist: a week of pieces of a second
 _DIGITS, _LONGEST_PIECE = 18, 1e6  # of a number, and in seconds: beyond, a playlist is wrong
 _LIVE_PIECES = 3  # from the end of a live playlist, where reading begins, as by RFC 8216 (6.3.3)
 _GROWS_WITHIN = 2.0  # of its longest piece: RFC 8216 (6.2.2) gives a server 1.5 target durations
@@ -140,7 +140,7 @@ class PlaylistParts:
             return io.BytesIO()
         if not is_playlist_head(file.peek(len(HEAD))):
             return file  # as it is, for FFmpeg may seek in one on disk
-        text = first = _text_of(file)
+        text = first = text_of(file)
         if not self.places:
             text = self.wait_for_growth(url, options, text)
         if text is not first:
@@ -156,7 +156,7 @@ class PlaylistParts:
         while time.monotonic() < deadline:
             time.sleep(min(first.target / 4, _LOOK_SECONDS))
             with suppress(Exception):  # FFmpeg's: a server that fails once is asked again
-                text = _text_of(self.fetch(url, options))
+                text = text_of(self.fetch(url, options))
             if _growth_of(text) != first:
                 return text
         self.is_left_behind = self.damaged = True
@@ -204,9 +204,10 @@ def is_playlist_head(head: bytes) -> bool:
     return head.startswith(HEAD)
 
 
-def _text_of(file: Peekable | io.BufferedReader) -> str:
+def text_of(file: Peekable | io.BufferedReader) -> str:
+    """The text of a playlist, up to a limit; the file is closed."""
     text = b""
-    while len(text) < LONGEST_BYTES and (more := file.read(LONGEST_BYTES)):
+    while len(text) < _LONGEST_BYTES and (more := file.read(_LONGEST_BYTES)):
         text += more
     file.close()
     return text.decode("utf-8", "surrogateescape")

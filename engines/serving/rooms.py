@@ -53,8 +53,10 @@ class Rooms:
 
         Raises UsageError as `Register.read`, TooManyRooms if the system has no thread for one.
         """
-        entries = self._register.read()
-        rooms = [Room(spec, self._house, one, is_restored=True, was_live=live) for spec, one, live in entries]
+        rooms = [
+            Room(one.spec, self._house, one.broadcast, is_restored=True, was_live=one.was_live)
+            for one in self._register.read()
+        ]
         with self._lock:  # all of them before the first one starts, which may write the register
             self._rooms |= {room.spec.id: room for room in rooms}
         for room in rooms:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -120,7 +121,7 @@ def build_page(
         ),
         faults=tuple(
             Fault(one["time"], one["kind"].replace("_", " "), one_line(one["detail"], 200))
-            for one in [event_entry(event) for segment in segments for event in segment.events][:_MOST_FAULTS]
+            for one in map(event_entry, islice((one for segment in segments for one in segment.events), _MOST_FAULTS))
             if one["kind"] != "eof"
         ),
         notes=tuple(_notes(segments, evidence, has_why=bool(without), cards=cards)),
