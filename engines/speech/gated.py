@@ -13,7 +13,7 @@ import numpy as np
 from kuaihl.engines.speech.language import SpokenLanguage
 from kuaihl.engines.speech.pauses import Speech, cut_pauses
 from kuaihl.engines.speech.sentences import sentences_of, without_loops
-from kuaihl.engines.speech.transcriber import WINDOW_SAMPLES, Decoded, WindowDecoder, space_of
+from kuaihl.engines.speech.transcriber import WINDOW_SAMPLES, Decoded, SpeechWindow, WindowDecoder, space_of
 from kuaihl.engines.speech.voice_activity import speech_spans_of
 from kuaihl.engines.types import Audio, Transcript
 from kuaihl.models.errors import UsageError
@@ -50,7 +50,7 @@ class GatedTranscriber:
         transcripts = [Transcript(no_speech_prob=1.0)] * len(windows)
         if not speech:
             return transcripts
-        heard = [each.audio for each in speech.values()]
+        heard = [SpeechWindow(each.audio) for each in speech.values()]
         code = given or self.spoken.of(heard)
         for i, decoded in zip(speech, self.decoder.decode(heard, code), strict=True):
             transcripts[i] = _transcript_of(decoded, speech[i], starts[i], code)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from kuaihl.engines.speech.transcriber import WindowDecoder
-from kuaihl.engines.types import Audio
+from kuaihl.engines.speech.transcriber import SpeechWindow, WindowDecoder
 
 _WINDOWS_TO_HEAR = 3  # of a batch, those with the most speech
 _SETTLED = 0.6  # mean probability at which the language is kept
@@ -25,10 +24,10 @@ class SpokenLanguage:
         self.evidence: dict[str, float] = {} if heard is None else {heard: 1.0}  # sums of probabilities
         self.windows_heard = float(len(self.evidence))
 
-    def of(self, windows: Sequence[Audio]) -> str:
+    def of(self, windows: Sequence[SpeechWindow]) -> str:
         """The language of the stream, given the next `windows` (speech only, at least one)."""
         if not self.settled:
-            for window in sorted(windows, key=len, reverse=True)[:_WINDOWS_TO_HEAR]:
+            for window in sorted(windows, key=lambda one: len(one.audio), reverse=True)[:_WINDOWS_TO_HEAR]:
                 for code, probability in self.decoder.language_probabilities(window).items():
                     self.evidence[code] = self.evidence.get(code, 0.0) + probability
                 self.windows_heard += 1

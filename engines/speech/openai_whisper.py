@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kuaihl.engines.speech.transcriber import Decoded, phrases_of, token_limit
+from kuaihl.engines.speech.transcriber import Decoded, SpeechWindow, phrases_of, token_limit
 from kuaihl.engines.speech.whisper_weights import openai_whisper_weights
-from kuaihl.engines.types import SAMPLE_RATE, Audio
+from kuaihl.engines.types import SAMPLE_RATE
 from kuaihl.engines.weights.resolve import Resolved
 from kuaihl.models.errors import ModelError, UsageError
 
@@ -48,14 +48,14 @@ class OpenAiWhisperDecoder:
         self.languages = set(LANGUAGES)
         self.tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
 
-    def decode(self, windows: Sequence[Audio], language: str) -> list[Decoded]:
+    def decode(self, windows: Sequence[SpeechWindow], language: str) -> list[Decoded]:
         size = _BATCH_ON_CPU if self.on_cpu else _BATCH_ON_CUDA
         decoded: list[Decoded] = []
         for i in range(0, len(windows), size):
             decoded += self.decode_batch(windows[i : i + size], language)
         return decoded
 
-    def language_probabilities(self, window: Audio) -> dict[str, float]:
+    def language_probabilities(self, window: SpeechWindow) -> dict[str, float]:
         if not self.model.is_multilingual:
             return {"en": 1.0}
         _, (probabilities,) = self.whisper.detect_language(self.model, self.features([window]))
@@ -64,12 +64,12 @@ class OpenAiWhisperDecoder:
     def knows(self, language: str) -> bool:
         return language in self.languages if self.model.is_multilingual else language == "en"
 
-    def decode_batch(self, windows: Sequence[Audio], language: str) -> list[Decoded]:
+    def decode_batch(self, windows: Sequence[SpeechWindow], language: str) -> list[Decoded]:
         """Greedy, with timestamps; nothing is carried from one window to another."""
         options = self.whisper.DecodingOptions(
             language=language,
             temperature=0.0,
-            sample_len=token_limit(max(map(len, windows)) / SAMPLE_RATE),
+            sample_len=token_limit(max(len(window.audio) for window in windows) / SAMPLE_RATE),
             fp16=not self.on_cpu,
         )
         return [
@@ -78,7 +78,7 @@ class OpenAiWhisperDecoder:
                     result.tokens,
                     self.tokenizer.timestamp_begin,
                     self.tokenizer.eot,
-                    len(window) / SAMPLE_RATE,
+                    len(window.audio) / SAMPLE_RATE,
                     self.tokenizer.decode,
                 ),
                 avg_logprob=float(result.avg_logprob),
@@ -89,10 +89,10 @@ class OpenAiWhisperDecoder:
             )
         ]
 
-    def features(self, windows: Sequence[Audio]) -> "Tensor":
+    def features(self, windows: Sequence[SpeechWindow]) -> "Tensor":
         """Log-mel spectrograms, [B, mels, 3000]; each window is followed by silence."""
         import torch
 
-        padded = torch.stack([torch.from_numpy(self.whisper.pad_or_trim(window)) for window in windows])
+        padded = torch.stack([torch.from_numpy(self.whisper.pad_or_trim(window.audio)) for window in windows])
         spectrograms = [self.whisper.log_mel_spectrogram(each, self.model.dims.n_mels) for each in padded]
         return torch.stack(spectrograms).to(self.model.device)

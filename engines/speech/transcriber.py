@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kuaihl.engines.types import SAMPLE_RATE, Audio, Sentence, Transcript
 
 WINDOW_SECONDS = 30.0  # the length of Whisper's input
@@ -44,6 +47,14 @@ class Transcriber(Protocol):
         """
 
 
+@dataclass(eq=False)
+class SpeechWindow:
+    """A window on its way through Whisper: speech of at most 30 s, and its encoding if a back-end keeps one."""
+
+    audio: Audio
+    encoding: NDArray[np.float32] | None = None  # [1, positions, width]
+
+
 @dataclass(frozen=True)
 class Decoded:
     """Whisper's output for one window; times in seconds from the window's first sample."""
@@ -60,11 +71,14 @@ class WindowDecoder(Protocol):
     def name(self) -> str:
         """The back-end, by the name that `load_transcriber` takes."""
 
-    def decode(self, windows: Sequence[Audio], language: str) -> list[Decoded]:
-        """Decode windows of at most 30 s, as a batch."""
+    def decode(self, windows: Sequence[SpeechWindow], language: str) -> list[Decoded]:
+        """Decode windows as a batch."""
 
-    def language_probabilities(self, window: Audio) -> dict[str, float]:
-        """The probability of each language that Whisper knows; {"en": 1.0} for an English-only one."""
+    def language_probabilities(self, window: SpeechWindow) -> dict[str, float]:
+        """The probability of each language that Whisper knows; {"en": 1.0} for an English-only one.
+
+        It may keep the window's encoding, so that `decode` does not encode it again.
+        """
 
     def knows(self, language: str) -> bool:
         """Whether `language` is a code that this Whisper was trained with."""

@@ -17,7 +17,7 @@ from kuaihl.engines.speech.long_segments import transcribe_segments
 from kuaihl.engines.speech.long_segments import windows_of as cuts_of
 from kuaihl.engines.speech.pauses import cut_pauses
 from kuaihl.engines.speech.sentences import sentences_of, without_loops
-from kuaihl.engines.speech.transcriber import Decoded, Transcriber, phrases_of
+from kuaihl.engines.speech.transcriber import Decoded, SpeechWindow, Transcriber, phrases_of
 from kuaihl.engines.speech.whisper_weights import openai_whisper_weights, resolve_whisper
 from kuaihl.engines.types import SAMPLE_RATE, Sentence, Transcript
 from kuaihl.engines.weights.catalog import SPEECH_EDGE
@@ -118,6 +118,26 @@ class TestEveryBackEnd:
 
 
 @needs_weights
+def test_a_window_is_encoded_once_for_its_language_and_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = transcriber("ctranslate2").for_stream().decoder
+    encoded: list[int] = []
+    features = decoder.features
+
+    def count(audio: np.ndarray) -> np.ndarray:
+        encoded.append(len(audio))
+        return features(audio)
+
+    monkeypatch.setattr(decoder, "features", count)
+    speech = SpeechWindow(clip("jfk_11s.flac"))
+    assert max(decoder.language_probabilities(speech).items(), key=lambda one: one[1])[0] == "en"
+    (kept,) = decoder.decode([speech], "en")
+    assert len(encoded) == 1
+    (anew,) = decoder.decode([SpeechWindow(speech.audio)], "en")
+    assert len(encoded) == 2
+    assert kept == anew
+
+
+@needs_weights
 @pytest.mark.slow
 def test_both_back_ends_agree() -> None:
     texts = {words(transcriber(name).transcribe([clip("jfk_11s.flac")], [0.0])[0].text) for name in DECODERS}
@@ -214,10 +234,10 @@ class OneLanguage:
         self.language = "en"
         self.decoded = Decoded((Sentence(0.0, 1.0, "words"),), avg_logprob=-0.2, no_speech_prob=0.1)
 
-    def decode(self, windows: list[np.ndarray], language: str) -> list[Decoded]:
+    def decode(self, windows: list[SpeechWindow], language: str) -> list[Decoded]:
         return [self.decoded] * len(windows)
 
-    def language_probabilities(self, window: np.ndarray) -> dict[str, float]:
+    def language_probabilities(self, window: SpeechWindow) -> dict[str, float]:
         return {self.language: 0.8, "la": 0.2}
 
     def knows(self, language: str) -> bool:
@@ -227,7 +247,7 @@ class OneLanguage:
 def test_the_language_is_kept_until_words_stop_making_sense() -> None:
     decoder = OneLanguage()
     spoken = SpokenLanguage(decoder)
-    window = silence(1.0)
+    window = SpeechWindow(silence(1.0))
     assert spoken.of([window] * 4) == "en"
     decoder.language = "zh"
     assert spoken.of([window]) == "en"  # settled: nobody asks
