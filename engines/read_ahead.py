@@ -16,7 +16,9 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 _JOIN_SECONDS = 2.0  # how long a closed stage waits for its thread
-_POLL_SECONDS = 0.2  # how often a wait checks its `stop`
+_POLL_SECONDS = 0.5  # how often a wait checks its `stop`
+_PAUSE_SECONDS = 0.05  # a wait after which items come in a burst, …
+_GATHER_SECONDS = 0.03  # … which has this long to come together
 
 
 class Stopped(Exception):
@@ -69,6 +71,22 @@ class Channel(Generic[T]):
                 raise error
             finally:
                 del error  # or its traceback, this frame and it would keep each other, and what was read, alive
+
+    def take_burst(self, timeout: float | None = None, stop: threading.Event | None = None) -> list[T]:
+        """All items that are there, at least one. Raises as `take`.
+
+        After a pause they are left to gather for a moment: two threads that hand over item by item take Python's lock
+        from each other, and from all others, each time.
+        """
+        asked = time.monotonic()
+        burst = [self.take(timeout, stop)]
+        if time.monotonic() - asked > _PAUSE_SECONDS:
+            time.sleep(_GATHER_SECONDS)
+        with self.changed:
+            burst += self.items
+            self.items.clear()
+            self.changed.notify_all()
+        return burst
 
     def finish(self, error: BaseException | None) -> None:
         with self.changed:
@@ -125,6 +143,10 @@ class Stage(Iterator[T]):
         Raises TimeoutError, StopIteration, Stopped once `stop` is set, or upstream's own error.
         """
         return self.channel.take(timeout, stop)
+
+    def take_burst(self, timeout: float, stop: threading.Event | None = None) -> list[T]:
+        """All items that are there, at least one within `timeout` seconds. Raises as `take`."""
+        return self.channel.take_burst(timeout, stop)
 
     def __next__(self) -> T:
         return self.channel.take()

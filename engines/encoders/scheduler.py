@@ -235,7 +235,8 @@ class Scheduler:
         while group := self._take(self._unseen):
             self._see_group(group)
             del group  # with its pictures and sound: the next one may not come soon
-            give_back_freed_memory()
+            if not self._unseen:  # the next group would ask for the same memory again
+                give_back_freed_memory()
 
     def _see_group(self, group: Sequence[_Ticket]) -> None:
         self._leave_out_pictures(group)

@@ -26,7 +26,7 @@ from kuaihl.models.errors import SourceError, SourceUnavailable
 
 _HELD_PACKETS = 4096  # after a fault, while a burst shows neither repeats nor the lag: this many at most, …
 _HELD_SECONDS = 4.0  # … for at most this long
-_DOUBTED_SECONDS = 0.5  # a wait after which the time stamps are compared with the wall clock
+_DOUBTED_SECONDS = 0.8  # a wait after which time stamps are compared with the wall clock: twice the rest of UrlBytes
 _HARMLESS_SECONDS = 30.0  # if a step back was no fault, the stream's others are ignored for this long
 _NEWS_SECONDS = 1.0  # a connection that brings less does not count
 _CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thread is left to its own time-out
@@ -203,7 +203,9 @@ def _relay(
     """
     harmless_until = -math.inf
     while True:
-        arrived = pending.popleft() if pending else _take(connection, stop, limit)
+        if not pending:
+            pending.extend(_take_burst(connection, stop, limit))
+        arrived = pending.popleft()
         item = arrived.item
         if isinstance(item, TimedPacket):
             steps_back = clock.steps_back(item) and arrived.at >= harmless_until
@@ -314,16 +316,16 @@ def reconnect(
 
 def _first_items(connection: Stage[Arrived], stop: threading.Event, limit: float, *, in_pieces: bool) -> Held:
     """The first items of a new connection, until its burst is over. Raises _ConnectionLost if they hold no packet."""
-    held = _hold(connection, stop, [_take(connection, stop, limit)], in_pieces=in_pieces)
+    held = _hold(connection, stop, _take_burst(connection, stop, limit), in_pieces=in_pieces)
     if not held.packets:
         raise _ConnectionLost("no packets")
     return held
 
 
-def _take(connection: Stage[Arrived], stop: threading.Event, limit: float) -> Arrived:
-    """The next item. Raises Stopped, or _ConnectionLost if nothing comes within `limit` seconds."""
+def _take_burst(connection: Stage[Arrived], stop: threading.Event, limit: float) -> list[Arrived]:
+    """The next items. Raises Stopped, or _ConnectionLost if nothing comes within `limit` seconds."""
     try:
-        return connection.take(limit, stop)
+        return connection.take_burst(limit, stop)
     except TimeoutError:
         raise _ConnectionLost(f"reading failed: {SILENT}") from None
     except StopIteration:

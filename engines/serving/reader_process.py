@@ -21,6 +21,8 @@ from kuaihl.engines.serving.access import Allowed, check_source
 from kuaihl.engines.types import Segment
 from kuaihl.models.errors import KuaihlError, SourceError, reason_of
 
+_NICE = 4  # the encoders go first: what is read late is read in larger pieces, which costs less
+
 
 @dataclass(frozen=True)
 class Begin:
@@ -65,6 +67,7 @@ def read_rooms(control: "Connection[object, Begin | Stop]") -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group, but the server decides
         signal.signal(number, signal.SIG_IGN)
     share_one_heap()
+    os.nice(_NICE)
     stops: dict[int, threading.Event] = {}
     while True:
         try:

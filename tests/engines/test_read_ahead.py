@@ -168,6 +168,34 @@ def test_taking_with_a_time_limit_says_when_nothing_came() -> None:
         assert stage.take(2.0) == 7
 
 
+def test_a_burst_is_handed_over_at_once_after_a_pause() -> None:
+    release = threading.Event()
+
+    def bursts() -> Iterator[int]:
+        release.wait(30)
+        for number in range(5):
+            time.sleep(0.001)
+            yield number
+        raise SourceError("gone")
+
+    with run_stage(bursts(), 10) as stage:
+        with pytest.raises(TimeoutError):
+            stage.take_burst(0.05)
+        threading.Timer(0.1, release.set).start()
+        assert stage.take_burst(2.0) == [0, 1, 2, 3, 4]
+        with pytest.raises(SourceError, match="gone"):
+            stage.take_burst(2.0)
+
+
+def test_a_burst_waits_for_nothing_that_is_already_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kuaihl.engines.read_ahead._GATHER_SECONDS", 60.0)
+    with run_stage(iter(range(8)), 4) as stage:
+        wait_until(lambda: stage.waiting == 4)
+        began = time.monotonic()
+        assert stage.take_burst(2.0)[:4] == [0, 1, 2, 3]
+        assert time.monotonic() - began < 30
+
+
 def test_a_stage_that_waits_does_not_keep_what_it_has_handed_over() -> None:
     release, kept = threading.Event(), []
 

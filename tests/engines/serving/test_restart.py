@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -204,6 +205,10 @@ def test_rooms_go_on_after_the_death_of_the_processes_that_read_them(
         kept = {name: (client.get(f"/rooms/{name}").json["broadcast"], client.scores(name)) for name in ("ann", "bob")}
         readers = multiprocessing.active_children()
         assert len(readers) == 2
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        assert {os.getpriority(os.PRIO_PROCESS, one.pid or 0) for one in readers} == {
+            min(ours + 4, 19)
+        }  # encoders first
         for reader in readers:
             reader.kill()
         for name, (broadcast, scores) in kept.items():
