@@ -129,8 +129,11 @@ def hook_routes(rooms: "Rooms", template: str, grace: float, report: Callable[[s
     def take(name: str, read: Reader, body: bytes) -> None:
         try:
             stream = read(body)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            report(f"a hook of {name} could not be read")
+        except KeyError as error:
+            report(f"a hook of {name} could not be read: it has no {error}")
+            return
+        except (ValueError, TypeError, RecursionError):
+            report(f"a hook of {name} could not be read: its body is not what {name} sends")
             return
         if stream is None:
             return

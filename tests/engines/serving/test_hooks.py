@@ -100,6 +100,7 @@ def test_srs_is_answered_with_0_whatever_becomes_of_the_room(
             said | {"stream": half},
             said | {"vhost": half},
             {"action": 1},
+            {"action": "on_publish"},
             [],
             "{",
         ):
@@ -109,6 +110,9 @@ def test_srs_is_answered_with_0_whatever_becomes_of_the_room(
             assert time.monotonic() - began < 1.0
         wait_until(lambda: client.scores("live__ann"))
         assert [room["id"] for room in client.get("/rooms").json["rooms"]] == ["live__ann"]
+        unread = [line for line in client.lines if "could not be read" in line]
+        assert unread[0] == "a hook of srs could not be read: it has no 'app'"
+        assert unread[1:] == ["a hook of srs could not be read: its body is not what srs sends"] * 2
         client.call("POST", "/hooks/srs", json.dumps(said | {"action": "on_unpublish"}))
         wait_until(lambda: client.get("/rooms/live__ann").json["state"] == "ended")
 
