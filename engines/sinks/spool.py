@@ -85,7 +85,7 @@ class Spool:
         """What becomes of the events that wait, in words."""
         if self._scratch is not None:
             return "lost with the process, for there is no run folder"
-        return f"what waits is in {self._folder}, and the next run into this run folder delivers it"
+        return f"what waits is in {self._folder}, and the server, or the next run into this run folder, delivers it"
 
     @property
     def put_off(self) -> float:
