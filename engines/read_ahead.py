@@ -16,9 +16,10 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 _JOIN_SECONDS = 2.0  # how long a closed stage waits for its thread
-_POLL_SECONDS = 0.5  # how often a wait checks its `stop`
+_POLL_SECONDS = 0.3  # how often a wait checks its `stop`
 _PAUSE_SECONDS = 0.05  # a wait after which items come in a burst, …
 _GATHER_SECONDS = 0.03  # … which has this long to come together
+_BURST = 64  # items at most: what is taken is no longer counted against the queue's bound
 
 
 class Stopped(Exception):
@@ -73,7 +74,7 @@ class Channel(Generic[T]):
                 del error  # or its traceback, this frame and it would keep each other, and what was read, alive
 
     def take_burst(self, timeout: float | None = None, stop: threading.Event | None = None) -> list[T]:
-        """All items that are there, at least one. Raises as `take`.
+        """The items that are there, at least one and at most BURST. Raises as `take`.
 
         After a pause they are left to gather for a moment: two threads that hand over item by item take Python's lock
         from each other, and from all others, each time.
@@ -83,8 +84,7 @@ class Channel(Generic[T]):
         if time.monotonic() - asked > _PAUSE_SECONDS:
             time.sleep(_GATHER_SECONDS)
         with self.changed:
-            burst += self.items
-            self.items.clear()
+            burst += [self.items.popleft() for _ in range(min(len(self.items), _BURST - 1))]
             self.changed.notify_all()
         return burst
 
@@ -145,7 +145,7 @@ class Stage(Iterator[T]):
         return self.channel.take(timeout, stop)
 
     def take_burst(self, timeout: float, stop: threading.Event | None = None) -> list[T]:
-        """All items that are there, at least one within `timeout` seconds. Raises as `take`."""
+        """The items that are there, at least one within `timeout` seconds. Raises as `take`."""
         return self.channel.take_burst(timeout, stop)
 
     def __next__(self) -> T:

@@ -57,6 +57,7 @@ class UrlBytes:
         self.packets = container.demux()
         self.rests = False  # a few times per second all that has come is read, instead of message by message
         self._is_drained = False  # the last read had to wait
+        self._rested = 0.0
 
     def read(self, _size: int) -> bytes:
         """What comes next at once, however much; empty at the end. Raises FFmpeg's errors.
@@ -64,14 +65,22 @@ class UrlBytes:
         A room has a hundred messages per second. If each woke a thread, forty rooms in a process would mostly wait for
         Python's lock.
         """
+        began = time.monotonic()
         if self.rests and self._is_drained:
             time.sleep(_REST_SECONDS)
-        asked = time.time()
+        asked, rest = time.time(), time.monotonic() - began
         packet = next(self.packets, None)
         if packet is None or packet.pts is None or packet.time_base is None:
             return b""
         self._is_drained = float(packet.pts * packet.time_base) - asked > _WAITED
+        if not self._is_drained:
+            self._rested += rest  # this came meanwhile, nobody knows when
         return bytes(packet)
+
+    def take_rest(self) -> float:
+        """Seconds since the last call in which nothing was read although something had come."""
+        rested, self._rested = self._rested, 0.0
+        return rested
 
     def close(self) -> None:
         self.container.close()

@@ -26,7 +26,7 @@ from kuaihl.models.errors import SourceError, SourceUnavailable
 
 _HELD_PACKETS = 4096  # after a fault, while a burst shows neither repeats nor the lag: this many at most, …
 _HELD_SECONDS = 4.0  # … for at most this long
-_DOUBTED_SECONDS = 0.8  # a wait after which time stamps are compared with the wall clock: twice the rest of UrlBytes
+_DOUBTED_SECONDS = 0.5  # a silence after which the time stamps are compared with the wall clock
 _HARMLESS_SECONDS = 30.0  # if a step back was no fault, the stream's others are ignored for this long
 _NEWS_SECONDS = 1.0  # a connection that brings less does not count
 _CLOSE_SECONDS = 0.5  # the longest wait for a connection to close; then its thread is left to its own time-out
@@ -203,6 +203,8 @@ def _relay(
     """
     harmless_until = -math.inf
     while True:
+        if stop.is_set():
+            raise Stopped
         if not pending:
             pending.extend(_take_burst(connection, stop, limit))
         arrived = pending.popleft()
@@ -213,7 +215,8 @@ def _relay(
                 held = _hold(connection, stop, [arrived, *pending], in_pieces=clock.in_pieces)
                 events = clock.judge(held, steps_back=steps_back)
                 yield from events
-                pending = deque(held.items[1:])
+                pending.clear()
+                pending.extend(held.items[1:])
                 del held
                 if steps_back and not events:
                     harmless_until = arrived.at + _HARMLESS_SECONDS
@@ -225,7 +228,8 @@ def _relay(
         elif item.kind in JUMPS and doubted is not None:
             held = _hold(connection, stop, pending, in_pieces=clock.in_pieces)
             yield from clock.judge(held, item)
-            pending = deque(held.items)
+            pending.clear()
+            pending.extend(held.items)
             del held
         else:
             yield clock.event(item)
@@ -234,7 +238,11 @@ def _relay(
 def _hold(connection: Stage[Arrived], stop: threading.Event, items: Iterable[Arrived], *, in_pieces: bool) -> Held:
     """`items` and what follows, until a burst is over or the end comes."""
     holding, deadline = Holding(items, in_pieces=in_pieces), time.monotonic() + _HELD_SECONDS
-    while len(holding.items) < _HELD_PACKETS and not holding.burst.is_over(now := time.monotonic()) and now < deadline:
+    has_ended = bool(holding.items) and _is_end(holding.items[-1])
+    while not has_ended and len(holding.items) < _HELD_PACKETS:
+        now = time.monotonic()
+        if now >= deadline or holding.burst.is_over(now):
+            break
         try:
             arrived = connection.take(holding.burst.wake_at(now, deadline) - now, stop)
         except TimeoutError:
@@ -242,9 +250,12 @@ def _hold(connection: Stage[Arrived], stop: threading.Event, items: Iterable[Arr
         except (StopIteration, Stopped):  # the next one to ask is told again
             break
         holding.add(arrived)
-        if isinstance(arrived.item, Event) and arrived.item.kind == "eof":
-            break
+        has_ended = _is_end(arrived)
     return holding.held(time.monotonic())
+
+
+def _is_end(arrived: Arrived) -> bool:
+    return isinstance(arrived.item, Event) and arrived.item.kind == "eof"
 
 
 def _connect(
@@ -266,8 +277,9 @@ def _read_connection(
         read = packets(opened, stop=left, on_own_thread=True)
         for item in read if through is None else through(read):
             at = time.monotonic()
+            silent = at - asked - (opened.url_bytes.take_rest() if opened.url_bytes is not None else 0.0)
             is_end = isinstance(item, Event) and item.kind == "eof" and _has_ended(opened)
-            yield Arrived(_End("eof", item.time, _PLAYLIST_ENDED) if is_end else item, at, at - asked)
+            yield Arrived(_End("eof", item.time, _PLAYLIST_ENDED) if is_end else item, at, silent)
             asked = time.monotonic()  # later than `at` if the stream's reader is slow
 
 

@@ -358,6 +358,7 @@ def _from_url(name: str, scheme: str, timeout: float, guard: Guard | None) -> So
         source = _from_parts(name, parts, timeout, is_url=True)
         if is_recording:
             source.length = _length(source, lambda: open_url(options=_QUICK))
+        source.url_bytes = got if isinstance(got, UrlBytes) else None
         source.is_live = not is_recording  # the duration that a publisher states may be that of its own file
         return source
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kuaihl.engines.ingest.container import choose_best, known_duration, open_part
+from kuaihl.engines.ingest.container import UrlBytes, choose_best, known_duration, open_part
 from kuaihl.engines.ingest.parts import Parts
 from kuaihl.engines.read_ahead import Stopped, run_stage
 from kuaihl.engines.stores.file import StoredFile
@@ -63,6 +63,7 @@ class Source:
     stored: StoredFile | None = None  # the object that it is read from
     parts: Parts | None = None  # for FLV, MPEG transport streams and HLS, whose streams may change
     length: float | None = None  # in seconds, for parts that were measured apart from their reading
+    url_bytes: UrlBytes | None = None  # what a URL that is no playlist is made of
     used: list[Closable] = field(default_factory=list)  # closed together with the container
     damages: int = 0  # failed reads in a row
     closed: bool = False

@@ -78,7 +78,10 @@ class CTranslate2Decoder:
     def language_probabilities(self, window: SpeechWindow) -> dict[str, float]:
         if not self.model.is_multilingual:
             return {"en": 1.0}
-        (found,) = self.model.detect_language(self.encode([window]))
+        encoded = self.encode([window])
+        if self.model.device == "cpu":
+            window.encoding = np.asarray(encoded)
+        (found,) = self.model.detect_language(encoded)
         return {token.strip("<|>"): float(probability) for token, probability in found}
 
     def knows(self, language: str) -> bool:
@@ -132,17 +135,18 @@ class CTranslate2Decoder:
         """The encoder's output for windows of one context length, in CTranslate2's form.
 
         On a CPU they are encoded one by one, by half of the workers at a time: the same numbers, a tenth faster, and
-        only one window's attention in memory for each, 72 MB for 30 s. Each window keeps its encoding, 3 MB for 30 s.
-        On CUDA they stay on the device.
+        only one window's attention in memory for each, 72 MB for 30 s. On CUDA they stay on the device.
         """
         if self.model.device != "cpu":
             return self.model.encode(self.storage(np.stack([self.features(window.audio) for window in windows])))
-        for window in windows:
-            if window.encoding is None:
-                features = self.features(window.audio)[None]
-                with self.encoding:
-                    window.encoding = np.asarray(self.model.encode(self.storage(features)))
-        return self.storage(np.concatenate([window.encoding for window in windows]))
+        with self.encoding:
+            encoded = [
+                np.asarray(self.model.encode(self.storage(self.features(window.audio)[None])))
+                if window.encoding is None
+                else window.encoding
+                for window in windows
+            ]
+        return self.storage(np.concatenate(encoded))
 
     def context(self, window: Audio) -> int:
         """The number of spectrogram frames that the encoder gets for `window`."""

@@ -196,6 +196,13 @@ def test_a_burst_waits_for_nothing_that_is_already_there(monkeypatch: pytest.Mon
         assert time.monotonic() - began < 30
 
 
+def test_a_burst_is_bounded_for_the_queue_no_longer_counts_it() -> None:
+    with run_stage(iter(range(200)), 100) as stage:
+        wait_until(lambda: stage.waiting == 100)
+        assert stage.take_burst(2.0) == list(range(64))
+        assert stage.take_burst(2.0)[0] == 64
+
+
 def test_a_stage_that_waits_does_not_keep_what_it_has_handed_over() -> None:
     release, kept = threading.Event(), []
 

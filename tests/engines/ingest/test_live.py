@@ -144,6 +144,32 @@ def test_a_tail_that_the_server_repeats_is_dropped_to_the_packet(http: MediaServ
         assert seen.decode_times(kind) == pytest.approx(whole.decode_times(kind), abs=0.002)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [0.0, 0.15, 0.3])
+def test_a_silence_of_half_a_second_is_seen_wherever_it_falls_between_the_rests(
+    phase: float, http: MediaServer, broadcast: Path
+) -> None:
+    """Its media is lost although the time stamps go on, and nothing but the wall clock can tell."""
+    flv, step, away = broadcast.read_bytes(), 0.05, 0.7
+    header = len(part(flv, 1000, 1001))
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        begin_stream(handler)
+        began = time.monotonic()
+        for number in range(220):
+            at = number * step
+            time.sleep(max(began + at + (away if at >= 6 + phase else 0.0) - time.monotonic(), 0.0))
+            handler.wfile.write(part(flv, at, at + step)[header if number else 0 :])
+            handler.wfile.flush()
+
+    http.answers["/live.flv"] = answer
+    stop = threading.Event()
+    threading.Timer(11.0, stop.set).start()
+    seen = Watched(live_packets(http.url("/live.flv"), timeout=20, stop=stop))
+    assert seen.kinds == ["gap", "eof"]
+    assert seen.largest_hole() == pytest.approx(away, abs=0.2)
+
+
 def test_a_connection_that_falls_silent_is_given_up_and_made_again(http: MediaServer, broadcast: Path) -> None:
     flv = broadcast.read_bytes()
     url = http.live("/live.flv", part(flv, 0, 6), part(flv, 6, 9), b"", stall=True)
@@ -312,6 +338,19 @@ def test_stop_ends_a_blocked_read_within_a_second(http: MediaServer, broadcast: 
     assert time.monotonic() - set_at[0] < 1
     assert seen.kinds == ["eof"] and seen.event("eof").detail == "stopped"
     assert len(seen.decode_times("video")) == 120
+
+
+def test_stop_ends_a_stream_however_much_of_it_waits(http: MediaServer, broadcast: Path) -> None:
+    url = http.live("/live.flv", part(broadcast.read_bytes(), 0, 6), stall=True)
+    stop, kinds = threading.Event(), []
+    for number, item in enumerate(live_packets(url, timeout=5, stop=stop)):
+        if number == 0:
+            time.sleep(1)  # all of it is there now
+        if number == 20:
+            stop.set()
+        if number > 20:
+            kinds.append(item.kind)
+    assert kinds == ["eof"]
 
 
 def test_stop_ends_the_wait_for_a_reconnect_within_a_second(http: MediaServer, broadcast: Path) -> None:
