@@ -23,6 +23,7 @@ State = Literal["waiting", "running", "done", "failed", "quarantined", "left out
 
 _VERSION = 1  # raised by one if a column means something else; a ledger of another version is rebuilt
 _BUSY_SECONDS = 30.0  # to wait for another process that writes
+_POLL_SECONDS = 0.01
 _SCHEMA = """
 CREATE TABLE recordings (
     name TEXT PRIMARY KEY,
@@ -307,19 +308,46 @@ def _open(path: Path) -> sqlite3.Connection:
     """Open or make a ledger. Raises sqlite3.OperationalError if it cannot be, DatabaseError if it is damaged."""
     database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
+        _keep_write_ahead_log(database)
         database.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing, a power cut the last rows
-        (version,) = database.execute("PRAGMA user_version").fetchone()
+        version = _version_of(database)
         if version not in (0, _VERSION):
             raise sqlite3.DatabaseError(f"version {version}")
         if version and database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("damaged")
         if not version:
-            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+            _make_tables(database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _keep_write_ahead_log(database: sqlite3.Connection) -> None:
+    """SQLite does not wait for another process that changes to it at this moment."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
+def _make_tables(database: sqlite3.Connection) -> None:
+    """Make the tables, unless another process was quicker."""
+    database.execute("BEGIN IMMEDIATE")
+    if not _version_of(database):
+        for statement in _SCHEMA.split(";"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {_VERSION}")
+    database.execute("COMMIT")
+
+
+def _version_of(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _row_of(job: Job, state: State, basis: Basis, **columns: Any) -> Row:

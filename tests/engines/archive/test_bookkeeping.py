@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -235,6 +236,24 @@ def test_a_damaged_ledger_is_moved_aside_and_failures_come_back_from_batch_jsonl
     assert len(said) == 1
     assert "the ledger is damaged; it is moved aside" in said[0]
     assert (tmp_path / "ledger.sqlite.damaged").is_file()
+
+
+def test_a_ledger_may_be_made_by_several_at_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    for number in range(20):
+        together = threading.Barrier(6)
+
+        def make(path: Path = tmp_path / f"{number}.sqlite", together: threading.Barrier = together) -> None:
+            together.wait()
+            with Ledger(path, said.append) as ledger:
+                list(ledger.rows("done"))
+
+        makers = [threading.Thread(target=make) for _ in range(6)]
+        for one in makers:
+            one.start()
+        for one in makers:
+            one.join()
+    assert not said
 
 
 def test_a_ledger_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
