@@ -24,6 +24,11 @@ class Arrived(NamedTuple):
     at: float
     waited: float = 0.0  # seconds that nothing came before it
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the connection ends with it."""
+        return isinstance(self.item, Event) and self.item.kind == "eof"
+
 
 @dataclass(frozen=True)
 class Held:
@@ -51,8 +56,7 @@ class Held:
     @property
     def is_all(self) -> bool:
         """Whether the connection has ended."""
-        last = self.items[-1].item
-        return isinstance(last, Event) and last.kind == "eof"
+        return self.items[-1].is_end
 
     @property
     def is_fast(self) -> bool:

@@ -238,7 +238,7 @@ def _relay(
 def _hold(connection: Stage[Arrived], stop: threading.Event, items: Iterable[Arrived], *, in_pieces: bool) -> Held:
     """`items` and what follows, until a burst is over or the end comes."""
     holding, deadline = Holding(items, in_pieces=in_pieces), time.monotonic() + _HELD_SECONDS
-    has_ended = bool(holding.items) and _is_end(holding.items[-1])
+    has_ended = bool(holding.items) and holding.items[-1].is_end
     while not has_ended and len(holding.items) < _HELD_PACKETS:
         now = time.monotonic()
         if now >= deadline or holding.burst.is_over(now):
@@ -250,12 +250,8 @@ def _hold(connection: Stage[Arrived], stop: threading.Event, items: Iterable[Arr
         except (StopIteration, Stopped):  # the next one to ask is told again
             break
         holding.add(arrived)
-        has_ended = _is_end(arrived)
+        has_ended = arrived.is_end
     return holding.held(time.monotonic())
-
-
-def _is_end(arrived: Arrived) -> bool:
-    return isinstance(arrived.item, Event) and arrived.item.kind == "eof"
 
 
 def _connect(

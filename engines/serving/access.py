@@ -110,7 +110,7 @@ def check_source(url: str, allowed: Allowed) -> Mapping[str, str]:
     for entry in found:
         address = ipaddress.ip_address(str(entry[4][0]).partition("%")[0])
         if not (is_public(address) or allowed.trusts_address(address)):
-            raise Refused(f"{url}: leads to {address}, which is not public; only the operator can allow its host")
+            raise Refused(f"{url}: leads to {address}, which is not a public address; the operator may allow it")
     return options | _STRANGER
 
 

@@ -191,4 +191,4 @@ def test_a_room_of_the_register_is_checked_again(model: Model, media: MediaServe
         wait_until(lambda: client.scores("ann"))
     with serving(model, tmp_path, allow_host=()) as client:
         room = wait_until(lambda: (one := client.get("/rooms/ann").json)["state"] == "failed" and one)
-        assert "is not public" in room["detail"]
+        assert "not a public address" in room["detail"]

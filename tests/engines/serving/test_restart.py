@@ -206,9 +206,8 @@ def test_rooms_go_on_after_the_death_of_the_processes_that_read_them(
         readers = multiprocessing.active_children()
         assert len(readers) == 2
         ours = os.getpriority(os.PRIO_PROCESS, 0)
-        assert {os.getpriority(os.PRIO_PROCESS, one.pid or 0) for one in readers} == {
-            min(ours + 4, 19)
-        }  # encoders first
+        priorities = {os.getpriority(os.PRIO_PROCESS, one.pid or 0) for one in readers}
+        assert priorities == {min(ours + 4, 19)}  # the encoders go first
         for reader in readers:
             reader.kill()
         for name, (broadcast, scores) in kept.items():
