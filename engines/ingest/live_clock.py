@@ -190,9 +190,11 @@ class LiveClock:
         restarts = steps_back or (jump is not None and jump.kind == "rebase")
         tolerance = self.restart_tolerance if restarts else self.tolerance
         is_off = (late if steps_back else abs(late)) > tolerance
+        is_impossible = not steps_back and self.lag < inf and late < -_PIECES_TOLERANCE  # it was not made by then
         if is_off or not steps_back:  # otherwise it may be the stream's own manner
             self.end_start(held)
-        if not (self.is_paced and (held.is_settled or restarts) and held.opening and is_off):
+        is_known = self.is_paced and (held.is_settled or restarts)
+        if not (held.opening and (is_impossible or (is_known and is_off))):
             return events
         first = min(packet.decode_time for packet in held.opening)
         ahead = first + self.shift - self.end

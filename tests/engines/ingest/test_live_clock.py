@@ -194,6 +194,19 @@ def test_time_stamps_that_begin_anew_after_less_than_a_second_are_seen_and_held_
     assert first.decode_time + clock.shift == pytest.approx(2.0, abs=0.1)
 
 
+@pytest.mark.parametrize(("jump", "missing"), [(290.0, 0.0), (36_000.0, 0.0), (11.0, 11.0)])
+def test_before_its_lag_is_known_a_stream_goes_on_unless_what_is_missing_was_made_meanwhile(
+    stream: list[TimedPacket], jump: float, missing: float
+) -> None:
+    clock = watch_until(stream, 0.5)
+    assert not clock.is_paced
+    later = [arrived(packet, missing, begins=-jump) for packet in stream if packet.decode_time >= 0.5]
+    events = clock.judge(hold_until(later, now=missing + 1.5), Event("gap", 0.5, f"{jump} s are missing"))
+    moved = clock.packet(later[0].item, later[0].at)  # type: ignore[arg-type]
+    assert moved is not None and moved.decode_time == pytest.approx(0.5 + missing, abs=0.1)
+    assert [event.kind for event in events] == (["gap"] if missing else ["rebase"])
+
+
 def test_stray_packets_that_step_back_are_the_streams_own_manner(stream: list[TimedPacket]) -> None:
     pictures = [packet for packet in stream if packet.kind == "video"]
     items = [
