@@ -87,10 +87,15 @@ class LiveClock:
         self.is_starting = at < self.began_at + _START_SECONDS
 
     def end_start(self, held: Held) -> None:
-        """The lag at the start has been measured: after a fault it is only kept. A silence ends the first burst too."""
+        """After a fault the lag is only kept; if it is not known by then, it is measured from here.
+
+        A silence ends the first burst too.
+        """
         if self.is_starting and held.items:
             self.is_paced = self.is_paced or self.start.is_over(held.items[0].at)
-        self.is_starting = False
+        self.is_starting = not self.is_paced
+        if self.is_starting:
+            self.start, self.began_at = Burst(silence_ends=True), inf
 
     def event(self, event: Event) -> Event:
         return Event(event.kind, max(event.time + self.shift, 0.0), event.detail)

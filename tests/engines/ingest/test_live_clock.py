@@ -207,6 +207,20 @@ def test_before_its_lag_is_known_a_stream_goes_on_unless_what_is_missing_was_mad
     assert [event.kind for event in events] == (["gap"] if missing else ["rebase"])
 
 
+def test_the_lag_of_a_stream_that_is_lost_at_once_is_measured_when_it_is_back(stream: list[TimedPacket]) -> None:
+    clock = watch_until(stream, 0.5)
+    back = [arrived(packet, 0.0, begins=0.8) for packet in stream if 0.8 <= packet.decode_time < 8.0]
+    clock.resume(hold_until(back, now=2.5))
+    assert not clock.is_paced
+    for item, at, _ in back:
+        clock.packet(item, at)  # type: ignore[arg-type]
+    assert clock.is_paced
+    again = [arrived(packet, 13.0, begins=1.0) for packet in stream if packet.decode_time >= 1.0]
+    (event,) = clock.resume(hold_until(again, now=17.0))  # the publisher plays his file again
+    assert event.kind == "gap"
+    assert again[0].item.time + clock.shift == pytest.approx(14.0, abs=0.1)
+
+
 def test_stray_packets_that_step_back_are_the_streams_own_manner(stream: list[TimedPacket]) -> None:
     pictures = [packet for packet in stream if packet.kind == "video"]
     items = [
