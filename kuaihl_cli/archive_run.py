@@ -74,7 +74,8 @@ def open_ledger(output: Path, report: Callable[[str], None]) -> Ledger:
     remove_torn(output)
     ledger = Ledger(output / LEDGER_FILE, report)
     if ledger.is_new and (rows := rebuild(ledger, output)):
-        report(f"{ledger.path}: made from the run folders that are there, {rows} recordings")
+        of = "1 recording" if rows == 1 else f"{rows} recordings"
+        report(f"{ledger.path}: made from the run folders that are there, {of}")
     return ledger
 
 

@@ -92,7 +92,7 @@ def _serve_rooms(parts: _Parts, listening: socket.socket, stop: threading.Event)
         if settings.rooms_file is not None:
             file = RoomsFile(settings.rooms_file, rooms, parts.model.encoders.check_language, report)
         if (number := rooms.restore()) > 0:
-            report(f"{number} rooms go on")
+            report("1 room goes on" if number == 1 else f"{number} rooms go on")
         going_on = {room.folder for room in rooms.all() if room.folder is not None}
         if recordings is not None:
             going_on |= recordings.folders()

@@ -152,11 +152,10 @@ class ArchiveProgress:
             self._report(self._overall(now))
 
     def _overall(self, now: float) -> str:
-        """`12/200  11 done, 0 skipped, 1 failed  24.0× real time  ETA 0:41:00`."""
+        """`12/200  11 done, 0 skipped, 1 failed  24.0× real time  ETA 0:41:00`; less while the total is unknown."""
         elapsed = max(now - self._began, 1e-9)
-        begun = self.counts.total()
-        of_all = f"{begun}/{self._total}" if self._total is not None else str(begun)
-        words = f"{of_all}  {self._count_words()}  {self._media_seconds() / elapsed:.1f}× real time"
+        of_all = "" if self._total is None else f"{self.counts.total()}/{self._total}  "
+        words = f"{of_all}{self._count_words()}  {self._media_seconds() / elapsed:.1f}× real time"
         left = self._seconds_left(elapsed)
         return words if left is None else f"{words}  ETA {format_timecode(left)}"
 
