@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kuaihl.engines.weights.resolve import Resolved
 
 _FRAMES_AT_ONCE_ON_CPU = 3  # more fall out of the cache: measured 20–30% slower per frame at 12 and at 24
-_FRAMES_AT_ONCE_PER_STREAM = 1
+_FRAMES_AT_ONCE_PER_THREAD = 1  # as quick as 3 on one thread, and takes 24 MB instead of 74
 _FRAMES_AT_ONCE_ON_CUDA = 48
 
 
@@ -53,7 +53,8 @@ class VisionEncoder:
     def __init__(self, runtime: Runtime, settings: VisionSettings, device: str = "cpu") -> None:
         self.runtime = runtime
         self.settings = settings
-        on_cpu = _FRAMES_AT_ONCE_PER_STREAM if runtime.num_streams > 1 else _FRAMES_AT_ONCE_ON_CPU
+        is_on_one_thread = runtime.num_streams > 1 or torch.get_num_threads() == 1
+        on_cpu = _FRAMES_AT_ONCE_PER_THREAD if is_on_one_thread else _FRAMES_AT_ONCE_ON_CPU
         self.at_once = on_cpu if device == "cpu" else _FRAMES_AT_ONCE_ON_CUDA
 
     @property
