@@ -54,10 +54,15 @@ class FrameRequest:
 class KeyframeSelector:
     """The stream's video between demuxer and decoder; instants are `spacing` seconds apart, from `origin` on."""
 
-    def __init__(self, spacing: float, origin: float = 0.0) -> None:
+    def __init__(self, spacing: float, origin: float = 0.0, *, sparing: bool = False) -> None:
+        """`sparing`: of keyframes that no instant needs, none is held between two that are less than TOLERANCE apart.
+
+        Only the frames of a last, shorter segment may then be earlier than without it, by less than that.
+        """
         self.spacing = spacing
         self.origin = origin
         self.tolerance = spacing / 2
+        self.crowded = self.tolerance if sparing else spacing / 20  # seconds; every frame may be a keyframe
         self.gops: deque[Gop] = deque()
         self.held = 0  # bytes of followers
         self.stream: object = None  # whose packets come
@@ -90,16 +95,16 @@ class KeyframeSelector:
                 self.spare(key)
             elif key.time - last.key.time <= self.tolerance and not last.rolling and last.alone:
                 self.drop(last)
-            crowded = len(self.gops) > 1 and key.time - self.gops[-2].key.time < self.spacing / 20
+            is_crowded = len(self.gops) > 1 and key.time - self.gops[-2].key.time < self.crowded
             if (
                 alone
                 and last.alone
-                and crowded
+                and is_crowded
                 and not last.followers
                 and not last.rolling
                 and not self.instant_in(last.key.time, key.time)
             ):
-                self.gops.pop()  # every frame is a keyframe: a few per second are enough
+                self.gops.pop()
         self.gops.append(Gop(key, alone=alone))
 
     def spare(self, key: TimedPacket) -> None:

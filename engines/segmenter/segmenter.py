@@ -47,7 +47,8 @@ def segments(
 
     `exact` replaces the keyframes with the frames shown at the exact instants. `first` is the number of the first
     segment, which begins that many segments behind `start`. `locate` tells at which byte of a file a keyframe begins.
-    `rests`: the stream is slow, so memory between the frames counts for more than the time to open a decoder.
+    `rests`: the stream is slow, so memory between the frames counts for more than the time to open a decoder, or than
+    the nearest keyframes of a last segment that is shorter.
 
     Every segment is `segment_seconds` long except the last, which ends with the stream. A rest at the end is left out
     if it is shorter than MIN_SECONDS. A segment comes out as soon as the streams are MIN_SECONDS beyond its end and
@@ -100,7 +101,7 @@ class _Cutter:
         self.exact = exact
         self.comments = comments
         self.locate = locate
-        self.keyframes = KeyframeSelector(length / FRAMES_PER_SEGMENT, origin)
+        self.keyframes = KeyframeSelector(length / FRAMES_PER_SEGMENT, origin, sparing=rests)
         self.index = first
         self.sound = AudioDecoder(self.start)
         self.decoder = FrameDecoder(rests=rests)

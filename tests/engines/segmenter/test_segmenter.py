@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -45,7 +46,10 @@ def test_a_segment_has_three_keyframes_and_all_of_its_sound(made: Path) -> None:
     assert [event.kind for event in found[-1].events] == ["eof"]
 
 
-@pytest.mark.parametrize(("gop", "seconds"), [(50, 6.0), (50, 1.5), (1000, 6.0)])  # in 1.5 s some keyframes serve twice
+@pytest.mark.parametrize(
+    ("gop", "seconds"),
+    [(50, 6.0), (50, 1.5), (1000, 6.0), (5, 10.0)],  # in 1.5 s some keyframes serve twice; of many some are not held
+)
 def test_a_decoder_that_rests_between_segments_sees_the_same(made: Path, gop: int, seconds: float) -> None:
     path = make(made / f"rests_{gop}.flv", seconds=20.0, gop=gop)
     kept, rested = ([one for found in cut(path, seconds, rests=each) for one in found.frames] for each in (False, True))
@@ -199,6 +203,22 @@ def test_memory_holds_a_few_packets_however_long_the_stream(made: Path) -> None:
                 stills.forget(item.time - 30.0)
                 most = max(most, sum(1 + len(gop.followers) for gop in stills.gops))
     assert most < 40, "the keyframes of a segment, and the packets of the Gop that is being read"
+
+
+def test_a_slow_stream_holds_only_the_keyframes_that_an_instant_needs_or_nothing_near_replaces(made: Path) -> None:
+    with open_source(str(make(made / "sparing.mp4", seconds=60.0, gop=5))) as source:
+        sparing = KeyframeSelector(10.0, sparing=True)
+        most = 0
+        for item in packets(source):
+            if isinstance(item, TimedPacket) and item.kind == "video":
+                sparing.push(item)
+                sparing.forget(item.time - 30.0)
+                most = max(most, len(sparing.gops))
+    times = [gop.key.time for gop in sparing.gops]
+    assert most <= 15, "of 60 in a segment"
+    assert max(later - time for time, later in pairwise(times)) < 5.0
+    for instant in (35.0, 45.0, 55.0):
+        assert any(0.0 <= instant - time <= 0.5 for time in times)
 
 
 def test_an_endless_gop_is_decoded_as_it_comes_rather_than_held(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
