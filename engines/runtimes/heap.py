@@ -1,4 +1,4 @@
-"""Measures that keep freed memory from piling up in glibc's heaps per thread and in the buffers of Intel's MKL.
+"""Measures that keep freed memory from piling up in glibc's heaps and caches per thread, and in Intel MKL's buffers.
 
 A dozen threads come and go here. docs/benchmarks.md gives the measured saving of each.
 """
@@ -6,9 +6,12 @@ A dozen threads come and go here. docs/benchmarks.md gives the measured saving o
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 _M_ARENA_MAX = -8  # from malloc.h
+_TUNABLES, _NO_CACHE = "GLIBC_TUNABLES", "glibc.malloc.tcache_count"
 
 
 @cache
@@ -24,6 +27,24 @@ def share_one_heap() -> None:
     """Let all threads share one heap, as MALLOC_ARENA_MAX=1 does. Call it before threads start: existing heaps stay."""
     if (library := _c_library()) is not None:
         library.mallopt(_M_ARENA_MAX, 1)
+
+
+@contextmanager
+def without_thread_caches() -> Iterator[None]:
+    """Let a program that is started meanwhile keep no freed memory per thread, unless the environment decides that.
+
+    glibc reads this as a program begins; there is no call for it.
+    """
+    before = os.environ.get(_TUNABLES)
+    if before is None or _NO_CACHE not in before:
+        os.environ[_TUNABLES] = ":".join(filter(None, (before, f"{_NO_CACHE}=0")))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_TUNABLES]
+        else:
+            os.environ[_TUNABLES] = before
 
 
 def keep_no_mkl_buffers() -> None:

@@ -209,6 +209,9 @@ def test_rooms_go_on_after_the_death_of_the_processes_that_read_them(
         priorities = {os.getpriority(os.PRIO_PROCESS, one.pid or 0) for one in readers}
         assert priorities == {min(ours + 4, 19)}  # the encoders go first
         for reader in readers:
+            assert b"glibc.malloc.tcache_count=0" in Path(f"/proc/{reader.pid}/environ").read_bytes()
+        assert "tcache_count" not in os.environ.get("GLIBC_TUNABLES", "")
+        for reader in readers:
             reader.kill()
         for name, (broadcast, scores) in kept.items():
             wait_until(lambda name=name, last=scores[-1]["segment"]: client.scores(name, after=last))  # type: ignore[misc]
