@@ -53,6 +53,7 @@ class LiveClock:
         self.is_paced = False  # packets come as they are made: the wall clock says something about them
         self.start = Burst(silence_ends=True)
         self.began_at = inf
+        self.latest_at = -inf  # when the latest packet came
         self.tail = Tail()
         self.head: set[int] = set()  # digests of the stream's first packets
         self.dropping: set[str] = set()  # kinds that may still be repeated
@@ -65,7 +66,7 @@ class LiveClock:
                 return None
             self.dropping.discard(packet.kind)
         self.remember(packet.packet, moved.decode_time)
-        self.decoded[packet.kind] = moved.decode_time
+        self.decoded[packet.kind], self.latest_at = moved.decode_time, at
         if self.is_starting:
             self.measure_lag(at, moved.decode_time)
         if moved.time + moved.duration >= self.end:
@@ -82,20 +83,15 @@ class LiveClock:
     def measure_lag(self, at: float, decode_time: float) -> None:
         self.began_at = min(self.began_at, at)
         self.start.add(at, decode_time)
-        self.lag = self.start.low
+        self.lag = min(self.lag, self.start.low)
         self.is_paced = self.is_paced or self.start.is_over(at)
         self.is_starting = at < self.began_at + _START_SECONDS
 
     def end_start(self, held: Held) -> None:
-        """After a fault the lag is only kept; if it is not known by then, it is measured from here.
-
-        A silence ends the first burst too.
-        """
+        """The lag at the start has been measured: after a fault it is only kept. A silence ends the first burst too."""
         if self.is_starting and held.items:
             self.is_paced = self.is_paced or self.start.is_over(held.items[0].at)
-        self.is_starting = not self.is_paced
-        if self.is_starting:
-            self.start, self.began_at = Burst(silence_ends=True), inf
+        self.is_starting = False
 
     def event(self, event: Event) -> Event:
         return Event(event.kind, max(event.time + self.shift, 0.0), event.detail)
@@ -143,6 +139,8 @@ class LiveClock:
             return [Event("replay_dropped", self.end, f"the server repeated {repeated:.1f} s that were seen; dropped")]
         missing = self.measure_missing(held, first)
         self.shift, self.dropping = self.end + missing - first, set()
+        if not self.is_paced:  # the first connection was lost before its burst was over
+            self.is_starting, self.start, self.began_at = True, Burst(silence_ends=True), inf
         return self.describe_gap(missing)
 
     def is_on_air(self, held: Held, shift: float) -> bool:
@@ -195,14 +193,16 @@ class LiveClock:
         restarts = steps_back or (jump is not None and jump.kind == "rebase")
         tolerance = self.restart_tolerance if restarts else self.tolerance
         is_off = (late if steps_back else abs(late)) > tolerance
-        is_impossible = not steps_back and self.lag < inf and late < -_PIECES_TOLERANCE  # it was not made by then
         if is_off or not steps_back:  # otherwise it may be the stream's own manner
             self.end_start(held)
-        is_known = self.is_paced and (held.is_settled or restarts)
-        if not (held.opening and (is_impossible or (is_known and is_off))):
+        if not held.opening:
             return events
         first = min(packet.decode_time for packet in held.opening)
         ahead = first + self.shift - self.end
+        is_known = self.is_paced and (held.is_settled or restarts)
+        is_early = jump is not None and self._is_early(late, ahead, held)
+        if not (is_early or (is_known and is_off)):
+            return events
         moved = max(late, -max(ahead, 0.0))  # back at most to the end of the stream so far
         self.shift += moved
         if steps_back:
@@ -212,6 +212,15 @@ class LiveClock:
                 Event("rebase", self.end, f"the time stamps jumped ahead by {ahead:.1f} s, against the wall clock")
             ]
         return events + self.describe_gap(ahead + moved)
+
+    def _is_early(self, late: float, ahead: float, held: Held) -> bool:
+        """Whether media `ahead` of the stream's end cannot have been made by the time it came.
+
+        A first burst hides the lag: then all that is known is how long nothing came.
+        """
+        if self.is_paced:
+            return late < -_PIECES_TOLERANCE
+        return ahead - (held.items[0].at - self.latest_at) > _PIECES_TOLERANCE
 
     def describe_gap(self, missing: float) -> list[Event]:
         return [Event("gap", self.end, f"{missing:.1f} s of the stream are missing")] if missing >= _GAP_SECONDS else []

@@ -6,12 +6,14 @@ A dozen threads come and go here. docs/benchmarks.md gives the measured saving o
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
 _M_ARENA_MAX = -8  # from malloc.h
 _TUNABLES, _NO_CACHE = "GLIBC_TUNABLES", "glibc.malloc.tcache_count"
+_ENVIRONMENT = threading.Lock()
 
 
 @cache
@@ -35,16 +37,17 @@ def without_thread_caches() -> Iterator[None]:
 
     glibc reads this as a program begins; there is no call for it.
     """
-    before = os.environ.get(_TUNABLES)
-    if before is None or _NO_CACHE not in before:
-        os.environ[_TUNABLES] = ":".join(filter(None, (before, f"{_NO_CACHE}=0")))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_TUNABLES]
-        else:
-            os.environ[_TUNABLES] = before
+    with _ENVIRONMENT:
+        before = os.environ.get(_TUNABLES)
+        if before is None or _NO_CACHE not in before:
+            os.environ[_TUNABLES] = ":".join(filter(None, (before, f"{_NO_CACHE}=0")))
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_TUNABLES]
+            else:
+                os.environ[_TUNABLES] = before
 
 
 def keep_no_mkl_buffers() -> None:

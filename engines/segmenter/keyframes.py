@@ -57,7 +57,8 @@ class KeyframeSelector:
     def __init__(self, spacing: float, origin: float = 0.0, *, sparing: bool = False) -> None:
         """`sparing`: of keyframes that no instant needs, none is held between two that are less than TOLERANCE apart.
 
-        Only the frames of a last, shorter segment may then be earlier than without it, by less than that.
+        The frames of a last, shorter segment may then be earlier than without it, by less than that, and so may one
+        that stands in for a damaged keyframe.
         """
         self.spacing = spacing
         self.origin = origin
@@ -95,7 +96,8 @@ class KeyframeSelector:
                 self.spare(key)
             elif key.time - last.key.time <= self.tolerance and not last.rolling and last.alone:
                 self.drop(last)
-            is_crowded = len(self.gops) > 1 and key.time - self.gops[-2].key.time < self.crowded
+            before = self.gops[-2] if len(self.gops) > 1 else None
+            is_crowded = before is not None and before.alone and key.time - before.key.time < self.crowded
             if (
                 alone
                 and last.alone
@@ -115,8 +117,8 @@ class KeyframeSelector:
                 self.drop(before)
 
     def instant_in(self, start: float, end: float) -> bool:
-        """Whether one of the evenly spaced instants lies in [start, end)."""
-        first = self.origin + self.tolerance
+        """Whether one of the evenly spaced instants lies in [start, end), or SAME_TIME before it, as for `request`."""
+        first = self.origin + self.tolerance + SAME_TIME
         return math.ceil(round((start - first) / self.spacing, 6)) < math.ceil(round((end - first) / self.spacing, 6))
 
     def drop(self, gop: Gop) -> None:

@@ -194,7 +194,7 @@ def test_time_stamps_that_begin_anew_after_less_than_a_second_are_seen_and_held_
     assert first.decode_time + clock.shift == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.parametrize(("jump", "missing"), [(290.0, 0.0), (36_000.0, 0.0), (11.0, 11.0)])
+@pytest.mark.parametrize(("jump", "missing"), [(290.0, 0.0), (12.0, 0.0), (11.0, 11.0), (6.0, 6.0)])
 def test_before_its_lag_is_known_a_stream_goes_on_unless_what_is_missing_was_made_meanwhile(
     stream: list[TimedPacket], jump: float, missing: float
 ) -> None:
@@ -205,6 +205,30 @@ def test_before_its_lag_is_known_a_stream_goes_on_unless_what_is_missing_was_mad
     moved = clock.packet(later[0].item, later[0].at)  # type: ignore[arg-type]
     assert moved is not None and moved.decode_time == pytest.approx(0.5 + missing, abs=0.1)
     assert [event.kind for event in events] == (["gap"] if missing else ["rebase"])
+
+
+def test_what_is_missing_in_a_first_burst_stays_missing(stream: list[TimedPacket]) -> None:
+    clock = LiveClock(in_pieces=False)
+    for packet in stream:
+        if packet.decode_time < 1.0:
+            clock.packet(packet, 15.0)
+    later = [packet for packet in stream if packet.decode_time >= 2.5]
+    burst = [arrived(packet, 0.0)._replace(at=max(packet.decode_time, 15.0)) for packet in later]
+    (gap,) = clock.judge(hold_until(burst, now=18.0), Event("gap", 1.0, "1.5 s are missing"))
+    moved = clock.packet(later[0], burst[0].at)
+    assert gap.kind == "gap" and moved is not None and moved.decode_time == pytest.approx(2.5, abs=0.1)
+
+
+def test_a_link_that_is_too_slow_after_an_early_loss_does_not_raise_the_lag(stream: list[TimedPacket]) -> None:
+    clock = watch_until(stream, 0.5)
+    back = [arrived(packet, 0.0, begins=0.8) for packet in stream if 0.8 <= packet.decode_time < 2.5]
+    clock.resume(hold_until(back, now=2.5))
+    lag = clock.lag
+    for packet in stream:
+        if packet.decode_time >= 0.8:
+            own = packet._replace(time=packet.time - 0.8, decode_time=packet.decode_time - 0.8)
+            clock.packet(own, 2.5 + 1.2 * packet.decode_time)
+    assert clock.lag == lag
 
 
 def test_the_lag_of_a_stream_that_is_lost_at_once_is_measured_when_it_is_back(stream: list[TimedPacket]) -> None:

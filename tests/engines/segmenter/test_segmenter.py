@@ -221,6 +221,17 @@ def test_a_slow_stream_holds_only_the_keyframes_that_an_instant_needs_or_nothing
         assert any(0.0 <= instant - time <= 0.5 for time in times)
 
 
+def test_a_keyframe_at_the_time_of_an_instant_is_held_if_its_stamp_is_rounded_up(made: Path) -> None:
+    with open_source(str(make(made / "rounded.flv", seconds=30.0, gop=10))) as source:
+        pictures = [item for item in packets(source) if isinstance(item, TimedPacket) and item.kind == "video"]
+    sparing = KeyframeSelector(10.0, sparing=True)
+    for picture in pictures:
+        sparing.push(picture._replace(time=round(picture.time) + 0.001 if picture.keyframe else picture.time))
+    for instant in (5.0, 15.0, 25.0):
+        wanted = sparing.request(instant, 5.0)
+        assert wanted.gop is not None and wanted.gop.key.time == pytest.approx(instant + 0.001)
+
+
 def test_an_endless_gop_is_decoded_as_it_comes_rather_than_held(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("keyframes", "segmenter"):
         monkeypatch.setattr(f"kuaihl.engines.segmenter.{module}.MAX_HELD_BYTES", 4_000)
