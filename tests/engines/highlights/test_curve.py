@@ -54,8 +54,10 @@ def test_a_day_of_gaps_costs_little_more_than_a_day_without() -> None:
     chance, took = random.Random(0), []
     scores = [chance.gauss(0.4, 0.05) for _ in range(4000)]
     for gaps in ((), range(4000)):
-        stream = scored_stream(scores, interests=scores, gaps=gaps)
-        began = time.process_time()
-        choose_highlights(stream, Choice(padding=(1.0, 1.0)))
-        took.append(time.process_time() - began)
+        stream, tries = scored_stream(scores, interests=scores, gaps=gaps), []
+        for _ in range(3):  # other work on the machine makes one of them slow, and hardly all
+            began = time.process_time()
+            choose_highlights(stream, Choice(padding=(1.0, 1.0)))
+            tries.append(time.process_time() - began)
+        took.append(min(tries))
     assert took[1] < 8 * took[0]
