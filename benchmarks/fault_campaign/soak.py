@@ -221,7 +221,7 @@ def _zero_of(scores: list[dict[str, Any]], at: float) -> float:
 def _memory(loads: list[Load]) -> tuple[float, float]:
     """At rest and at most, in MB: the limits of the lowest and the highest tenth.
 
-    A batch in work takes 70 MB, in about half of all moments: a median would be with it or without it by chance.
+    A batch in work takes tens of MB, in about half of all moments: a median would be with it or without it by chance.
     """
     found = sorted(load.memory_mb for load in loads)
     return found[len(found) // 10], found[-1 - len(found) // 10]

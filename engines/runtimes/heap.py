@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 
 _M_ARENA_MAX = -8  # from malloc.h
-_TUNABLES, _NO_CACHE = "GLIBC_TUNABLES", "glibc.malloc.tcache_count"
+_TUNABLES, _CACHE_COUNT = "GLIBC_TUNABLES", "glibc.malloc.tcache_count"
 _ENVIRONMENT = threading.Lock()
 
 
@@ -39,8 +39,8 @@ def without_thread_caches() -> Iterator[None]:
     """
     with _ENVIRONMENT:
         before = os.environ.get(_TUNABLES)
-        if before is None or _NO_CACHE not in before:
-            os.environ[_TUNABLES] = ":".join(filter(None, (before, f"{_NO_CACHE}=0")))
+        if before is None or _CACHE_COUNT not in before:
+            os.environ[_TUNABLES] = ":".join(filter(None, (before, f"{_CACHE_COUNT}=0")))
         try:
             yield
         finally:
